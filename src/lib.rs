@@ -1,0 +1,1 @@
+//! allotment: the OpenStack Placement API on generations.
