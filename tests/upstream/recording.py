@@ -7,9 +7,14 @@ import time
 
 import fleet
 
-VERSIONS = [f'1.{minor}' for minor in range(40)]
-# For what is of the same kind as something that is asked at every version.
-SPREAD = ['1.0', '1.9', '1.14', '1.20', '1.28', '1.39']
+# Every version is asked for one thing of each kind, the ones around changes to
+# how things are looked for for each query, and a few for all the rest.
+EVERY = [f'1.{minor}' for minor in range(40)]
+CHANGES = ['1.0', '1.3', '1.4', '1.5', '1.6', '1.13', '1.14', '1.17', '1.18',
+           '1.22', '1.23', '1.24', '1.32', '1.38', '1.39']
+USAGES = ['1.8', '1.9', '1.37', '1.38', '1.39']
+SPREAD = ['1.0', '1.14', '1.28', '1.39']
+ENDS = ['1.0', '1.39']
 
 ABSENT = '00000000-1111-2222-3333-444444444444'
 NO_OWNER = '00000000-0000-0000-0000-000000000000'
@@ -35,31 +40,38 @@ def record(api):
 
 def requests(providers):
     """Each path to ask for, with the versions to ask it at."""
-    uuids = sorted(provider['uuid'] for provider in providers)
-    thorough = {fleet.name_to_uuid(name)
-                for name in ('cn1', 'cn1_numa0', fleet.UNUSUAL_NAME)}
-    for path in [*singles(), *provider_filters(), *usage_queries()]:
-        yield path, VERSIONS
-    for uuid in uuids:
-        versions = VERSIONS if uuid in thorough else SPREAD
+    for path in samples():
+        yield path, EVERY
+    for path in [*singles(), *provider_filters()]:
+        yield path, CHANGES
+    for path in usage_queries():
+        yield path, USAGES
+    for uuid in sorted(provider['uuid'] for provider in providers):
         for part in PROVIDER_PARTS:
-            yield f'/resource_providers/{uuid}{part}', versions
+            yield f'/resource_providers/{uuid}{part}', SPREAD
         for name in ('VCPU', 'DISK_GB', 'CUSTOM_SLOT', 'CUSTOM_LATER'):
-            yield f'/resource_providers/{uuid}/inventories/{name}', SPREAD
-        yield f'/resource_providers?in_tree={uuid}', SPREAD
-        yield f'/resource_providers?uuid={uuid}', SPREAD
+            yield f'/resource_providers/{uuid}/inventories/{name}', ENDS
+        yield f'/resource_providers?in_tree={uuid}', ENDS
+        yield f'/resource_providers?uuid={uuid}', ENDS
     for name in [*fleet.CONSUMERS, 'late', 'late_old', 'late_owner',
                  'instance_moved', 'last']:
-        yield (fleet.consumer_path(name),
-               VERSIONS if name in ('oldest', 'instance') else SPREAD)
+        yield fleet.consumer_path(name), SPREAD
+
+
+def samples():
+    yield from ('/', '/resource_classes', '/traits?name=startswith:CUSTOM_',
+                '/resource_providers', '/usages?project_id=red',
+                '/traits/CUSTOM_FAST', '/resource_classes/VCPU')
+    for part in [*PROVIDER_PARTS, '/inventories/VCPU']:
+        yield fleet.provider_path('cn1_numa0', part)
+    yield fleet.consumer_path('instance')
+    yield fleet.consumer_path('oldest')
 
 
 def singles():
-    yield '/'
-    yield '/resource_classes'
+    yield '/traits'
     for name in ('VCPU', 'CUSTOM_SLOT', 'CUSTOM_LATER', 'CUSTOM_NONE', 'vcpu'):
         yield f'/resource_classes/{name}'
-    yield '/traits?name=startswith:CUSTOM_'
     yield '/traits?name=in:CUSTOM_FAST,HW_NUMA_ROOT,CUSTOM_NONE'
     yield '/traits?associated=true'
     yield '/traits?associated=false&name=startswith:CUSTOM_'
