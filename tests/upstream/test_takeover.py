@@ -22,10 +22,12 @@ def placement_manage(server, *arguments):
         check=True, stdin=subprocess.DEVNULL, timeout=300)
 
 
-def assert_same(theirs, ours):
-    found = recording.differences(theirs, ours)
-    shown = '\n'.join(found[:25])
-    assert not found, f'{len(found)} of {len(theirs)} answers differ:\n{shown}'
+def assert_same(theirs, ours, **options):
+    found = recording.differences(theirs, ours, **options)
+    if found:
+        shown = '\n'.join(found[:25])
+        pytest.fail(f'{len(found)} of {len(theirs)} answers differ:\n{shown}',
+                    pytrace=False)
 
 
 def failures(answers):
@@ -56,12 +58,13 @@ def test_takeover(serve, driver, tmp_path, database, kind):
     assert failures(before) == expected_failures(kind, before)
     upstream.stop()
 
+    is_upstream = driver is drivers.UpstreamServer
     allotment = serve(driver)
-    assert_same(before, recording.record(api.Api(allotment.url)))
+    assert_same(before, recording.record(api.Api(allotment.url)),
+                ours_may_fail=is_upstream)
     fleet.change(api.Api(allotment.url))
     ours = recording.record(api.Api(allotment.url))
-    if driver is drivers.AllotmentServer:
-        assert failures(ours) == []
+    assert is_upstream or failures(ours) == []
     allotment.stop()
 
     # Upstream finds nothing to migrate, and the same state.
@@ -70,5 +73,5 @@ def test_takeover(serve, driver, tmp_path, database, kind):
     upstream.ensure_started()
     theirs = recording.record(api.Api(upstream.url))
     assert failures(theirs) == expected_failures(kind, theirs)
-    assert_same(theirs, ours)
+    assert_same(theirs, ours, ours_may_fail=is_upstream)
     fleet.change_back(api.Api(upstream.url))
