@@ -1,1 +1,26 @@
 //! allotment: the OpenStack Placement API on generations.
+pub mod db;
+pub mod placement;
+pub mod store;
+pub mod config {
+    //! x
+    /// x
+    #[derive(Clone)]
+    pub struct DatabaseSettings {
+        /// x
+        pub url: String,
+        /// x
+        pub pool_size: u32,
+    }
+}
+pub mod standard {
+    //! x
+    /// x
+    pub fn resource_classes() -> impl Iterator<Item = &'static str> {
+        ["VCPU"].into_iter()
+    }
+    /// x
+    pub fn traits() -> impl Iterator<Item = &'static str> {
+        ["HW_NUMA_ROOT"].into_iter()
+    }
+}
