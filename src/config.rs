@@ -7,10 +7,21 @@ use std::net::SocketAddr;
 pub struct Settings {
     /// Where the server listens.
     pub listen: SocketAddr,
+    /// The database.
+    pub database: DatabaseSettings,
     /// How requests are authorised.
     pub policy: PolicySettings,
     /// What a single request may cost.
     pub limits: Limits,
+}
+
+/// The `[database]` table.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// Where it is.
+    pub url: String,
+    /// How many connections.
+    pub pool_size: u32,
 }
 
 /// The `[policy]` table.

@@ -41,10 +41,7 @@ impl Accept {
             None | Some("" | "*/*") => "application/json",
             Some(text) => text,
         };
-        Self {
-            text: text.to_owned(),
-            ranges: parse(text),
-        }
+        Self { text: text.to_owned(), ranges: parse(text) }
     }
 
     /// The header as it is taken, for messages.
@@ -151,9 +148,7 @@ fn quality(text: &str) -> Option<u16> {
 
 fn is_token(text: &str) -> bool {
     !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn is_value(text: &str) -> bool {
@@ -210,24 +205,13 @@ mod tests {
             ("application/json;q=0,application/json;q=0.9", Plain, false),
         ] {
             let accept = Accept::new(Some(header));
-            assert_eq!(
-                (accept.error_format(), accept.takes_json()),
-                (format, takes_json),
-                "{header}"
-            );
+            assert_eq!((accept.error_format(), accept.takes_json()), (format, takes_json), "{header}");
         }
     }
 
     #[test]
     fn a_malformed_header_is_ignored() {
-        for header in [
-            "foo",
-            "*",
-            "  ",
-            "application/json;q=1.5",
-            "application/json;q=",
-            "a/b q=1",
-        ] {
+        for header in ["foo", "*", "  ", "application/json;q=1.5", "application/json;q=", "a/b q=1"] {
             let accept = Accept::new(Some(header));
             assert!(accept.takes_json(), "{header}");
             assert_eq!(accept.error_format(), ErrorFormat::Html, "{header}");

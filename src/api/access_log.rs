@@ -25,9 +25,7 @@ pub(super) fn write(entry: &Entry<'_>) {
 }
 
 fn line(entry: &Entry<'_>) -> String {
-    let version = entry
-        .version
-        .map_or_else(|| "-".to_owned(), |version| version.to_string());
+    let version = entry.version.map_or_else(|| "-".to_owned(), |version| version.to_string());
     format!(
         "\"{} {}\" status: {} len: {} microversion: {} request: {} caller: {} ms: {:.1}",
         entry.method,

@@ -13,7 +13,6 @@ use super::{App, python};
 use crate::auth::Identity;
 
 /// One request on its way through a handler.
-#[derive(Debug)]
 pub struct Call {
     /// What all requests share.
     pub app: web::Data<App>,
@@ -32,10 +31,7 @@ impl Call {
     /// What stands in the path at a place that the route names; empty if it names none so.
     #[must_use]
     pub fn param(&self, name: &str) -> &str {
-        self.params
-            .iter()
-            .find(|param| param.0 == name)
-            .map_or("", |param| &param.1)
+        self.params.iter().find(|param| param.0 == name).map_or("", |param| &param.1)
     }
 
     /// Whether the request's version is this one or newer.
@@ -46,9 +42,9 @@ impl Call {
 
     /// The query string as it is. 400 if it is no UTF-8.
     pub fn query(&self) -> Result<&Query, ApiError> {
-        self.query.as_ref().map_err(|error| {
-            ApiError::bad_request(format!("Invalid query string parameters: {error}"))
-        })
+        self.query
+            .as_ref()
+            .map_err(|error| ApiError::bad_request(format!("Invalid query string parameters: {error}")))
     }
 
     /// The query string, if it fits a schema.
@@ -70,9 +66,8 @@ impl Call {
         let value = json::parse(&self.body)
             .map_err(|error| ApiError::bad_request(format!("Malformed JSON: {error}")))?;
         schema::loaded(schema)?.check(&value)?;
-        let misfit = |error: &dyn std::fmt::Display| {
-            ApiError::bad_request(format!("JSON does not validate: {error}"))
-        };
+        let misfit =
+            |error: &dyn std::fmt::Display| ApiError::bad_request(format!("JSON does not validate: {error}"));
         if json::contains_nul(&value) {
             return Err(misfit(&"a string contains a NUL"));
         }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::accept::{Accept, ErrorFormat};
 use super::microversion::{self, Microversion, V1_23};
+use crate::db;
 
 /// The `code` of an error, by which a client decides what to do. Strings never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,12 @@ impl fmt::Display for ApiError {
     }
 }
 
+impl From<db::Error> for ApiError {
+    fn from(error: db::Error) -> Self {
+        if error.is_unavailable() { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}
+
 impl ApiError {
     /// An error with any status and no code of its own.
     #[must_use]
@@ -132,10 +139,7 @@ impl ApiError {
             None => "",
         };
         let sentence = format!("The method {method} is not allowed for this resource.");
-        Self {
-            allow,
-            ..Self::about_request(StatusCode::METHOD_NOT_ALLOWED, sentence, message)
-        }
+        Self { allow, ..Self::about_request(StatusCode::METHOD_NOT_ALLOWED, sentence, message) }
     }
 
     /// 406
@@ -189,23 +193,14 @@ impl ApiError {
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "");
-        Self {
-            cause: Some(cause.to_string()),
-            ..error
-        }
+        Self { cause: Some(cause.to_string()), ..error }
     }
 
     /// 503: the database is away or overloaded, and the same request may succeed later.
     #[must_use]
     pub fn unavailable(cause: impl fmt::Display) -> Self {
-        let error = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The database is not available.",
-        );
-        Self {
-            cause: Some(cause.to_string()),
-            ..error
-        }
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "The database is not available.");
+        Self { cause: Some(cause.to_string()), ..error }
     }
 
     /// The same error with a code.
@@ -215,17 +210,11 @@ impl ApiError {
     }
 
     pub(super) fn before_handler(self) -> Self {
-        Self {
-            before_handler: true,
-            ..self
-        }
+        Self { before_handler: true, ..self }
     }
 
     fn about_request(status: StatusCode, sentence: String, message: impl Into<String>) -> Self {
-        Self {
-            lead: Lead::Request(sentence),
-            ..Self::new(status, message)
-        }
+        Self { lead: Lead::Request(sentence), ..Self::new(status, message) }
     }
 
     fn title(&self) -> &'static str {
@@ -266,12 +255,7 @@ impl ApiError {
     }
 
     fn plain(&self) -> String {
-        format!(
-            "{} {}\n\n{}",
-            self.status.as_u16(),
-            self.title(),
-            self.detail()
-        )
+        format!("{} {}\n\n{}", self.status.as_u16(), self.title(), self.detail())
     }
 
     fn html(&self) -> String {
@@ -280,24 +264,13 @@ impl ApiError {
             Lead::Stock => stock_sentence(self.status),
             Lead::Request(sentence) => sentence,
         };
-        page(
-            &status,
-            &format!(
-                "{}<br /><br />\n{}",
-                escape(sentence),
-                escape(&self.message)
-            ),
-        )
+        page(&status, &format!("{}<br /><br />\n{}", escape(sentence), escape(&self.message)))
     }
 
     fn detail(&self) -> String {
         match &self.lead {
             Lead::Stock => {
-                format!(
-                    "{}\n\n {}  ",
-                    stock_sentence(self.status),
-                    one_line(&self.message)
-                )
+                format!("{}\n\n {}  ", stock_sentence(self.status), one_line(&self.message))
             }
             Lead::Request(sentence) => {
                 format!("{} \n\n {}", one_line(sentence), one_line(&self.message))
@@ -316,14 +289,8 @@ pub(super) fn unauthorized(format: ErrorFormat) -> (&'static str, String) {
             let body = json!({"message": message, "code": status, "title": "Unauthorized"});
             ("application/json", body.to_string())
         }
-        ErrorFormat::Html => (
-            "text/html; charset=UTF-8",
-            page(status, &format!("{sentence}<br /><br />\n")),
-        ),
-        ErrorFormat::Plain => (
-            "text/plain; charset=UTF-8",
-            format!("{status}\n\n{sentence}\n\n   "),
-        ),
+        ErrorFormat::Html => ("text/html; charset=UTF-8", page(status, &format!("{sentence}<br /><br />\n"))),
+        ErrorFormat::Plain => ("text/plain; charset=UTF-8", format!("{status}\n\n{sentence}\n\n   ")),
     }
 }
 
@@ -437,10 +404,7 @@ mod tests {
     #[test]
     fn without_message_three_blanks_are_left() {
         let error = ApiError::not_found("");
-        assert_eq!(
-            json_of(&error, Some(MAX))["detail"],
-            "The resource could not be found.\n\n   "
-        );
+        assert_eq!(json_of(&error, Some(MAX))["detail"], "The resource could not be found.\n\n   ");
     }
 
     #[test]
@@ -464,10 +428,7 @@ mod tests {
              The media type None is not supported, use application/json"
         );
         assert_eq!(
-            json_of(
-                &ApiError::unsupported_media_type(Some("text/plain; charset=x")),
-                None
-            )["detail"],
+            json_of(&ApiError::unsupported_media_type(Some("text/plain; charset=x")), None)["detail"],
             "The request media type text/plain; charset=x is not supported by this server. \n\n \
              The media type text/plain is not supported, use application/json"
         );
@@ -490,9 +451,7 @@ mod tests {
         assert!(body.contains("<h1>404 Not Found</h1>"));
         assert!(body.contains("no &lt;b&gt; &amp; &#x27;c&#x27;"));
         let (_, body) = error.render(ErrorFormat::Plain, Some(MAX), "req-1");
-        assert!(
-            body.starts_with("404 Not Found\n\nThe resource could not be found.\n\n no  & 'c'")
-        );
+        assert!(body.starts_with("404 Not Found\n\nThe resource could not be found.\n\n no  & 'c'"));
     }
 
     #[test]
@@ -500,12 +459,7 @@ mod tests {
         let error = ApiError::internal("secret table");
         assert_eq!(error.cause.as_deref(), Some("secret table"));
         for format in [ErrorFormat::Json, ErrorFormat::Html, ErrorFormat::Plain] {
-            assert!(
-                !error
-                    .render(format, Some(MAX), "req-1")
-                    .1
-                    .contains("secret")
-            );
+            assert!(!error.render(format, Some(MAX), "req-1").1.contains("secret"));
         }
     }
 }

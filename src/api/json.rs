@@ -16,9 +16,7 @@ pub fn parse(body: &[u8]) -> Result<Value, String> {
             },
         };
         // What Python would read (NaN, 1e400) has the parser's own words.
-        Scanner::new(text)
-            .explain()
-            .unwrap_or_else(|| error.to_string())
+        Scanner::new(text).explain().unwrap_or_else(|| error.to_string())
     })
 }
 
@@ -29,9 +27,9 @@ pub fn contains_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(contains_nul),
-        Value::Object(members) => members
-            .iter()
-            .any(|(key, value)| key.contains('\0') || contains_nul(value)),
+        Value::Object(members) => {
+            members.iter().any(|(key, value)| key.contains('\0') || contains_nul(value))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -46,9 +44,7 @@ pub struct Integer(pub i64);
 impl<'de> Deserialize<'de> for Integer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = serde_json::Number::deserialize(deserializer)?;
-        from_number(&number)
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("not an integer"))
+        from_number(&number).map(Self).ok_or_else(|| D::Error::custom("not an integer"))
     }
 }
 
@@ -102,30 +98,16 @@ type Fault = (String, usize);
 
 impl Scanner {
     fn new(text: &str) -> Self {
-        Self {
-            text: text.chars().collect(),
-            at: 0,
-        }
+        Self { text: text.chars().collect(), at: 0 }
     }
 
     /// The message, or `None` if Python would have read the text.
     fn explain(mut self) -> Option<String> {
         let (what, at) = self.document().err()?;
         let before = self.text.get(..at)?;
-        let line = before
-            .iter()
-            .filter(|&&character| character == '\n')
-            .count()
-            + 1;
-        let column = at
-            - before
-                .iter()
-                .rposition(|&character| character == '\n')
-                .map_or(0, |p| p + 1);
-        Some(format!(
-            "{what}: line {line} column {} (char {at})",
-            column + 1
-        ))
+        let line = before.iter().filter(|&&character| character == '\n').count() + 1;
+        let column = at - before.iter().rposition(|&character| character == '\n').map_or(0, |p| p + 1);
+        Some(format!("{what}: line {line} column {} (char {at})", column + 1))
     }
 
     fn document(&mut self) -> Result<(), Fault> {
@@ -135,11 +117,7 @@ impl Scanner {
         self.blanks();
         self.value(0)?;
         self.blanks();
-        if self.at < self.text.len() {
-            self.fault("Extra data")
-        } else {
-            Ok(())
-        }
+        if self.at < self.text.len() { self.fault("Extra data") } else { Ok(()) }
     }
 
     fn value(&mut self, depth: usize) -> Result<(), Fault> {
@@ -152,14 +130,9 @@ impl Scanner {
             Some('[') => self.array(depth),
             Some('-' | '0'..='9') => self.number(),
             _ => {
-                let word = ["null", "true", "false", "NaN", "Infinity"]
-                    .into_iter()
-                    .find(|word| self.takes(word));
-                if word.is_some() {
-                    Ok(())
-                } else {
-                    self.fault("Expecting value")
-                }
+                let word =
+                    ["null", "true", "false", "NaN", "Infinity"].into_iter().find(|word| self.takes(word));
+                if word.is_some() { Ok(()) } else { self.fault("Expecting value") }
             }
         }
     }
@@ -274,10 +247,7 @@ impl Scanner {
 
     fn digits(&mut self) -> bool {
         let start = self.at;
-        while self
-            .peek()
-            .is_some_and(|character| character.is_ascii_digit())
-        {
+        while self.peek().is_some_and(|character| character.is_ascii_digit()) {
             self.at += 1;
         }
         self.at > start
@@ -327,34 +297,16 @@ mod tests {
             generation: Option<i64>,
         }
         let read = |value| serde_json::from_value::<Body>(value).ok();
-        assert_eq!(
-            read(json!({"total": 10.0})),
-            Some(Body {
-                total: 10,
-                generation: None
-            })
-        );
+        assert_eq!(read(json!({"total": 10.0})), Some(Body { total: 10, generation: None }));
         assert_eq!(
             read(json!({"total": -1, "generation": 1e30})),
-            Some(Body {
-                total: -1,
-                generation: Some(i64::MAX)
-            })
+            Some(Body { total: -1, generation: Some(i64::MAX) })
         );
-        assert_eq!(
-            read(json!({"total": 1, "generation": null})),
-            Some(Body {
-                total: 1,
-                generation: None
-            })
-        );
+        assert_eq!(read(json!({"total": 1, "generation": null})), Some(Body { total: 1, generation: None }));
         assert_eq!(read(json!({"total": 1.5})), None);
         assert_eq!(read(json!({"total": 1e12})), None);
         assert_eq!(read(json!({"total": "1"})), None);
-        assert_eq!(
-            serde_json::from_value::<Integer>(json!(u64::MAX)).unwrap(),
-            Integer(i64::MAX)
-        );
+        assert_eq!(serde_json::from_value::<Integer>(json!(u64::MAX)).unwrap(), Integer(i64::MAX));
     }
 
     // The messages are those of Python 3.11.
@@ -363,39 +315,18 @@ mod tests {
         for (body, message) in [
             ("", "Expecting value: line 1 column 1 (char 0)"),
             ("   ", "Expecting value: line 1 column 4 (char 3)"),
-            (
-                "{",
-                "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
-            ),
+            ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
             ("[", "Expecting value: line 1 column 2 (char 1)"),
-            (
-                "{\"a\"",
-                "Expecting ':' delimiter: line 1 column 5 (char 4)",
-            ),
+            ("{\"a\"", "Expecting ':' delimiter: line 1 column 5 (char 4)"),
             ("{\"a\":", "Expecting value: line 1 column 6 (char 5)"),
-            (
-                "{\"a\":1",
-                "Expecting ',' delimiter: line 1 column 7 (char 6)",
-            ),
-            (
-                "{\"a\":1,",
-                "Expecting property name enclosed in double quotes: line 1 column 8 (char 7)",
-            ),
-            (
-                "{\"a\":1,}",
-                "Expecting property name enclosed in double quotes: line 1 column 8 (char 7)",
-            ),
+            ("{\"a\":1", "Expecting ',' delimiter: line 1 column 7 (char 6)"),
+            ("{\"a\":1,", "Expecting property name enclosed in double quotes: line 1 column 8 (char 7)"),
+            ("{\"a\":1,}", "Expecting property name enclosed in double quotes: line 1 column 8 (char 7)"),
             ("[1,", "Expecting value: line 1 column 4 (char 3)"),
             ("[1,]", "Expecting value: line 1 column 4 (char 3)"),
             ("[1 2]", "Expecting ',' delimiter: line 1 column 4 (char 3)"),
-            (
-                "{a:1}",
-                "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
-            ),
-            (
-                "{'a':1}",
-                "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
-            ),
+            ("{a:1}", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+            ("{'a':1}", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
             ("nul", "Expecting value: line 1 column 1 (char 0)"),
             ("tru", "Expecting value: line 1 column 1 (char 0)"),
             ("-", "Expecting value: line 1 column 1 (char 0)"),
@@ -407,72 +338,30 @@ mod tests {
             (".5", "Expecting value: line 1 column 1 (char 0)"),
             ("1 2", "Extra data: line 1 column 3 (char 2)"),
             ("{} {}", "Extra data: line 1 column 4 (char 3)"),
-            (
-                "\"abc",
-                "Unterminated string starting at: line 1 column 1 (char 0)",
-            ),
-            (
-                "\"a\nb\"",
-                "Invalid control character at: line 1 column 3 (char 2)",
-            ),
+            ("\"abc", "Unterminated string starting at: line 1 column 1 (char 0)"),
+            ("\"a\nb\"", "Invalid control character at: line 1 column 3 (char 2)"),
             ("\"\\x\"", "Invalid \\escape: line 1 column 2 (char 1)"),
-            (
-                "\"\\u12\"",
-                "Invalid \\uXXXX escape: line 1 column 3 (char 2)",
-            ),
-            (
-                "\"\\u12g4\"",
-                "Invalid \\uXXXX escape: line 1 column 3 (char 2)",
-            ),
-            (
-                "\"\\",
-                "Unterminated string starting at: line 1 column 1 (char 0)",
-            ),
-            (
-                "{\"a\" 1}",
-                "Expecting ':' delimiter: line 1 column 6 (char 5)",
-            ),
-            (
-                "\n\n  {\"a\":\n  x}",
-                "Expecting value: line 4 column 3 (char 12)",
-            ),
+            ("\"\\u12\"", "Invalid \\uXXXX escape: line 1 column 3 (char 2)"),
+            ("\"\\u12g4\"", "Invalid \\uXXXX escape: line 1 column 3 (char 2)"),
+            ("\"\\", "Unterminated string starting at: line 1 column 1 (char 0)"),
+            ("{\"a\" 1}", "Expecting ':' delimiter: line 1 column 6 (char 5)"),
+            ("\n\n  {\"a\":\n  x}", "Expecting value: line 4 column 3 (char 12)"),
             ("☃", "Expecting value: line 1 column 1 (char 0)"),
             ("\"☃\" x", "Extra data: line 1 column 5 (char 4)"),
             ("+1", "Expecting value: line 1 column 1 (char 0)"),
             ("1e+", "Extra data: line 1 column 2 (char 1)"),
-            (
-                "[1,\n2,\n3 4]",
-                "Expecting ',' delimiter: line 3 column 3 (char 9)",
-            ),
-            (
-                "{\"a\":1 \"b\":2}",
-                "Expecting ',' delimiter: line 1 column 8 (char 7)",
-            ),
-            (
-                "\u{feff}{}",
-                "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)",
-            ),
+            ("[1,\n2,\n3 4]", "Expecting ',' delimiter: line 3 column 3 (char 9)"),
+            ("{\"a\":1 \"b\":2}", "Expecting ',' delimiter: line 1 column 8 (char 7)"),
+            ("\u{feff}{}", "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)"),
             ("{\"a\":1}}", "Extra data: line 1 column 8 (char 7)"),
-            (
-                "\"\\u\"",
-                "Invalid \\uXXXX escape: line 1 column 3 (char 2)",
-            ),
+            ("\"\\u\"", "Invalid \\uXXXX escape: line 1 column 3 (char 2)"),
             ("Infinit", "Expecting value: line 1 column 1 (char 0)"),
             ("--1", "Expecting value: line 1 column 1 (char 0)"),
             ("-Inf", "Expecting value: line 1 column 1 (char 0)"),
             ("[}", "Expecting value: line 1 column 2 (char 1)"),
-            (
-                "{]",
-                "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
-            ),
-            (
-                "\"\u{1}\"",
-                "Invalid control character at: line 1 column 2 (char 1)",
-            ),
-            (
-                "\"a\\u00",
-                "Invalid \\uXXXX escape: line 1 column 4 (char 3)",
-            ),
+            ("{]", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+            ("\"\u{1}\"", "Invalid control character at: line 1 column 2 (char 1)"),
+            ("\"a\\u00", "Invalid \\uXXXX escape: line 1 column 4 (char 3)"),
         ] {
             assert_eq!(parse(body.as_bytes()), Err(message.to_owned()), "{body:?}");
         }
@@ -499,10 +388,6 @@ mod tests {
         for body in ["NaN", "[1e400]", "-Infinity", r#""\ud800""#] {
             assert!(parse(body.as_bytes()).is_err(), "{body}");
         }
-        assert!(
-            parse(&b"[".repeat(100_000))
-                .unwrap_err()
-                .starts_with("Nested too deeply")
-        );
+        assert!(parse(&b"[".repeat(100_000)).unwrap_err().starts_with("Nested too deeply"));
     }
 }

@@ -109,15 +109,10 @@ fn parse(text: &str) -> Result<Microversion, VersionError> {
     if text == "latest" {
         return Ok(MAX);
     }
-    let malformed = |reason| VersionError::Malformed {
-        text: text.to_owned(),
-        reason,
-    };
+    let malformed = |reason| VersionError::Malformed { text: text.to_owned(), reason };
     let Some((major, minor)) = text.split_once('.') else {
         return Err(malformed(match python::int(text) {
-            Some(_) => {
-                "Version.__new__() missing 1 required positional argument: 'minor'".to_owned()
-            }
+            Some(_) => "Version.__new__() missing 1 required positional argument: 'minor'".to_owned(),
             None => not_an_int(text),
         }));
     };
@@ -131,10 +126,7 @@ fn parse(text: &str) -> Result<Microversion, VersionError> {
 }
 
 fn not_an_int(text: &str) -> String {
-    format!(
-        "invalid literal for int() with base 10: {}",
-        python::repr_str(text)
-    )
+    format!("invalid literal for int() with base 10: {}", python::repr_str(text))
 }
 
 #[cfg(test)]
@@ -157,10 +149,7 @@ mod tests {
     fn the_last_value_for_placement_counts() {
         assert_eq!(read("placement 1.10"), Ok(V1_10));
         assert_eq!(read("PlaceMent   1.10 "), Ok(V1_10));
-        assert_eq!(
-            read("placement 1.3, compute 2.1,placement 1.4, volume 3"),
-            Ok(V1_4)
-        );
+        assert_eq!(read("placement 1.3, compute 2.1,placement 1.4, volume 3"), Ok(V1_4));
         assert_eq!(read("placement latest"), Ok(MAX));
         assert_eq!(read("placement 01.010"), Ok(V1_10));
         assert_eq!(read("placement 1. 7"), Ok(V1_7));
@@ -168,19 +157,10 @@ mod tests {
 
     #[test]
     fn unknown_versions_are_told_from_nonsense() {
-        for unknown in [
-            "0.5",
-            "1.40",
-            "2.0",
-            "-1.0",
-            "1.-1",
-            "1.99999999999999999999",
-        ] {
+        for unknown in ["0.5", "1.40", "2.0", "-1.0", "1.-1", "1.99999999999999999999"] {
             assert_eq!(
                 read(&format!("placement {unknown}")),
-                Err(format!(
-                    "Invalid microversion: Unacceptable version header: {unknown}"
-                ))
+                Err(format!("Invalid microversion: Unacceptable version header: {unknown}"))
             );
         }
         assert_eq!(
@@ -192,10 +172,7 @@ mod tests {
         for nonsense in ["1", "LATEST", "x.1", "1.x", "1 .", ".", "1.", "1..2"] {
             let header = format!("placement {nonsense}");
             assert!(
-                matches!(
-                    Microversion::from_header(Some(&header)),
-                    Err(VersionError::Malformed { .. })
-                ),
+                matches!(Microversion::from_header(Some(&header)), Err(VersionError::Malformed { .. })),
                 "{nonsense:?}"
             );
         }

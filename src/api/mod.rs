@@ -14,6 +14,7 @@ use std::pin::Pin;
 use actix_web::web;
 
 use crate::config::Settings;
+use crate::db::Db;
 
 pub mod accept;
 mod access_log;
@@ -37,10 +38,11 @@ pub use query::Query;
 pub use reply::Reply;
 
 /// What all requests share.
-#[derive(Debug)]
 pub struct App {
     /// How the server is configured.
     pub settings: Settings,
+    /// Where everything is kept.
+    pub db: Db,
 }
 
 /// What a handler returns.

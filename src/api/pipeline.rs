@@ -59,21 +59,11 @@ struct Exchange {
 }
 
 /// Answers any request.
-pub(super) async fn serve(
-    request: HttpRequest,
-    payload: web::Payload,
-    app: web::Data<App>,
-) -> HttpResponse {
+pub(super) async fn serve(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> HttpResponse {
     let started = Instant::now();
     let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
-    let mut exchange = Exchange {
-        request,
-        app,
-        request_id,
-        accept,
-        version: None,
-    };
+    let mut exchange = Exchange { request, app, request_id, accept, version: None };
     let body = exchange.read_body(payload).await;
     let result = exchange.process(body).await;
     let (response, length) = exchange.respond(result);
@@ -83,10 +73,7 @@ pub(super) async fn serve(
 
 impl Exchange {
     fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
-        self.request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
+        self.request.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
     /// Reads the body up to the limit. What is wrong with it is told only when its turn comes.
@@ -97,8 +84,7 @@ impl Exchange {
         }
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk
-                .map_err(|error| ApiError::bad_request(format!("Unreadable body: {error}")))?;
+            let chunk = chunk.map_err(|error| ApiError::bad_request(format!("Unreadable body: {error}")))?;
             if body.len() + chunk.len() > limit {
                 return Err(ApiError::body_too_large(limit));
             }
@@ -109,22 +95,17 @@ impl Exchange {
 
     /// What the header says; there is none with a chunked body.
     fn content_length(&self) -> u64 {
-        self.header(header::CONTENT_LENGTH)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0)
+        self.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
     fn content_type(&self) -> Option<&str> {
-        self.header(header::CONTENT_TYPE)
-            .filter(|text| !text.is_empty())
+        self.header(header::CONTENT_TYPE).filter(|text| !text.is_empty())
     }
 
     async fn process(&mut self, body: Result<Bytes, ApiError>) -> Result<Reply, Refusal> {
         let path = self.path();
         // Who asks for the version document need not say who it is.
-        let is_root = path
-            .as_deref()
-            .is_some_and(|path| path.trim_matches('/').is_empty());
+        let is_root = path.as_deref().is_some_and(|path| path.trim_matches('/').is_empty());
         let identity = match self.identify() {
             Some(identity) => identity,
             None if is_root => Identity::default(),
@@ -151,9 +132,7 @@ impl Exchange {
 
     /// The path, percent-decoded, or `None` if no route can have it.
     fn path(&self) -> Option<String> {
-        let path = percent_decode_str(self.request.uri().path())
-            .decode_utf8()
-            .ok()?;
+        let path = percent_decode_str(self.request.uri().path()).decode_utf8().ok()?;
         // Databases have no NUL in strings, so nothing is called so.
         (!path.contains('\0')).then(|| path.into_owned())
     }
@@ -165,9 +144,7 @@ impl Exchange {
     fn read_version(&self) -> Result<Microversion, ApiError> {
         let header = joined(self.request.headers(), &API_VERSION);
         Microversion::from_header(header.as_deref()).map_err(|error| match error {
-            VersionError::Unacceptable(_) => {
-                ApiError::not_acceptable(&self.accept, error.to_string())
-            }
+            VersionError::Unacceptable(_) => ApiError::not_acceptable(&self.accept, error.to_string()),
             VersionError::Malformed { .. } => ApiError::bad_request(error.to_string()),
         })
     }
@@ -218,9 +195,7 @@ impl Exchange {
             BodyKind::Ignored => false,
         };
         let content_type = self.content_type();
-        let media_type = content_type
-            .and_then(|text| text.split(';').next())
-            .map(str::trim);
+        let media_type = content_type.and_then(|text| text.split(';').next()).map(str::trim);
         if needs_json && media_type != Some("application/json") {
             return Err(ApiError::unsupported_media_type(content_type));
         }
@@ -253,16 +228,12 @@ impl Exchange {
     /// The response and how long its body is.
     fn respond(&self, result: Result<Reply, Refusal>) -> (HttpResponse, usize) {
         let (mut response, length) = match result {
-            Ok(Reply {
-                body: Body::Broken(cause),
-                ..
-            }) => self.respond_error(&ApiError::internal(cause)),
+            Ok(Reply { body: Body::Broken(cause), .. }) => self.respond_error(&ApiError::internal(cause)),
             Ok(reply) => self.respond_reply(reply),
             Err(Refusal::Error(error)) => self.respond_error(&error),
-            Err(Refusal::Unauthorized) => with_body(
-                StatusCode::UNAUTHORIZED,
-                error::unauthorized(self.accept.error_format()),
-            ),
+            Err(Refusal::Unauthorized) => {
+                with_body(StatusCode::UNAUTHORIZED, error::unauthorized(self.accept.error_format()))
+            }
         };
         set(response.headers_mut(), REQUEST_ID, &self.request_id);
         (response, length)
@@ -276,11 +247,7 @@ impl Exchange {
         let headers = response.headers_mut();
         self.set_version(headers, true);
         if let Some(path) = reply.location {
-            set(
-                headers,
-                header::LOCATION,
-                &format!("http://{}{path}", self.host()),
-            );
+            set(headers, header::LOCATION, &format!("http://{}{path}", self.host()));
         }
         if let Some(time) = reply.last_modified {
             set(headers, header::LAST_MODIFIED, &reply::http_date(time));
@@ -339,11 +306,7 @@ impl Exchange {
             method: self.request.method(),
             target: uri.path_and_query().map_or("/", |target| target.as_str()),
             status: response.status(),
-            length: if self.request.method() == Method::HEAD {
-                0
-            } else {
-                length
-            },
+            length: if self.request.method() == Method::HEAD { 0 } else { length },
             version: self.version,
             request_id: &self.request_id,
             caller_id: self.header(REQUEST_ID).filter(|id| is_request_id(id)),
@@ -357,14 +320,10 @@ async fn shielded(mut answer: Answer) -> HandlerResult {
     poll_fn(move |context| {
         let poll = AssertUnwindSafe(|| Pin::new(&mut answer).poll(context));
         catch_unwind(poll).unwrap_or_else(|panic| {
-            let words = panic
-                .downcast_ref::<&str>()
-                .map(|words| (*words).to_owned());
+            let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
             let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
             let cause = words.unwrap_or_else(|| "no message".to_owned());
-            Poll::Ready(Err(ApiError::internal(format!(
-                "a handler panicked: {cause}"
-            ))))
+            Poll::Ready(Err(ApiError::internal(format!("a handler panicked: {cause}"))))
         })
     })
     .await
@@ -387,10 +346,8 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 
 /// The values of a header that may be repeated, as one.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<_> = headers
-        .get_all(name)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()))
-        .collect();
+    let values: Vec<_> =
+        headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     (!values.is_empty()).then(|| values.join(","))
 }
 

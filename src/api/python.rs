@@ -15,20 +15,15 @@ pub fn int(text: &str) -> Option<i64> {
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
-    let well_formed = digits
-        .split('_')
-        .all(|run| !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_digit()));
+    let well_formed =
+        digits.split('_').all(|run| !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_digit()));
     if !well_formed {
         return None;
     }
     let value = digits
         .bytes()
         .filter(u8::is_ascii_digit)
-        .fold(0_i64, |value, digit| {
-            value
-                .saturating_mul(10)
-                .saturating_add(i64::from(digit - b'0'))
-        });
+        .fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     Some(if negative { -value } else { value })
 }
 
@@ -94,11 +89,7 @@ fn push_float(out: &mut String, float: f64) {
 }
 
 fn push_str(out: &mut String, text: &str) {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(quote);
     for character in text.chars() {
         push_char(out, character, quote);
@@ -172,10 +163,7 @@ mod tests {
             (json!({"a": 1, "b": {}}), "{'a': 1, 'b': {}}"),
             (json!("it's"), "\"it's\""),
             (json!("it's \"so\""), "'it\\'s \"so\"'"),
-            (
-                json!("a\\b\n\t\u{1}\u{7f}\u{a0}é☃"),
-                "'a\\\\b\\n\\t\\x01\\x7f\\xa0é☃'",
-            ),
+            (json!("a\\b\n\t\u{1}\u{7f}\u{a0}é☃"), "'a\\\\b\\n\\t\\x01\\x7f\\xa0é☃'"),
             (json!("\u{200b}\u{e0001}"), "'\\u200b\\U000e0001'"),
             (json!(10.0), "10.0"),
             (json!(-0.0), "-0.0"),
@@ -184,10 +172,7 @@ mod tests {
             (json!(1.5e300), "1.5e+300"),
             (json!(0.0001), "0.0001"),
             (json!(0.00001), "1e-05"),
-            (
-                json!(18_446_744_073_709_551_615_u64),
-                "18446744073709551615",
-            ),
+            (json!(18_446_744_073_709_551_615_u64), "18446744073709551615"),
         ] {
             assert_eq!(repr(&value), expected);
         }

@@ -36,18 +36,13 @@ impl Query {
 
     /// All parameters in their order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
-        self.pairs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The last value of a parameter: the one that counts, as a rule.
     #[must_use]
     pub fn last(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .rev()
-            .find(|pair| pair.0 == name)
-            .map(|pair| pair.1)
+        self.iter().rev().find(|pair| pair.0 == name).map(|pair| pair.1)
     }
 
     /// The first value of a parameter.
@@ -59,10 +54,7 @@ impl Query {
     /// Every value of a parameter in their order.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.iter()
-            .filter(|pair| pair.0 == name)
-            .map(|pair| pair.1)
-            .collect()
+        self.iter().filter(|pair| pair.0 == name).map(|pair| pair.1).collect()
     }
 
     /// Whether a parameter is there, be it without a value.
@@ -87,11 +79,7 @@ pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, NotUtf8> {
             (Some(_), 0xc2..=0xf4) => "invalid continuation byte",
             (Some(_), _) => "invalid start byte",
         };
-        NotUtf8 {
-            byte,
-            position,
-            reason,
-        }
+        NotUtf8 { byte, position, reason }
     })
 }
 
@@ -118,10 +106,7 @@ mod tests {
         let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(pairs("n%61me=a+b%2Bc%26"), [own("name", "a b+c&")]);
         assert_eq!(pairs("name=%E2%98%83"), [own("name", "☃")]);
-        assert_eq!(
-            pairs("a&b=&=c&&x=y=z"),
-            [own("a", ""), own("b", ""), own("", "c"), own("x", "y=z")]
-        );
+        assert_eq!(pairs("a&b=&=c&&x=y=z"), [own("a", ""), own("b", ""), own("", "c"), own("x", "y=z")]);
         assert_eq!(pairs("a=%zz%4"), [own("a", "%zz%4")]);
         assert_eq!(pairs("a=%00"), [own("a", "\0")]);
     }
@@ -130,18 +115,9 @@ mod tests {
     #[test]
     fn what_is_no_utf8_is_told() {
         for (text, message) in [
-            (
-                "a=x%ff",
-                "'utf-8' codec can't decode byte 0xff in position 1: invalid start byte",
-            ),
-            (
-                "%e2%28=1",
-                "'utf-8' codec can't decode byte 0xe2 in position 0: invalid continuation byte",
-            ),
-            (
-                "a=%e2%98",
-                "'utf-8' codec can't decode byte 0xe2 in position 0: unexpected end of data",
-            ),
+            ("a=x%ff", "'utf-8' codec can't decode byte 0xff in position 1: invalid start byte"),
+            ("%e2%28=1", "'utf-8' codec can't decode byte 0xe2 in position 0: invalid continuation byte"),
+            ("a=%e2%98", "'utf-8' codec can't decode byte 0xe2 in position 0: unexpected end of data"),
         ] {
             assert_eq!(Query::parse(text).unwrap_err().to_string(), message);
         }

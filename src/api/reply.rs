@@ -47,21 +47,13 @@ impl Reply {
     }
 
     fn new(status: StatusCode, body: Body) -> Self {
-        Self {
-            status,
-            body,
-            location: None,
-            last_modified: None,
-        }
+        Self { status, body, location: None, last_modified: None }
     }
 
     /// With `Location`: the path becomes an absolute URL of the host that the client asked.
     #[must_use]
     pub fn location(self, path: impl Into<String>) -> Self {
-        Self {
-            location: Some(path.into()),
-            ..self
-        }
+        Self { location: Some(path.into()), ..self }
     }
 
     /// With `Last-Modified`, now if there is no time, and `Cache-Control: no-cache`.
@@ -69,10 +61,7 @@ impl Reply {
     /// It is the caller who knows from which version on the answer has them.
     #[must_use]
     pub fn last_modified(self, time: Option<NaiveDateTime>) -> Self {
-        Self {
-            last_modified: Some(time.unwrap_or_else(|| Utc::now().naive_utc())),
-            ..self
-        }
+        Self { last_modified: Some(time.unwrap_or_else(|| Utc::now().naive_utc())), ..self }
     }
 }
 

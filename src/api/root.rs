@@ -17,9 +17,5 @@ pub async fn show(call: Call) -> HandlerResult {
         "links": [{"rel": "self", "href": ""}],
     }]});
     let reply = Reply::json(StatusCode::OK, &document);
-    Ok(if call.at_least(V1_15) {
-        reply.last_modified(None)
-    } else {
-        reply
-    })
+    Ok(if call.at_least(V1_15) { reply.last_modified(None) } else { reply })
 }

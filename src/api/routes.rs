@@ -138,11 +138,7 @@ pub fn find(method: &Method, path: &str) -> Found {
             others.push(route.method.as_str());
         }
     }
-    if others.is_empty() {
-        Found::Nothing
-    } else {
-        Found::OtherMethods(others.join(", "))
-    }
+    if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others.join(", ")) }
 }
 
 /// Whether a path fits a pattern, and what it fills in. Slashes at its start count as one.
@@ -154,10 +150,7 @@ fn matches(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, Strin
         match (wanted.next(), given.next()) {
             (None, None) => return Some(params),
             (Some(wanted), Some(given)) => {
-                match wanted
-                    .strip_prefix('{')
-                    .and_then(|name| name.strip_suffix('}'))
-                {
+                match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
                     Some(name) if !given.is_empty() => params.push((name, given.to_owned())),
                     None if wanted == given => {}
                     _ => return None,
@@ -177,18 +170,9 @@ mod tests {
     #[test]
     fn paths_fill_in_patterns() {
         let fills = |path| matches(NESTED, path);
-        let expected = vec![
-            ("uuid", "a b".to_owned()),
-            ("resource_class", "VCPU".to_owned()),
-        ];
-        assert_eq!(
-            fills("/resource_providers/a b/inventories/VCPU"),
-            Some(expected.clone())
-        );
-        assert_eq!(
-            fills("//resource_providers/a b/inventories/VCPU"),
-            Some(expected)
-        );
+        let expected = vec![("uuid", "a b".to_owned()), ("resource_class", "VCPU".to_owned())];
+        assert_eq!(fills("/resource_providers/a b/inventories/VCPU"), Some(expected.clone()));
+        assert_eq!(fills("//resource_providers/a b/inventories/VCPU"), Some(expected));
         for other in [
             "/resource_providers/a/inventories",
             "/resource_providers/a/inventories/",
@@ -204,16 +188,10 @@ mod tests {
     #[test]
     fn the_root_has_several_spellings() {
         for path in ["/", "", "//"] {
-            assert!(
-                matches!(find(&Method::GET, path), Found::Route(..)),
-                "{path:?}"
-            );
+            assert!(matches!(find(&Method::GET, path), Found::Route(..)), "{path:?}");
         }
         assert!(matches!(find(&Method::GET, "/x"), Found::Nothing));
-        assert!(matches!(
-            find(&Method::GET, "/allocation_candidates/"),
-            Found::Nothing
-        ));
+        assert!(matches!(find(&Method::GET, "/allocation_candidates/"), Found::Nothing));
     }
 
     #[test]
@@ -227,9 +205,8 @@ mod tests {
     #[test]
     fn no_route_is_there_twice_and_all_but_the_root_are_guarded() {
         for (index, route) in ROUTES.iter().enumerate() {
-            let again = ROUTES[..index]
-                .iter()
-                .any(|other| other.method == route.method && other.path == route.path);
+            let again =
+                ROUTES[..index].iter().any(|other| other.method == route.method && other.path == route.path);
             assert!(!again, "{route:?}");
             assert_eq!(route.rule.is_none(), route.path == "/", "{route:?}");
         }

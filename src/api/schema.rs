@@ -6,9 +6,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::microversion::{
-    Microversion, V1_3, V1_4, V1_8, V1_12, V1_14, V1_18, V1_19, V1_28, V1_34, V1_38,
-};
+use super::microversion::{Microversion, V1_3, V1_4, V1_8, V1_12, V1_14, V1_18, V1_19, V1_28, V1_34, V1_38};
 use super::query::Query;
 use super::wording;
 
@@ -45,11 +43,7 @@ impl Schema {
             .should_validate_formats(true)
             .build(&source)
             .map_err(|error| error.to_string())?;
-        Ok(Self {
-            source,
-            validator,
-            prefix,
-        })
+        Ok(Self { source, validator, prefix })
     }
 
     /// Whether a value fits; the error is a 400 in the wording of Python's jsonschema.
@@ -64,10 +58,8 @@ impl Schema {
 
     /// Whether a query string fits: of repeated parameters the last value is looked at.
     pub fn check_query(&self, query: &Query) -> Result<(), ApiError> {
-        let object: Map<String, Value> = query
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .collect();
+        let object: Map<String, Value> =
+            query.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         self.check(&Value::Object(object))
     }
 }
@@ -82,11 +74,7 @@ pub(super) fn loaded(schema: &'static LazySchema) -> Result<&'static Schema, Api
 pub fn is_uuid_like(text: &str) -> bool {
     let bare = text.replace("urn:", "").replace("uuid:", "");
     let mut digits = 0;
-    for character in bare
-        .trim_matches(['{', '}'])
-        .chars()
-        .filter(|&character| character != '-')
-    {
+    for character in bare.trim_matches(['{', '}']).chars().filter(|&character| character != '-') {
         if !character.is_ascii_hexdigit() {
             return false;
         }
@@ -98,10 +86,7 @@ pub fn is_uuid_like(text: &str) -> bool {
 /// A uuid as query strings must have it: with its dashes where they belong.
 #[must_use]
 pub fn is_dashed_uuid(text: &str) -> bool {
-    is_uuid_like(text)
-        && [8, 13, 18, 23]
-            .iter()
-            .all(|&position| text.as_bytes().get(position) == Some(&b'-'))
+    is_uuid_like(text) && [8, 13, 18, 23].iter().all(|&position| text.as_bytes().get(position) == Some(&b'-'))
 }
 
 macro_rules! schemas {
@@ -163,21 +148,13 @@ fn pick(
     oldest: &'static LazySchema,
     newer: &[(Microversion, &'static LazySchema)],
 ) -> &'static LazySchema {
-    newer
-        .iter()
-        .rev()
-        .find(|entry| version >= entry.0)
-        .map_or(oldest, |entry| entry.1)
+    newer.iter().rev().find(|entry| version >= entry.0).map_or(oldest, |entry| entry.1)
 }
 
 /// The body of `PUT …/aggregates`.
 #[must_use]
 pub fn aggregates_put(version: Microversion) -> &'static LazySchema {
-    pick(
-        version,
-        &AGGREGATES_PUT_1_1,
-        &[(V1_19, &AGGREGATES_PUT_1_19)],
-    )
+    pick(version, &AGGREGATES_PUT_1_1, &[(V1_19, &AGGREGATES_PUT_1_19)])
 }
 
 /// The body of `POST /allocations`.
@@ -186,11 +163,7 @@ pub fn allocations_post(version: Microversion) -> &'static LazySchema {
     pick(
         version,
         &ALLOCATIONS_POST_1_13,
-        &[
-            (V1_28, &ALLOCATIONS_POST_1_28),
-            (V1_34, &ALLOCATIONS_POST_1_34),
-            (V1_38, &ALLOCATIONS_POST_1_38),
-        ],
+        &[(V1_28, &ALLOCATIONS_POST_1_28), (V1_34, &ALLOCATIONS_POST_1_34), (V1_38, &ALLOCATIONS_POST_1_38)],
     )
 }
 
@@ -213,31 +186,19 @@ pub fn allocations_put(version: Microversion) -> &'static LazySchema {
 /// The body of `POST /reshaper`.
 #[must_use]
 pub fn reshaper_post(version: Microversion) -> &'static LazySchema {
-    pick(
-        version,
-        &RESHAPER_POST_1_30,
-        &[(V1_34, &RESHAPER_POST_1_34), (V1_38, &RESHAPER_POST_1_38)],
-    )
+    pick(version, &RESHAPER_POST_1_30, &[(V1_34, &RESHAPER_POST_1_34), (V1_38, &RESHAPER_POST_1_38)])
 }
 
 /// The body of `POST /resource_providers`.
 #[must_use]
 pub fn resource_provider_post(version: Microversion) -> &'static LazySchema {
-    pick(
-        version,
-        &RESOURCE_PROVIDER_POST_1_0,
-        &[(V1_14, &RESOURCE_PROVIDER_POST_1_14)],
-    )
+    pick(version, &RESOURCE_PROVIDER_POST_1_0, &[(V1_14, &RESOURCE_PROVIDER_POST_1_14)])
 }
 
 /// The body of `PUT /resource_providers/{uuid}`.
 #[must_use]
 pub fn resource_provider_put(version: Microversion) -> &'static LazySchema {
-    pick(
-        version,
-        &RESOURCE_PROVIDER_PUT_1_0,
-        &[(V1_14, &RESOURCE_PROVIDER_PUT_1_14)],
-    )
+    pick(version, &RESOURCE_PROVIDER_PUT_1_0, &[(V1_14, &RESOURCE_PROVIDER_PUT_1_14)])
 }
 
 /// The query string of `GET /resource_providers`.

@@ -46,9 +46,7 @@ pub(super) fn explain<'e>(
     value: &Value,
     errors: impl Iterator<Item = ValidationError<'e>>,
 ) -> String {
-    let mut faults: Vec<Fault> = errors
-        .filter_map(|error| fault(schema, value, &error, 0, 0))
-        .collect();
+    let mut faults: Vec<Fault> = errors.filter_map(|error| fault(schema, value, &error, 0, 0)).collect();
     faults.sort_by(|a, b| a.order.cmp(&b.order));
     match best(faults) {
         Some(fault) => tell(&fault),
@@ -70,10 +68,9 @@ fn fault<'a>(
     let parent = pointer.rsplit_once('/').map_or("", |parts| parts.0);
     let (schema, _, _) = follow(root, parent)?;
     let (names, context) = match error.kind() {
-        ValidationErrorKind::Required { property } => (
-            property.as_str().map(str::to_owned).into_iter().collect(),
-            Vec::new(),
-        ),
+        ValidationErrorKind::Required { property } => {
+            (property.as_str().map(str::to_owned).into_iter().collect(), Vec::new())
+        }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let mut names = unexpected.clone();
             names.sort();
@@ -81,9 +78,8 @@ fn fault<'a>(
         }
         ValidationErrorKind::AnyOf { context } => {
             let within = context.iter().flatten();
-            let mut context: Vec<Fault> = within
-                .filter_map(|inner| fault(root, value, inner, path.len(), schema_path.len()))
-                .collect();
+            let mut context: Vec<Fault> =
+                within.filter_map(|inner| fault(root, value, inner, path.len(), schema_path.len())).collect();
             context.sort_by(|a, b| a.order.cmp(&b.order));
             (Vec::new(), context)
         }
@@ -133,11 +129,7 @@ fn best(faults: Vec<Fault<'_>>) -> Option<Fault<'_>> {
     while !best.context.is_empty() {
         let smallest = best.context.iter().min_by(|a, b| weigh(a, b));
         let alone = smallest.is_some_and(|smallest| {
-            best.context
-                .iter()
-                .filter(|other| weigh(smallest, other) == Ordering::Equal)
-                .count()
-                == 1
+            best.context.iter().filter(|other| weigh(smallest, other) == Ordering::Equal).count() == 1
         });
         if !alone {
             return Some(best);
@@ -154,22 +146,16 @@ fn weigh(a: &Fault<'_>, b: &Fault<'_>) -> Ordering {
 impl Fault<'_> {
     fn relevance(&self) -> (Reverse<usize>, &[Step], bool, bool) {
         let strong = self.keyword != "anyOf";
-        (
-            Reverse(self.path.len()),
-            &self.path,
-            strong,
-            !self.matches_type(),
-        )
+        (Reverse(self.path.len()), &self.path, strong, !self.matches_type())
     }
 
     /// Whether the value has at least the type that the schema asks for.
     fn matches_type(&self) -> bool {
         match self.schema.get("type") {
             Some(Value::String(name)) => is_type(self.instance, name),
-            Some(Value::Array(names)) => names
-                .iter()
-                .filter_map(Value::as_str)
-                .any(|name| is_type(self.instance, name)),
+            Some(Value::Array(names)) => {
+                names.iter().filter_map(Value::as_str).any(|name| is_type(self.instance, name))
+            }
             _ => false,
         }
     }
@@ -194,10 +180,7 @@ fn is_whole(float: f64) -> bool {
 
 /// The whole message: what is wrong, by which part of the schema, and about what.
 fn tell(fault: &Fault<'_>) -> String {
-    let above = fault
-        .schema_path
-        .split_last()
-        .map_or(&[][..], |(_, above)| above);
+    let above = fault.schema_path.split_last().map_or(&[][..], |(_, above)| above);
     format!(
         "{}\n\nFailed validating {} in {}:\n    {}\n\nOn {}:\n    {}",
         summary(fault),
@@ -218,11 +201,7 @@ fn summary(fault: &Fault<'_>) -> String {
         "additionalProperties" => unexpected(fault),
         "type" => {
             let names = match limit {
-                Value::Array(names) => names
-                    .iter()
-                    .map(python::repr)
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                Value::Array(names) => names.iter().map(python::repr).collect::<Vec<_>>().join(", "),
                 _ => limit_repr,
             };
             format!("{instance} is not of type {names}")
@@ -247,19 +226,12 @@ fn summary(fault: &Fault<'_>) -> String {
 fn unexpected(fault: &Fault<'_>) -> String {
     let names = list(&fault.names);
     let one = fault.names.len() == 1;
-    match fault
-        .schema
-        .get("patternProperties")
-        .and_then(Value::as_object)
-    {
+    match fault.schema.get("patternProperties").and_then(Value::as_object) {
         Some(patterns) => {
             let mut patterns: Vec<String> = patterns.keys().cloned().collect();
             patterns.sort();
             let verb = if one { "does" } else { "do" };
-            format!(
-                "{names} {verb} not match any of the regexes: {}",
-                list(&patterns)
-            )
+            format!("{names} {verb} not match any of the regexes: {}", list(&patterns))
         }
         None => {
             let verb = if one { "was" } else { "were" };
@@ -269,13 +241,7 @@ fn unexpected(fault: &Fault<'_>) -> String {
 }
 
 fn list(names: &[String]) -> String {
-    shorten(
-        names
-            .iter()
-            .map(|name| python::repr_str(name))
-            .collect::<Vec<_>>()
-            .join(", "),
-    )
+    shorten(names.iter().map(|name| python::repr_str(name)).collect::<Vec<_>>().join(", "))
 }
 
 fn quote(value: &Value) -> String {

@@ -35,9 +35,7 @@ impl Identity {
     /// Whether the user has a role; names compare case-insensitively.
     #[must_use]
     pub fn has_role(&self, role: &str) -> bool {
-        self.roles
-            .iter()
-            .any(|own| own.to_lowercase() == role.to_lowercase())
+        self.roles.iter().any(|own| own.to_lowercase() == role.to_lowercase())
     }
 
     /// What the token is good for.

@@ -28,12 +28,9 @@ pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Iden
 /// The roles that the header lists; without it `admin` is the one user who has any.
 fn roles(user: &str, header: Option<&str>) -> Vec<String> {
     match header {
-        Some(list) => list
-            .split(',')
-            .map(str::trim)
-            .filter(|role| !role.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        Some(list) => {
+            list.split(',').map(str::trim).filter(|role| !role.is_empty()).map(str::to_owned).collect()
+        }
         None if user == "admin" => vec!["admin".to_owned()],
         None => Vec::new(),
     }
@@ -45,12 +42,7 @@ mod tests {
     use crate::auth::Scope;
 
     fn identity(headers: &[(&str, &'static str)]) -> Option<Identity> {
-        authenticate(|name| {
-            headers
-                .iter()
-                .find(|header| header.0 == name)
-                .map(|header| header.1)
-        })
+        authenticate(|name| headers.iter().find(|header| header.0 == name).map(|header| header.1))
     }
 
     #[test]
@@ -68,10 +60,7 @@ mod tests {
             ("", "", ""),
         ] {
             let found = identity(&[("x-auth-token", token)]).unwrap();
-            assert_eq!(
-                (found.user.as_str(), found.project.as_deref()),
-                (user, Some(project))
-            );
+            assert_eq!((found.user.as_str(), found.project.as_deref()), (user, Some(project)));
         }
     }
 
@@ -80,14 +69,8 @@ mod tests {
         let roles = |headers: &[_]| identity(headers).unwrap().roles;
         assert_eq!(roles(&[("x-auth-token", "admin")]), ["admin"]);
         assert_eq!(roles(&[("x-auth-token", "Admin")]), [""; 0]);
-        assert_eq!(
-            roles(&[("x-auth-token", "admin"), ("x-roles", "")]),
-            [""; 0]
-        );
-        assert_eq!(
-            roles(&[("x-auth-token", "a"), ("x-roles", "reader, Admin")]),
-            ["reader", "Admin"]
-        );
+        assert_eq!(roles(&[("x-auth-token", "admin"), ("x-roles", "")]), [""; 0]);
+        assert_eq!(roles(&[("x-auth-token", "a"), ("x-roles", "reader, Admin")]), ["reader", "Admin"]);
     }
 
     #[test]
@@ -97,10 +80,7 @@ mod tests {
         assert_eq!(found.project.as_deref(), Some("shop"));
         assert_eq!(found.scope(), Scope::Project);
         let found = identity(&[token, ("openstack-system-scope", "all")]).unwrap();
-        assert_eq!(
-            (found.project.as_deref(), found.scope()),
-            (None, Scope::System)
-        );
+        assert_eq!((found.project.as_deref(), found.scope()), (None, Scope::System));
         let found = identity(&[token, ("x-domain-id", "d")]).unwrap();
         assert_eq!(found.scope(), Scope::Domain);
     }

@@ -29,10 +29,7 @@ impl Policy {
     /// The default rules; `enforce_new_defaults` takes away what administrators could do once.
     #[must_use]
     pub fn new(enforce_new_defaults: bool, enforce_scope: bool) -> Self {
-        Self {
-            enforce_new_defaults,
-            enforce_scope,
-        }
+        Self { enforce_new_defaults, enforce_scope }
     }
 
     /// Whether someone may do what a rule guards, to things of the project `target` if any.
@@ -47,11 +44,7 @@ impl Policy {
             USAGES => service || admin || reads_own_project(who, target),
             _ => service || admin,
         };
-        if allowed {
-            Ok(())
-        } else {
-            Err(Denied::Rule(rule.to_owned()))
-        }
+        if allowed { Ok(()) } else { Err(Denied::Rule(rule.to_owned())) }
     }
 }
 
@@ -81,12 +74,7 @@ mod tests {
     #[test]
     fn administrators_and_services_may_and_others_may_not() {
         let policy = Policy::new(true, true);
-        for (role, allowed) in [
-            ("admin", true),
-            ("ADMIN", true),
-            ("service", true),
-            ("reader", false),
-        ] {
+        for (role, allowed) in [("admin", true), ("ADMIN", true), ("service", true), ("reader", false)] {
             assert_eq!(allows(&policy, LIST, role), allowed, "{role}");
         }
     }
@@ -108,33 +96,18 @@ mod tests {
             policy.check(USAGES, &reader, None).unwrap_err().to_string(),
             "Policy does not allow placement:usages to be performed."
         );
-        let nowhere = Identity {
-            project: None,
-            ..reader
-        };
+        let nowhere = Identity { project: None, ..reader };
         assert!(policy.check(USAGES, &nowhere, None).is_err());
     }
 
     #[test]
     fn a_token_for_the_system_or_a_domain_is_refused() {
-        let system = Identity {
-            system_scope: Some("all".to_owned()),
-            ..someone("admin")
-        };
-        let domain = Identity {
-            domain_id: Some("d".to_owned()),
-            ..someone("admin")
-        };
+        let system = Identity { system_scope: Some("all".to_owned()), ..someone("admin") };
+        let domain = Identity { domain_id: Some("d".to_owned()), ..someone("admin") };
         for who in [system, domain] {
-            let denied = Policy::new(false, true)
-                .check(USAGES, &who, Some("p"))
-                .unwrap_err();
+            let denied = Policy::new(false, true).check(USAGES, &who, Some("p")).unwrap_err();
             assert_eq!(denied.to_string(), "placement:usages");
-            assert!(
-                Policy::new(false, false)
-                    .check(USAGES, &who, Some("p"))
-                    .is_ok()
-            );
+            assert!(Policy::new(false, false).check(USAGES, &who, Some("p")).is_ok());
         }
     }
 }
