@@ -1,18 +1,11 @@
 //! allotment: the OpenStack Placement API on generations.
+
+pub mod api;
+pub mod auth;
+pub mod config;
 pub mod db;
 pub mod placement;
 pub mod store;
-pub mod config {
-    //! x
-    /// x
-    #[derive(Clone)]
-    pub struct DatabaseSettings {
-        /// x
-        pub url: String,
-        /// x
-        pub pool_size: u32,
-    }
-}
 pub mod standard {
     //! x
     /// x
