@@ -1,0 +1,76 @@
+//! A request that has passed all checks, as its handler sees it.
+
+use actix_web::web;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+use super::json;
+use super::microversion::Microversion;
+use super::query::{NotUtf8, Query};
+use super::schema::{self, LazySchema};
+use super::{App, python};
+use crate::auth::Identity;
+
+/// One request on its way through a handler.
+pub struct Call {
+    /// What all requests share.
+    pub app: web::Data<App>,
+    /// The microversion to obey.
+    pub version: Microversion,
+    /// Who asks; nobody in particular on `/`.
+    pub identity: Identity,
+    /// The id that goes into answer and log.
+    pub request_id: String,
+    pub(super) params: Vec<(&'static str, String)>,
+    pub(super) query: Result<Query, NotUtf8>,
+    pub(super) body: Bytes,
+}
+
+impl Call {
+    /// What stands in the path at a place that the route names; empty if it names none so.
+    #[must_use]
+    pub fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|param| param.0 == name).map_or("", |param| &param.1)
+    }
+
+    /// Whether the request's version is this one or newer.
+    #[must_use]
+    pub fn at_least(&self, version: Microversion) -> bool {
+        self.version >= version
+    }
+
+    /// The query string as it is. 400 if it is no UTF-8.
+    pub fn query(&self) -> Result<&Query, ApiError> {
+        self.query
+            .as_ref()
+            .map_err(|error| ApiError::bad_request(format!("Invalid query string parameters: {error}")))
+    }
+
+    /// The query string, if it fits a schema.
+    pub fn checked_query(&self, schema: &'static LazySchema) -> Result<&Query, ApiError> {
+        let query = self.query()?;
+        schema::loaded(schema)?.check_query(query)?;
+        match query.iter().find(|(_, value)| value.contains('\0')) {
+            None => Ok(query),
+            // No database but SQLite has a place for NUL, and no name has a use for it.
+            Some((_, value)) => Err(ApiError::bad_request(format!(
+                "Invalid query string parameters: {} contains a NUL",
+                python::repr_str(value)
+            ))),
+        }
+    }
+
+    /// The body, if it is JSON that fits a schema.
+    pub fn json<T: DeserializeOwned>(&self, schema: &'static LazySchema) -> Result<T, ApiError> {
+        let value = json::parse(&self.body)
+            .map_err(|error| ApiError::bad_request(format!("Malformed JSON: {error}")))?;
+        schema::loaded(schema)?.check(&value)?;
+        let misfit =
+            |error: &dyn std::fmt::Display| ApiError::bad_request(format!("JSON does not validate: {error}"));
+        if json::contains_nul(&value) {
+            return Err(misfit(&"a string contains a NUL"));
+        }
+        serde_json::from_value(value).map_err(|error| misfit(&error))
+    }
+}

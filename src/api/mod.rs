@@ -1,0 +1,60 @@
+//! HTTP: what comes in and goes out.
+//!
+//! - `pipeline`: what happens to every request, in order, up to the handler and back
+//! - `routes`: the table of routes
+//! - `call`, `reply`, `error`: what a handler gets, and the two things it may return
+//! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
+//! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
+//! - `access_log`: a line for each request
+//! - the other files: the handlers, one file a resource
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::web;
+
+use crate::config::Settings;
+use crate::db::Db;
+
+pub mod accept;
+mod access_log;
+pub mod allocation_candidates;
+pub mod call;
+pub mod error;
+pub mod json;
+pub mod microversion;
+mod pipeline;
+pub mod python;
+pub mod query;
+pub mod reply;
+pub mod root;
+pub mod routes;
+pub mod schema;
+mod wording;
+
+pub use call::Call;
+pub use error::{ApiError, Code};
+pub use query::Query;
+pub use reply::Reply;
+
+/// What all requests share.
+pub struct App {
+    /// How the server is configured.
+    pub settings: Settings,
+    /// Where everything is kept.
+    pub db: Db,
+}
+
+/// What a handler returns.
+pub type HandlerResult = Result<Reply, ApiError>;
+
+/// A handler at work.
+pub type Answer = Pin<Box<dyn Future<Output = HandlerResult>>>;
+
+/// Installs the API in an actix application that holds a `web::Data<App>`.
+///
+/// One service takes every request: which of several things wrong with a request is told depends
+/// on the order of the checks, and that order is ours (see `pipeline`), not the framework's.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config.default_service(web::to(pipeline::serve));
+}

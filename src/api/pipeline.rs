@@ -1,0 +1,380 @@
+//! What happens to every request, in the order in which Placement does it.
+//!
+//! 1. an id; the body is read as far as it may go
+//! 2. who asks: 401, but for `/`
+//! 3. the microversion: 406, 400
+//! 4. size (413, 414), and a body that has no content type: 400
+//! 5. the route: 404, 405
+//! 6. version range (404), content type (415), `Accept` (406)
+//! 7. policy: 403
+//! 8. the handler
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Instant;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
+
+use super::accept::Accept;
+use super::access_log;
+use super::error::{self, ApiError};
+use super::microversion::{Microversion, SERVICE, VersionError};
+use super::query::Query;
+use super::reply::{self, Body, Reply};
+use super::routes::{self, BodyKind, Found, Route, TooOld};
+use super::{Answer, App, Call, HandlerResult};
+use crate::auth::policy::{self, Policy};
+use crate::auth::{Identity, noauth2};
+
+const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// How a request ends that is not answered by a handler.
+enum Refusal {
+    /// Nobody is known to ask; the answer has a shape of its own.
+    Unauthorized,
+    Error(Box<ApiError>),
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self::Error(Box::new(error))
+    }
+}
+
+/// A request and what has been found out about it.
+struct Exchange {
+    request: HttpRequest,
+    app: web::Data<App>,
+    request_id: String,
+    accept: Accept,
+    version: Option<Microversion>,
+}
+
+/// Answers any request.
+pub(super) async fn serve(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> HttpResponse {
+    let started = Instant::now();
+    let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
+    let request_id = format!("req-{}", uuid::Uuid::new_v4());
+    let mut exchange = Exchange { request, app, request_id, accept, version: None };
+    let body = exchange.read_body(payload).await;
+    let result = exchange.process(body).await;
+    let (response, length) = exchange.respond(result);
+    exchange.log(&response, length, started);
+    response
+}
+
+impl Exchange {
+    fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.request.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Reads the body up to the limit. What is wrong with it is told only when its turn comes.
+    async fn read_body(&self, mut payload: web::Payload) -> Result<Bytes, ApiError> {
+        let limit = self.app.settings.limits.body_bytes;
+        if self.content_length() > limit as u64 {
+            return Err(ApiError::body_too_large(limit));
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| ApiError::bad_request(format!("Unreadable body: {error}")))?;
+            if body.len() + chunk.len() > limit {
+                return Err(ApiError::body_too_large(limit));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// What the header says; there is none with a chunked body.
+    fn content_length(&self) -> u64 {
+        self.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    fn content_type(&self) -> Option<&str> {
+        self.header(header::CONTENT_TYPE).filter(|text| !text.is_empty())
+    }
+
+    async fn process(&mut self, body: Result<Bytes, ApiError>) -> Result<Reply, Refusal> {
+        let path = self.path();
+        // Who asks for the version document need not say who it is.
+        let is_root = path.as_deref().is_some_and(|path| path.trim_matches('/').is_empty());
+        let identity = match self.identify() {
+            Some(identity) => identity,
+            None if is_root => Identity::default(),
+            None => return Err(Refusal::Unauthorized),
+        };
+        let version = self.read_version()?;
+        self.version = Some(version);
+        let body = self.check_size(body).map_err(ApiError::before_handler)?;
+        let (route, params) = self.find_route(path.as_deref())?;
+        self.check_types(route, version)?;
+        let query = Query::parse(self.request.query_string());
+        self.check_policy(route, &identity, query.as_ref().ok())?;
+        let call = Call {
+            app: self.app.clone(),
+            version,
+            identity,
+            request_id: self.request_id.clone(),
+            params,
+            query,
+            body,
+        };
+        Ok(shielded((route.handler)(call)).await?)
+    }
+
+    /// The path, percent-decoded, or `None` if no route can have it.
+    fn path(&self) -> Option<String> {
+        let path = percent_decode_str(self.request.uri().path()).decode_utf8().ok()?;
+        // Databases have no NUL in strings, so nothing is called so.
+        (!path.contains('\0')).then(|| path.into_owned())
+    }
+
+    fn identify(&self) -> Option<Identity> {
+        noauth2::authenticate(|name| self.header(name))
+    }
+
+    fn read_version(&self) -> Result<Microversion, ApiError> {
+        let header = joined(self.request.headers(), &API_VERSION);
+        Microversion::from_header(header.as_deref()).map_err(|error| match error {
+            VersionError::Unacceptable(_) => ApiError::not_acceptable(&self.accept, error.to_string()),
+            VersionError::Malformed { .. } => ApiError::bad_request(error.to_string()),
+        })
+    }
+
+    fn check_size(&self, body: Result<Bytes, ApiError>) -> Result<Bytes, ApiError> {
+        let limit = self.app.settings.limits.query_bytes;
+        if self.request.query_string().len() > limit {
+            return Err(ApiError::query_too_long(limit));
+        }
+        let body = body?;
+        if self.content_length() > 0 && self.content_type().is_none() {
+            let message = "content-type header required when content-length > 0";
+            return Err(ApiError::bad_request(message));
+        }
+        Ok(body)
+    }
+
+    #[expect(clippy::type_complexity)]
+    fn find_route(
+        &self,
+        path: Option<&str>,
+    ) -> Result<(&'static Route, Vec<(&'static str, String)>), ApiError> {
+        let method = self.request.method();
+        match path.map_or(Found::Nothing, |path| routes::find(method, path)) {
+            Found::Route(route, params) => Ok((route, params)),
+            Found::OtherMethods(allow) => Err(ApiError::method_not_allowed(method, Some(allow))),
+            Found::Nothing => Err(ApiError::not_found("").before_handler()),
+        }
+    }
+
+    fn check_types(&self, route: &Route, version: Microversion) -> Result<(), ApiError> {
+        if route.type_before_version {
+            self.check_media_types(route, version)?;
+        }
+        if version < route.since {
+            return Err(match route.too_old {
+                TooOld::NotFound => ApiError::not_found(""),
+                TooOld::MethodNotAllowed => ApiError::method_not_allowed(&route.method, None),
+            });
+        }
+        self.check_media_types(route, version)
+    }
+
+    fn check_media_types(&self, route: &Route, version: Microversion) -> Result<(), ApiError> {
+        let needs_json = match route.body {
+            BodyKind::Json => true,
+            BodyKind::JsonBefore(until) => version < until,
+            BodyKind::Ignored => false,
+        };
+        let content_type = self.content_type();
+        let media_type = content_type.and_then(|text| text.split(';').next()).map(str::trim);
+        if needs_json && media_type != Some("application/json") {
+            return Err(ApiError::unsupported_media_type(content_type));
+        }
+        if route.accept_checked && !self.accept.takes_json() {
+            let message = "Only application/json is provided";
+            return Err(ApiError::not_acceptable(&self.accept, message));
+        }
+        Ok(())
+    }
+
+    fn check_policy(
+        &self,
+        route: &Route,
+        identity: &Identity,
+        query: Option<&Query>,
+    ) -> Result<(), ApiError> {
+        let Some(rule) = route.rule else {
+            return Ok(());
+        };
+        let target = match rule {
+            policy::USAGES => query.and_then(|query| query.last("project_id")),
+            _ => identity.project.as_deref(),
+        };
+        let settings = &self.app.settings.policy;
+        Policy::new(settings.enforce_new_defaults, settings.enforce_scope)
+            .check(rule, identity, target)
+            .map_err(|denied| ApiError::forbidden(denied.to_string()))
+    }
+
+    /// The response and how long its body is.
+    fn respond(&self, result: Result<Reply, Refusal>) -> (HttpResponse, usize) {
+        let (mut response, length) = match result {
+            Ok(Reply { body: Body::Broken(cause), .. }) => self.respond_error(&ApiError::internal(cause)),
+            Ok(reply) => self.respond_reply(reply),
+            Err(Refusal::Error(error)) => self.respond_error(&error),
+            Err(Refusal::Unauthorized) => {
+                with_body(StatusCode::UNAUTHORIZED, error::unauthorized(self.accept.error_format()))
+            }
+        };
+        set(response.headers_mut(), REQUEST_ID, &self.request_id);
+        (response, length)
+    }
+
+    fn respond_reply(&self, reply: Reply) -> (HttpResponse, usize) {
+        let (mut response, length) = match reply.body {
+            Body::Json(bytes) => with_body(reply.status, ("application/json", bytes)),
+            Body::None | Body::Broken(_) => (HttpResponse::new(reply.status), 0),
+        };
+        let headers = response.headers_mut();
+        self.set_version(headers, true);
+        if let Some(path) = reply.location {
+            set(headers, header::LOCATION, &format!("http://{}{path}", self.host()));
+        }
+        if let Some(time) = reply.last_modified {
+            set(headers, header::LAST_MODIFIED, &reply::http_date(time));
+            set(headers, header::CACHE_CONTROL, "no-cache");
+        }
+        (response, length)
+    }
+
+    fn respond_error(&self, error: &ApiError) -> (HttpResponse, usize) {
+        if let Some(cause) = &error.cause {
+            log::error!(
+                "{} {} failed ({}): {cause}",
+                self.request.method(),
+                self.request.uri().path(),
+                self.request_id
+            );
+        }
+        let format = self.accept.error_format();
+        let rendered = error.render(format, self.version, &self.request_id);
+        let (mut response, length) = with_body(error.status, rendered);
+        let headers = response.headers_mut();
+        if error.status != StatusCode::INTERNAL_SERVER_ERROR {
+            let varies = !error.before_handler && error.status != StatusCode::FORBIDDEN;
+            self.set_version(headers, varies);
+        }
+        if let Some(allow) = &error.allow {
+            set(headers, header::ALLOW, allow);
+        }
+        (response, length)
+    }
+
+    /// Tells the version that was obeyed, once it is known.
+    fn set_version(&self, headers: &mut HeaderMap, varies: bool) {
+        if let Some(version) = self.version {
+            set(headers, API_VERSION, &format!("{SERVICE} {version}"));
+            if varies {
+                set(headers, header::VARY, API_VERSION.as_str());
+            }
+        }
+    }
+
+    /// The host that the client asked, as it wrote it.
+    fn host(&self) -> String {
+        let asked = self.header(header::HOST).filter(|host| !host.is_empty());
+        let host = match (asked, self.request.uri().authority()) {
+            (Some(host), _) => host.to_owned(),
+            (None, Some(authority)) => authority.to_string(),
+            (None, None) => self.request.app_config().local_addr().to_string(),
+        };
+        host.strip_suffix(":80").map(str::to_owned).unwrap_or(host)
+    }
+
+    fn log(&self, response: &HttpResponse, length: usize, started: Instant) {
+        let uri = self.request.uri();
+        access_log::write(&access_log::Entry {
+            method: self.request.method(),
+            target: uri.path_and_query().map_or("/", |target| target.as_str()),
+            status: response.status(),
+            length: if self.request.method() == Method::HEAD { 0 } else { length },
+            version: self.version,
+            request_id: &self.request_id,
+            caller_id: self.header(REQUEST_ID).filter(|id| is_request_id(id)),
+            took: started.elapsed(),
+        });
+    }
+}
+
+/// Runs a handler so that its panic is a 500 and not the end of the connection.
+async fn shielded(mut answer: Answer) -> HandlerResult {
+    poll_fn(move |context| {
+        let poll = AssertUnwindSafe(|| Pin::new(&mut answer).poll(context));
+        catch_unwind(poll).unwrap_or_else(|panic| {
+            let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+            let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+            let cause = words.unwrap_or_else(|| "no message".to_owned());
+            Poll::Ready(Err(ApiError::internal(format!("a handler panicked: {cause}"))))
+        })
+    })
+    .await
+}
+
+fn with_body(status: StatusCode, rendered: (&str, impl Into<Bytes>)) -> (HttpResponse, usize) {
+    let (content_type, body) = (rendered.0, rendered.1.into());
+    let length = body.len();
+    let mut response = HttpResponse::with_body(status, body).map_into_boxed_body();
+    set(response.headers_mut(), header::CONTENT_TYPE, content_type);
+    (response, length)
+}
+
+/// Sets a header; a value that no header can have is left out.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The values of a header that may be repeated, as one.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<_> =
+        headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// Whether a caller's id is one, so that nothing else gets into the log.
+fn is_request_id(text: &str) -> bool {
+    text.strip_prefix("req-").is_some_and(|id| {
+        id.len() == 36
+            && uuid::Uuid::try_parse(id).is_ok()
+            && id.bytes().all(|byte| !byte.is_ascii_uppercase())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_request_ids_pass_for_one() {
+        assert!(is_request_id("req-5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2b1"));
+        for other in [
+            "5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2b1",
+            "req-5A6B0B4E-9a5c-4c3a-8a38-6ab5d3f0f2b1",
+            "req-{5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2}",
+            "req-x",
+            "",
+        ] {
+            assert!(!is_request_id(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A successful answer, as handlers put it together.
+
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+use chrono::{NaiveDateTime, Utc};
+use serde::Serialize;
+
+/// The body of a reply.
+#[derive(Debug)]
+pub(super) enum Body {
+    None,
+    Json(Bytes),
+    /// What was to be sent cannot be written as JSON; the cause is for the log.
+    Broken(String),
+}
+
+/// A successful answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) body: Body,
+    pub(super) location: Option<String>,
+    pub(super) last_modified: Option<NaiveDateTime>,
+}
+
+impl Reply {
+    /// An answer whose body is a value in JSON.
+    #[must_use]
+    pub fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        let body = match serde_json::to_vec(value) {
+            Ok(bytes) => Body::Json(bytes.into()),
+            Err(error) => Body::Broken(error.to_string()),
+        };
+        Self::new(status, body)
+    }
+
+    /// An answer whose body is already JSON.
+    #[must_use]
+    pub fn raw_json(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self::new(status, Body::Json(body.into()))
+    }
+
+    /// An answer without a body, and so without a content type.
+    #[must_use]
+    pub fn empty(status: StatusCode) -> Self {
+        Self::new(status, Body::None)
+    }
+
+    fn new(status: StatusCode, body: Body) -> Self {
+        Self { status, body, location: None, last_modified: None }
+    }
+
+    /// With `Location`: the path becomes an absolute URL of the host that the client asked.
+    #[must_use]
+    pub fn location(self, path: impl Into<String>) -> Self {
+        Self { location: Some(path.into()), ..self }
+    }
+
+    /// With `Last-Modified`, now if there is no time, and `Cache-Control: no-cache`.
+    ///
+    /// It is the caller who knows from which version on the answer has them.
+    #[must_use]
+    pub fn last_modified(self, time: Option<NaiveDateTime>) -> Self {
+        Self { last_modified: Some(time.unwrap_or_else(|| Utc::now().naive_utc())), ..self }
+    }
+}
+
+/// A time as HTTP headers have it.
+pub(super) fn http_date(time: NaiveDateTime) -> String {
+    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_http() {
+        let day = NaiveDate::from_ymd_opt(2026, 11, 3).unwrap();
+        let time = day.and_hms_micro_opt(0, 26, 37, 123_456).unwrap();
+        assert_eq!(http_date(time), "Tue, 03 Nov 2026 00:26:37 GMT");
+    }
+
+    #[test]
+    fn what_json_cannot_hold_is_remembered_for_the_log() {
+        let keys_are_no_strings = std::collections::BTreeMap::from([(vec![1], 1)]);
+        let reply = Reply::json(StatusCode::OK, &keys_are_no_strings);
+        assert!(matches!(reply.body, Body::Broken(_)));
+    }
+}

@@ -1,0 +1,227 @@
+//! The JSON Schemas of bodies and query strings: a file a resource and microversion range.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::{Map, Value};
+
+use super::error::ApiError;
+use super::microversion::{Microversion, V1_3, V1_4, V1_8, V1_12, V1_14, V1_18, V1_19, V1_28, V1_34, V1_38};
+use super::query::Query;
+use super::wording;
+
+/// A schema, ready to validate.
+#[derive(Debug)]
+pub struct Schema {
+    source: Value,
+    validator: Validator,
+    prefix: &'static str,
+}
+
+/// What a schema file becomes; those that come with the program are right, as a test shows.
+type Loaded = Result<Schema, String>;
+
+/// A schema that is read when it is first needed.
+pub type LazySchema = LazyLock<Loaded>;
+
+impl Schema {
+    /// The schema of a body.
+    fn body(text: &str) -> Loaded {
+        Self::load(text, "JSON does not validate: ", is_uuid_like)
+    }
+
+    /// The schema of a query string, taken as an object of strings.
+    fn query(text: &str) -> Loaded {
+        Self::load(text, "Invalid query string parameters: ", is_dashed_uuid)
+    }
+
+    fn load(text: &str, prefix: &'static str, uuid: fn(&str) -> bool) -> Loaded {
+        let source = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let validator = jsonschema::options()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .with_format("uuid", uuid)
+            .should_validate_formats(true)
+            .build(&source)
+            .map_err(|error| error.to_string())?;
+        Ok(Self { source, validator, prefix })
+    }
+
+    /// Whether a value fits; the error is a 400 in the wording of Python's jsonschema.
+    pub fn check(&self, value: &Value) -> Result<(), ApiError> {
+        if self.validator.is_valid(value) {
+            return Ok(());
+        }
+        let errors = self.validator.iter_errors(value);
+        let message = wording::explain(&self.source, value, errors);
+        Err(ApiError::bad_request(format!("{}{message}", self.prefix)))
+    }
+
+    /// Whether a query string fits: of repeated parameters the last value is looked at.
+    pub fn check_query(&self, query: &Query) -> Result<(), ApiError> {
+        let object: Map<String, Value> =
+            query.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        self.check(&Value::Object(object))
+    }
+}
+
+/// A loaded schema, or the 500 that a broken schema file would be.
+pub(super) fn loaded(schema: &'static LazySchema) -> Result<&'static Schema, ApiError> {
+    schema.as_ref().map_err(ApiError::internal)
+}
+
+/// A uuid as bodies may have it: any case, with or without dashes, in braces, as a URN.
+#[must_use]
+pub fn is_uuid_like(text: &str) -> bool {
+    let bare = text.replace("urn:", "").replace("uuid:", "");
+    let mut digits = 0;
+    for character in bare.trim_matches(['{', '}']).chars().filter(|&character| character != '-') {
+        if !character.is_ascii_hexdigit() {
+            return false;
+        }
+        digits += 1;
+    }
+    digits == 32
+}
+
+/// A uuid as query strings must have it: with its dashes where they belong.
+#[must_use]
+pub fn is_dashed_uuid(text: &str) -> bool {
+    is_uuid_like(text) && [8, 13, 18, 23].iter().all(|&position| text.as_bytes().get(position) == Some(&b'-'))
+}
+
+macro_rules! schemas {
+    ($($kind:ident $name:ident = $file:literal: $doc:literal;)*) => {
+        $(
+            #[doc = $doc]
+            pub static $name: LazySchema =
+                LazyLock::new(|| Schema::$kind(include_str!(concat!("schemas/", $file, ".json"))));
+        )*
+
+        #[cfg(test)]
+        const ALL: &[(&str, &LazySchema)] = &[$(($file, &$name)),*];
+    };
+}
+
+schemas! {
+    body AGGREGATES_PUT_1_1 = "aggregates_put_1_1": "PUT of a provider's aggregates.";
+    body AGGREGATES_PUT_1_19 = "aggregates_put_1_19": "The same with a generation.";
+    body ALLOCATIONS_POST_1_13 = "allocations_post_1_13": "POST /allocations.";
+    body ALLOCATIONS_POST_1_28 = "allocations_post_1_28": "The same with consumer generations.";
+    body ALLOCATIONS_POST_1_34 = "allocations_post_1_34": "The same with mappings.";
+    body ALLOCATIONS_POST_1_38 = "allocations_post_1_38": "The same with consumer types.";
+    body ALLOCATIONS_PUT_1_0 = "allocations_put_1_0": "PUT of a consumer's allocations.";
+    body ALLOCATIONS_PUT_1_8 = "allocations_put_1_8": "The same with project and user.";
+    body ALLOCATIONS_PUT_1_12 = "allocations_put_1_12": "The same as an object.";
+    body ALLOCATIONS_PUT_1_28 = "allocations_put_1_28": "The same with a consumer generation.";
+    body ALLOCATIONS_PUT_1_34 = "allocations_put_1_34": "The same with mappings.";
+    body ALLOCATIONS_PUT_1_38 = "allocations_put_1_38": "The same with a consumer type.";
+    body INVENTORIES_PUT = "inventories_put_1_0": "PUT of all inventories of a provider.";
+    body INVENTORY_POST = "inventory_post_1_0": "POST of one inventory.";
+    body INVENTORY_PUT = "inventory_put_1_0": "PUT of one inventory.";
+    body RESHAPER_POST_1_30 = "reshaper_post_1_30": "POST /reshaper.";
+    body RESHAPER_POST_1_34 = "reshaper_post_1_34": "The same with mappings.";
+    body RESHAPER_POST_1_38 = "reshaper_post_1_38": "The same with consumer types.";
+    body RESOURCE_CLASS = "resource_class_1_2": "POST and PUT of a resource class.";
+    body RESOURCE_PROVIDER_POST_1_0 = "resource_provider_post_1_0": "POST of a provider.";
+    body RESOURCE_PROVIDER_POST_1_14 = "resource_provider_post_1_14": "The same with a parent.";
+    body RESOURCE_PROVIDER_PUT_1_0 = "resource_provider_put_1_0": "PUT of a provider.";
+    body RESOURCE_PROVIDER_PUT_1_14 = "resource_provider_put_1_14": "The same with a parent.";
+    body TRAITS_PUT = "traits_put_1_6": "PUT of a provider's traits.";
+    query RESOURCE_PROVIDERS_QUERY_1_0 = "resource_providers_query_1_0":
+        "GET /resource_providers.";
+    query RESOURCE_PROVIDERS_QUERY_1_3 = "resource_providers_query_1_3":
+        "The same with `member_of`.";
+    query RESOURCE_PROVIDERS_QUERY_1_4 = "resource_providers_query_1_4":
+        "The same with `resources`.";
+    query RESOURCE_PROVIDERS_QUERY_1_14 = "resource_providers_query_1_14":
+        "The same with `in_tree`.";
+    query RESOURCE_PROVIDERS_QUERY_1_18 = "resource_providers_query_1_18":
+        "The same with `required`.";
+    query TRAITS_QUERY = "traits_query_1_6": "GET /traits.";
+    query USAGES_QUERY_1_9 = "usages_query_1_9": "GET /usages.";
+    query USAGES_QUERY_1_38 = "usages_query_1_38": "The same with `consumer_type`.";
+}
+
+/// The schema that a version has: the newest of those not newer than it.
+fn pick(
+    version: Microversion,
+    oldest: &'static LazySchema,
+    newer: &[(Microversion, &'static LazySchema)],
+) -> &'static LazySchema {
+    newer.iter().rev().find(|entry| version >= entry.0).map_or(oldest, |entry| entry.1)
+}
+
+/// The body of `PUT …/aggregates`.
+#[must_use]
+pub fn aggregates_put(version: Microversion) -> &'static LazySchema {
+    pick(version, &AGGREGATES_PUT_1_1, &[(V1_19, &AGGREGATES_PUT_1_19)])
+}
+
+/// The body of `POST /allocations`.
+#[must_use]
+pub fn allocations_post(version: Microversion) -> &'static LazySchema {
+    pick(
+        version,
+        &ALLOCATIONS_POST_1_13,
+        &[(V1_28, &ALLOCATIONS_POST_1_28), (V1_34, &ALLOCATIONS_POST_1_34), (V1_38, &ALLOCATIONS_POST_1_38)],
+    )
+}
+
+/// The body of `PUT /allocations/{consumer_uuid}`.
+#[must_use]
+pub fn allocations_put(version: Microversion) -> &'static LazySchema {
+    pick(
+        version,
+        &ALLOCATIONS_PUT_1_0,
+        &[
+            (V1_8, &ALLOCATIONS_PUT_1_8),
+            (V1_12, &ALLOCATIONS_PUT_1_12),
+            (V1_28, &ALLOCATIONS_PUT_1_28),
+            (V1_34, &ALLOCATIONS_PUT_1_34),
+            (V1_38, &ALLOCATIONS_PUT_1_38),
+        ],
+    )
+}
+
+/// The body of `POST /reshaper`.
+#[must_use]
+pub fn reshaper_post(version: Microversion) -> &'static LazySchema {
+    pick(version, &RESHAPER_POST_1_30, &[(V1_34, &RESHAPER_POST_1_34), (V1_38, &RESHAPER_POST_1_38)])
+}
+
+/// The body of `POST /resource_providers`.
+#[must_use]
+pub fn resource_provider_post(version: Microversion) -> &'static LazySchema {
+    pick(version, &RESOURCE_PROVIDER_POST_1_0, &[(V1_14, &RESOURCE_PROVIDER_POST_1_14)])
+}
+
+/// The body of `PUT /resource_providers/{uuid}`.
+#[must_use]
+pub fn resource_provider_put(version: Microversion) -> &'static LazySchema {
+    pick(version, &RESOURCE_PROVIDER_PUT_1_0, &[(V1_14, &RESOURCE_PROVIDER_PUT_1_14)])
+}
+
+/// The query string of `GET /resource_providers`.
+#[must_use]
+pub fn resource_providers_query(version: Microversion) -> &'static LazySchema {
+    pick(
+        version,
+        &RESOURCE_PROVIDERS_QUERY_1_0,
+        &[
+            (V1_3, &RESOURCE_PROVIDERS_QUERY_1_3),
+            (V1_4, &RESOURCE_PROVIDERS_QUERY_1_4),
+            (V1_14, &RESOURCE_PROVIDERS_QUERY_1_14),
+            (V1_18, &RESOURCE_PROVIDERS_QUERY_1_18),
+        ],
+    )
+}
+
+/// The query string of `GET /usages`.
+#[must_use]
+pub fn usages_query(version: Microversion) -> &'static LazySchema {
+    pick(version, &USAGES_QUERY_1_9, &[(V1_38, &USAGES_QUERY_1_38)])
+}
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;

@@ -1,0 +1,93 @@
+//! The schema's versions: applied once, also when several replicas start together.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::schema::alembic_version;
+use super::transaction::transaction;
+use super::{DbConnection, Error};
+
+#[cfg(feature = "sqlite")]
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+#[cfg(feature = "postgres")]
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+#[cfg(feature = "mysql")]
+const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
+
+/// The revision of Placement 16.0.0's schema, the only one that can be taken over.
+const PLACEMENT_REVISION: &str = "a082b8bb98d0";
+
+/// Names the lock that a migrating process holds, and its number where locks have numbers.
+const LOCK_NAME: &str = "allotment_migrate";
+#[cfg(feature = "postgres")]
+const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
+
+/// Brings the schema up to date while no other process does; returns how many migrations ran.
+pub fn migrate(conn: &mut DbConnection) -> Result<usize, Error> {
+    match conn {
+        // The write lock of one transaction round all migrations is the lock.
+        #[cfg(feature = "sqlite")]
+        DbConnection::Sqlite(_) => transaction(conn, run_pending),
+        #[cfg(feature = "postgres")]
+        DbConnection::Postgres(_) => {
+            conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK_NUMBER})"))?;
+            let outcome = run_pending(conn);
+            conn.batch_execute(&format!("SELECT pg_advisory_unlock({LOCK_NUMBER})"))?;
+            outcome
+        }
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(_) => {
+            sql_query(format!("DO GET_LOCK('{LOCK_NAME}', 600)")).execute(conn)?;
+            let outcome = run_pending(conn);
+            sql_query(format!("DO RELEASE_LOCK('{LOCK_NAME}')")).execute(conn)?;
+            outcome
+        }
+    }
+}
+
+/// The names of the migrations that have not run.
+pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
+    let pending = on_source(conn, |conn, source| conn.pending_migrations(source))?;
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+}
+
+fn run_pending(conn: &mut DbConnection) -> Result<usize, Error> {
+    refuse_other_revisions(conn)?;
+    let done = on_source(conn, |conn, source| Ok(conn.run_pending_migrations(source)?.len()))?;
+    transaction(conn, crate::store::standard::synchronise)?;
+    Ok(done)
+}
+
+/// A database of another Placement release is left alone: its tables differ from ours.
+fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
+    // The table is missing on a new database; asked in a transaction, since on PostgreSQL the
+    // failed question would otherwise spoil one that is open.
+    let found = conn
+        .transaction(|conn| alembic_version::table.select(alembic_version::version_num).load::<String>(conn));
+    match found.unwrap_or_default().iter().find(|revision| *revision != PLACEMENT_REVISION) {
+        None => Ok(()),
+        Some(other) => Err(Error::Migration(format!(
+            "the database is of Placement schema revision {other}, and only {PLACEMENT_REVISION} \
+             (release 16.0.0) can be taken over: run placement-manage db sync of that release first"
+        ))),
+    }
+}
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn on_source<T>(
+    conn: &mut DbConnection,
+    run: impl FnOnce(&mut DbConnection, EmbeddedMigrations) -> Outcome<T>,
+) -> Result<T, Error> {
+    let source = match conn {
+        #[cfg(feature = "sqlite")]
+        DbConnection::Sqlite(_) => SQLITE,
+        #[cfg(feature = "postgres")]
+        DbConnection::Postgres(_) => POSTGRES,
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(_) => MYSQL,
+    };
+    run(conn, source).map_err(|error| Error::Migration(error.to_string()))
+}

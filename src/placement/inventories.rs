@@ -1,0 +1,155 @@
+//! What providers have: inventories by resource class.
+
+use std::collections::HashMap;
+
+use crate::db::DbConnection;
+use crate::store::inventories as rows;
+use crate::store::inventories::{Amounts, Inventory};
+use crate::store::{allocations, resource_classes};
+
+use super::resource_classes::{find, find_ids};
+use super::resource_providers::{find_key, take, take_at};
+use super::{Error, Result};
+
+/// How much of a total may be reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReservedLimit {
+    /// Something must be left.
+    BelowTotal,
+    /// Nothing needs to be left.
+    Total,
+}
+
+impl ReservedLimit {
+    /// Refuses numbers that reserve more than this allows.
+    pub fn check(self, uuid: &str, class: &str, amounts: &Amounts) -> Result<()> {
+        // Whole units count: a capacity of 0.4 holds nothing.
+        let capacity = amounts.capacity().trunc();
+        let allowed = match self {
+            ReservedLimit::BelowTotal => capacity > 0.0,
+            ReservedLimit::Total => capacity >= 0.0,
+        };
+        if allowed {
+            return Ok(());
+        }
+        let may_equal_total = self == ReservedLimit::Total;
+        Err(Error::Reserved { class: class.to_owned(), uuid: uuid.to_owned(), may_equal_total })
+    }
+}
+
+/// A provider's generation and its inventories.
+pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<Inventory>)> {
+    // The generation is read first: should a writer come between, a client that writes this list
+    // back with this generation is told so.
+    let (id, generation) = find_key(conn, uuid)?;
+    Ok((generation, rows::list_by_provider(conn, id)?))
+}
+
+/// Gives a provider exactly these inventories if its generation is `given`; returns the generation
+/// that it has then.
+pub fn replace(
+    conn: &mut DbConnection,
+    uuid: &str,
+    given: i64,
+    list: &[(String, Amounts)],
+    limit: ReservedLimit,
+) -> Result<i32> {
+    let id = take_at(conn, uuid, given)?;
+    list.iter().try_for_each(|(class, amounts)| limit.check(uuid, class, amounts))?;
+    set_all(conn, id, uuid, list)?;
+    generation_after(conn, uuid)
+}
+
+/// Takes all inventories from a provider.
+pub fn delete_all(conn: &mut DbConnection, uuid: &str) -> Result<()> {
+    let id = take(conn, uuid)?;
+    set_all(conn, id, uuid, &[])
+}
+
+/// Gives a provider inventory of a class that it had none of; returns the new generation.
+pub fn create(
+    conn: &mut DbConnection,
+    uuid: &str,
+    class: &str,
+    amounts: Amounts,
+    limit: ReservedLimit,
+) -> Result<i32> {
+    let id = take(conn, uuid)?;
+    limit.check(uuid, class, &amounts)?;
+    let class_id = find(conn, class)?.id;
+    if rows::class_ids(conn, id)?.contains(&class_id) {
+        return Err(Error::DuplicateInventory { uuid: uuid.to_owned(), class: class.to_owned() });
+    }
+    rows::insert(conn, id, &[(class_id, amounts)])?;
+    generation_after(conn, uuid)
+}
+
+/// Overwrites a provider's inventory of one class if its generation is `given`; returns the new
+/// generation.
+pub fn update(
+    conn: &mut DbConnection,
+    uuid: &str,
+    given: i64,
+    (class, amounts): (&str, Amounts),
+    limit: ReservedLimit,
+) -> Result<i32> {
+    let id = take_at(conn, uuid, given)?;
+    limit.check(uuid, class, &amounts)?;
+    let class_id = find(conn, class)?.id;
+    if !rows::update(conn, id, class_id, &amounts)? {
+        return Err(Error::InventoryNotFound(class.to_owned()));
+    }
+    generation_after(conn, uuid)
+}
+
+/// Takes the inventory of one class from a provider.
+pub fn delete(conn: &mut DbConnection, uuid: &str, class: &str) -> Result<()> {
+    let id = take(conn, uuid)?;
+    let class_id = find(conn, class)?.id;
+    remove(conn, id, uuid, &[class_id])?
+        .then_some(())
+        .ok_or_else(|| Error::NoInventoryToDelete(class.to_owned()))
+}
+
+/// Gives a provider, whose row the caller has taken, exactly these inventories.
+pub(super) fn set_all(
+    conn: &mut DbConnection,
+    id: i32,
+    uuid: &str,
+    list: &[(String, Amounts)],
+) -> Result<()> {
+    let names: Vec<&str> = list.iter().map(|(class, _)| class.as_str()).collect();
+    let wanted: HashMap<i32, Amounts> =
+        find_ids(conn, &names)?.into_iter().zip(list.iter().map(|(_, amounts)| *amounts)).collect();
+    let present = rows::class_ids(conn, id)?;
+    let gone: Vec<i32> = present.iter().copied().filter(|class| !wanted.contains_key(class)).collect();
+    remove(conn, id, uuid, &gone)?;
+    let mut added: Vec<(i32, Amounts)> = Vec::new();
+    for (class_id, amounts) in wanted {
+        if present.contains(&class_id) {
+            rows::update(conn, id, class_id, &amounts)?;
+        } else {
+            added.push((class_id, amounts));
+        }
+    }
+    added.sort_unstable_by_key(|(class_id, _)| *class_id);
+    Ok(rows::insert(conn, id, &added)?)
+}
+
+/// Deletes inventories of which nothing is allocated; returns whether there were any.
+fn remove(conn: &mut DbConnection, id: i32, uuid: &str, class_ids: &[i32]) -> Result<bool> {
+    if class_ids.is_empty() {
+        return Ok(false);
+    }
+    let in_use = allocations::classes_in_use(conn, id, class_ids)?;
+    if !in_use.is_empty() {
+        let names: Vec<String> =
+            resource_classes::names_of(conn, &in_use)?.into_iter().map(|(_, name)| name).collect();
+        return Err(Error::InventoryInUse { classes: names.join(", "), uuid: uuid.to_owned() });
+    }
+    Ok(rows::delete(conn, id, class_ids)? > 0)
+}
+
+fn generation_after(conn: &mut DbConnection, uuid: &str) -> Result<i32> {
+    Ok(find_key(conn, uuid)?.1)
+}

@@ -1,0 +1,20 @@
+//! The rules of Placement: what may be written, what it changes, and what is refused.
+//!
+//! Functions here take a connection inside a transaction that their caller owns, know no HTTP and
+//! no microversion, and leave nothing behind when they fail.
+
+pub mod aggregates;
+pub mod allocations;
+pub mod capacity;
+mod error;
+pub mod inventories;
+pub mod reshaper;
+pub mod resource_classes;
+pub mod resource_providers;
+pub mod traits;
+pub mod usages;
+
+pub use error::Error;
+
+/// What most functions here return.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,70 @@
+//! Moving inventories between providers together with what is allocated from them.
+
+use std::collections::HashMap;
+
+use crate::db::DbConnection;
+use crate::store::inventories::{self as stored, Amounts};
+use crate::store::resource_providers;
+
+use super::allocations::{Claim, replace_all};
+use super::inventories::set_all;
+use super::resource_providers::{take_at, take_id};
+use super::{Error, Result};
+
+/// All that a provider is to have from now on.
+#[derive(Clone, Debug)]
+pub struct NewInventories {
+    /// The provider.
+    pub uuid: String,
+    /// Its generation as the writer saw it.
+    pub generation: i64,
+    /// Its inventories by class.
+    pub inventories: Vec<(String, Amounts)>,
+}
+
+/// Replaces the inventories of providers and the claims on them in one go.
+///
+/// Allocations need inventory to stand on, and inventory that is allocated from can't go. So each
+/// provider first has its old and its new inventories together, then the claims are written, and
+/// then what is no longer wanted goes.
+pub fn reshape(conn: &mut DbConnection, providers: &[NewInventories], claims: &[Claim]) -> Result<()> {
+    let mut ordered = Vec::with_capacity(providers.len());
+    let uuids: Vec<&str> = providers.iter().map(|p| p.uuid.as_str()).collect();
+    let ids: HashMap<String, i32> = resource_providers::find_ids(conn, &uuids)?.into_iter().collect();
+    for provider in providers {
+        let id = ids.get(&provider.uuid).ok_or_else(|| Error::ProviderNotFound(provider.uuid.clone()))?;
+        ordered.push((*id, provider));
+    }
+    ordered.sort_by_key(|(id, _)| *id);
+    for (_, provider) in &ordered {
+        take_at(conn, &provider.uuid, provider.generation)?;
+    }
+    for (id, provider) in &ordered {
+        let union = with_old(conn, *id, &provider.inventories)?;
+        set_all(conn, *id, &provider.uuid, &union)?;
+    }
+    replace_all(conn, claims)?;
+    for (id, provider) in &ordered {
+        // Each change of a provider's inventories counts; with none wanted, there was only one.
+        if !provider.inventories.is_empty() {
+            take_id(conn, *id)?;
+        }
+        set_all(conn, *id, &provider.uuid, &provider.inventories)?;
+    }
+    Ok(())
+}
+
+/// The wanted inventories, and those of other classes that the provider has.
+fn with_old(
+    conn: &mut DbConnection,
+    id: i32,
+    wanted: &[(String, Amounts)],
+) -> Result<Vec<(String, Amounts)>> {
+    let mut all = wanted.to_vec();
+    for old in stored::list_by_provider(conn, id)? {
+        if !wanted.iter().any(|(class, _)| *class == old.class) {
+            all.push((old.class, old.amounts));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,73 @@
+//! Resource classes: the standard ones and those that clients make.
+
+use crate::db::DbConnection;
+use crate::store::inventories;
+use crate::store::resource_classes as rows;
+use crate::store::resource_classes::{FIRST_CUSTOM_ID, ResourceClass};
+
+use super::{Error, Result};
+
+/// All classes, standard ones first.
+pub fn list(conn: &mut DbConnection) -> Result<Vec<ResourceClass>> {
+    Ok(rows::list(conn)?)
+}
+
+/// The class of this name.
+pub fn find(conn: &mut DbConnection, name: &str) -> Result<ResourceClass> {
+    rows::find_by_name(conn, name)?.ok_or_else(|| Error::ResourceClassNotFound(name.to_owned()))
+}
+
+/// Row ids of the classes of these names, in their order; all must exist.
+pub(super) fn find_ids(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<i32>> {
+    let mut distinct = names.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let known: std::collections::HashMap<String, i32> =
+        rows::find_ids(conn, &distinct)?.into_iter().collect();
+    names
+        .iter()
+        .map(|name| known.get(*name).copied().ok_or_else(|| Error::ResourceClassNotFound((*name).to_owned())))
+        .collect()
+}
+
+/// Creates a custom class.
+pub fn create(conn: &mut DbConnection, name: &str) -> Result<()> {
+    if rows::find_by_name(conn, name)?.is_some() {
+        return Err(Error::DuplicateResourceClass(name.to_owned()));
+    }
+    Ok(rows::insert_custom(conn, name)?)
+}
+
+/// Creates a custom class unless it exists; returns whether it was made just now.
+pub fn ensure(conn: &mut DbConnection, name: &str) -> Result<bool> {
+    match create(conn, name) {
+        Ok(()) => Ok(true),
+        Err(Error::DuplicateResourceClass(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames a custom class.
+pub fn rename(conn: &mut DbConnection, name: &str, new_name: &str) -> Result<ResourceClass> {
+    let class = find_custom(conn, name)?;
+    if rows::find_by_name(conn, new_name)?.is_some_and(|other| other.id != class.id) {
+        return Err(Error::DuplicateResourceClass(new_name.to_owned()));
+    }
+    rows::rename(conn, class.id, new_name)?;
+    find(conn, new_name)
+}
+
+/// Deletes a custom class of which no provider has inventory.
+pub fn delete(conn: &mut DbConnection, name: &str) -> Result<()> {
+    let class = find_custom(conn, name)?;
+    if inventories::class_in_use(conn, class.id)? {
+        return Err(Error::ResourceClassInUse(name.to_owned()));
+    }
+    rows::delete(conn, class.id)?;
+    Ok(())
+}
+
+fn find_custom(conn: &mut DbConnection, name: &str) -> Result<ResourceClass> {
+    let class = find(conn, name)?;
+    if class.id < FIRST_CUSTOM_ID { Err(Error::StandardResourceClass(name.to_owned())) } else { Ok(class) }
+}

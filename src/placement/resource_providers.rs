@@ -1,0 +1,289 @@
+//! Resource providers and their trees.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::db::DbConnection;
+use crate::store::resource_providers::{self as rows, Filter, ResourceProvider};
+use crate::store::{aggregates, allocations, generation, inventories, resource_classes, traits};
+
+use super::{Error, Result};
+
+const NO_PARENT: &str = "parent provider UUID does not exist.";
+
+/// What a provider is to be made of.
+#[derive(Clone, Debug)]
+pub struct NewProvider {
+    /// Its uuid, in canonical form.
+    pub uuid: String,
+    /// Its name.
+    pub name: String,
+    /// The uuid of its parent.
+    pub parent_uuid: Option<String>,
+}
+
+/// What may be changed of a provider.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Its new name.
+    pub name: String,
+    /// Its new parent, if that is to change at all: `Some(None)` makes it a root.
+    pub parent_uuid: Option<Option<String>>,
+    /// Whether a parent may be exchanged for another or none.
+    pub allow_reparenting: bool,
+}
+
+/// Which providers to list; everything that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct ListFilter {
+    /// Only the one of this name.
+    pub name: Option<String>,
+    /// Only the one of this uuid.
+    pub uuid: Option<String>,
+    /// Only those in the tree of the provider of this uuid.
+    pub in_tree: Option<String>,
+    /// For each of these: a member of at least one of its aggregates.
+    pub member_of: Vec<Vec<String>>,
+    /// A member of none of these aggregates.
+    pub forbidden_aggregates: Vec<String>,
+    /// For each of these: has at least one of its traits.
+    pub required: Vec<Vec<String>>,
+    /// Has none of these traits.
+    pub forbidden_traits: Vec<String>,
+    /// Could satisfy each of these amounts, by class, in one allocation.
+    pub resources: Vec<(String, i64)>,
+}
+
+/// The provider of this uuid.
+pub fn find(conn: &mut DbConnection, uuid: &str) -> Result<ResourceProvider> {
+    rows::find_by_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
+}
+
+/// Row id and generation of the provider of this uuid.
+pub fn find_key(conn: &mut DbConnection, uuid: &str) -> Result<(i32, i32)> {
+    rows::find_key(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
+}
+
+/// Row id of the provider of this uuid, whose row stays taken; its generation is one higher.
+pub(super) fn take(conn: &mut DbConnection, uuid: &str) -> Result<i32> {
+    let (id, _) = find_key(conn, uuid)?;
+    take_id(conn, id)?;
+    Ok(id)
+}
+
+/// Takes a provider's row that was found a moment ago.
+pub(super) fn take_id(conn: &mut DbConnection, id: i32) -> Result<()> {
+    // Gone in between: the second run does not find it any more and says so.
+    if generation::bump_provider(conn, id)? { Ok(()) } else { Err(Error::lost_race()) }
+}
+
+/// Row id of the provider of this uuid if its generation is `given`; its row stays taken, and its
+/// generation is one higher.
+pub(super) fn take_at(conn: &mut DbConnection, uuid: &str, given: i64) -> Result<i32> {
+    let (id, actual) = find_key(conn, uuid)?;
+    if i64::from(actual) != given {
+        return Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given });
+    }
+    // Lost: the second run finds the new generation and reports the conflict with it.
+    if generation::swap_provider(conn, id, actual)? { Ok(id) } else { Err(Error::lost_race()) }
+}
+
+/// Creates a provider.
+pub fn create(conn: &mut DbConnection, new: &NewProvider) -> Result<ResourceProvider> {
+    let refused = |reason| Error::Tree { action: "create", reason };
+    if new.name.is_empty() {
+        return Err(refused("name is required"));
+    }
+    let parent = match &new.parent_uuid {
+        None => None,
+        Some(uuid) if *uuid == new.uuid => {
+            return Err(refused(
+                "parent provider UUID cannot be same as UUID. Please set parent provider UUID to None if there is no parent.",
+            ));
+        }
+        Some(uuid) => Some(rows::find_by_uuid(conn, uuid)?.ok_or_else(|| refused(NO_PARENT))?),
+    };
+    if rows::find_key(conn, &new.uuid)?.is_some() {
+        return Err(Error::DuplicateProviderUuid(new.uuid.clone()));
+    }
+    if rows::find_id_by_name(conn, &new.name)?.is_some() {
+        return Err(Error::DuplicateProviderName(new.name.clone()));
+    }
+    // The root must not move to another tree between here and the commit.
+    if let Some(parent) = &parent {
+        take_trees(conn, vec![parent.root_id], &[parent])?;
+    }
+    rows::insert(conn, &new.uuid, &new.name, parent.as_ref())?;
+    find(conn, &new.uuid)
+}
+
+/// Renames a provider, or moves it with all below it to another place.
+pub fn update(conn: &mut DbConnection, uuid: &str, changes: &Changes) -> Result<ResourceProvider> {
+    let provider = find(conn, uuid)?;
+    if rows::find_id_by_name(conn, &changes.name)?.is_some_and(|id| id != provider.id) {
+        return Err(Error::DuplicateProviderName(changes.name.clone()));
+    }
+    if let Some(parent_uuid) = &changes.parent_uuid {
+        move_below(conn, &provider, parent_uuid.as_deref(), changes.allow_reparenting)?;
+    }
+    rows::rename(conn, provider.id, &changes.name)?;
+    find(conn, uuid)
+}
+
+/// Deletes a provider from which nothing is allocated and which has no children.
+pub fn delete(conn: &mut DbConnection, uuid: &str) -> Result<()> {
+    let id = take(conn, uuid)?;
+    if rows::has_children(conn, id)? {
+        return Err(Error::ProviderHasChildren);
+    }
+    if allocations::provider_in_use(conn, id)? {
+        return Err(Error::ProviderInUse);
+    }
+    Ok(rows::delete(conn, id)?)
+}
+
+fn move_below(
+    conn: &mut DbConnection,
+    provider: &ResourceProvider,
+    parent_uuid: Option<&str>,
+    allow_reparenting: bool,
+) -> Result<()> {
+    let refused = |reason| Error::Tree { action: "update", reason };
+    let Some(parent_uuid) = parent_uuid else {
+        if provider.parent_id.is_none() {
+            return Ok(());
+        }
+        if !allow_reparenting {
+            return Err(refused("un-parenting a provider is not currently allowed."));
+        }
+        take_trees(conn, vec![provider.root_id], &[provider])?;
+        return hang(conn, provider, None, provider.id);
+    };
+    // The action is said to be "create" here as well; clients may look for it.
+    let parent =
+        rows::find_by_uuid(conn, parent_uuid)?.ok_or(Error::Tree { action: "create", reason: NO_PARENT })?;
+    if provider.parent_id.is_some_and(|id| id != parent.id) && !allow_reparenting {
+        return Err(refused("re-parenting a provider is not currently allowed."));
+    }
+    take_trees(conn, vec![provider.root_id, parent.root_id], &[provider, &parent])?;
+    if subtree(conn, provider)?.contains(&parent.id) {
+        return Err(refused("creating loop in the provider tree is not allowed."));
+    }
+    if provider.parent_id == Some(parent.id) {
+        return Ok(());
+    }
+    hang(conn, provider, Some(parent.id), parent.root_id)
+}
+
+/// Takes the trees with these roots; a provider that has changed its tree since it was read makes
+/// the transaction run again.
+fn take_trees(conn: &mut DbConnection, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -> Result<()> {
+    rows::take_roots(conn, &mut root_ids)?;
+    for provider in seen {
+        let now = rows::find_by_uuid(conn, &provider.uuid)?;
+        if now.is_none_or(|now| (now.root_id, now.parent_id) != (provider.root_id, provider.parent_id)) {
+            return Err(Error::lost_race());
+        }
+    }
+    Ok(())
+}
+
+fn hang(
+    conn: &mut DbConnection,
+    provider: &ResourceProvider,
+    parent_id: Option<i32>,
+    root_id: i32,
+) -> Result<()> {
+    let moved = subtree(conn, provider)?;
+    rows::set_parent(conn, provider.id, parent_id)?;
+    if root_id != provider.root_id {
+        rows::set_root(conn, &moved, root_id)?;
+    }
+    Ok(())
+}
+
+/// Row ids of a provider and of all below it.
+fn subtree(conn: &mut DbConnection, provider: &ResourceProvider) -> Result<Vec<i32>> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for (id, parent) in rows::tree_edges(conn, provider.root_id)? {
+        if let Some(parent) = parent {
+            children.entry(parent).or_default().push(id);
+        }
+    }
+    let mut found = vec![provider.id];
+    let mut next = 0;
+    while let Some(id) = found.get(next) {
+        // Removed as it is used, so that a loop in a broken database ends.
+        found.extend(children.remove(id).unwrap_or_default());
+        next += 1;
+    }
+    Ok(found)
+}
+
+/// The providers for which all of `filter` holds, oldest first.
+pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> Result<Vec<ResourceProvider>> {
+    let matching = matching_sets(conn, filter)?;
+    let excluded = excluded_sets(conn, filter)?;
+    let root_id = match &filter.in_tree {
+        None => None,
+        Some(uuid) => match rows::find_by_uuid(conn, uuid)? {
+            Some(provider) => Some(provider.root_id),
+            None => return Ok(Vec::new()),
+        },
+    };
+    let columns = Filter { name: filter.name.clone(), uuid: filter.uuid.clone(), root_id };
+    let mut found = rows::list(conn, &columns)?;
+    found.retain(|provider| {
+        matching.iter().all(|set| set.contains(&provider.id))
+            && !excluded.iter().any(|set| set.contains(&provider.id))
+    });
+    Ok(found)
+}
+
+fn matching_sets(conn: &mut DbConnection, filter: &ListFilter) -> Result<Vec<HashSet<i32>>> {
+    let mut sets = Vec::new();
+    for any in &filter.required {
+        let ids = trait_ids(conn, any)?;
+        sets.push(traits::providers_with_any(conn, &ids)?);
+    }
+    for any in &filter.member_of {
+        sets.push(aggregates::members_of_any(conn, &borrowed(any))?);
+    }
+    for (class, amount) in &filter.resources {
+        sets.push(with_room(conn, class, *amount)?);
+    }
+    Ok(sets)
+}
+
+fn excluded_sets(conn: &mut DbConnection, filter: &ListFilter) -> Result<Vec<HashSet<i32>>> {
+    let mut sets = Vec::new();
+    if !filter.forbidden_traits.is_empty() {
+        let ids = trait_ids(conn, &filter.forbidden_traits)?;
+        sets.push(traits::providers_with_any(conn, &ids)?);
+    }
+    if !filter.forbidden_aggregates.is_empty() {
+        sets.push(aggregates::members_of_any(conn, &borrowed(&filter.forbidden_aggregates))?);
+    }
+    Ok(sets)
+}
+
+fn borrowed(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+fn trait_ids(conn: &mut DbConnection, names: &[String]) -> Result<Vec<i32>> {
+    Ok(super::traits::find_all(conn, &borrowed(names))?.iter().map(|t| t.id).collect())
+}
+
+/// The providers that could satisfy `amount` of a class in one allocation.
+fn with_room(conn: &mut DbConnection, class: &str, amount: i64) -> Result<HashSet<i32>> {
+    let class = resource_classes::find_by_name(conn, class)?
+        .ok_or_else(|| Error::ResourceClassNotFound(class.to_owned()))?;
+    let used: HashMap<i32, i64> = allocations::sums_by_class(conn, class.id)?.into_iter().collect();
+    Ok(inventories::list_by_class(conn, class.id)?
+        .into_iter()
+        .filter(|(id, amounts)| {
+            amounts.permits(amount) && amounts.has_room(used.get(id).copied().unwrap_or(0), amount)
+        })
+        .map(|(id, _)| id)
+        .collect())
+}

@@ -1,0 +1,127 @@
+//! Traits, and which providers have them.
+
+use std::collections::HashSet;
+
+use crate::db::DbConnection;
+use crate::store::traits as rows;
+use crate::store::traits::Trait;
+
+use super::resource_providers::{find_key, take_at, take_id};
+use super::{Error, Result};
+
+/// Custom traits begin like this; all others are standard.
+pub const CUSTOM_PREFIX: &str = "CUSTOM_";
+
+/// Which traits to list; everything that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct ListFilter {
+    /// Only these names.
+    pub names: Option<HashSet<String>>,
+    /// Only names that begin like this.
+    pub prefix: Option<String>,
+    /// Only those that some provider has, or that none has.
+    pub associated: Option<bool>,
+}
+
+/// The traits for which all of `filter` holds, standard ones first.
+pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> Result<Vec<Trait>> {
+    let associated = match filter.associated {
+        Some(wanted) => Some((wanted, rows::associated_ids(conn)?)),
+        None => None,
+    };
+    let mut found = rows::list(conn)?;
+    found.retain(|t| {
+        filter.names.as_ref().is_none_or(|names| names.contains(&t.name))
+            && filter.prefix.as_ref().is_none_or(|prefix| t.name.starts_with(prefix.as_str()))
+            && associated.as_ref().is_none_or(|(wanted, ids)| ids.contains(&t.id) == *wanted)
+    });
+    Ok(found)
+}
+
+/// The trait of this name.
+pub fn find(conn: &mut DbConnection, name: &str) -> Result<Trait> {
+    rows::find_by_name(conn, name)?.ok_or_else(|| Error::TraitNotFound(name.to_owned()))
+}
+
+/// The traits of these names, in the order of their ids; all must exist.
+pub fn find_all(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<Trait>> {
+    let found = rows::find_by_names(conn, names)?;
+    let known: HashSet<&str> = found.iter().map(|t| t.name.as_str()).collect();
+    let mut unknown: Vec<&str> = names.iter().copied().filter(|name| !known.contains(name)).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    if unknown.is_empty() { Ok(found) } else { Err(Error::TraitNotFound(unknown.join(", "))) }
+}
+
+/// The trait of this name and whether it was made just now.
+pub fn ensure(conn: &mut DbConnection, name: &str) -> Result<(Trait, bool)> {
+    if let Some(found) = rows::find_by_name(conn, name)? {
+        return Ok((found, false));
+    }
+    rows::insert(conn, &[name])?;
+    Ok((find(conn, name)?, true))
+}
+
+/// Deletes a custom trait that no provider has.
+pub fn delete(conn: &mut DbConnection, name: &str) -> Result<()> {
+    let found = find(conn, name)?;
+    if !name.starts_with(CUSTOM_PREFIX) {
+        return Err(Error::StandardTrait(name.to_owned()));
+    }
+    if rows::in_use(conn, found.id)? {
+        return Err(Error::TraitInUse(name.to_owned()));
+    }
+    rows::delete(conn, found.id)?;
+    Ok(())
+}
+
+/// A provider's generation and its traits.
+pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<Trait>)> {
+    // The generation is read first: should a writer come between, a client that writes this list
+    // back with this generation is told so.
+    let (id, generation) = find_key(conn, uuid)?;
+    Ok((generation, rows::list_by_provider(conn, id)?))
+}
+
+/// Gives a provider exactly these traits if its generation is `given`; returns the generation that
+/// it has then, which is a new one only if its traits changed.
+pub fn replace(
+    conn: &mut DbConnection,
+    uuid: &str,
+    given: i64,
+    names: &[String],
+) -> Result<(i32, Vec<Trait>)> {
+    let (id, actual) = find_key(conn, uuid)?;
+    if i64::from(actual) != given {
+        return Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given });
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let wanted = find_all(conn, &names)?;
+    let (to_add, to_remove) = difference(conn, id, &wanted)?;
+    if to_add.is_empty() && to_remove.is_empty() {
+        return Ok((actual, wanted));
+    }
+    // Traits change only together with the generation, so the difference still holds if this does.
+    take_at(conn, uuid, given)?;
+    rows::dissociate(conn, id, &to_remove)?;
+    rows::associate(conn, id, &to_add)?;
+    Ok((actual + 1, wanted))
+}
+
+/// Takes all traits from a provider.
+pub fn delete_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<()> {
+    let (id, _) = find_key(conn, uuid)?;
+    if rows::list_by_provider(conn, id)?.is_empty() {
+        return Ok(());
+    }
+    take_id(conn, id)?;
+    let (_, to_remove) = difference(conn, id, &[])?;
+    Ok(rows::dissociate(conn, id, &to_remove)?)
+}
+
+/// The ids of the traits to add to a provider and of those to take from it.
+fn difference(conn: &mut DbConnection, provider_id: i32, wanted: &[Trait]) -> Result<(Vec<i32>, Vec<i32>)> {
+    let wanted: HashSet<i32> = wanted.iter().map(|t| t.id).collect();
+    let present: HashSet<i32> = rows::list_by_provider(conn, provider_id)?.iter().map(|t| t.id).collect();
+    Ok((wanted.difference(&present).copied().collect(), present.difference(&wanted).copied().collect()))
+}

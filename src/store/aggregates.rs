@@ -1,0 +1,87 @@
+//! Rows of aggregates and of their members.
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+
+use crate::db::schema::{placement_aggregates as agg, resource_provider_aggregates as rpa};
+use crate::db::{DbConnection, on_backend};
+
+use super::now;
+
+/// Row ids and uuids of the aggregates that a provider is a member of, in the order of their ids.
+pub fn list_by_provider(
+    conn: &mut DbConnection,
+    provider_id: i32,
+) -> QueryResult<Vec<(i32, Option<String>)>> {
+    rpa::table
+        .inner_join(agg::table.on(agg::id.eq(rpa::aggregate_id)))
+        .filter(rpa::resource_provider_id.eq(provider_id))
+        .order(agg::id)
+        .select((agg::id, agg::uuid))
+        .load(conn)
+}
+
+/// Row ids of these uuids; those not yet known are inserted.
+pub fn ensure(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<i32>> {
+    let mut ids = Vec::with_capacity(uuids.len());
+    // In one order for all writers, so that two that insert the same ones do not deadlock.
+    let mut sorted = uuids.to_vec();
+    sorted.sort_unstable();
+    for uuid in sorted {
+        let known = agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).first(conn).optional()?;
+        let id = match known {
+            Some(id) => id,
+            None => {
+                diesel::insert_into(agg::table)
+                    .values((agg::uuid.eq(uuid), agg::created_at.eq(now())))
+                    .execute(conn)?;
+                agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).first(conn)?
+            }
+        };
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+/// Makes a provider a member of aggregates that it was not in.
+pub fn associate(conn: &mut DbConnection, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
+    let created_at = now();
+    for chunk in ids.chunks(super::CHUNK) {
+        let rows: Vec<_> = chunk
+            .iter()
+            .map(|id| {
+                (
+                    rpa::resource_provider_id.eq(provider_id),
+                    rpa::aggregate_id.eq(*id),
+                    rpa::created_at.eq(created_at),
+                )
+            })
+            .collect();
+        on_backend!(conn, c => diesel::insert_into(rpa::table).values(&rows).execute(c))?;
+    }
+    Ok(())
+}
+
+/// Takes a provider out of aggregates.
+pub fn dissociate(conn: &mut DbConnection, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
+    for chunk in ids.chunks(super::CHUNK) {
+        let rows = rpa::table
+            .filter(rpa::resource_provider_id.eq(provider_id))
+            .filter(rpa::aggregate_id.eq_any(chunk));
+        diesel::delete(rows).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The ids of the providers that are members of any of these aggregates.
+pub fn members_of_any(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashSet<i32>> {
+    let rows: Vec<i32> = super::chunked(uuids, |chunk| {
+        rpa::table
+            .inner_join(agg::table.on(agg::id.eq(rpa::aggregate_id)))
+            .filter(agg::uuid.eq_any(chunk))
+            .select(rpa::resource_provider_id)
+            .load(conn)
+    })?;
+    Ok(rows.into_iter().collect())
+}

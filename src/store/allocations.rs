@@ -1,0 +1,206 @@
+//! Rows of allocations.
+
+use chrono::NaiveDateTime;
+use diesel::dsl::sum;
+use diesel::prelude::*;
+
+use crate::db::schema::{
+    allocations as alloc, consumer_types, consumers, projects, resource_classes as rc,
+    resource_providers as rp, users,
+};
+use crate::db::{DbConnection, on_backend};
+
+use super::now;
+
+/// A part of a consumer's allocations, joined with all that is shown of it.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct ConsumerAllocation {
+    /// The provider's uuid.
+    pub provider_uuid: String,
+    /// The provider's generation.
+    pub provider_generation: Option<i32>,
+    /// Name of the resource class.
+    pub class: String,
+    /// The amount.
+    pub used: i32,
+    /// The consumer's generation.
+    pub consumer_generation: i32,
+    /// The consumer's project, as Keystone names it.
+    pub project_id: String,
+    /// The consumer's user, as Keystone names it.
+    pub user_id: String,
+    /// The consumer's type, if it has one.
+    pub consumer_type: Option<String>,
+    /// When it was created.
+    pub created_at: Option<NaiveDateTime>,
+    /// When it was last changed.
+    pub updated_at: Option<NaiveDateTime>,
+}
+
+/// A part of what is allocated from a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct ProviderAllocation {
+    /// The consumer's uuid.
+    pub consumer_uuid: String,
+    /// The consumer's generation.
+    pub consumer_generation: i32,
+    /// Name of the resource class.
+    pub class: String,
+    /// The amount.
+    pub used: i32,
+    /// When it was created.
+    pub created_at: Option<NaiveDateTime>,
+    /// When it was last changed.
+    pub updated_at: Option<NaiveDateTime>,
+}
+
+/// An amount of a class that a consumer holds on a provider, by row ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable)]
+pub struct Held {
+    /// Row id of the provider.
+    pub provider_id: i32,
+    /// Row id of the class.
+    pub class_id: i32,
+    /// The amount.
+    pub used: i32,
+}
+
+/// An allocation to insert.
+#[derive(Clone, Debug)]
+pub struct NewAllocation<'a> {
+    /// The consumer's uuid.
+    pub consumer_uuid: &'a str,
+    /// Where, of what and how much.
+    pub held: Held,
+}
+
+/// All that a consumer holds, in the order it was written.
+pub fn list_by_consumer(
+    conn: &mut DbConnection,
+    consumer_uuid: &str,
+) -> QueryResult<Vec<ConsumerAllocation>> {
+    let rows: Vec<(String, ConsumerAllocation)> = alloc::table
+        .inner_join(rp::table.on(rp::id.eq(alloc::resource_provider_id)))
+        .inner_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
+        .inner_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
+        .inner_join(projects::table.on(projects::id.eq(consumers::project_id)))
+        .inner_join(users::table.on(users::id.eq(consumers::user_id)))
+        .left_join(consumer_types::table.on(consumers::consumer_type_id.eq(consumer_types::id.nullable())))
+        .filter(alloc::consumer_id.eq(consumer_uuid))
+        .order(alloc::id)
+        .select((
+            alloc::consumer_id,
+            (
+                rp::uuid,
+                rp::generation,
+                rc::name,
+                alloc::used,
+                consumers::generation,
+                projects::external_id,
+                users::external_id,
+                consumer_types::name.nullable(),
+                alloc::created_at,
+                alloc::updated_at,
+            ),
+        ))
+        .load(conn)?;
+    // MariaDB's default collation takes no notice of case.
+    Ok(rows.into_iter().filter(|(stored, _)| stored == consumer_uuid).map(|(_, row)| row).collect())
+}
+
+/// All that is allocated from a provider, in the order it was written.
+pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<ProviderAllocation>> {
+    alloc::table
+        .inner_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
+        .inner_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
+        .filter(alloc::resource_provider_id.eq(provider_id))
+        .order(alloc::id)
+        .select((
+            consumers::uuid,
+            consumers::generation,
+            rc::name,
+            alloc::used,
+            alloc::created_at,
+            alloc::updated_at,
+        ))
+        .load(conn)
+}
+
+/// What a consumer holds, by row ids.
+pub fn held_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<Vec<Held>> {
+    alloc::table
+        .filter(alloc::consumer_id.eq(consumer_uuid))
+        .select((alloc::resource_provider_id, alloc::resource_class_id, alloc::used))
+        .load(conn)
+}
+
+/// Whether anything is allocated from a provider.
+pub fn provider_in_use(conn: &mut DbConnection, provider_id: i32) -> QueryResult<bool> {
+    let found =
+        alloc::table.filter(alloc::resource_provider_id.eq(provider_id)).select(alloc::id).first::<i32>(conn);
+    Ok(found.optional()?.is_some())
+}
+
+/// Those of these classes of which something is allocated from a provider, in the order of ids.
+pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i32]) -> QueryResult<Vec<i32>> {
+    alloc::table
+        .filter(alloc::resource_provider_id.eq(provider_id))
+        .filter(alloc::resource_class_id.eq_any(class_ids))
+        .order(alloc::resource_class_id)
+        .select(alloc::resource_class_id)
+        .distinct()
+        .load(conn)
+}
+
+/// Provider id, class id and sum of what is allocated from these providers in these classes.
+pub fn sums(
+    conn: &mut DbConnection,
+    provider_ids: &[i32],
+    class_ids: &[i32],
+) -> QueryResult<Vec<(i32, i32, i64)>> {
+    let rows: Vec<(i32, i32, Option<i64>)> = super::chunked(provider_ids, |chunk| {
+        alloc::table
+            .filter(alloc::resource_provider_id.eq_any(chunk))
+            .filter(alloc::resource_class_id.eq_any(class_ids))
+            .group_by((alloc::resource_provider_id, alloc::resource_class_id))
+            .select((alloc::resource_provider_id, alloc::resource_class_id, sum(alloc::used)))
+            .load(conn)
+    })?;
+    Ok(rows.into_iter().map(|(provider, class, used)| (provider, class, used.unwrap_or(0))).collect())
+}
+
+/// Provider id and sum of what is allocated of one class, from every provider.
+pub fn sums_by_class(conn: &mut DbConnection, class_id: i32) -> QueryResult<Vec<(i32, i64)>> {
+    let rows: Vec<(i32, Option<i64>)> = alloc::table
+        .filter(alloc::resource_class_id.eq(class_id))
+        .group_by(alloc::resource_provider_id)
+        .select((alloc::resource_provider_id, sum(alloc::used)))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(provider, used)| (provider, used.unwrap_or(0))).collect())
+}
+
+/// Inserts allocations.
+pub fn insert(conn: &mut DbConnection, rows: &[NewAllocation<'_>]) -> QueryResult<()> {
+    let created_at = now();
+    for chunk in rows.chunks(super::CHUNK) {
+        let rows: Vec<_> = chunk
+            .iter()
+            .map(|row| {
+                (
+                    alloc::consumer_id.eq(row.consumer_uuid),
+                    alloc::resource_provider_id.eq(row.held.provider_id),
+                    alloc::resource_class_id.eq(row.held.class_id),
+                    alloc::used.eq(row.held.used),
+                    alloc::created_at.eq(created_at),
+                )
+            })
+            .collect();
+        on_backend!(conn, c => diesel::insert_into(alloc::table).values(&rows).execute(c))?;
+    }
+    Ok(())
+}
+
+/// Deletes all that a consumer holds; returns how many rows there were.
+pub fn delete_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<usize> {
+    diesel::delete(alloc::table.filter(alloc::consumer_id.eq(consumer_uuid))).execute(conn)
+}

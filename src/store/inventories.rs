@@ -1,0 +1,173 @@
+//! Rows of inventories.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use crate::db::schema::{inventories as inv, resource_classes as rc};
+use crate::db::{DbConnection, on_backend};
+
+use super::now;
+
+/// What a provider has of one resource class: the numbers that a client sets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Amounts {
+    /// All there is.
+    pub total: i32,
+    /// Kept back from claims.
+    pub reserved: i32,
+    /// The smallest claim.
+    pub min_unit: i32,
+    /// The largest claim.
+    pub max_unit: i32,
+    /// Claims are multiples of this.
+    pub step_size: i32,
+    /// How far the unreserved part may be overcommitted.
+    pub allocation_ratio: f64,
+}
+
+/// An inventory as stored, with the name of its class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inventory {
+    /// Row id of the resource class.
+    pub class_id: i32,
+    /// Name of the resource class.
+    pub class: String,
+    /// Its numbers.
+    pub amounts: Amounts,
+    /// When it was created.
+    pub created_at: Option<NaiveDateTime>,
+    /// When it was last changed.
+    pub updated_at: Option<NaiveDateTime>,
+}
+
+type AmountsRow = (i32, i32, i32, i32, i32, f64);
+
+const AMOUNTS: (
+    inv::total,
+    inv::reserved,
+    inv::min_unit,
+    inv::max_unit,
+    inv::step_size,
+    inv::allocation_ratio,
+) = (inv::total, inv::reserved, inv::min_unit, inv::max_unit, inv::step_size, inv::allocation_ratio);
+
+fn amounts(conn: &DbConnection, row: AmountsRow) -> Amounts {
+    let (total, reserved, min_unit, max_unit, step_size, ratio) = row;
+    Amounts { total, reserved, min_unit, max_unit, step_size, allocation_ratio: conn.exact_float(ratio) }
+}
+
+/// The inventories of a provider, in the order of their class ids.
+pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<Inventory>> {
+    type Row = (i32, String, AmountsRow, Option<NaiveDateTime>, Option<NaiveDateTime>);
+    let rows: Vec<Row> = inv::table
+        .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
+        .filter(inv::resource_provider_id.eq(provider_id))
+        .order(inv::resource_class_id)
+        .select((inv::resource_class_id, rc::name, AMOUNTS, inv::created_at, inv::updated_at))
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(|(class_id, class, row, created_at, updated_at)| {
+            let amounts = amounts(conn, row);
+            Inventory { class_id, class, amounts, created_at, updated_at }
+        })
+        .collect())
+}
+
+/// The class ids of which a provider has inventory, in order.
+pub fn class_ids(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<i32>> {
+    inv::table
+        .filter(inv::resource_provider_id.eq(provider_id))
+        .order(inv::resource_class_id)
+        .select(inv::resource_class_id)
+        .load(conn)
+}
+
+/// Provider id, class id and numbers of every inventory of these providers in these classes.
+pub fn list_by_providers_and_classes(
+    conn: &mut DbConnection,
+    provider_ids: &[i32],
+    class_ids: &[i32],
+) -> QueryResult<Vec<(i32, i32, Amounts)>> {
+    let rows: Vec<(i32, i32, AmountsRow)> = super::chunked(provider_ids, |chunk| {
+        inv::table
+            .filter(inv::resource_provider_id.eq_any(chunk))
+            .filter(inv::resource_class_id.eq_any(class_ids))
+            .select((inv::resource_provider_id, inv::resource_class_id, AMOUNTS))
+            .load(conn)
+    })?;
+    Ok(rows.into_iter().map(|(provider, class, row)| (provider, class, amounts(conn, row))).collect())
+}
+
+/// Provider id and numbers of every inventory of one class.
+pub fn list_by_class(conn: &mut DbConnection, class_id: i32) -> QueryResult<Vec<(i32, Amounts)>> {
+    let rows: Vec<(i32, AmountsRow)> = inv::table
+        .filter(inv::resource_class_id.eq(class_id))
+        .select((inv::resource_provider_id, AMOUNTS))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(provider, row)| (provider, amounts(conn, row))).collect())
+}
+
+/// Whether any provider has inventory of a class.
+pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool> {
+    let found = inv::table
+        .filter(inv::resource_class_id.eq(class_id))
+        .select(inv::id)
+        .first::<i32>(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// Inserts inventories of classes that the provider did not have.
+pub fn insert(conn: &mut DbConnection, provider_id: i32, list: &[(i32, Amounts)]) -> QueryResult<()> {
+    // An empty batch makes SQLite report the statement before it.
+    if list.is_empty() {
+        return Ok(());
+    }
+    let created_at = now();
+    let rows: Vec<_> = list
+        .iter()
+        .map(|(class_id, a)| {
+            (
+                inv::resource_provider_id.eq(provider_id),
+                inv::resource_class_id.eq(*class_id),
+                inv::total.eq(a.total),
+                inv::reserved.eq(a.reserved),
+                inv::min_unit.eq(a.min_unit),
+                inv::max_unit.eq(a.max_unit),
+                inv::step_size.eq(a.step_size),
+                inv::allocation_ratio.eq(a.allocation_ratio),
+                inv::created_at.eq(created_at),
+            )
+        })
+        .collect();
+    on_backend!(conn, c => diesel::insert_into(inv::table).values(&rows).execute(c))?;
+    Ok(())
+}
+
+/// Overwrites one inventory; `false` when the provider has none of that class.
+pub fn update(conn: &mut DbConnection, provider_id: i32, class_id: i32, a: &Amounts) -> QueryResult<bool> {
+    let row = inv::table
+        .filter(inv::resource_provider_id.eq(provider_id))
+        .filter(inv::resource_class_id.eq(class_id));
+    let changed = diesel::update(row)
+        .set((
+            inv::total.eq(a.total),
+            inv::reserved.eq(a.reserved),
+            inv::min_unit.eq(a.min_unit),
+            inv::max_unit.eq(a.max_unit),
+            inv::step_size.eq(a.step_size),
+            inv::allocation_ratio.eq(a.allocation_ratio),
+            inv::updated_at.eq(now()),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Deletes a provider's inventories of these classes; returns how many there were.
+pub fn delete(conn: &mut DbConnection, provider_id: i32, class_ids: &[i32]) -> QueryResult<usize> {
+    let rows = inv::table
+        .filter(inv::resource_provider_id.eq(provider_id))
+        .filter(inv::resource_class_id.eq_any(class_ids));
+    diesel::delete(rows).execute(conn)
+}

@@ -1,0 +1,76 @@
+//! Rows of resource classes.
+
+use chrono::NaiveDateTime;
+use diesel::dsl::max;
+use diesel::prelude::*;
+
+use crate::db::DbConnection;
+use crate::db::schema::resource_classes as rc;
+
+use super::now;
+
+/// The first id of custom classes; those below are of the standard ones.
+pub const FIRST_CUSTOM_ID: i32 = 10_000;
+
+/// A resource class.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct ResourceClass {
+    /// Row id.
+    pub id: i32,
+    /// Its name.
+    pub name: String,
+    /// When it was created; never, for standard classes.
+    pub created_at: Option<NaiveDateTime>,
+    /// When it was renamed.
+    pub updated_at: Option<NaiveDateTime>,
+}
+
+const COLUMNS: (rc::id, rc::name, rc::created_at, rc::updated_at) =
+    (rc::id, rc::name, rc::created_at, rc::updated_at);
+
+/// All classes, in the order of their ids.
+pub fn list(conn: &mut DbConnection) -> QueryResult<Vec<ResourceClass>> {
+    rc::table.order(rc::id).select(COLUMNS).load(conn)
+}
+
+/// The class of this name.
+pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<ResourceClass>> {
+    let found: Option<ResourceClass> =
+        rc::table.filter(rc::name.eq(name)).select(COLUMNS).first(conn).optional()?;
+    // MariaDB's default collation takes no notice of case.
+    Ok(found.filter(|class| class.name == name))
+}
+
+/// Row ids by name, of those of `names` that exist.
+pub fn find_ids(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec<(String, i32)>> {
+    super::chunked(names, |chunk| {
+        rc::table.filter(rc::name.eq_any(chunk)).select((rc::name, rc::id)).load(conn)
+    })
+}
+
+/// Names by row id.
+pub fn names_of(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<(i32, String)>> {
+    rc::table.filter(rc::id.eq_any(ids)).order(rc::id).select((rc::id, rc::name)).load(conn)
+}
+
+/// Inserts a custom class with the next id.
+pub fn insert_custom(conn: &mut DbConnection, name: &str) -> QueryResult<()> {
+    let largest: Option<i32> = rc::table.select(max(rc::id)).first(conn)?;
+    let id = largest.map_or(FIRST_CUSTOM_ID, |id| (id + 1).max(FIRST_CUSTOM_ID));
+    diesel::insert_into(rc::table)
+        .values((rc::id.eq(id), rc::name.eq(name), rc::created_at.eq(now())))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Renames a class.
+pub fn rename(conn: &mut DbConnection, id: i32, name: &str) -> QueryResult<usize> {
+    diesel::update(rc::table.filter(rc::id.eq(id)))
+        .set((rc::name.eq(name), rc::updated_at.eq(now())))
+        .execute(conn)
+}
+
+/// Deletes a class; returns how many there were.
+pub fn delete(conn: &mut DbConnection, id: i32) -> QueryResult<usize> {
+    diesel::delete(rc::table.filter(rc::id.eq(id))).execute(conn)
+}

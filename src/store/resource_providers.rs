@@ -1,0 +1,206 @@
+//! Rows of resource providers and their trees.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use crate::db::schema::{
+    inventories, resource_provider_aggregates as rpa, resource_provider_traits as rpt,
+    resource_providers as rp,
+};
+use crate::db::{DbConnection, MultiBackend};
+
+use super::now;
+
+/// A resource provider with the uuids of its tree's root and of its parent.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct ResourceProvider {
+    /// Row id.
+    pub id: i32,
+    /// The uuid under which clients know it.
+    pub uuid: String,
+    /// Its name, unique; only rows of old databases lack one.
+    pub name: Option<String>,
+    /// Its generation.
+    pub generation: Option<i32>,
+    /// Row id of its tree's root.
+    pub root_id: i32,
+    /// The uuid of its tree's root.
+    pub root_uuid: String,
+    /// Row id of its parent.
+    pub parent_id: Option<i32>,
+    /// The uuid of its parent.
+    pub parent_uuid: Option<String>,
+    /// When it was created.
+    pub created_at: Option<NaiveDateTime>,
+    /// When it was last changed.
+    pub updated_at: Option<NaiveDateTime>,
+}
+
+impl ResourceProvider {
+    /// Its generation; a row of an old database that has none counts as 0.
+    pub fn generation(&self) -> i32 {
+        self.generation.unwrap_or(0)
+    }
+}
+
+/// Which providers to list, as far as single columns tell.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only the one of this name.
+    pub name: Option<String>,
+    /// Only the one of this uuid.
+    pub uuid: Option<String>,
+    /// Only those of the tree with this root's row id.
+    pub root_id: Option<i32>,
+}
+
+diesel::alias!(rp as root_row: RootRow, rp as parent_row: ParentRow);
+
+/// The columns of [`ResourceProvider`], joined.
+macro_rules! full_rows {
+    () => {
+        rp::table
+            .inner_join(root_row.on(rp::root_provider_id.eq(root_row.field(rp::id).nullable())))
+            .left_join(parent_row.on(rp::parent_provider_id.eq(parent_row.field(rp::id).nullable())))
+            .select((
+                rp::id,
+                rp::uuid,
+                rp::name,
+                rp::generation,
+                root_row.field(rp::id),
+                root_row.field(rp::uuid),
+                parent_row.field(rp::id).nullable(),
+                parent_row.field(rp::uuid).nullable(),
+                rp::created_at,
+                rp::updated_at,
+            ))
+    };
+}
+
+/// The provider of this uuid, compared as a string, case and all.
+pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<ResourceProvider>> {
+    let found: Option<ResourceProvider> = full_rows!().filter(rp::uuid.eq(uuid)).first(conn).optional()?;
+    // MariaDB's default collation takes no notice of case.
+    Ok(found.filter(|provider| provider.uuid == uuid))
+}
+
+/// Row id and generation of the provider of this uuid: all that most requests need of it.
+pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<(i32, i32)>> {
+    let found: Option<(i32, String, Option<i32>)> = rp::table
+        .filter(rp::uuid.eq(uuid))
+        .select((rp::id, rp::uuid, rp::generation))
+        .first(conn)
+        .optional()?;
+    Ok(found.filter(|(_, stored, _)| stored == uuid).map(|(id, _, generation)| (id, generation.unwrap_or(0))))
+}
+
+/// Row ids by uuid, of those of `uuids` that exist.
+pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<(String, i32)>> {
+    super::chunked(uuids, |chunk| {
+        rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)).load(conn)
+    })
+}
+
+/// Row id of the provider of this name.
+pub fn find_id_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<i32>> {
+    rp::table.filter(rp::name.eq(name)).select(rp::id).first(conn).optional()
+}
+
+/// The providers that `filter` lets through, oldest first.
+pub fn list(conn: &mut DbConnection, filter: &Filter) -> QueryResult<Vec<ResourceProvider>> {
+    let mut query = full_rows!().into_boxed::<MultiBackend>();
+    if let Some(name) = &filter.name {
+        query = query.filter(rp::name.eq(name));
+    }
+    if let Some(uuid) = &filter.uuid {
+        query = query.filter(rp::uuid.eq(uuid));
+    }
+    if let Some(root_id) = filter.root_id {
+        query = query.filter(rp::root_provider_id.eq(root_id));
+    }
+    query.order(rp::id).load(conn)
+}
+
+/// Inserts a provider at generation 0 below `parent`, or as a root, and returns its row id.
+pub fn insert(
+    conn: &mut DbConnection,
+    uuid: &str,
+    name: &str,
+    parent: Option<&ResourceProvider>,
+) -> QueryResult<i32> {
+    diesel::insert_into(rp::table)
+        .values((
+            rp::uuid.eq(uuid),
+            rp::name.eq(name),
+            rp::generation.eq(0),
+            rp::parent_provider_id.eq(parent.map(|p| p.id)),
+            rp::root_provider_id.eq(parent.map(|p| p.root_id)),
+            rp::created_at.eq(now()),
+        ))
+        .execute(conn)?;
+    let id = rp::table.filter(rp::uuid.eq(uuid)).select(rp::id).first(conn)?;
+    if parent.is_none() {
+        diesel::update(rp::table.filter(rp::id.eq(id))).set(rp::root_provider_id.eq(id)).execute(conn)?;
+    }
+    Ok(id)
+}
+
+/// Renames a provider.
+pub fn rename(conn: &mut DbConnection, id: i32, name: &str) -> QueryResult<usize> {
+    diesel::update(rp::table.filter(rp::id.eq(id)))
+        .set((rp::name.eq(name), rp::updated_at.eq(now())))
+        .execute(conn)
+}
+
+/// Takes the rows of trees' roots, in the order of their ids, so that no other writer reshapes
+/// these trees before the transaction ends.
+pub fn take_roots(conn: &mut DbConnection, ids: &mut Vec<i32>) -> QueryResult<()> {
+    ids.sort_unstable();
+    ids.dedup();
+    for id in ids.iter() {
+        diesel::update(rp::table.filter(rp::id.eq(*id))).set(rp::root_provider_id.eq(*id)).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Row id and parent's row id of every provider of a tree.
+pub fn tree_edges(conn: &mut DbConnection, root_id: i32) -> QueryResult<Vec<(i32, Option<i32>)>> {
+    rp::table.filter(rp::root_provider_id.eq(root_id)).select((rp::id, rp::parent_provider_id)).load(conn)
+}
+
+/// Hangs a provider below another parent, or below none.
+pub fn set_parent(conn: &mut DbConnection, id: i32, parent_id: Option<i32>) -> QueryResult<usize> {
+    diesel::update(rp::table.filter(rp::id.eq(id)))
+        .set((rp::parent_provider_id.eq(parent_id), rp::updated_at.eq(now())))
+        .execute(conn)
+}
+
+/// Moves providers into the tree of another root.
+pub fn set_root(conn: &mut DbConnection, ids: &[i32], root_id: i32) -> QueryResult<()> {
+    for chunk in ids.chunks(super::CHUNK) {
+        diesel::update(rp::table.filter(rp::id.eq_any(chunk)))
+            .set((rp::root_provider_id.eq(root_id), rp::updated_at.eq(now())))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Whether the provider has children.
+pub fn has_children(conn: &mut DbConnection, id: i32) -> QueryResult<bool> {
+    let child =
+        rp::table.filter(rp::parent_provider_id.eq(id)).select(rp::id).first::<i32>(conn).optional()?;
+    Ok(child.is_some())
+}
+
+/// Deletes a provider with its inventories, aggregates and traits.
+pub fn delete(conn: &mut DbConnection, id: i32) -> QueryResult<()> {
+    diesel::delete(inventories::table.filter(inventories::resource_provider_id.eq(id))).execute(conn)?;
+    diesel::delete(rpa::table.filter(rpa::resource_provider_id.eq(id))).execute(conn)?;
+    diesel::delete(rpt::table.filter(rpt::resource_provider_id.eq(id))).execute(conn)?;
+    // A root points to itself, which on MariaDB would keep it from being deleted.
+    diesel::update(rp::table.filter(rp::id.eq(id)))
+        .set(rp::root_provider_id.eq(None::<i32>))
+        .execute(conn)?;
+    diesel::delete(rp::table.filter(rp::id.eq(id))).execute(conn)?;
+    Ok(())
+}

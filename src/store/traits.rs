@@ -1,0 +1,127 @@
+//! Rows of traits and of the traits that providers have.
+
+use std::collections::HashSet;
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use crate::db::schema::{resource_provider_traits as rpt, traits};
+use crate::db::{DbConnection, on_backend};
+
+use super::now;
+
+/// A trait.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct Trait {
+    /// Row id; standard traits have the lower ones.
+    pub id: i32,
+    /// Its name.
+    pub name: String,
+    /// When it was created.
+    pub created_at: Option<NaiveDateTime>,
+    /// When it was last changed.
+    pub updated_at: Option<NaiveDateTime>,
+}
+
+const COLUMNS: (traits::id, traits::name, traits::created_at, traits::updated_at) =
+    (traits::id, traits::name, traits::created_at, traits::updated_at);
+
+/// All traits, in the order of their ids.
+pub fn list(conn: &mut DbConnection) -> QueryResult<Vec<Trait>> {
+    traits::table.order(traits::id).select(COLUMNS).load(conn)
+}
+
+/// The ids of all traits that some provider has.
+pub fn associated_ids(conn: &mut DbConnection) -> QueryResult<HashSet<i32>> {
+    Ok(rpt::table.select(rpt::trait_id).distinct().load(conn)?.into_iter().collect())
+}
+
+/// The trait of this name.
+pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<Trait>> {
+    let found: Option<Trait> =
+        traits::table.filter(traits::name.eq(name)).select(COLUMNS).first(conn).optional()?;
+    // MariaDB's default collation takes no notice of case.
+    Ok(found.filter(|t| t.name == name))
+}
+
+/// Those of `names` that exist, in the order of their ids.
+pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec<Trait>> {
+    let mut found: Vec<Trait> = super::chunked(names, |chunk| {
+        traits::table.filter(traits::name.eq_any(chunk)).select(COLUMNS).load(conn)
+    })?;
+    let wanted: HashSet<&str> = names.iter().copied().collect();
+    found.retain(|t| wanted.contains(t.name.as_str()));
+    found.sort_by_key(|t| t.id);
+    found.dedup_by_key(|t| t.id);
+    Ok(found)
+}
+
+/// The traits of a provider, in the order of their ids.
+pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<Trait>> {
+    rpt::table
+        .inner_join(traits::table.on(traits::id.eq(rpt::trait_id)))
+        .filter(rpt::resource_provider_id.eq(provider_id))
+        .order(traits::id)
+        .select(COLUMNS)
+        .load(conn)
+}
+
+/// The ids of the providers that have any of these traits.
+pub fn providers_with_any(conn: &mut DbConnection, trait_ids: &[i32]) -> QueryResult<HashSet<i32>> {
+    let rows: Vec<i32> = super::chunked(trait_ids, |chunk| {
+        rpt::table.filter(rpt::trait_id.eq_any(chunk)).select(rpt::resource_provider_id).load(conn)
+    })?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Whether any provider has the trait.
+pub fn in_use(conn: &mut DbConnection, trait_id: i32) -> QueryResult<bool> {
+    let found =
+        rpt::table.filter(rpt::trait_id.eq(trait_id)).select(rpt::resource_provider_id).first::<i32>(conn);
+    Ok(found.optional()?.is_some())
+}
+
+/// Inserts traits.
+pub fn insert(conn: &mut DbConnection, names: &[&str]) -> QueryResult<()> {
+    let created_at = now();
+    for chunk in names.chunks(super::CHUNK) {
+        let rows: Vec<_> =
+            chunk.iter().map(|name| (traits::name.eq(*name), traits::created_at.eq(created_at))).collect();
+        on_backend!(conn, c => diesel::insert_into(traits::table).values(&rows).execute(c))?;
+    }
+    Ok(())
+}
+
+/// Deletes a trait; returns how many there were.
+pub fn delete(conn: &mut DbConnection, id: i32) -> QueryResult<usize> {
+    diesel::delete(traits::table.filter(traits::id.eq(id))).execute(conn)
+}
+
+/// Gives a provider traits that it did not have.
+pub fn associate(conn: &mut DbConnection, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
+    let created_at = now();
+    for chunk in trait_ids.chunks(super::CHUNK) {
+        let rows: Vec<_> = chunk
+            .iter()
+            .map(|id| {
+                (
+                    rpt::resource_provider_id.eq(provider_id),
+                    rpt::trait_id.eq(*id),
+                    rpt::created_at.eq(created_at),
+                )
+            })
+            .collect();
+        on_backend!(conn, c => diesel::insert_into(rpt::table).values(&rows).execute(c))?;
+    }
+    Ok(())
+}
+
+/// Takes traits from a provider.
+pub fn dissociate(conn: &mut DbConnection, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
+    for chunk in trait_ids.chunks(super::CHUNK) {
+        let rows =
+            rpt::table.filter(rpt::resource_provider_id.eq(provider_id)).filter(rpt::trait_id.eq_any(chunk));
+        diesel::delete(rows).execute(conn)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Sums over allocations: what a provider, a project or a user uses.
+
+use diesel::dsl::{count, sum};
+use diesel::prelude::*;
+
+use crate::db::DbConnection;
+use crate::db::schema::{
+    allocations as alloc, consumer_types, consumers, inventories as inv, projects, resource_classes as rc,
+    users,
+};
+
+/// Class and amount in use of everything that a provider has inventory of.
+pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<(String, i64)>> {
+    let rows: Vec<(i32, String, Option<i64>)> = inv::table
+        .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
+        .left_join(
+            alloc::table.on(alloc::resource_provider_id
+                .eq(inv::resource_provider_id)
+                .and(alloc::resource_class_id.eq(inv::resource_class_id))),
+        )
+        .filter(inv::resource_provider_id.eq(provider_id))
+        .group_by((rc::id, rc::name))
+        .order(rc::id)
+        .select((rc::id, rc::name, sum(alloc::used.nullable())))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(_, class, used)| (class, used.unwrap_or(0))).collect())
+}
+
+/// Defines a query over a project's consumers that may be narrowed to one user; a grouped query
+/// can't be built up step by step.
+macro_rules! of_project {
+    ($query:expr, $project_id:ident, $user_id:ident, $conn:ident) => {{
+        let query = $query.filter(projects::external_id.eq($project_id));
+        match $user_id {
+            Some(user_id) => query.filter(users::external_id.eq(user_id)).load($conn),
+            None => query.load($conn),
+        }
+    }};
+}
+
+/// Class, amount and consumer type of all that a project uses, or one of its users.
+pub fn list_by_project(
+    conn: &mut DbConnection,
+    project_id: &str,
+    user_id: Option<&str>,
+) -> QueryResult<Vec<(String, i64, Option<String>)>> {
+    let query = alloc::table
+        .inner_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
+        .inner_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
+        .inner_join(projects::table.on(projects::id.eq(consumers::project_id)))
+        .inner_join(users::table.on(users::id.eq(consumers::user_id)))
+        .left_join(consumer_types::table.on(consumers::consumer_type_id.eq(consumer_types::id.nullable())))
+        .group_by((rc::name, consumer_types::name))
+        .select((rc::name, sum(alloc::used), consumer_types::name.nullable()));
+    let rows: Vec<(String, Option<i64>, Option<String>)> = of_project!(query, project_id, user_id, conn)?;
+    Ok(rows.into_iter().map(|(class, used, kind)| (class, used.unwrap_or(0), kind)).collect())
+}
+
+/// How many consumers of each type a project has, or one of its users.
+pub fn count_consumers(
+    conn: &mut DbConnection,
+    project_id: &str,
+    user_id: Option<&str>,
+) -> QueryResult<Vec<(i64, Option<String>)>> {
+    // A consumer exists only while something is allocated to it; rows of other servers' making
+    // are held to the same rule.
+    let holds =
+        diesel::dsl::exists(alloc::table.filter(alloc::consumer_id.eq(consumers::uuid)).select(alloc::id));
+    let query = consumers::table
+        .inner_join(projects::table.on(projects::id.eq(consumers::project_id)))
+        .inner_join(users::table.on(users::id.eq(consumers::user_id)))
+        .left_join(consumer_types::table.on(consumers::consumer_type_id.eq(consumer_types::id.nullable())))
+        .group_by(consumer_types::name)
+        .select((count(consumers::id), consumer_types::name.nullable()))
+        .filter(holds);
+    of_project!(query, project_id, user_id, conn)
+}
