@@ -254,8 +254,10 @@ def run(command):
     child = None
     try:
         servers.start()
+        # A process group of its own, so that all of it can be ended.
         child = subprocess.Popen(
-            command, env={**os.environ, **servers.assignments()})
+            command, env={**os.environ, **servers.assignments()},
+            stdin=subprocess.DEVNULL, preexec_fn=lead_group)
         code = child.wait()
         return 128 - code if code < 0 else code
     except KeyboardInterrupt:
@@ -263,13 +265,27 @@ def run(command):
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        if child is not None and child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                child.kill()
+        if child is not None:
+            end_group(child)
         servers.stop()
+
+
+def lead_group():
+    os.setpgid(0, 0)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def end_group(child):
+    """End a command and all that it left running."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        pass
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def up(state):

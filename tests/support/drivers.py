@@ -5,10 +5,12 @@ the configuration until it makes its first request.
 """
 
 import collections
+import ctypes
 import json
 import os
 import pathlib
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +22,9 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 START_TIMEOUT = 60
 STOP_TIMEOUT = 10
+PR_SET_PDEATHSIG = 1
+
+LIBC = ctypes.CDLL(None)
 
 
 class ServerError(Exception):
@@ -40,6 +45,11 @@ def free_ports():
             except OSError:
                 continue
         yield port
+
+
+def end_with_parent():
+    """Before exec: a test run that is killed outright leaves no server."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Server:
@@ -108,7 +118,8 @@ class Server:
         with open(self.workdir / 'server.log', 'ab') as log:
             self.process = subprocess.Popen(
                 self.command(), cwd=self.workdir, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT)
+                stdout=log, stderr=subprocess.STDOUT,
+                preexec_fn=end_with_parent)
         self._wait_until_ready()
 
     def _wait_until_ready(self):
