@@ -17,6 +17,7 @@ missing=()
 need() { "${@:2}" || missing+=("$1"); }
 
 need gcc has gcc
+need libc6-dev test -e /usr/include/stdio.h
 need make has make
 need pkg-config has pkg-config
 need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
