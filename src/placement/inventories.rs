@@ -47,8 +47,15 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
 
 /// Gives a provider exactly these inventories if its generation is `given`; returns the generation
 /// that it has then.
-pub fn replace(conn: &mut DbConnection, uuid: &str, given: i64, list: &[(String, Amounts)]) -> Result<i32> {
+pub fn replace(
+    conn: &mut DbConnection,
+    uuid: &str,
+    given: i64,
+    list: &[(String, Amounts)],
+    limit: ReservedLimit,
+) -> Result<i32> {
     let id = take_at(conn, uuid, given)?;
+    list.iter().try_for_each(|(class, amounts)| limit.check(uuid, class, amounts))?;
     set_all(conn, id, uuid, list)?;
     generation_after(conn, uuid)
 }
@@ -60,8 +67,15 @@ pub fn delete_all(conn: &mut DbConnection, uuid: &str) -> Result<()> {
 }
 
 /// Gives a provider inventory of a class that it had none of; returns the new generation.
-pub fn create(conn: &mut DbConnection, uuid: &str, class: &str, amounts: Amounts) -> Result<i32> {
+pub fn create(
+    conn: &mut DbConnection,
+    uuid: &str,
+    class: &str,
+    amounts: Amounts,
+    limit: ReservedLimit,
+) -> Result<i32> {
     let id = take(conn, uuid)?;
+    limit.check(uuid, class, &amounts)?;
     let class_id = find(conn, class)?.id;
     if rows::class_ids(conn, id)?.contains(&class_id) {
         return Err(Error::DuplicateInventory { uuid: uuid.to_owned(), class: class.to_owned() });
@@ -72,8 +86,15 @@ pub fn create(conn: &mut DbConnection, uuid: &str, class: &str, amounts: Amounts
 
 /// Overwrites a provider's inventory of one class if its generation is `given`; returns the new
 /// generation.
-pub fn update(conn: &mut DbConnection, uuid: &str, given: i64, class: &str, amounts: Amounts) -> Result<i32> {
+pub fn update(
+    conn: &mut DbConnection,
+    uuid: &str,
+    given: i64,
+    (class, amounts): (&str, Amounts),
+    limit: ReservedLimit,
+) -> Result<i32> {
     let id = take_at(conn, uuid, given)?;
+    limit.check(uuid, class, &amounts)?;
     let class_id = find(conn, class)?.id;
     if !rows::update(conn, id, class_id, &amounts)? {
         return Err(Error::InventoryNotFound(class.to_owned()));

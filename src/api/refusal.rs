@@ -1,0 +1,76 @@
+//! How a refusal of the placement room is told over HTTP: its status and its code.
+
+use std::fmt::Display;
+
+use actix_web::http::StatusCode;
+
+use super::error::{ApiError, Code};
+use crate::db;
+use crate::placement::Error;
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::ProviderNotFound(_)
+            | Error::ResourceClassNotFound(_)
+            | Error::TraitNotFound(_)
+            | Error::InventoryNotFound(_)
+            | Error::NoInventoryToDelete(_)
+            | Error::NoAllocations(_) => ApiError::not_found(message),
+
+            Error::ProviderGeneration { .. }
+            | Error::ConsumerGeneration { .. }
+            | Error::DuplicateInventory { .. } => ApiError::conflict_with(Code::ConcurrentUpdate, message),
+            Error::DuplicateProviderName(_) | Error::DuplicateProviderUuid(_) => {
+                ApiError::conflict_with(Code::DuplicateName, message)
+            }
+            Error::ProviderHasChildren => ApiError::conflict_with(Code::CannotDeleteParent, message),
+            Error::ProviderInUse => ApiError::conflict_with(Code::ProviderInUse, message),
+            Error::InventoryInUse { .. } => ApiError::conflict_with(Code::InventoryInUse, message),
+            Error::DuplicateResourceClass(_)
+            | Error::ResourceClassInUse(_)
+            | Error::TraitInUse(_)
+            | Error::NoInventory { .. }
+            | Error::ConstraintsViolated { .. }
+            | Error::CapacityExceeded { .. } => ApiError::conflict(message),
+
+            Error::StandardResourceClass(_)
+            | Error::StandardTrait(_)
+            | Error::Tree { .. }
+            | Error::Reserved { .. }
+            | Error::AllocationProviderNotFound(_) => ApiError::bad_request(message),
+
+            Error::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<db::Error> for ApiError {
+    fn from(error: db::Error) -> Self {
+        if error.is_retryable() {
+            // It was run again many times already; now it is the client's turn.
+            let message = "Another thread concurrently updated the data. Please retry your update";
+            return ApiError::conflict_with(Code::ConcurrentUpdate, message);
+        }
+        if error.is_unavailable() { ApiError::unavailable(error) } else { ApiError::internal(error) }
+    }
+}
+
+impl ApiError {
+    /// Says first what was tried, unless the service itself failed.
+    pub(super) fn context(mut self, tried: impl Display) -> Self {
+        if self.status.is_client_error() {
+            self.message = format!("{tried}{}", self.message);
+        }
+        self
+    }
+
+    /// Turns 404 into 400: what is missing is not what the path names.
+    pub(super) fn not_found_is_bad(mut self) -> Self {
+        if self.status == StatusCode::NOT_FOUND {
+            self.status = StatusCode::BAD_REQUEST;
+        }
+        self
+    }
+}

@@ -1,0 +1,199 @@
+//! `/resource_providers` and `/resource_providers/{uuid}`.
+
+use actix_web::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::constraints;
+use super::microversion::{Microversion, V1_1, V1_6, V1_11, V1_14, V1_20, V1_37};
+use super::names::canonical_uuid;
+use super::view::{Link, newest};
+use super::{ApiError, Call, Code, HandlerResult, Reply, schema};
+use crate::placement::resource_providers::{self as providers, Changes, ListFilter, NewProvider};
+use crate::placement::Error;
+use crate::store::resource_providers::ResourceProvider;
+
+#[derive(Deserialize)]
+struct CreateBody {
+    name: String,
+    uuid: Option<String>,
+    parent_provider_uuid: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct UpdateBody {
+    name: String,
+    /// Absent and null differ: null makes the provider a root.
+    #[serde(default, deserialize_with = "present")]
+    parent_provider_uuid: Option<Option<String>>,
+}
+
+/// Keeps a null that was sent apart from nothing sent.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[derive(Serialize)]
+struct ProviderView<'a> {
+    uuid: &'a str,
+    name: Option<&'a str>,
+    generation: i32,
+    links: Vec<Link>,
+    #[serde(flatten)]
+    tree: Option<TreeView<'a>>,
+}
+
+#[derive(Serialize)]
+struct TreeView<'a> {
+    parent_provider_uuid: Option<&'a str>,
+    root_provider_uuid: &'a str,
+}
+
+#[derive(Serialize)]
+struct ListView<'a> {
+    resource_providers: Vec<ProviderView<'a>>,
+}
+
+/// The path of a provider.
+pub(super) fn path(uuid: &str) -> String {
+    format!("/resource_providers/{uuid}")
+}
+
+fn view(provider: &ResourceProvider, version: Microversion) -> ProviderView<'_> {
+    let tree = (version >= V1_14).then(|| TreeView {
+        parent_provider_uuid: provider.parent_uuid.as_deref(),
+        root_provider_uuid: &provider.root_uuid,
+    });
+    ProviderView {
+        uuid: &provider.uuid,
+        name: provider.name.as_deref(),
+        generation: provider.generation(),
+        links: links(&provider.uuid, version),
+        tree,
+    }
+}
+
+fn links(uuid: &str, version: Microversion) -> Vec<Link> {
+    let base = path(uuid);
+    let rest = [
+        ("inventories", true),
+        ("usages", true),
+        ("aggregates", version >= V1_1),
+        ("traits", version >= V1_6),
+        ("allocations", version >= V1_11),
+    ];
+    let mut links = vec![Link { rel: "self", href: base.clone() }];
+    links.extend(
+        rest.into_iter()
+            .filter(|(_, shown)| *shown)
+            .map(|(rel, _)| Link { rel, href: format!("{base}/{rel}") }),
+    );
+    links
+}
+
+fn shown(status: StatusCode, provider: &ResourceProvider, version: Microversion) -> Reply {
+    let time = newest([(provider.created_at, provider.updated_at)].into_iter());
+    Reply::json(status, &view(provider, version)).cacheable(version, time)
+}
+
+/// `GET /resource_providers`
+pub async fn list(call: Call) -> HandlerResult {
+    let filter = filter(&call)?;
+    let found = call.app.db.read(move |conn| providers::list(conn, &filter)).await.map_err(|error| {
+        let unknown = match error {
+            Error::ResourceClassNotFound(_) => "Invalid resource class in resources parameter: ",
+            Error::TraitNotFound(_) => "Invalid trait(s) in \"required\" parameter: ",
+            _ => "",
+        };
+        ApiError::from(error).not_found_is_bad().context(unknown)
+    })?;
+    let time = newest(found.iter().map(|provider| (provider.created_at, provider.updated_at)));
+    let resource_providers = found.iter().map(|provider| view(provider, call.version)).collect();
+    Ok(Reply::json(StatusCode::OK, &ListView { resource_providers }).cacheable(call.version, time))
+}
+
+fn filter(call: &Call) -> Result<ListFilter, ApiError> {
+    let query = call.checked_query(schema::resource_providers_query(call.version))?;
+    let aggregates = constraints::member_of(query, "member_of", call.version)?;
+    let traits = constraints::required(query, "required", call.version)?;
+    // An empty value is no filter.
+    let text = |name| query.last(name).filter(|value| !value.is_empty()).map(str::to_owned);
+    Ok(ListFilter {
+        name: text("name"),
+        uuid: text("uuid"),
+        in_tree: text("in_tree"),
+        member_of: aggregates.member_of,
+        forbidden_aggregates: aggregates.forbidden,
+        required: traits.required,
+        forbidden_traits: traits.forbidden,
+        resources: query.last("resources").map(constraints::resources).transpose()?.unwrap_or_default(),
+    })
+}
+
+/// `POST /resource_providers`
+pub async fn create(call: Call) -> HandlerResult {
+    let body: CreateBody = call.json(schema::resource_provider_post(call.version))?;
+    let uuid = body.uuid.as_deref().and_then(canonical_uuid).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let new = NewProvider { uuid, name: body.name, parent_uuid: body.parent_provider_uuid };
+    let tried = format!("Unable to create resource provider \"{}\", {}: ", new.name, new.uuid);
+    let created = call.app.db.write("create resource provider", move |conn| providers::create(conn, &new)).await;
+    let provider = created.map_err(|error| match error {
+        Error::DuplicateProviderName(_) | Error::DuplicateProviderUuid(_) => {
+            let message = format!("Conflicting resource provider {error} already exists.");
+            ApiError::conflict_with(Code::DuplicateName, message)
+        }
+        error => ApiError::from(error).context(tried),
+    })?;
+    let reply = if call.at_least(V1_20) {
+        shown(StatusCode::OK, &provider, call.version)
+    } else {
+        Reply::empty(StatusCode::CREATED)
+    };
+    Ok(reply.location(path(&provider.uuid)))
+}
+
+/// `GET /resource_providers/{uuid}`
+pub async fn show(call: Call) -> HandlerResult {
+    let uuid = call.param("uuid").to_owned();
+    let provider = call.app.db.read(move |conn| providers::find(conn, &uuid)).await?;
+    Ok(shown(StatusCode::OK, &provider, call.version))
+}
+
+/// `PUT /resource_providers/{uuid}`
+pub async fn update(call: Call) -> HandlerResult {
+    let uuid = call.param("uuid").to_owned();
+    let body: UpdateBody = call.provider_json(schema::resource_provider_put(call.version)).await?;
+    let changes = Changes {
+        name: body.name,
+        parent_uuid: body.parent_provider_uuid,
+        allow_reparenting: call.at_least(V1_37),
+    };
+    let tried = format!("Unable to save resource provider {uuid}: ");
+    let work = move |conn: &mut _| providers::update(conn, &uuid, &changes);
+    let updated = call.app.db.write("update resource provider", work).await;
+    let provider = updated.map_err(|error| match error {
+        Error::DuplicateProviderName(name) => {
+            let message = format!("Conflicting resource provider {name} already exists.");
+            ApiError::conflict_with(Code::DuplicateName, message)
+        }
+        Error::Tree { .. } => ApiError::from(error).context(tried),
+        error => error.into(),
+    })?;
+    Ok(shown(StatusCode::OK, &provider, call.version))
+}
+
+/// `DELETE /resource_providers/{uuid}`
+pub async fn delete(call: Call) -> HandlerResult {
+    let uuid = call.param("uuid").to_owned();
+    let named = uuid.clone();
+    let deleted = call.app.db.write("delete resource provider", move |conn| providers::delete(conn, &uuid)).await;
+    deleted.map_err(|error| match error {
+        Error::ProviderNotFound(_) => ApiError::not_found(format!("{error} for delete")),
+        Error::ProviderHasChildren => ApiError::conflict_with(
+            Code::CannotDeleteParent,
+            format!("Unable to delete parent resource provider {named}: It has child resource providers."),
+        ),
+        Error::ProviderInUse => ApiError::from(error).context(format!("Unable to delete resource provider {named}: ")),
+        error => error.into(),
+    })?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
