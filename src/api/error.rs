@@ -88,7 +88,12 @@ impl fmt::Display for ApiError {
 
 impl From<db::Error> for ApiError {
     fn from(error: db::Error) -> Self {
-        if error.is_unavailable() { Self::unavailable(error) } else { Self::internal(error) }
+        if error.is_retryable() {
+            // It was run again many times already; now it is the client's turn.
+            let message = "Another thread concurrently updated the data. Please retry your update";
+            return ApiError::conflict_with(Code::ConcurrentUpdate, message);
+        }
+        if error.is_unavailable() { ApiError::unavailable(error) } else { ApiError::internal(error) }
     }
 }
 
