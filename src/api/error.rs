@@ -266,10 +266,10 @@ impl ApiError {
     fn html(&self) -> String {
         let status = format!("{} {}", self.status.as_u16(), self.title());
         let sentence = match &self.lead {
-            Lead::Stock => stock_sentence(self.status),
-            Lead::Request(sentence) => sentence,
+            Lead::Stock => stock_sentence(self.status).to_owned(),
+            Lead::Request(sentence) => format!("{sentence} "),
         };
-        page(&status, &format!("{}<br /><br />\n{}", escape(sentence), escape(&self.message)))
+        page(&status, &format!("{}<br /><br />\n{}", escape(&sentence), escape(&self.message)))
     }
 
     fn detail(&self) -> String {
