@@ -176,7 +176,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             body_bytes: 4 << 20,
-            query_bytes: 64 << 10,
+            query_bytes: 32 << 10,
             connections: 25_000,
             header_seconds: 10,
             shutdown_seconds: 5,
