@@ -1,43 +1,385 @@
-//! The settings, one struct.
+//! Settings: defaults, then a TOML file, then the environment, then flags; one struct, checked once.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-/// Everything that can be configured.
-#[derive(Clone, Debug)]
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::db::Target;
+
+/// What all environment variables begin with; tables and keys are parted by two underscores.
+pub const ENV_PREFIX: &str = "ALLOTMENT_";
+
+/// Variables with the prefix that are no settings: the log's filter, and what tests need.
+const OTHER_VARIABLES: [&str; 2] = ["LOG", "BIN"];
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where the server listens.
+    /// Where the service listens.
     pub listen: SocketAddr,
-    /// The database.
+    /// How many threads accept and answer; as many as there are processors when absent.
+    pub workers: Option<usize>,
+    /// The `[database]` table.
     pub database: DatabaseSettings,
-    /// How requests are authorised.
+    /// The `[auth]` table.
+    pub auth: AuthSettings,
+    /// The `[policy]` table.
     pub policy: PolicySettings,
-    /// What a single request may cost.
+    /// The `[cors]` table.
+    pub cors: CorsSettings,
+    /// The `[placement]` table.
+    pub placement: PlacementSettings,
+    /// The `[limits]` table.
     pub limits: Limits,
 }
 
 /// The `[database]` table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct DatabaseSettings {
-    /// Where it is.
+    /// Where the database is: `sqlite:…`, `postgres://…` or `mysql://…`.
     pub url: String,
-    /// How many connections.
+    /// How many connections are open at most.
     pub pool_size: u32,
 }
 
+/// The `[auth]` table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthSettings {
+    /// How requests say who they are from.
+    pub strategy: String,
+    /// Lets noauth2 listen on addresses that other machines reach.
+    pub insecure_noauth2: bool,
+}
+
 /// The `[policy]` table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct PolicySettings {
-    /// Whether the deprecated rules are gone.
+    /// Rules in place of the default ones.
+    pub file: Option<PathBuf>,
+    /// Whether the deprecated rules, under which admins may do everything, are gone.
     pub enforce_new_defaults: bool,
     /// Whether a token's scope counts.
     pub enforce_scope: bool,
 }
 
-/// The `[limits]` table.
-#[derive(Clone, Debug)]
+/// The `[cors]` table.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CorsSettings {
+    /// Origins whose pages may call.
+    pub allowed_origins: Vec<String>,
+    /// Headers that such calls may carry, beside the simple ones.
+    pub allow_headers: Vec<String>,
+}
+
+/// The `[placement]` table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlacementSettings {
+    /// Whether candidates come in random order.
+    pub randomize_allocation_candidates: bool,
+    /// How many candidates are looked at; -1 for all.
+    pub max_allocation_candidates: i64,
+    /// In which order trees are visited.
+    pub allocation_candidates_generation_strategy: Strategy,
+}
+
+/// In which order a search visits trees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// All candidates of a tree before the next tree.
+    DepthFirst,
+    /// One candidate of each tree in turn.
+    BreadthFirst,
+}
+
+/// The `[limits]` table: what a single request may cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Largest request body.
+    /// The largest request body, in bytes; more is 413.
     pub body_bytes: usize,
-    /// Longest query string.
+    /// The longest query string, in bytes; more is 414.
     pub query_bytes: usize,
+    /// How many connections are open at once for each worker; more wait.
+    pub connections: usize,
+    /// How many seconds a client may take for the head of its request; then 408.
+    pub header_seconds: u64,
+    /// How many seconds requests under way get at a stop.
+    pub shutdown_seconds: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8778)),
+            workers: None,
+            database: DatabaseSettings::default(),
+            auth: AuthSettings::default(),
+            policy: PolicySettings::default(),
+            cors: CorsSettings::default(),
+            placement: PlacementSettings::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        DatabaseSettings { url: "sqlite:allotment.db".to_owned(), pool_size: 16 }
+    }
+}
+
+impl fmt::Debug for DatabaseSettings {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.url.split(':').next().unwrap_or_default();
+        f.debug_struct("DatabaseSettings")
+            .field("url", &format_args!("{scheme}:…"))
+            .field("pool_size", &self.pool_size)
+            .finish()
+    }
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        AuthSettings { strategy: "noauth2".to_owned(), insecure_noauth2: false }
+    }
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        PolicySettings { file: None, enforce_new_defaults: false, enforce_scope: true }
+    }
+}
+
+impl Default for PlacementSettings {
+    fn default() -> Self {
+        PlacementSettings {
+            randomize_allocation_candidates: false,
+            max_allocation_candidates: -1,
+            allocation_candidates_generation_strategy: Strategy::DepthFirst,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            body_bytes: 4 << 20,
+            query_bytes: 32 << 10,
+            connections: 25_000,
+            header_seconds: 10,
+            shutdown_seconds: 5,
+        }
+    }
+}
+
+/// What the command line says; it beats everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// Where the TOML file is.
+    pub config: Option<PathBuf>,
+    /// `listen`
+    pub listen: Option<SocketAddr>,
+    /// `database.url`
+    pub database: Option<String>,
+    /// `auth.insecure_noauth2`
+    pub insecure_noauth2: bool,
+}
+
+/// Settings that can't be used, in words for whoever wrote them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can't be read.
+    #[error("cannot read {path}: {cause}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// A key is unknown, or its value is not of its type.
+    #[error("{0}")]
+    Value(#[from] Box<figment::Error>),
+    /// A value is of its type but makes no sense.
+    #[error("{key}: {problem}")]
+    Invalid {
+        /// The key, with its table.
+        key: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+    },
+}
+
+impl Settings {
+    /// Reads and checks the settings.
+    pub fn load(flags: &Flags) -> Result<Settings, Error> {
+        let mut figment = Figment::from(Serialized::defaults(Settings::default()));
+        if let Some(path) = &flags.config {
+            figment = figment.merge(Toml::string(&read(path)?));
+        }
+        figment = figment.merge(environment());
+        if let Some(listen) = flags.listen {
+            figment = figment.merge(("listen", listen));
+        }
+        if let Some(url) = &flags.database {
+            figment = figment.merge(("database.url", url));
+        }
+        if flags.insecure_noauth2 {
+            figment = figment.merge(("auth.insecure_noauth2", true));
+        }
+        let settings: Settings = figment.extract().map_err(Box::new)?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let invalid = |key, problem: String| Err(Error::Invalid { key, problem });
+        if let Err(problem) = self.database.url.parse::<Target>() {
+            return invalid("database.url", problem);
+        }
+        if self.database.pool_size == 0 {
+            return invalid("database.pool_size", "at least one connection is needed".to_owned());
+        }
+        match self.auth.strategy.as_str() {
+            "noauth2" => {}
+            "keystone" => {
+                return invalid("auth.strategy", "keystone is not supported yet: use noauth2".to_owned());
+            }
+            other => return invalid("auth.strategy", format!("unknown strategy {other:?}: use noauth2")),
+        }
+        if !self.listen.ip().is_loopback() && !self.auth.insecure_noauth2 {
+            return invalid(
+                "listen",
+                format!(
+                    "noauth2 believes whatever a request says of itself, and {} is not a loopback address: \
+                     --insecure-noauth2 allows that all the same",
+                    self.listen
+                ),
+            );
+        }
+        if self.workers == Some(0) {
+            return invalid("workers", "at least one is needed".to_owned());
+        }
+        let candidates = self.placement.max_allocation_candidates;
+        if candidates != -1 && candidates < 1 {
+            return invalid(
+                "placement.max_allocation_candidates",
+                format!("{candidates} is neither -1 nor positive"),
+            );
+        }
+        self.limits.check()
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), Error> {
+        let at_least = |key, value: u64, least: u64| {
+            let problem = format!("{value} is less than {least}");
+            if value < least { Err(Error::Invalid { key, problem }) } else { Ok(()) }
+        };
+        at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
+        at_least("limits.query_bytes", self.query_bytes as u64, 256)?;
+        at_least("limits.connections", self.connections as u64, 1)?;
+        at_least("limits.header_seconds", self.header_seconds, 1)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|cause| Error::File { path: path.to_owned(), cause })
+}
+
+fn environment() -> Env {
+    Env::prefixed(ENV_PREFIX)
+        .filter(|key| {
+            let key = key.as_str().to_ascii_uppercase();
+            !OTHER_VARIABLES.contains(&key.as_str()) && !key.starts_with("TEST_")
+        })
+        .split("__")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str) -> Result<Settings, Error> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), toml).unwrap();
+        Settings::load(&Flags { config: Some(file.path().to_owned()), ..Flags::default() })
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let settings = load("").unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8778");
+        assert_eq!(settings.database.url, "sqlite:allotment.db");
+        assert!(settings.policy.enforce_scope);
+        assert!(!settings.policy.enforce_new_defaults);
+    }
+
+    #[test]
+    fn the_file_is_read_and_flags_beat_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let toml = "listen = '127.0.0.1:1'\n[placement]\nmax_allocation_candidates = 7\n\
+                    allocation_candidates_generation_strategy = 'breadth-first'\n[cors]\nallowed_origins = ['a']";
+        std::fs::write(file.path(), toml).unwrap();
+        let flags = Flags {
+            config: Some(file.path().to_owned()),
+            listen: Some("127.0.0.1:2".parse().unwrap()),
+            database: Some("sqlite:/x.db".to_owned()),
+            insecure_noauth2: true,
+        };
+        let settings = Settings::load(&flags).unwrap();
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.database.url, "sqlite:/x.db");
+        assert!(settings.auth.insecure_noauth2);
+        assert_eq!(settings.placement.max_allocation_candidates, 7);
+        assert_eq!(settings.placement.allocation_candidates_generation_strategy, Strategy::BreadthFirst);
+        assert_eq!(settings.cors.allowed_origins, ["a"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (toml, word) in [
+            ("lisen = 'x'", "lisen"),
+            ("[database]\nurll = 'x'", "urll"),
+            ("listen = 'nowhere'", "listen"),
+            ("[auth]\nstrategy = 'keystone'", "not supported yet"),
+            ("[auth]\nstrategy = 'none'", "auth.strategy"),
+            ("listen = '0.0.0.0:8778'", "--insecure-noauth2"),
+            ("[database]\nurl = 'oracle://u:hush@h/d'", "database.url"),
+            ("[database]\npool_size = 0", "database.pool_size"),
+            ("[placement]\nmax_allocation_candidates = 0", "max_allocation_candidates"),
+            ("[placement]\nallocation_candidates_generation_strategy = 'x'", "generation_strategy"),
+            ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
+            ("workers = 0", "workers"),
+            ("this is no TOML", "expected"),
+        ] {
+            let error = load(toml).expect_err(toml).to_string();
+            assert!(error.contains(word), "{toml:?} gives {error:?}");
+            assert!(!error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_url_is_not_shown() {
+        let settings = DatabaseSettings { url: "postgres://u:hush@h/d".to_owned(), pool_size: 1 };
+        assert!(!format!("{settings:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error() {
+        let flags = Flags { config: Some("/nonexistent/allotment.toml".into()), ..Flags::default() };
+        assert!(Settings::load(&flags).unwrap_err().to_string().contains("allotment.toml"));
+    }
 }

@@ -1,2 +1,110 @@
-//! The command line.
-fn main() {}
+//! The command line: serve and migrate.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use allotment::config::{Flags, Settings};
+use allotment::db::Db;
+use allotment::server;
+use clap::{Args, Parser, Subcommand};
+
+/// The OpenStack Placement API in one binary.
+#[derive(Parser)]
+#[command(version, about, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Settings can also stand in a TOML file (--config) or in the environment \
+(ALLOTMENT_LISTEN, ALLOTMENT_DATABASE__URL, ...: tables and keys are parted by two underscores). \
+ALLOTMENT_LOG sets how much is logged (error, warn, info, debug).\n\n\
+Exit codes: 0 success, 1 failure (or pending migrations), 2 wrong usage or settings.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service until SIGTERM or SIGINT; without any setting, on an SQLite file in the
+    /// working directory and on 127.0.0.1:8778
+    Serve {
+        #[command(flatten)]
+        common: Common,
+        /// Address to listen on, such as 127.0.0.1:8778
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+        /// Let noauth2, which believes every request, listen on an address that others can reach
+        #[arg(long)]
+        insecure_noauth2: bool,
+    },
+    /// Create the schema, or bring it up to date; a database of Placement 16.0.0 is taken over
+    Migrate {
+        #[command(flatten)]
+        common: Common,
+        /// Change nothing; list what is pending and exit with 1 if there is any
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+#[derive(Args)]
+struct Common {
+    /// TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log();
+    let (flags, task): (Flags, fn(Settings) -> Outcome) = match cli.command {
+        Command::Serve { common: Common { config, database }, listen, insecure_noauth2 } => {
+            (Flags { config, listen, database, insecure_noauth2 }, serve)
+        }
+        Command::Migrate { common: Common { config, database }, check } => {
+            // An address that only serve would refuse is no reason not to migrate.
+            let flags = Flags { config, database, insecure_noauth2: true, listen: None };
+            (flags, if check { check_migrations } else { migrate })
+        }
+    };
+    let settings = match Settings::load(&flags) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("allotment: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    task(settings).unwrap_or_else(|error| {
+        eprintln!("allotment: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+type Outcome = Result<ExitCode, server::Error>;
+
+fn serve(settings: Settings) -> Outcome {
+    server::run(settings)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn migrate(settings: Settings) -> Outcome {
+    let applied = Db::open(&settings.database)?.migrate()?;
+    println!("{applied} migrations applied");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_migrations(settings: Settings) -> Outcome {
+    let pending = Db::open(&settings.database)?.pending_migrations()?;
+    for name in &pending {
+        println!("pending: {name}");
+    }
+    Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Logs to standard error, at the level that `ALLOTMENT_LOG` or else `RUST_LOG` names.
+fn start_log() {
+    let filter = std::env::var("ALLOTMENT_LOG").or_else(|_| std::env::var("RUST_LOG"));
+    env_logger::Builder::new().parse_filters(filter.as_deref().unwrap_or("info")).init();
+}

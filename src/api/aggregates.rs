@@ -25,7 +25,8 @@ struct View {
 /// When a provider became a member is not known, so the time is always now.
 fn shown(call: &Call, generation: i32, aggregates: Vec<String>) -> Reply {
     let resource_provider_generation = call.at_least(V1_19).then_some(generation);
-    Reply::json(StatusCode::OK, &View { aggregates, resource_provider_generation }).cacheable(call.version, None)
+    Reply::json(StatusCode::OK, &View { aggregates, resource_provider_generation })
+        .cacheable(call.version, None)
 }
 
 /// `GET /resource_providers/{uuid}/aggregates`

@@ -10,8 +10,8 @@ use super::microversion::{Microversion, V1_12, V1_28, V1_38};
 use super::names::canonical_uuid;
 use super::view::newest;
 use super::{ApiError, Call, HandlerResult, Reply, schema};
-use crate::placement::allocations::{self, Claim, Expected};
 use crate::placement::Error;
+use crate::placement::allocations::{self, Claim, Expected};
 use crate::placement::usages::UNKNOWN_TYPE;
 use crate::store::allocations::{ConsumerAllocation, ProviderAllocation};
 
@@ -63,7 +63,9 @@ impl ClaimBody {
             AllocationsBody::List(list) => {
                 list.into_iter().map(|item| (item.resource_provider.uuid, item.resources)).collect()
             }
-            AllocationsBody::Object(map) => map.into_iter().map(|(uuid, item)| (uuid, item.resources)).collect(),
+            AllocationsBody::Object(map) => {
+                map.into_iter().map(|(uuid, item)| (uuid, item.resources)).collect()
+            }
         };
         let expected = match self.consumer_generation {
             _ if version < V1_28 => Expected::Anything,
@@ -195,7 +197,8 @@ pub async fn replace_several(call: Call) -> HandlerResult {
 }
 
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {
-    let written = call.app.db.write("replace allocations", move |conn| allocations::replace_all(conn, &claims)).await;
+    let written =
+        call.app.db.write("replace allocations", move |conn| allocations::replace_all(conn, &claims)).await;
     written.map_err(|error| refusal(error, unknown_class))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

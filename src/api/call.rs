@@ -11,6 +11,7 @@ use super::query::{NotUtf8, Query};
 use super::schema::{self, LazySchema};
 use super::{App, python};
 use crate::auth::Identity;
+use crate::placement::resource_providers;
 
 /// One request on its way through a handler.
 pub struct Call {
@@ -58,6 +59,22 @@ impl Call {
                 "Invalid query string parameters: {} contains a NUL",
                 python::repr_str(value)
             ))),
+        }
+    }
+
+    /// The body of a request to a provider. A provider that is missing is told before anything that
+    /// is wrong with the body.
+    pub async fn provider_json<T: DeserializeOwned>(
+        &self,
+        schema: &'static LazySchema,
+    ) -> Result<T, ApiError> {
+        match self.json(schema) {
+            Ok(body) => Ok(body),
+            Err(wrong) => {
+                let uuid = self.param("uuid").to_owned();
+                self.app.db.read(move |conn| resource_providers::find_key(conn, &uuid)).await?;
+                Err(wrong)
+            }
         }
     }
 

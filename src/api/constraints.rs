@@ -207,7 +207,19 @@ mod tests {
 
     #[test]
     fn malformed_resources_are_refused() {
-        for text in ["", " ", "VCPU", "VCPU:", "VCPU:x", "VCPU:0", "VCPU:-1", "VCPU:1:2", "VCPU:1,", "VCPU:1__0", "VCPU:_1"] {
+        for text in [
+            "",
+            " ",
+            "VCPU",
+            "VCPU:",
+            "VCPU:x",
+            "VCPU:0",
+            "VCPU:-1",
+            "VCPU:1:2",
+            "VCPU:1,",
+            "VCPU:1__0",
+            "VCPU:_1",
+        ] {
             assert!(resources(text).is_err(), "{text:?}");
         }
     }

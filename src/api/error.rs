@@ -88,7 +88,12 @@ impl fmt::Display for ApiError {
 
 impl From<db::Error> for ApiError {
     fn from(error: db::Error) -> Self {
-        if error.is_unavailable() { Self::unavailable(error) } else { Self::internal(error) }
+        if error.is_retryable() {
+            // It was run again many times already; now it is the client's turn.
+            let message = "Another thread concurrently updated the data. Please retry your update";
+            return ApiError::conflict_with(Code::ConcurrentUpdate, message);
+        }
+        if error.is_unavailable() { ApiError::unavailable(error) } else { ApiError::internal(error) }
     }
 }
 
@@ -261,10 +266,10 @@ impl ApiError {
     fn html(&self) -> String {
         let status = format!("{} {}", self.status.as_u16(), self.title());
         let sentence = match &self.lead {
-            Lead::Stock => stock_sentence(self.status),
-            Lead::Request(sentence) => sentence,
+            Lead::Stock => stock_sentence(self.status).to_owned(),
+            Lead::Request(sentence) => format!("{sentence} "),
         };
-        page(&status, &format!("{}<br /><br />\n{}", escape(sentence), escape(&self.message)))
+        page(&status, &format!("{}<br /><br />\n{}", escape(&sentence), escape(&self.message)))
     }
 
     fn detail(&self) -> String {

@@ -10,8 +10,8 @@ use super::microversion::V1_26;
 use super::resource_providers::path;
 use super::view::newest;
 use super::{ApiError, Call, Code, HandlerResult, Reply, schema};
-use crate::placement::inventories::{self, ReservedLimit};
 use crate::placement::Error;
+use crate::placement::inventories::{self, ReservedLimit};
 use crate::store::inventories::Amounts;
 
 /// The numbers of an inventory as clients send them.
@@ -121,8 +121,7 @@ fn reserved_limit(call: &Call) -> ReservedLimit {
 /// `GET /resource_providers/{uuid}/inventories`
 pub async fn list(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    let (generation, list) =
-        call.app.db.read(move |conn| inventories::list_by_provider(conn, &uuid)).await?;
+    let (generation, list) = call.app.db.read(move |conn| inventories::list_by_provider(conn, &uuid)).await?;
     let time = newest(list.iter().map(|i| (i.created_at, i.updated_at)));
     let view = ListView {
         resource_provider_generation: generation,
@@ -134,8 +133,7 @@ pub async fn list(call: Call) -> HandlerResult {
 /// `GET /resource_providers/{uuid}/inventories/{resource_class}`
 pub async fn show(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    let (generation, list) =
-        call.app.db.read(move |conn| inventories::list_by_provider(conn, &uuid)).await?;
+    let (generation, list) = call.app.db.read(move |conn| inventories::list_by_provider(conn, &uuid)).await?;
     let class = call.param("resource_class");
     let found = list.iter().find(|i| i.class == class).ok_or_else(|| {
         ApiError::not_found(format!("No inventory of class {class} for {}", call.param("uuid")))
@@ -147,7 +145,8 @@ pub async fn show(call: Call) -> HandlerResult {
 /// `POST /resource_providers/{uuid}/inventories`
 pub async fn create(call: Call) -> HandlerResult {
     let body: CreateBody = call.provider_json(&schema::INVENTORY_POST).await?;
-    let (uuid, class, amounts) = (call.param("uuid").to_owned(), body.resource_class, Amounts::from(body.amounts));
+    let (uuid, class, amounts) =
+        (call.param("uuid").to_owned(), body.resource_class, Amounts::from(body.amounts));
     let location = format!("{}/inventories/{class}", path(&uuid));
     let tried = format!("Unable to create inventory for resource provider {uuid}: ");
     let limit = reserved_limit(&call);
@@ -166,7 +165,8 @@ pub async fn create(call: Call) -> HandlerResult {
 pub async fn replace(call: Call) -> HandlerResult {
     let body: ReplaceBody = call.provider_json(&schema::INVENTORIES_PUT).await?;
     let uuid = call.param("uuid").to_owned();
-    let list: Vec<(String, Amounts)> = body.inventories.into_iter().map(|(class, a)| (class, a.into())).collect();
+    let list: Vec<(String, Amounts)> =
+        body.inventories.into_iter().map(|(class, a)| (class, a.into())).collect();
     let (limit, given) = (reserved_limit(&call), body.resource_provider_generation);
     let shown = list.clone();
     let work = move |conn: &mut _| inventories::replace(conn, &uuid, given, &list, limit);
@@ -202,9 +202,9 @@ pub async fn update(call: Call) -> HandlerResult {
         let uuid = call.param("uuid");
         match error {
             Error::ProviderGeneration { .. } => stale(),
-            Error::InventoryNotFound(_) => ApiError::from(error).not_found_is_bad().context(format!(
-                "No inventory record with resource class for resource provider {uuid}: "
-            )),
+            Error::InventoryNotFound(_) => ApiError::from(error)
+                .not_found_is_bad()
+                .context(format!("No inventory record with resource class for resource provider {uuid}: ")),
             Error::Reserved { .. } => cannot_update(uuid, error),
             error => error.into(),
         }
@@ -231,7 +231,8 @@ pub async fn delete_all(call: Call) -> HandlerResult {
 pub async fn delete(call: Call) -> HandlerResult {
     let (uuid, class) = (call.param("uuid").to_owned(), call.param("resource_class").to_owned());
     let named = class.clone();
-    let deleted = call.app.db.write("delete inventory", move |conn| inventories::delete(conn, &uuid, &class)).await;
+    let deleted =
+        call.app.db.write("delete inventory", move |conn| inventories::delete(conn, &uuid, &class)).await;
     deleted.map_err(|error| match error {
         Error::InventoryInUse { .. } => ApiError::from(error)
             .with_code(Code::ConcurrentUpdate)

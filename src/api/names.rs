@@ -11,7 +11,8 @@ pub fn canonical_uuid(text: &str) -> Option<String> {
     if !is_uuid_like(text) {
         return None;
     }
-    let digits: String = text.replace("urn:", "").replace("uuid:", "").chars().filter(char::is_ascii_hexdigit).collect();
+    let digits: String =
+        text.replace("urn:", "").replace("uuid:", "").chars().filter(char::is_ascii_hexdigit).collect();
     Uuid::from_str(&digits).ok().map(|uuid| uuid.to_string())
 }
 
@@ -19,7 +20,8 @@ pub fn canonical_uuid(text: &str) -> Option<String> {
 pub fn is_custom_trait(name: &str) -> bool {
     name.len() <= 255
         && name.strip_prefix(crate::placement::traits::CUSTOM_PREFIX).is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            !rest.is_empty()
+                && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         })
 }
 

@@ -16,7 +16,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -65,8 +65,13 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload, app: web:
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
     let mut exchange = Exchange { request, app, request_id, accept, version: None };
     let body = exchange.read_body(payload).await;
+    let unread = body.is_err();
     let result = exchange.process(body).await;
-    let (response, length) = exchange.respond(result);
+    let (mut response, length) = exchange.respond(result);
+    if unread {
+        // What is left of the body must not pass for the next request.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     exchange.log(&response, length, started);
     response
 }

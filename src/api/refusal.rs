@@ -5,7 +5,6 @@ use std::fmt::Display;
 use actix_web::http::StatusCode;
 
 use super::error::{ApiError, Code};
-use crate::db;
 use crate::placement::Error;
 
 impl From<Error> for ApiError {
@@ -43,17 +42,6 @@ impl From<Error> for ApiError {
 
             Error::Database(error) => error.into(),
         }
-    }
-}
-
-impl From<db::Error> for ApiError {
-    fn from(error: db::Error) -> Self {
-        if error.is_retryable() {
-            // It was run again many times already; now it is the client's turn.
-            let message = "Another thread concurrently updated the data. Please retry your update";
-            return ApiError::conflict_with(Code::ConcurrentUpdate, message);
-        }
-        if error.is_unavailable() { ApiError::unavailable(error) } else { ApiError::internal(error) }
     }
 }
 

@@ -26,7 +26,11 @@ pub async fn reshape(call: Call) -> HandlerResult {
         .map(|(uuid, new)| NewInventories {
             uuid,
             generation: new.resource_provider_generation,
-            inventories: new.inventories.into_iter().map(|(class, amounts)| (class, amounts.into())).collect(),
+            inventories: new
+                .inventories
+                .into_iter()
+                .map(|(class, amounts)| (class, amounts.into()))
+                .collect(),
         })
         .collect();
     let claims = claims(body.allocations, call.version);

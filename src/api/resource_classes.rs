@@ -88,7 +88,7 @@ async fn rename(call: Call) -> HandlerResult {
 async fn ensure(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     // The name is held to the rules of a body that would bring it.
-    schema::check_value(&schema::RESOURCE_CLASS, &serde_json::json!({ "name": name }))?;
+    schema::loaded(&schema::RESOURCE_CLASS)?.check(&serde_json::json!({ "name": name }))?;
     let location = path(&name);
     let made = call.app.db.write("ensure resource class", move |conn| classes::ensure(conn, &name)).await?;
     let status = if made { StatusCode::CREATED } else { StatusCode::NO_CONTENT };

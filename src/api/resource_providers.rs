@@ -8,8 +8,8 @@ use super::microversion::{Microversion, V1_1, V1_6, V1_11, V1_14, V1_20, V1_37};
 use super::names::canonical_uuid;
 use super::view::{Link, newest};
 use super::{ApiError, Call, Code, HandlerResult, Reply, schema};
-use crate::placement::resource_providers::{self as providers, Changes, ListFilter, NewProvider};
 use crate::placement::Error;
+use crate::placement::resource_providers::{self as providers, Changes, ListFilter, NewProvider};
 use crate::store::resource_providers::ResourceProvider;
 
 #[derive(Deserialize)]
@@ -132,10 +132,12 @@ fn filter(call: &Call) -> Result<ListFilter, ApiError> {
 /// `POST /resource_providers`
 pub async fn create(call: Call) -> HandlerResult {
     let body: CreateBody = call.json(schema::resource_provider_post(call.version))?;
-    let uuid = body.uuid.as_deref().and_then(canonical_uuid).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let uuid =
+        body.uuid.as_deref().and_then(canonical_uuid).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let new = NewProvider { uuid, name: body.name, parent_uuid: body.parent_provider_uuid };
     let tried = format!("Unable to create resource provider \"{}\", {}: ", new.name, new.uuid);
-    let created = call.app.db.write("create resource provider", move |conn| providers::create(conn, &new)).await;
+    let created =
+        call.app.db.write("create resource provider", move |conn| providers::create(conn, &new)).await;
     let provider = created.map_err(|error| match error {
         Error::DuplicateProviderName(_) | Error::DuplicateProviderUuid(_) => {
             let message = format!("Conflicting resource provider {error} already exists.");
@@ -185,14 +187,17 @@ pub async fn update(call: Call) -> HandlerResult {
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let named = uuid.clone();
-    let deleted = call.app.db.write("delete resource provider", move |conn| providers::delete(conn, &uuid)).await;
+    let deleted =
+        call.app.db.write("delete resource provider", move |conn| providers::delete(conn, &uuid)).await;
     deleted.map_err(|error| match error {
         Error::ProviderNotFound(_) => ApiError::not_found(format!("{error} for delete")),
         Error::ProviderHasChildren => ApiError::conflict_with(
             Code::CannotDeleteParent,
             format!("Unable to delete parent resource provider {named}: It has child resource providers."),
         ),
-        Error::ProviderInUse => ApiError::from(error).context(format!("Unable to delete resource provider {named}: ")),
+        Error::ProviderInUse => {
+            ApiError::from(error).context(format!("Unable to delete resource provider {named}: "))
+        }
         error => error.into(),
     })?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))

@@ -4,8 +4,12 @@ use std::fmt;
 
 use actix_web::http::Method;
 
-use super::microversion::{Microversion, V1_0, V1_10};
-use super::{Answer, Call, allocation_candidates, root};
+use super::microversion::{Microversion, V1_0, V1_1, V1_2, V1_5, V1_6, V1_7, V1_9, V1_10, V1_13, V1_30};
+use super::{
+    Answer, Call, aggregates, allocation_candidates, allocations, inventories, reshaper, resource_classes,
+    resource_providers, root, traits, usages,
+};
+use crate::auth::policy;
 
 /// A function that answers calls.
 pub type Handler = fn(Call) -> Answer;
@@ -68,13 +72,99 @@ macro_rules! answer {
 /// Every route there is.
 pub static ROUTES: &[Route] = &[
     get("/", "", answer!(root::show)).any_accept().unguarded(),
+    get("/resource_classes", "placement:resource_classes:list", answer!(resource_classes::list)).since(V1_2),
+    post("/resource_classes", "placement:resource_classes:create", answer!(resource_classes::create))
+        .since(V1_2),
+    get(RESOURCE_CLASS, "placement:resource_classes:show", answer!(resource_classes::show)).since(V1_2),
+    put(RESOURCE_CLASS, "placement:resource_classes:update", answer!(resource_classes::update))
+        .since(V1_2)
+        .body_before(V1_7),
+    delete(RESOURCE_CLASS, "placement:resource_classes:delete", answer!(resource_classes::delete))
+        .since(V1_2),
+    get("/resource_providers", "placement:resource_providers:list", answer!(resource_providers::list)),
+    post("/resource_providers", "placement:resource_providers:create", answer!(resource_providers::create)),
+    get(PROVIDER, "placement:resource_providers:show", answer!(resource_providers::show)),
+    put(PROVIDER, "placement:resource_providers:update", answer!(resource_providers::update)),
+    delete(PROVIDER, "placement:resource_providers:delete", answer!(resource_providers::delete)),
+    get(INVENTORIES, "placement:resource_providers:inventories:list", answer!(inventories::list)),
+    post(INVENTORIES, "placement:resource_providers:inventories:create", answer!(inventories::create)),
+    put(INVENTORIES, "placement:resource_providers:inventories:update", answer!(inventories::replace)),
+    delete(INVENTORIES, "placement:resource_providers:inventories:delete", answer!(inventories::delete_all))
+        .since(V1_5)
+        .method_not_allowed_before(),
+    get(INVENTORY, "placement:resource_providers:inventories:show", answer!(inventories::show)),
+    put(INVENTORY, "placement:resource_providers:inventories:update", answer!(inventories::update)),
+    delete(INVENTORY, "placement:resource_providers:inventories:delete", answer!(inventories::delete)),
+    get(
+        "/resource_providers/{uuid}/usages",
+        "placement:resource_providers:usages",
+        answer!(usages::list_by_provider),
+    ),
+    get(AGGREGATES, "placement:resource_providers:aggregates:list", answer!(aggregates::list))
+        .since(V1_1)
+        .type_first(),
+    put(AGGREGATES, "placement:resource_providers:aggregates:update", answer!(aggregates::replace))
+        .since(V1_1)
+        .type_first(),
+    get(
+        "/resource_providers/{uuid}/allocations",
+        "placement:resource_providers:allocations:list",
+        answer!(allocations::list_by_provider),
+    ),
+    get(PROVIDER_TRAITS, "placement:resource_providers:traits:list", answer!(traits::list_by_provider))
+        .since(V1_6),
+    put(PROVIDER_TRAITS, "placement:resource_providers:traits:update", answer!(traits::replace)).since(V1_6),
+    delete(
+        PROVIDER_TRAITS,
+        "placement:resource_providers:traits:delete",
+        answer!(traits::delete_by_provider),
+    )
+    .since(V1_6),
+    post("/allocations", "placement:allocations:manage", answer!(allocations::replace_several)).since(V1_13),
+    get(CONSUMER, "placement:allocations:list", answer!(allocations::list_by_consumer)),
+    put(CONSUMER, "placement:allocations:update", answer!(allocations::replace)),
+    delete(CONSUMER, "placement:allocations:delete", answer!(allocations::delete)),
     get(
         "/allocation_candidates",
         "placement:allocation_candidates:list",
         answer!(allocation_candidates::list),
     )
     .since(V1_10),
+    get("/traits", "placement:traits:list", answer!(traits::list)).since(V1_6),
+    get(TRAIT, "placement:traits:show", answer!(traits::show)).since(V1_6).any_accept(),
+    put(TRAIT, "placement:traits:update", answer!(traits::ensure)).since(V1_6).any_body(),
+    delete(TRAIT, "placement:traits:delete", answer!(traits::delete)).since(V1_6),
+    get("/usages", policy::USAGES, answer!(usages::list_by_project)).since(V1_9),
+    post("/reshaper", "placement:reshaper:reshape", answer!(reshaper::reshape)).since(V1_30),
 ];
+
+const RESOURCE_CLASS: &str = "/resource_classes/{name}";
+const PROVIDER: &str = "/resource_providers/{uuid}";
+const INVENTORIES: &str = "/resource_providers/{uuid}/inventories";
+const INVENTORY: &str = "/resource_providers/{uuid}/inventories/{resource_class}";
+const AGGREGATES: &str = "/resource_providers/{uuid}/aggregates";
+const PROVIDER_TRAITS: &str = "/resource_providers/{uuid}/traits";
+const CONSUMER: &str = "/allocations/{consumer_uuid}";
+const TRAIT: &str = "/traits/{name}";
+
+/// A POST brings JSON.
+const fn post(path: &'static str, rule: &'static str, handler: Handler) -> Route {
+    let mut route = route(Method::POST, path, rule, handler);
+    route.body = BodyKind::Json;
+    route
+}
+
+/// A PUT brings JSON.
+const fn put(path: &'static str, rule: &'static str, handler: Handler) -> Route {
+    let mut route = route(Method::PUT, path, rule, handler);
+    route.body = BodyKind::Json;
+    route
+}
+
+/// A DELETE brings nothing.
+const fn delete(path: &'static str, rule: &'static str, handler: Handler) -> Route {
+    route(Method::DELETE, path, rule, handler)
+}
 
 /// A GET answers with JSON, and so must be asked for that.
 const fn get(path: &'static str, rule: &'static str, handler: Handler) -> Route {
@@ -101,6 +191,26 @@ const fn route(method: Method, path: &'static str, rule: &'static str, handler: 
 impl Route {
     const fn since(mut self, version: Microversion) -> Self {
         self.since = version;
+        self
+    }
+
+    const fn body_before(mut self, version: Microversion) -> Self {
+        self.body = BodyKind::JsonBefore(version);
+        self
+    }
+
+    const fn any_body(mut self) -> Self {
+        self.body = BodyKind::Ignored;
+        self
+    }
+
+    const fn type_first(mut self) -> Self {
+        self.type_before_version = true;
+        self
+    }
+
+    const fn method_not_allowed_before(mut self) -> Self {
+        self.too_old = TooOld::MethodNotAllowed;
         self
     }
 

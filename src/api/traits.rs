@@ -108,9 +108,8 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
 pub async fn replace(call: Call) -> HandlerResult {
     let body: ReplaceBody = call.json(&schema::TRAITS_PUT)?;
     let uuid = call.param("uuid").to_owned();
-    let work = move |conn: &mut _| {
-        traits::replace(conn, &uuid, body.resource_provider_generation, &body.traits)
-    };
+    let work =
+        move |conn: &mut _| traits::replace(conn, &uuid, body.resource_provider_generation, &body.traits);
     let written = call.app.db.write("replace traits", work).await;
     let (generation, list) = written.map_err(|error| match error {
         Error::ProviderGeneration { .. } => generation_changed(),

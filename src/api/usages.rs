@@ -42,11 +42,14 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
 pub async fn list_by_project(call: Call) -> HandlerResult {
     let query = call.checked_query(schema::usages_query(call.version))?;
     let text = |name| query.last(name).map(str::to_owned);
-    let (project, user, wanted) = (text("project_id").unwrap_or_default(), text("user_id"), text("consumer_type"));
+    let (project, user, wanted) =
+        (text("project_id").unwrap_or_default(), text("user_id"), text("consumer_type"));
     if !call.at_least(V1_38) {
         let work = move |conn: &mut _| usages::by_project(conn, &project, user.as_deref());
         let amounts = call.app.db.read(work).await?;
-        return Ok(Reply::json(StatusCode::OK, &ProjectView { usages: amounts }).cacheable(call.version, None));
+        return Ok(
+            Reply::json(StatusCode::OK, &ProjectView { usages: amounts }).cacheable(call.version, None)
+        );
     }
     let work = move |conn: &mut _| usages::by_consumer_type(conn, &project, user.as_deref());
     let usages = selected(call.app.db.read(work).await?, wanted.as_deref());

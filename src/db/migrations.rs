@@ -56,7 +56,7 @@ pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
 fn run_pending(conn: &mut DbConnection) -> Result<usize, Error> {
     refuse_other_revisions(conn)?;
     let done = on_source(conn, |conn, source| Ok(conn.run_pending_migrations(source)?.len()))?;
-    transaction(conn, crate::store::standard::synchronise)?;
+    conn.transaction(crate::store::standard::synchronise)?;
     Ok(done)
 }
 

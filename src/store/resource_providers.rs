@@ -54,7 +54,14 @@ pub struct Filter {
     pub root_id: Option<i32>,
 }
 
-diesel::alias!(rp as root_row: RootRow, rp as parent_row: ParentRow);
+mod aliases {
+    //! The table twice more, for the rows of roots and parents.
+    #![allow(missing_docs, reason = "the macro writes items that carry no documentation")]
+    use crate::db::schema::resource_providers;
+
+    diesel::alias!(resource_providers as root_row: RootRow, resource_providers as parent_row: ParentRow);
+}
+use aliases::{parent_row, root_row};
 
 /// The columns of [`ResourceProvider`], joined.
 macro_rules! full_rows {

@@ -1,0 +1,128 @@
+//! Puts the rooms together, starts the service and stops it.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{HttpServer, rt, web};
+
+use crate::api::{self, App};
+use crate::config::Settings;
+use crate::db::{self, Db};
+
+/// How long an idle connection is kept for the client's next request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Why the service did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database can't be used.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+    /// The address can't be listened on, or the network failed.
+    #[error("cannot serve on {address}: {cause}")]
+    Network {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+/// A service that runs on threads of its own; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens; the real port where the settings asked for any.
+    pub addr: SocketAddr,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Serves until the process is told to stop (SIGTERM, SIGINT); requests under way are finished.
+pub fn run(settings: Settings) -> Result<(), Error> {
+    let address = settings.listen;
+    let network = |cause| Error::Network { address, cause };
+    let app = open(settings)?;
+    rt::System::new().block_on(async {
+        let (server, addr) = bind(app, true)?;
+        log::info!("listening on http://{addr}");
+        server.await.map_err(network)?;
+        log::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Starts a service in the background of this process.
+pub fn start(settings: Settings) -> Result<Running, Error> {
+    let app = open(settings)?;
+    let (started, outcome) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        rt::System::new().block_on(async {
+            match bind(app, false) {
+                Ok((server, addr)) => {
+                    // Whoever started it is waiting for this.
+                    let _ = started.send(Ok((addr, server.handle())));
+                    if let Err(error) = server.await {
+                        log::error!("the service ended: {error}");
+                    }
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+            }
+        });
+    });
+    match outcome.recv() {
+        Ok(Ok((addr, handle))) => Ok(Running { addr, handle, thread: Some(thread) }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(db::Error::CutShort.into()),
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The future resolves once all is stopped; joining the thread waits for the same.
+        drop(self.handle.stop(true));
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the service's thread panicked");
+        }
+    }
+}
+
+/// Opens and migrates the database, and says what a newcomer should know.
+fn open(settings: Settings) -> Result<web::Data<App>, Error> {
+    let db = Db::open(&settings.database)?;
+    let applied = db.migrate()?;
+    if applied > 0 {
+        log::info!("the database was brought up to date ({applied} migrations)");
+    }
+    log::warn!("auth.strategy is noauth2: every request is believed, which is for trying out only");
+    if settings.policy.file.is_some() || !settings.cors.allowed_origins.is_empty() {
+        log::warn!("[policy] file and [cors] are accepted but have no effect yet");
+    }
+    Ok(web::Data::new(App { settings, db }))
+}
+
+fn bind(app: web::Data<App>, signals: bool) -> Result<(Server, SocketAddr), Error> {
+    let settings = app.settings.clone();
+    let network = |cause| Error::Network { address: settings.listen, cause };
+    let mut server =
+        HttpServer::new(move || actix_web::App::new().app_data(app.clone()).configure(api::configure))
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(Duration::from_secs(settings.limits.header_seconds))
+            .max_connections(settings.limits.connections)
+            .shutdown_timeout(settings.limits.shutdown_seconds);
+    if let Some(workers) = settings.workers {
+        server = server.workers(workers);
+    }
+    if !signals {
+        server = server.disable_signals();
+    }
+    let server = server.bind(settings.listen).map_err(network)?;
+    let addr = server.addrs().first().copied().unwrap_or(settings.listen);
+    Ok((server.run(), addr))
+}
