@@ -47,6 +47,12 @@ def free_ports():
         yield port
 
 
+def environment():
+    """Ours, without settings for a server that a developer may have."""
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith(('ALLOTMENT_', 'OS_'))}
+
+
 def end_with_parent():
     """Before exec: a test run that is killed outright leaves no server."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -117,7 +123,7 @@ class Server:
         self.write_config(policy_file)
         with open(self.workdir / 'server.log', 'ab') as log:
             self.process = subprocess.Popen(
-                self.command(), cwd=self.workdir, stdin=subprocess.DEVNULL,
+                self.command(), cwd=self.workdir, env=environment(), stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT,
                 preexec_fn=end_with_parent)
         self._wait_until_ready()
