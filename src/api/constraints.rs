@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::microversion::{Microversion, V1_22, V1_24, V1_32, V1_39};
+use super::python;
 use super::query::Query;
 use super::schema::is_uuid_like;
 
@@ -40,7 +41,7 @@ pub fn resources(value: &str) -> Result<Vec<(String, i64)>, ApiError> {
             [class, amount] => (class, amount),
             _ => return Err(malformed(pair)),
         };
-        let parsed = integer(amount).ok_or_else(|| {
+        let parsed = python::int(amount).ok_or_else(|| {
             ApiError::bad_request(format!(
                 "Requested resource {class} expected positive integer amount. Got: {amount}."
             ))
@@ -56,22 +57,6 @@ pub fn resources(value: &str) -> Result<Vec<(String, i64)>, ApiError> {
         }
     }
     Ok(amounts)
-}
-
-/// An integer as Python reads one: blanks round it, a sign, single underscores between digits. What
-/// is too large becomes the largest, which is beyond any inventory.
-fn integer(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let groups: Vec<&str> = digits.split('_').collect();
-    if groups.iter().any(|group| group.is_empty() || !group.bytes().all(|b| b.is_ascii_digit())) {
-        return None;
-    }
-    let magnitude = groups.concat().parse::<i64>().unwrap_or(i64::MAX);
-    Some(if negative { -magnitude } else { magnitude })
 }
 
 /// Reads the `required` parameters of a request group, `name` being its parameter's name.

@@ -6,6 +6,8 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::R2D2Connection;
 use diesel::{Connection, ConnectionError, ConnectionResult};
 
+use super::Tx;
+
 /// The multi-database connection, alone here because its derive emits more names beside it.
 mod multi {
     #![allow(missing_docs, reason = "the derive writes items that carry no documentation")]
@@ -182,19 +184,19 @@ impl Manager {
 }
 
 impl r2d2::ManageConnection for Manager {
-    type Connection = DbConnection;
+    type Connection = Tx;
     type Error = super::Error;
 
-    fn connect(&self) -> Result<DbConnection, super::Error> {
-        Ok(establish(&self.target)?)
+    fn connect(&self) -> Result<Tx, super::Error> {
+        Ok(Tx::new(establish(&self.target)?))
     }
 
-    fn is_valid(&self, conn: &mut DbConnection) -> Result<(), super::Error> {
+    fn is_valid(&self, conn: &mut Tx) -> Result<(), super::Error> {
         Ok(conn.batch_execute("SELECT 1")?)
     }
 
-    fn has_broken(&self, conn: &mut DbConnection) -> bool {
-        std::thread::panicking() || on_backend!(conn, c => c.is_broken())
+    fn has_broken(&self, conn: &mut Tx) -> bool {
+        std::thread::panicking() || on_backend!(&mut **conn, c => c.is_broken())
     }
 }
 

@@ -6,8 +6,8 @@ use diesel::sql_query;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::schema::alembic_version;
-use super::transaction::transaction;
-use super::{DbConnection, Error};
+use super::transaction::{commit, savepoint, transaction};
+use super::{DbConnection, Error, Tx};
 
 #[cfg(feature = "sqlite")]
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -25,23 +25,23 @@ const LOCK_NAME: &str = "allotment_migrate";
 const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
 
 /// Brings the schema up to date while no other process does; returns how many migrations ran.
-pub fn migrate(conn: &mut DbConnection) -> Result<usize, Error> {
-    match conn {
+pub fn migrate(tx: &mut Tx) -> Result<usize, Error> {
+    match tx.conn() {
         // The write lock of one transaction round all migrations is the lock.
         #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(_) => transaction(conn, run_pending),
+        DbConnection::Sqlite(_) => transaction(tx, run_pending, commit),
         #[cfg(feature = "postgres")]
-        DbConnection::Postgres(_) => {
+        DbConnection::Postgres(conn) => {
             conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK_NUMBER})"))?;
-            let outcome = run_pending(conn);
-            conn.batch_execute(&format!("SELECT pg_advisory_unlock({LOCK_NUMBER})"))?;
+            let outcome = run_pending(tx);
+            tx.batch_execute(&format!("SELECT pg_advisory_unlock({LOCK_NUMBER})"))?;
             outcome
         }
         #[cfg(feature = "mysql")]
-        DbConnection::Mysql(_) => {
+        DbConnection::Mysql(conn) => {
             sql_query(format!("DO GET_LOCK('{LOCK_NAME}', 600)")).execute(conn)?;
-            let outcome = run_pending(conn);
-            sql_query(format!("DO RELEASE_LOCK('{LOCK_NAME}')")).execute(conn)?;
+            let outcome = run_pending(tx);
+            sql_query(format!("DO RELEASE_LOCK('{LOCK_NAME}')")).execute(tx.conn())?;
             outcome
         }
     }
@@ -53,10 +53,11 @@ pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
     Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
 }
 
-fn run_pending(conn: &mut DbConnection) -> Result<usize, Error> {
-    refuse_other_revisions(conn)?;
-    let done = on_source(conn, |conn, source| Ok(conn.run_pending_migrations(source)?.len()))?;
-    conn.transaction(crate::store::standard::synchronise)?;
+fn run_pending(tx: &mut Tx) -> Result<usize, Error> {
+    refuse_other_revisions(tx)?;
+    let done = on_source(tx, |conn, source| Ok(conn.run_pending_migrations(source)?.len()))?;
+    // Inside SQLite's one transaction this is a savepoint, on the others a transaction.
+    savepoint(tx, crate::store::standard::synchronise)?;
     Ok(done)
 }
 

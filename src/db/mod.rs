@@ -3,21 +3,27 @@
 mod connection;
 mod error;
 mod migrations;
+mod refresher;
 pub mod schema;
+mod touched;
 mod transaction;
 #[cfg(feature = "sqlite")]
 mod writer;
 
-use std::sync::Arc;
+use std::cell::Cell;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, Kind, MultiBackend, Target};
 pub use error::Error;
+pub use touched::{Follower, Part, Touched, Tx};
 pub use transaction::TransactionError;
 
-use crate::config::DatabaseSettings;
 use connection::Manager;
+use tokio::sync::oneshot;
+
+use crate::config::DatabaseSettings;
 
 /// How long a request waits for a free connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -31,27 +37,30 @@ pub struct Db {
 struct Inner {
     kind: Kind,
     pool: r2d2::Pool<Manager>,
+    follower: Arc<OnceLock<Arc<dyn Follower>>>,
+    writing: Writing,
+}
+
+/// How transactions are written.
+enum Writing {
     /// SQLite allows one writer at a time, so all writes go through one thread.
     #[cfg(feature = "sqlite")]
-    writer: Option<writer::Writer>,
+    OneThread(writer::Writer),
+    /// The servers allow many, each on a connection of the pool.
+    Pool(refresher::Refresher),
 }
 
 impl Db {
     /// Opens the database that `settings` name; no schema is needed yet.
     pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
         let target: Target = settings.url.parse().map_err(Error::Unusable)?;
-        #[cfg(feature = "sqlite")]
-        let writer = match target.kind {
-            Kind::Sqlite => {
-                let started = writer::Writer::start(connection::establish(&target)?);
-                Some(started.map_err(|e| Error::Unusable(format!("cannot start the writer: {e}")))?)
-            }
-            _ => None,
-        };
         let kind = target.kind;
         // One connection is made here, so that a wrong URL is an error of the start, not of the
         // first request; the others are made when they are wanted.
-        connection::establish(&target)?;
+        let first = Tx::new(connection::establish(&target)?);
+        let follower = Arc::new(OnceLock::new());
+        let writing = Writing::start(first, &target, &follower)
+            .map_err(|e| Error::Unusable(format!("cannot start a thread for the database: {e}")))?;
         let pool = r2d2::Pool::builder()
             .max_size(settings.pool_size)
             .min_idle(Some(0))
@@ -59,13 +68,22 @@ impl Db {
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(LogErrors))
             .build_unchecked(Manager::new(target));
-        let inner = Inner {
-            kind,
-            pool,
-            #[cfg(feature = "sqlite")]
-            writer,
-        };
-        Ok(Db { inner: Arc::new(inner) })
+        Ok(Db { inner: Arc::new(Inner { kind, pool, follower, writing }) })
+    }
+
+    /// Sets who follows what is written from now on; there can be one.
+    pub fn set_follower(&self, follower: Arc<dyn Follower>) -> Result<(), Error> {
+        let taken = |_| Error::Unusable("the database has a follower already".to_owned());
+        self.inner.follower.set(follower).map_err(taken)
+    }
+
+    /// Runs `work` where all its questions get their answers of one moment; blocks the thread.
+    pub fn snapshot<T>(&self, work: impl FnOnce(&mut DbConnection) -> Result<T, Error>) -> Result<T, Error> {
+        let mut conn = self.inner.pool.get()?;
+        transaction::begin_snapshot(&mut conn)?;
+        let outcome = work(&mut conn);
+        transaction::end_snapshot(&mut conn)?;
+        outcome
     }
 
     /// Which database this is.
@@ -98,7 +116,7 @@ impl Db {
         task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))
     }
 
-    /// Runs `work` in a transaction and returns once it is committed.
+    /// Runs `work` in a transaction and returns once it is committed and the follower has seen it.
     ///
     /// On a conflict that the server can settle the whole of `work` runs again, so it does nothing
     /// but talk to the database. `name` tells transactions apart in the log.
@@ -106,18 +124,60 @@ impl Db {
     where
         T: Send + 'static,
         E: TransactionError + Send + 'static,
-        F: Fn(&mut DbConnection) -> Result<T, E> + Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
         #[cfg(feature = "sqlite")]
-        if let Some(writer) = &self.inner.writer {
+        if let Writing::OneThread(writer) = &self.inner.writing {
             return writer.write(work).await;
         }
         let inner = Arc::clone(&self.inner);
-        let task = tokio::task::spawn_blocking(move || {
-            let mut conn = inner.pool.get().map_err(Error::from)?;
-            transaction::retrying(&mut conn, name, work)
-        });
-        task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))
+        let task = tokio::task::spawn_blocking(move || inner.write_pooled(name, work));
+        let (value, caught_up) = task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))?;
+        if let Some(caught_up) = caught_up {
+            // The refresher ends only with the service; then nobody searches any more.
+            let _ = caught_up.await;
+        }
+        Ok(value)
+    }
+}
+
+impl Inner {
+    fn write_pooled<T, E: TransactionError>(
+        &self,
+        name: &str,
+        work: impl Fn(&mut Tx) -> Result<T, E>,
+    ) -> Result<(T, Option<oneshot::Receiver<()>>), E> {
+        let mut tx = self.pool.get().map_err(Error::from)?;
+        let caught_up = Cell::new(None);
+        let commit = |tx: &mut Tx| {
+            match &self.writing {
+                Writing::Pool(refresher) => caught_up.set(refresher.commit(tx)?),
+                #[cfg(feature = "sqlite")]
+                Writing::OneThread(_) => transaction::commit(tx)?,
+            }
+            Ok(())
+        };
+        let value = transaction::retrying(&mut tx, name, work, commit)?;
+        Ok((value, caught_up.take()))
+    }
+}
+
+impl Writing {
+    /// `first` is a connection that was made to see whether one can be.
+    fn start(
+        first: Tx,
+        target: &Target,
+        follower: &Arc<OnceLock<Arc<dyn Follower>>>,
+    ) -> std::io::Result<Writing> {
+        let follower = Arc::clone(follower);
+        match target.kind {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite => Ok(Writing::OneThread(writer::Writer::start(first, follower)?)),
+            _ => {
+                drop(first);
+                Ok(Writing::Pool(refresher::Refresher::start(target.clone(), follower)?))
+            }
+        }
     }
 }
 

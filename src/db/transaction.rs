@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use rand::Rng;
 
-use super::{DbConnection, Error};
+use super::{DbConnection, Error, Tx};
 
 /// How often a transaction is run before its conflict is given up.
 const MAX_RUNS: u32 = 30;
+
+type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
 /// An error of the work inside a transaction, which may be the database's.
 pub trait TransactionError: From<Error> + From<diesel::result::Error> {
@@ -23,20 +25,44 @@ impl TransactionError for Error {
 }
 
 /// Runs `work` in a transaction that takes the write lock at once where the database has one.
+/// `commit` is called in place of a plain commit.
 pub fn transaction<T, E: TransactionError>(
-    conn: &mut DbConnection,
-    work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
+    tx: &mut Tx,
+    work: impl FnOnce(&mut Tx) -> Result<T, E>,
+    commit: impl FnOnce(&mut Tx) -> Result<(), Error>,
 ) -> Result<T, E> {
-    begin(conn)?;
-    match work(conn) {
+    begin(tx)?;
+    finish(tx, work, commit)
+}
+
+/// Runs `work` in a savepoint of the transaction that is open.
+pub fn savepoint<T, E: TransactionError>(
+    tx: &mut Tx,
+    work: impl FnOnce(&mut Tx) -> Result<T, E>,
+) -> Result<T, E> {
+    Manager::begin_transaction(tx.conn())?;
+    finish(tx, work, commit)
+}
+
+/// Commits, or releases the innermost savepoint.
+pub fn commit(tx: &mut Tx) -> Result<(), Error> {
+    Ok(Manager::commit_transaction(tx.conn())?)
+}
+
+fn finish<T, E: TransactionError>(
+    tx: &mut Tx,
+    work: impl FnOnce(&mut Tx) -> Result<T, E>,
+    commit: impl FnOnce(&mut Tx) -> Result<(), Error>,
+) -> Result<T, E> {
+    match work(tx) {
         Ok(value) => {
-            DbConnection::commit(conn)?;
+            commit(tx)?;
             Ok(value)
         }
         Err(error) => {
             // The error of the work is the one to report; a rollback that fails leaves a
             // connection which the pool finds broken and drops.
-            if let Err(second) = DbConnection::roll_back(conn) {
+            if let Err(second) = roll_back(tx) {
                 log::warn!("rollback failed: {second}");
             }
             Err(error)
@@ -48,13 +74,16 @@ pub fn transaction<T, E: TransactionError>(
 ///
 /// `work` may run many times, so it does nothing but talk to the database.
 pub fn retrying<T, E: TransactionError>(
-    conn: &mut DbConnection,
+    tx: &mut Tx,
     name: &str,
-    work: impl Fn(&mut DbConnection) -> Result<T, E>,
+    work: impl Fn(&mut Tx) -> Result<T, E>,
+    commit: impl Fn(&mut Tx) -> Result<(), Error>,
 ) -> Result<T, E> {
     let mut run = 1;
     loop {
-        let error = match transaction(conn, &work) {
+        // What an earlier run touched was rolled back with it.
+        tx.take_touched();
+        let error = match transaction(tx, &work, &commit) {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
@@ -74,27 +103,42 @@ fn pause(run: u32) -> Duration {
     Duration::from_micros(rand::rng().random_range(0..longest))
 }
 
-fn begin(conn: &mut DbConnection) -> Result<(), Error> {
-    match conn {
+/// Opens a transaction in which all questions get their answers of one moment.
+pub fn begin_snapshot(conn: &mut DbConnection) -> Result<(), Error> {
+    let sql = match conn {
+        // The first question fixes the moment, here as on PostgreSQL.
+        #[cfg(feature = "sqlite")]
+        DbConnection::Sqlite(_) => "BEGIN; SELECT 1 FROM alembic_version",
+        #[cfg(feature = "postgres")]
+        DbConnection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1",
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(_) => {
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT"
+        }
+    };
+    Ok(conn.batch_execute(sql)?)
+}
+
+/// Ends what [`begin_snapshot`] opened.
+pub fn end_snapshot(conn: &mut DbConnection) -> Result<(), Error> {
+    Ok(conn.batch_execute("ROLLBACK")?)
+}
+
+fn begin(tx: &mut Tx) -> Result<(), Error> {
+    match tx.conn() {
         // Without IMMEDIATE, a reader that turns writer fails at once instead of waiting.
         #[cfg(feature = "sqlite")]
         DbConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?,
         #[cfg(any(feature = "postgres", feature = "mysql"))]
-        _ => <DbConnection as diesel::Connection>::TransactionManager::begin_transaction(conn)?,
+        conn => Manager::begin_transaction(conn)?,
     }
     Ok(())
 }
 
-impl DbConnection {
-    fn commit(conn: &mut DbConnection) -> Result<(), Error> {
-        Ok(<DbConnection as diesel::Connection>::TransactionManager::commit_transaction(conn)?)
-    }
-
-    fn roll_back(conn: &mut DbConnection) -> Result<(), Error> {
-        match <DbConnection as diesel::Connection>::TransactionManager::rollback_transaction(conn) {
-            // The database has ended the transaction already, as Galera does with a deadlock.
-            Ok(()) | Err(diesel::result::Error::NotInTransaction) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+fn roll_back(tx: &mut Tx) -> Result<(), Error> {
+    match Manager::rollback_transaction(tx.conn()) {
+        // The database has ended the transaction already, as Galera does with a deadlock.
+        Ok(()) | Err(diesel::result::Error::NotInTransaction) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Tx};
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation, ProviderAllocation};
 use crate::store::consumers::{self, Owner};
@@ -71,16 +71,17 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
 }
 
 /// Ends a consumer: all that it holds is free again.
-pub fn delete(conn: &mut DbConnection, consumer_uuid: &str) -> Result<()> {
+pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     let nothing = || Error::NoAllocations(consumer_uuid.to_owned());
-    let consumer = consumers::find_by_uuid(conn, consumer_uuid)?.ok_or_else(nothing)?;
-    if !generation::swap_consumer(conn, consumer.id, consumer.generation)? {
+    let consumer = consumers::find_by_uuid(tx, consumer_uuid)?.ok_or_else(nothing)?;
+    if !generation::swap_consumer(tx, consumer.id, consumer.generation)? {
         return Err(Error::lost_race());
     }
-    if rows::delete_by_consumer(conn, consumer_uuid)? == 0 {
+    let held = rows::held_by_consumer(tx, consumer_uuid)?;
+    if rows::delete_by_consumer(tx, consumer_uuid, &held)? == 0 {
         return Err(nothing());
     }
-    consumers::delete_if_idle(conn, consumer_uuid)?;
+    consumers::delete_if_idle(tx, consumer_uuid)?;
     Ok(())
 }
 
@@ -89,27 +90,27 @@ pub fn delete(conn: &mut DbConnection, consumer_uuid: &str) -> Result<()> {
 /// Nobody states a provider's generation here, so no conflict over one is ever shown: the rows of
 /// consumers, then of providers, are taken in the order of their ids, and only then is capacity
 /// looked at, which nobody else can change until the transaction ends.
-pub fn replace_all(conn: &mut DbConnection, claims: &[Claim]) -> Result<()> {
+pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
     let mut claims: Vec<&Claim> = claims.iter().collect();
     claims.sort_by(|a, b| a.consumer_uuid.cmp(&b.consumer_uuid));
     let mut taken = Vec::with_capacity(claims.len());
     for claim in claims {
-        if let Some(held) = take_consumer(conn, claim)? {
+        if let Some(held) = take_consumer(tx, claim)? {
             taken.push(Taken { claim, held });
         }
     }
-    let items = resolve(conn, &taken)?;
-    take_providers(conn, &taken, &items)?;
-    check_capacity(conn, &taken, &items)?;
+    let items = resolve(tx, &taken)?;
+    take_providers(tx, &taken, &items)?;
+    check_capacity(tx, &taken, &items)?;
     for Taken { claim, held } in &taken {
         if !held.is_empty() {
-            rows::delete_by_consumer(conn, &claim.consumer_uuid)?;
+            rows::delete_by_consumer(tx, &claim.consumer_uuid, held)?;
         }
     }
-    insert(conn, &items)?;
+    insert(tx, &items)?;
     for Taken { claim, .. } in &taken {
         if claim.allocations.is_empty() {
-            consumers::delete_if_idle(conn, &claim.consumer_uuid)?;
+            consumers::delete_if_idle(tx, &claim.consumer_uuid)?;
         }
     }
     Ok(())
@@ -118,33 +119,33 @@ pub fn replace_all(conn: &mut DbConnection, claims: &[Claim]) -> Result<()> {
 /// Checks the consumer's generation and takes its row, or makes it; returns what it holds.
 ///
 /// `None` when the claim would end a consumer that does not exist.
-fn take_consumer(conn: &mut DbConnection, claim: &Claim) -> Result<Option<Vec<Held>>> {
-    let known = consumers::find_by_uuid(conn, &claim.consumer_uuid)?;
+fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
+    let known = consumers::find_by_uuid(tx, &claim.consumer_uuid)?;
     check_expected(claim.expected, known.as_ref().map(|consumer| consumer.generation))?;
     if known.is_none() && claim.allocations.is_empty() {
         return Ok(None);
     }
     let consumer_type_id = match &claim.consumer_type {
-        Some(name) => Some(consumers::ensure_type(conn, name)?),
+        Some(name) => Some(consumers::ensure_type(tx, name)?),
         None => known.as_ref().and_then(|consumer| consumer.owner.consumer_type_id),
     };
     let owner = Owner {
-        project_id: consumers::ensure_project(conn, &claim.project_id)?,
-        user_id: consumers::ensure_user(conn, &claim.user_id)?,
+        project_id: consumers::ensure_project(tx, &claim.project_id)?,
+        user_id: consumers::ensure_user(tx, &claim.user_id)?,
         consumer_type_id,
     };
     let Some(consumer) = known else {
-        consumers::insert(conn, &claim.consumer_uuid, owner)?;
+        consumers::insert(tx, &claim.consumer_uuid, owner)?;
         return Ok(Some(Vec::new()));
     };
     // Lost: the second run compares with the new generation, and reports it if one was stated.
-    if !generation::swap_consumer(conn, consumer.id, consumer.generation)? {
+    if !generation::swap_consumer(tx, consumer.id, consumer.generation)? {
         return Err(Error::lost_race());
     }
     if consumer.owner != owner {
-        consumers::set_owner(conn, consumer.id, owner)?;
+        consumers::set_owner(tx, consumer.id, owner)?;
     }
-    Ok(Some(rows::held_by_consumer(conn, &claim.consumer_uuid)?))
+    Ok(Some(rows::held_by_consumer(tx, &claim.consumer_uuid)?))
 }
 
 fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
@@ -193,14 +194,14 @@ fn resolve<'a>(conn: &mut DbConnection, taken: &[Taken<'a>]) -> Result<Vec<Item<
 
 /// Takes the rows of the providers that are claimed from, and of those that a consumer leaves when
 /// it ends. A provider that a consumer merely moves away from is not touched.
-fn take_providers(conn: &mut DbConnection, taken: &[Taken<'_>], items: &[Item<'_>]) -> Result<()> {
+fn take_providers(tx: &mut Tx, taken: &[Taken<'_>], items: &[Item<'_>]) -> Result<()> {
     let ended = taken.iter().filter(|t| t.claim.allocations.is_empty()).flat_map(|t| &t.held);
     let mut ids: Vec<i32> =
         items.iter().map(|item| item.provider_id).chain(ended.map(|held| held.provider_id)).collect();
     ids.sort_unstable();
     ids.dedup();
     for id in ids {
-        take_id(conn, id)?;
+        take_id(tx, id)?;
     }
     Ok(())
 }
@@ -247,7 +248,7 @@ fn distinct(ids: impl Iterator<Item = i32>) -> Vec<i32> {
     ids.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn insert(conn: &mut DbConnection, items: &[Item<'_>]) -> Result<()> {
+fn insert(tx: &mut Tx, items: &[Item<'_>]) -> Result<()> {
     let mut new = Vec::with_capacity(items.len());
     for item in items {
         let (provider_id, class_id) = (item.provider_id, item.class_id);
@@ -261,5 +262,5 @@ fn insert(conn: &mut DbConnection, items: &[Item<'_>]) -> Result<()> {
             held: Held { provider_id, class_id, used },
         });
     }
-    Ok(rows::insert(conn, &new)?)
+    Ok(rows::insert(tx, &new)?)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Tx};
 use crate::store::inventories as rows;
 use crate::store::inventories::{Amounts, Inventory};
 use crate::store::{allocations, resource_classes};
@@ -48,106 +48,95 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
 /// Gives a provider exactly these inventories if its generation is `given`; returns the generation
 /// that it has then.
 pub fn replace(
-    conn: &mut DbConnection,
+    tx: &mut Tx,
     uuid: &str,
     given: i64,
     list: &[(String, Amounts)],
     limit: ReservedLimit,
 ) -> Result<i32> {
-    let id = take_at(conn, uuid, given)?;
+    let id = take_at(tx, uuid, given)?;
     list.iter().try_for_each(|(class, amounts)| limit.check(uuid, class, amounts))?;
-    set_all(conn, id, uuid, list)?;
-    generation_after(conn, uuid)
+    set_all(tx, id, uuid, list)?;
+    generation_after(tx, uuid)
 }
 
 /// Takes all inventories from a provider.
-pub fn delete_all(conn: &mut DbConnection, uuid: &str) -> Result<()> {
-    let id = take(conn, uuid)?;
-    set_all(conn, id, uuid, &[])
+pub fn delete_all(tx: &mut Tx, uuid: &str) -> Result<()> {
+    let id = take(tx, uuid)?;
+    set_all(tx, id, uuid, &[])
 }
 
 /// Gives a provider inventory of a class that it had none of; returns the new generation.
-pub fn create(
-    conn: &mut DbConnection,
-    uuid: &str,
-    class: &str,
-    amounts: Amounts,
-    limit: ReservedLimit,
-) -> Result<i32> {
-    let id = take(conn, uuid)?;
+pub fn create(tx: &mut Tx, uuid: &str, class: &str, amounts: Amounts, limit: ReservedLimit) -> Result<i32> {
+    let id = take(tx, uuid)?;
     limit.check(uuid, class, &amounts)?;
-    let class_id = find(conn, class)?.id;
-    if rows::class_ids(conn, id)?.contains(&class_id) {
+    let class_id = find(tx, class)?.id;
+    if rows::class_ids(tx, id)?.contains(&class_id) {
         return Err(Error::DuplicateInventory { uuid: uuid.to_owned(), class: class.to_owned() });
     }
-    rows::insert(conn, id, &[(class_id, amounts)])?;
-    generation_after(conn, uuid)
+    rows::insert(tx, id, &[(class_id, amounts)])?;
+    generation_after(tx, uuid)
 }
 
 /// Overwrites a provider's inventory of one class if its generation is `given`; returns the new
 /// generation.
 pub fn update(
-    conn: &mut DbConnection,
+    tx: &mut Tx,
     uuid: &str,
     given: i64,
     (class, amounts): (&str, Amounts),
     limit: ReservedLimit,
 ) -> Result<i32> {
-    let id = take_at(conn, uuid, given)?;
+    let id = take_at(tx, uuid, given)?;
     limit.check(uuid, class, &amounts)?;
-    let class_id = find(conn, class)?.id;
-    if !rows::update(conn, id, class_id, &amounts)? {
+    let class_id = find(tx, class)?.id;
+    if !rows::update(tx, id, class_id, &amounts)? {
         return Err(Error::InventoryNotFound(class.to_owned()));
     }
-    generation_after(conn, uuid)
+    generation_after(tx, uuid)
 }
 
 /// Takes the inventory of one class from a provider.
-pub fn delete(conn: &mut DbConnection, uuid: &str, class: &str) -> Result<()> {
-    let id = take(conn, uuid)?;
-    let class_id = find(conn, class)?.id;
-    remove(conn, id, uuid, &[class_id])?
+pub fn delete(tx: &mut Tx, uuid: &str, class: &str) -> Result<()> {
+    let id = take(tx, uuid)?;
+    let class_id = find(tx, class)?.id;
+    remove(tx, id, uuid, &[class_id])?
         .then_some(())
         .ok_or_else(|| Error::NoInventoryToDelete(class.to_owned()))
 }
 
 /// Gives a provider, whose row the caller has taken, exactly these inventories.
-pub(super) fn set_all(
-    conn: &mut DbConnection,
-    id: i32,
-    uuid: &str,
-    list: &[(String, Amounts)],
-) -> Result<()> {
+pub(super) fn set_all(tx: &mut Tx, id: i32, uuid: &str, list: &[(String, Amounts)]) -> Result<()> {
     let names: Vec<&str> = list.iter().map(|(class, _)| class.as_str()).collect();
     let wanted: HashMap<i32, Amounts> =
-        find_ids(conn, &names)?.into_iter().zip(list.iter().map(|(_, amounts)| *amounts)).collect();
-    let present = rows::class_ids(conn, id)?;
+        find_ids(tx, &names)?.into_iter().zip(list.iter().map(|(_, amounts)| *amounts)).collect();
+    let present = rows::class_ids(tx, id)?;
     let gone: Vec<i32> = present.iter().copied().filter(|class| !wanted.contains_key(class)).collect();
-    remove(conn, id, uuid, &gone)?;
+    remove(tx, id, uuid, &gone)?;
     let mut added: Vec<(i32, Amounts)> = Vec::new();
     for (class_id, amounts) in wanted {
         if present.contains(&class_id) {
-            rows::update(conn, id, class_id, &amounts)?;
+            rows::update(tx, id, class_id, &amounts)?;
         } else {
             added.push((class_id, amounts));
         }
     }
     added.sort_unstable_by_key(|(class_id, _)| *class_id);
-    Ok(rows::insert(conn, id, &added)?)
+    Ok(rows::insert(tx, id, &added)?)
 }
 
 /// Deletes inventories of which nothing is allocated; returns whether there were any.
-fn remove(conn: &mut DbConnection, id: i32, uuid: &str, class_ids: &[i32]) -> Result<bool> {
+fn remove(tx: &mut Tx, id: i32, uuid: &str, class_ids: &[i32]) -> Result<bool> {
     if class_ids.is_empty() {
         return Ok(false);
     }
-    let in_use = allocations::classes_in_use(conn, id, class_ids)?;
+    let in_use = allocations::classes_in_use(tx, id, class_ids)?;
     if !in_use.is_empty() {
         let names: Vec<String> =
-            resource_classes::names_of(conn, &in_use)?.into_iter().map(|(_, name)| name).collect();
+            resource_classes::names_of(tx, &in_use)?.into_iter().map(|(_, name)| name).collect();
         return Err(Error::InventoryInUse { classes: names.join(", "), uuid: uuid.to_owned() });
     }
-    Ok(rows::delete(conn, id, class_ids)? > 0)
+    Ok(rows::delete(tx, id, class_ids)? > 0)
 }
 
 fn generation_after(conn: &mut DbConnection, uuid: &str) -> Result<i32> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Tx};
 use crate::store::inventories::{self as stored, Amounts};
 use crate::store::resource_providers;
 
@@ -27,29 +27,29 @@ pub struct NewInventories {
 /// Allocations need inventory to stand on, and inventory that is allocated from can't go. So each
 /// provider first has its old and its new inventories together, then the claims are written, and
 /// then what is no longer wanted goes.
-pub fn reshape(conn: &mut DbConnection, providers: &[NewInventories], claims: &[Claim]) -> Result<()> {
+pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> Result<()> {
     let mut ordered = Vec::with_capacity(providers.len());
     let uuids: Vec<&str> = providers.iter().map(|p| p.uuid.as_str()).collect();
-    let ids: HashMap<String, i32> = resource_providers::find_ids(conn, &uuids)?.into_iter().collect();
+    let ids: HashMap<String, i32> = resource_providers::find_ids(tx, &uuids)?.into_iter().collect();
     for provider in providers {
         let id = ids.get(&provider.uuid).ok_or_else(|| Error::ProviderNotFound(provider.uuid.clone()))?;
         ordered.push((*id, provider));
     }
     ordered.sort_by_key(|(id, _)| *id);
     for (_, provider) in &ordered {
-        take_at(conn, &provider.uuid, provider.generation)?;
+        take_at(tx, &provider.uuid, provider.generation)?;
     }
     for (id, provider) in &ordered {
-        let union = with_old(conn, *id, &provider.inventories)?;
-        set_all(conn, *id, &provider.uuid, &union)?;
+        let union = with_old(tx, *id, &provider.inventories)?;
+        set_all(tx, *id, &provider.uuid, &union)?;
     }
-    replace_all(conn, claims)?;
+    replace_all(tx, claims)?;
     for (id, provider) in &ordered {
         // Each change of a provider's inventories counts; with none wanted, there was only one.
         if !provider.inventories.is_empty() {
-            take_id(conn, *id)?;
+            take_id(tx, *id)?;
         }
-        set_all(conn, *id, &provider.uuid, &provider.inventories)?;
+        set_all(tx, *id, &provider.uuid, &provider.inventories)?;
     }
     Ok(())
 }

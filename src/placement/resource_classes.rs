@@ -1,6 +1,6 @@
 //! Resource classes: the standard ones and those that clients make.
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Tx};
 use crate::store::inventories;
 use crate::store::resource_classes as rows;
 use crate::store::resource_classes::{FIRST_CUSTOM_ID, ResourceClass};
@@ -31,16 +31,16 @@ pub(super) fn find_ids(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<i3
 }
 
 /// Creates a custom class.
-pub fn create(conn: &mut DbConnection, name: &str) -> Result<()> {
-    if rows::find_by_name(conn, name)?.is_some() {
+pub fn create(tx: &mut Tx, name: &str) -> Result<()> {
+    if rows::find_by_name(tx, name)?.is_some() {
         return Err(Error::DuplicateResourceClass(name.to_owned()));
     }
-    Ok(rows::insert_custom(conn, name)?)
+    Ok(rows::insert_custom(tx, name)?)
 }
 
 /// Creates a custom class unless it exists; returns whether it was made just now.
-pub fn ensure(conn: &mut DbConnection, name: &str) -> Result<bool> {
-    match create(conn, name) {
+pub fn ensure(tx: &mut Tx, name: &str) -> Result<bool> {
+    match create(tx, name) {
         Ok(()) => Ok(true),
         Err(Error::DuplicateResourceClass(_)) => Ok(false),
         Err(error) => Err(error),
@@ -48,22 +48,22 @@ pub fn ensure(conn: &mut DbConnection, name: &str) -> Result<bool> {
 }
 
 /// Renames a custom class.
-pub fn rename(conn: &mut DbConnection, name: &str, new_name: &str) -> Result<ResourceClass> {
-    let class = find_custom(conn, name)?;
-    if rows::find_by_name(conn, new_name)?.is_some_and(|other| other.id != class.id) {
+pub fn rename(tx: &mut Tx, name: &str, new_name: &str) -> Result<ResourceClass> {
+    let class = find_custom(tx, name)?;
+    if rows::find_by_name(tx, new_name)?.is_some_and(|other| other.id != class.id) {
         return Err(Error::DuplicateResourceClass(new_name.to_owned()));
     }
-    rows::rename(conn, class.id, new_name)?;
-    find(conn, new_name)
+    rows::rename(tx, class.id, new_name)?;
+    find(tx, new_name)
 }
 
 /// Deletes a custom class of which no provider has inventory.
-pub fn delete(conn: &mut DbConnection, name: &str) -> Result<()> {
-    let class = find_custom(conn, name)?;
-    if inventories::class_in_use(conn, class.id)? {
+pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
+    let class = find_custom(tx, name)?;
+    if inventories::class_in_use(tx, class.id)? {
         return Err(Error::ResourceClassInUse(name.to_owned()));
     }
-    rows::delete(conn, class.id)?;
+    rows::delete(tx, class.id)?;
     Ok(())
 }
 

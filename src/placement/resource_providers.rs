@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Tx};
 use crate::store::resource_providers::{self as rows, Filter, ResourceProvider};
 use crate::store::{aggregates, allocations, generation, inventories, resource_classes, traits};
 
@@ -64,31 +64,31 @@ pub fn find_key(conn: &mut DbConnection, uuid: &str) -> Result<(i32, i32)> {
 }
 
 /// Row id of the provider of this uuid, whose row stays taken; its generation is one higher.
-pub(super) fn take(conn: &mut DbConnection, uuid: &str) -> Result<i32> {
-    let (id, _) = find_key(conn, uuid)?;
-    take_id(conn, id)?;
+pub(super) fn take(tx: &mut Tx, uuid: &str) -> Result<i32> {
+    let (id, _) = find_key(tx, uuid)?;
+    take_id(tx, id)?;
     Ok(id)
 }
 
 /// Takes a provider's row that was found a moment ago.
-pub(super) fn take_id(conn: &mut DbConnection, id: i32) -> Result<()> {
+pub(super) fn take_id(tx: &mut Tx, id: i32) -> Result<()> {
     // Gone in between: the second run does not find it any more and says so.
-    if generation::bump_provider(conn, id)? { Ok(()) } else { Err(Error::lost_race()) }
+    if generation::bump_provider(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
 /// Row id of the provider of this uuid if its generation is `given`; its row stays taken, and its
 /// generation is one higher.
-pub(super) fn take_at(conn: &mut DbConnection, uuid: &str, given: i64) -> Result<i32> {
-    let (id, actual) = find_key(conn, uuid)?;
+pub(super) fn take_at(tx: &mut Tx, uuid: &str, given: i64) -> Result<i32> {
+    let (id, actual) = find_key(tx, uuid)?;
     if i64::from(actual) != given {
         return Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given });
     }
     // Lost: the second run finds the new generation and reports the conflict with it.
-    if generation::swap_provider(conn, id, actual)? { Ok(id) } else { Err(Error::lost_race()) }
+    if generation::swap_provider(tx, id, actual)? { Ok(id) } else { Err(Error::lost_race()) }
 }
 
 /// Creates a provider.
-pub fn create(conn: &mut DbConnection, new: &NewProvider) -> Result<ResourceProvider> {
+pub fn create(tx: &mut Tx, new: &NewProvider) -> Result<ResourceProvider> {
     let refused = |reason| Error::Tree { action: "create", reason };
     if new.name.is_empty() {
         return Err(refused("name is required"));
@@ -100,49 +100,49 @@ pub fn create(conn: &mut DbConnection, new: &NewProvider) -> Result<ResourceProv
                 "parent provider UUID cannot be same as UUID. Please set parent provider UUID to None if there is no parent.",
             ));
         }
-        Some(uuid) => Some(rows::find_by_uuid(conn, uuid)?.ok_or_else(|| refused(NO_PARENT))?),
+        Some(uuid) => Some(rows::find_by_uuid(tx, uuid)?.ok_or_else(|| refused(NO_PARENT))?),
     };
-    if rows::find_key(conn, &new.uuid)?.is_some() {
+    if rows::find_key(tx, &new.uuid)?.is_some() {
         return Err(Error::DuplicateProviderUuid(new.uuid.clone()));
     }
-    if rows::find_id_by_name(conn, &new.name)?.is_some() {
+    if rows::find_id_by_name(tx, &new.name)?.is_some() {
         return Err(Error::DuplicateProviderName(new.name.clone()));
     }
     // The root must not move to another tree between here and the commit.
     if let Some(parent) = &parent {
-        take_trees(conn, vec![parent.root_id], &[parent])?;
+        take_trees(tx, vec![parent.root_id], &[parent])?;
     }
-    rows::insert(conn, &new.uuid, &new.name, parent.as_ref())?;
-    find(conn, &new.uuid)
+    rows::insert(tx, &new.uuid, &new.name, parent.as_ref())?;
+    find(tx, &new.uuid)
 }
 
 /// Renames a provider, or moves it with all below it to another place.
-pub fn update(conn: &mut DbConnection, uuid: &str, changes: &Changes) -> Result<ResourceProvider> {
-    let provider = find(conn, uuid)?;
-    if rows::find_id_by_name(conn, &changes.name)?.is_some_and(|id| id != provider.id) {
+pub fn update(tx: &mut Tx, uuid: &str, changes: &Changes) -> Result<ResourceProvider> {
+    let provider = find(tx, uuid)?;
+    if rows::find_id_by_name(tx, &changes.name)?.is_some_and(|id| id != provider.id) {
         return Err(Error::DuplicateProviderName(changes.name.clone()));
     }
     if let Some(parent_uuid) = &changes.parent_uuid {
-        move_below(conn, &provider, parent_uuid.as_deref(), changes.allow_reparenting)?;
+        move_below(tx, &provider, parent_uuid.as_deref(), changes.allow_reparenting)?;
     }
-    rows::rename(conn, provider.id, &changes.name)?;
-    find(conn, uuid)
+    rows::rename(tx, provider.id, &changes.name)?;
+    find(tx, uuid)
 }
 
 /// Deletes a provider from which nothing is allocated and which has no children.
-pub fn delete(conn: &mut DbConnection, uuid: &str) -> Result<()> {
-    let id = take(conn, uuid)?;
-    if rows::has_children(conn, id)? {
+pub fn delete(tx: &mut Tx, uuid: &str) -> Result<()> {
+    let id = take(tx, uuid)?;
+    if rows::has_children(tx, id)? {
         return Err(Error::ProviderHasChildren);
     }
-    if allocations::provider_in_use(conn, id)? {
+    if allocations::provider_in_use(tx, id)? {
         return Err(Error::ProviderInUse);
     }
-    Ok(rows::delete(conn, id)?)
+    Ok(rows::delete(tx, id)?)
 }
 
 fn move_below(
-    conn: &mut DbConnection,
+    tx: &mut Tx,
     provider: &ResourceProvider,
     parent_uuid: Option<&str>,
     allow_reparenting: bool,
@@ -155,31 +155,31 @@ fn move_below(
         if !allow_reparenting {
             return Err(refused("un-parenting a provider is not currently allowed."));
         }
-        take_trees(conn, vec![provider.root_id], &[provider])?;
-        return hang(conn, provider, None, provider.id);
+        take_trees(tx, vec![provider.root_id], &[provider])?;
+        return hang(tx, provider, None, provider.id);
     };
     // The action is said to be "create" here as well; clients may look for it.
     let parent =
-        rows::find_by_uuid(conn, parent_uuid)?.ok_or(Error::Tree { action: "create", reason: NO_PARENT })?;
+        rows::find_by_uuid(tx, parent_uuid)?.ok_or(Error::Tree { action: "create", reason: NO_PARENT })?;
     if provider.parent_id.is_some_and(|id| id != parent.id) && !allow_reparenting {
         return Err(refused("re-parenting a provider is not currently allowed."));
     }
-    take_trees(conn, vec![provider.root_id, parent.root_id], &[provider, &parent])?;
-    if subtree(conn, provider)?.contains(&parent.id) {
+    take_trees(tx, vec![provider.root_id, parent.root_id], &[provider, &parent])?;
+    if subtree(tx, provider)?.contains(&parent.id) {
         return Err(refused("creating loop in the provider tree is not allowed."));
     }
     if provider.parent_id == Some(parent.id) {
         return Ok(());
     }
-    hang(conn, provider, Some(parent.id), parent.root_id)
+    hang(tx, provider, Some(parent.id), parent.root_id)
 }
 
 /// Takes the trees with these roots; a provider that has changed its tree since it was read makes
 /// the transaction run again.
-fn take_trees(conn: &mut DbConnection, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -> Result<()> {
-    rows::take_roots(conn, &mut root_ids)?;
+fn take_trees(tx: &mut Tx, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -> Result<()> {
+    rows::take_roots(tx, &mut root_ids)?;
     for provider in seen {
-        let now = rows::find_by_uuid(conn, &provider.uuid)?;
+        let now = rows::find_by_uuid(tx, &provider.uuid)?;
         if now.is_none_or(|now| (now.root_id, now.parent_id) != (provider.root_id, provider.parent_id)) {
             return Err(Error::lost_race());
         }
@@ -187,16 +187,11 @@ fn take_trees(conn: &mut DbConnection, mut root_ids: Vec<i32>, seen: &[&Resource
     Ok(())
 }
 
-fn hang(
-    conn: &mut DbConnection,
-    provider: &ResourceProvider,
-    parent_id: Option<i32>,
-    root_id: i32,
-) -> Result<()> {
-    let moved = subtree(conn, provider)?;
-    rows::set_parent(conn, provider.id, parent_id)?;
+fn hang(tx: &mut Tx, provider: &ResourceProvider, parent_id: Option<i32>, root_id: i32) -> Result<()> {
+    let moved = subtree(tx, provider)?;
+    rows::set_parent(tx, provider.id, parent_id)?;
     if root_id != provider.root_id {
-        rows::set_root(conn, &moved, root_id)?;
+        rows::set_root(tx, &moved, root_id)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Tx};
 use crate::store::traits as rows;
 use crate::store::traits::Trait;
 
@@ -54,24 +54,24 @@ pub fn find_all(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<Trait>> {
 }
 
 /// The trait of this name and whether it was made just now.
-pub fn ensure(conn: &mut DbConnection, name: &str) -> Result<(Trait, bool)> {
-    if let Some(found) = rows::find_by_name(conn, name)? {
+pub fn ensure(tx: &mut Tx, name: &str) -> Result<(Trait, bool)> {
+    if let Some(found) = rows::find_by_name(tx, name)? {
         return Ok((found, false));
     }
-    rows::insert(conn, &[name])?;
-    Ok((find(conn, name)?, true))
+    rows::insert(tx, &[name])?;
+    Ok((find(tx, name)?, true))
 }
 
 /// Deletes a custom trait that no provider has.
-pub fn delete(conn: &mut DbConnection, name: &str) -> Result<()> {
-    let found = find(conn, name)?;
+pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
+    let found = find(tx, name)?;
     if !name.starts_with(CUSTOM_PREFIX) {
         return Err(Error::StandardTrait(name.to_owned()));
     }
-    if rows::in_use(conn, found.id)? {
+    if rows::in_use(tx, found.id)? {
         return Err(Error::TraitInUse(name.to_owned()));
     }
-    rows::delete(conn, found.id)?;
+    rows::delete(tx, found.id)?;
     Ok(())
 }
 
@@ -85,38 +85,33 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
 
 /// Gives a provider exactly these traits if its generation is `given`; returns the generation that
 /// it has then, which is a new one only if its traits changed.
-pub fn replace(
-    conn: &mut DbConnection,
-    uuid: &str,
-    given: i64,
-    names: &[String],
-) -> Result<(i32, Vec<Trait>)> {
-    let (id, actual) = find_key(conn, uuid)?;
+pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<(i32, Vec<Trait>)> {
+    let (id, actual) = find_key(tx, uuid)?;
     if i64::from(actual) != given {
         return Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given });
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let wanted = find_all(conn, &names)?;
-    let (to_add, to_remove) = difference(conn, id, &wanted)?;
+    let wanted = find_all(tx, &names)?;
+    let (to_add, to_remove) = difference(tx, id, &wanted)?;
     if to_add.is_empty() && to_remove.is_empty() {
         return Ok((actual, wanted));
     }
     // Traits change only together with the generation, so the difference still holds if this does.
-    take_at(conn, uuid, given)?;
-    rows::dissociate(conn, id, &to_remove)?;
-    rows::associate(conn, id, &to_add)?;
+    take_at(tx, uuid, given)?;
+    rows::dissociate(tx, id, &to_remove)?;
+    rows::associate(tx, id, &to_add)?;
     Ok((actual + 1, wanted))
 }
 
 /// Takes all traits from a provider.
-pub fn delete_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<()> {
-    let (id, _) = find_key(conn, uuid)?;
-    if rows::list_by_provider(conn, id)?.is_empty() {
+pub fn delete_by_provider(tx: &mut Tx, uuid: &str) -> Result<()> {
+    let (id, _) = find_key(tx, uuid)?;
+    if rows::list_by_provider(tx, id)?.is_empty() {
         return Ok(());
     }
-    take_id(conn, id)?;
-    let (_, to_remove) = difference(conn, id, &[])?;
-    Ok(rows::dissociate(conn, id, &to_remove)?)
+    take_id(tx, id)?;
+    let (_, to_remove) = difference(tx, id, &[])?;
+    Ok(rows::dissociate(tx, id, &to_remove)?)
 }
 
 /// The ids of the traits to add to a provider and of those to take from it.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use diesel::prelude::*;
 
 use crate::db::schema::{placement_aggregates as agg, resource_provider_aggregates as rpa};
-use crate::db::{DbConnection, on_backend};
+use crate::db::{DbConnection, Part, Tx, on_backend};
 
 use super::now;
 
@@ -23,20 +23,20 @@ pub fn list_by_provider(
 }
 
 /// Row ids of these uuids; those not yet known are inserted.
-pub fn ensure(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<i32>> {
+pub fn ensure(tx: &mut Tx, uuids: &[&str]) -> QueryResult<Vec<i32>> {
     let mut ids = Vec::with_capacity(uuids.len());
     // In one order for all writers, so that two that insert the same ones do not deadlock.
     let mut sorted = uuids.to_vec();
     sorted.sort_unstable();
     for uuid in sorted {
-        let known = agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).first(conn).optional()?;
+        let known = agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).first(tx.conn()).optional()?;
         let id = match known {
             Some(id) => id,
             None => {
                 diesel::insert_into(agg::table)
                     .values((agg::uuid.eq(uuid), agg::created_at.eq(now())))
-                    .execute(conn)?;
-                agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).first(conn)?
+                    .execute(tx.conn())?;
+                agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).first(tx.conn())?
             }
         };
         ids.push(id);
@@ -45,7 +45,8 @@ pub fn ensure(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<i32>> 
 }
 
 /// Makes a provider a member of aggregates that it was not in.
-pub fn associate(conn: &mut DbConnection, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
+pub fn associate(tx: &mut Tx, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
+    tx.touch_provider(provider_id, Part::Whole);
     let created_at = now();
     for chunk in ids.chunks(super::CHUNK) {
         let rows: Vec<_> = chunk
@@ -58,18 +59,19 @@ pub fn associate(conn: &mut DbConnection, provider_id: i32, ids: &[i32]) -> Quer
                 )
             })
             .collect();
-        on_backend!(conn, c => diesel::insert_into(rpa::table).values(&rows).execute(c))?;
+        on_backend!(tx.conn(), c => diesel::insert_into(rpa::table).values(&rows).execute(c))?;
     }
     Ok(())
 }
 
 /// Takes a provider out of aggregates.
-pub fn dissociate(conn: &mut DbConnection, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
+pub fn dissociate(tx: &mut Tx, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
+    tx.touch_provider(provider_id, Part::Whole);
     for chunk in ids.chunks(super::CHUNK) {
         let rows = rpa::table
             .filter(rpa::resource_provider_id.eq(provider_id))
             .filter(rpa::aggregate_id.eq_any(chunk));
-        diesel::delete(rows).execute(conn)?;
+        diesel::delete(rows).execute(tx.conn())?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, projects, resource_classes as rc,
     resource_providers as rp, users,
 };
-use crate::db::{DbConnection, on_backend};
+use crate::db::{DbConnection, Part, Tx, on_backend};
 
 use super::now;
 
@@ -180,7 +180,8 @@ pub fn sums_by_class(conn: &mut DbConnection, class_id: i32) -> QueryResult<Vec<
 }
 
 /// Inserts allocations.
-pub fn insert(conn: &mut DbConnection, rows: &[NewAllocation<'_>]) -> QueryResult<()> {
+pub fn insert(tx: &mut Tx, rows: &[NewAllocation<'_>]) -> QueryResult<()> {
+    rows.iter().for_each(|row| tx.touch_provider(row.held.provider_id, Part::Usage));
     let created_at = now();
     for chunk in rows.chunks(super::CHUNK) {
         let rows: Vec<_> = chunk
@@ -195,12 +196,13 @@ pub fn insert(conn: &mut DbConnection, rows: &[NewAllocation<'_>]) -> QueryResul
                 )
             })
             .collect();
-        on_backend!(conn, c => diesel::insert_into(alloc::table).values(&rows).execute(c))?;
+        on_backend!(tx.conn(), c => diesel::insert_into(alloc::table).values(&rows).execute(c))?;
     }
     Ok(())
 }
 
-/// Deletes all that a consumer holds; returns how many rows there were.
-pub fn delete_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<usize> {
-    diesel::delete(alloc::table.filter(alloc::consumer_id.eq(consumer_uuid))).execute(conn)
+/// Deletes all that a consumer holds, which the caller has looked up.
+pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str, held: &[Held]) -> QueryResult<usize> {
+    held.iter().for_each(|held| tx.touch_provider(held.provider_id, Part::Usage));
+    diesel::delete(alloc::table.filter(alloc::consumer_id.eq(consumer_uuid))).execute(tx.conn())
 }

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use crate::db::DbConnection;
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
+use crate::db::{DbConnection, Tx};
 
 use super::now;
 
@@ -48,7 +48,7 @@ pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<C
 }
 
 /// Inserts a consumer that has just been written to for the first time: at generation 1.
-pub fn insert(conn: &mut DbConnection, uuid: &str, owner: Owner) -> QueryResult<usize> {
+pub fn insert(tx: &mut Tx, uuid: &str, owner: Owner) -> QueryResult<usize> {
     diesel::insert_into(consumers::table)
         .values((
             consumers::uuid.eq(uuid),
@@ -58,41 +58,41 @@ pub fn insert(conn: &mut DbConnection, uuid: &str, owner: Owner) -> QueryResult<
             consumers::consumer_type_id.eq(owner.consumer_type_id),
             consumers::created_at.eq(now()),
         ))
-        .execute(conn)
+        .execute(tx.conn())
 }
 
 /// Gives a consumer to another project, user or type.
-pub fn set_owner(conn: &mut DbConnection, id: i32, owner: Owner) -> QueryResult<usize> {
+pub fn set_owner(tx: &mut Tx, id: i32, owner: Owner) -> QueryResult<usize> {
     diesel::update(consumers::table.filter(consumers::id.eq(id)))
         .set((
             consumers::project_id.eq(owner.project_id),
             consumers::user_id.eq(owner.user_id),
             consumers::consumer_type_id.eq(owner.consumer_type_id),
         ))
-        .execute(conn)
+        .execute(tx.conn())
 }
 
 /// Deletes a consumer if nothing is allocated to it; returns how many were deleted.
-pub fn delete_if_idle(conn: &mut DbConnection, uuid: &str) -> QueryResult<usize> {
+pub fn delete_if_idle(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
     let idle = diesel::dsl::not(diesel::dsl::exists(
         allocations::table.filter(allocations::consumer_id.eq(uuid)).select(allocations::id),
     ));
-    diesel::delete(consumers::table.filter(consumers::uuid.eq(uuid)).filter(idle)).execute(conn)
+    diesel::delete(consumers::table.filter(consumers::uuid.eq(uuid)).filter(idle)).execute(tx.conn())
 }
 
 /// Defines a look-up by a unique text column that inserts what it does not find.
 macro_rules! ensure {
     ($(#[$doc:meta])* $name:ident, $table:ident . $column:ident) => {
         $(#[$doc])*
-        pub fn $name(conn: &mut DbConnection, value: &str) -> QueryResult<i32> {
+        pub fn $name(tx: &mut Tx, value: &str) -> QueryResult<i32> {
             let find = || $table::table.filter($table::$column.eq(value)).select($table::id);
-            if let Some(id) = find().first(conn).optional()? {
+            if let Some(id) = find().first(tx.conn()).optional()? {
                 return Ok(id);
             }
             diesel::insert_into($table::table)
                 .values(($table::$column.eq(value), $table::created_at.eq(now())))
-                .execute(conn)?;
-            find().first(conn)
+                .execute(tx.conn())?;
+            find().first(tx.conn())
         }
     };
 }

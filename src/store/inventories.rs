@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::db::schema::{inventories as inv, resource_classes as rc};
-use crate::db::{DbConnection, on_backend};
+use crate::db::{DbConnection, Part, Tx, on_backend};
 
 use super::now;
 
@@ -119,7 +119,8 @@ pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool>
 }
 
 /// Inserts inventories of classes that the provider did not have.
-pub fn insert(conn: &mut DbConnection, provider_id: i32, list: &[(i32, Amounts)]) -> QueryResult<()> {
+pub fn insert(tx: &mut Tx, provider_id: i32, list: &[(i32, Amounts)]) -> QueryResult<()> {
+    tx.touch_provider(provider_id, Part::Whole);
     // An empty batch makes SQLite report the statement before it.
     if list.is_empty() {
         return Ok(());
@@ -141,12 +142,13 @@ pub fn insert(conn: &mut DbConnection, provider_id: i32, list: &[(i32, Amounts)]
             )
         })
         .collect();
-    on_backend!(conn, c => diesel::insert_into(inv::table).values(&rows).execute(c))?;
+    on_backend!(tx.conn(), c => diesel::insert_into(inv::table).values(&rows).execute(c))?;
     Ok(())
 }
 
 /// Overwrites one inventory; `false` when the provider has none of that class.
-pub fn update(conn: &mut DbConnection, provider_id: i32, class_id: i32, a: &Amounts) -> QueryResult<bool> {
+pub fn update(tx: &mut Tx, provider_id: i32, class_id: i32, a: &Amounts) -> QueryResult<bool> {
+    tx.touch_provider(provider_id, Part::Whole);
     let row = inv::table
         .filter(inv::resource_provider_id.eq(provider_id))
         .filter(inv::resource_class_id.eq(class_id));
@@ -160,14 +162,15 @@ pub fn update(conn: &mut DbConnection, provider_id: i32, class_id: i32, a: &Amou
             inv::allocation_ratio.eq(a.allocation_ratio),
             inv::updated_at.eq(now()),
         ))
-        .execute(conn)?;
+        .execute(tx.conn())?;
     Ok(changed == 1)
 }
 
 /// Deletes a provider's inventories of these classes; returns how many there were.
-pub fn delete(conn: &mut DbConnection, provider_id: i32, class_ids: &[i32]) -> QueryResult<usize> {
+pub fn delete(tx: &mut Tx, provider_id: i32, class_ids: &[i32]) -> QueryResult<usize> {
+    tx.touch_provider(provider_id, Part::Whole);
     let rows = inv::table
         .filter(inv::resource_provider_id.eq(provider_id))
         .filter(inv::resource_class_id.eq_any(class_ids));
-    diesel::delete(rows).execute(conn)
+    diesel::delete(rows).execute(tx.conn())
 }

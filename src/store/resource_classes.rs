@@ -4,8 +4,8 @@ use chrono::NaiveDateTime;
 use diesel::dsl::max;
 use diesel::prelude::*;
 
-use crate::db::DbConnection;
 use crate::db::schema::resource_classes as rc;
+use crate::db::{DbConnection, Tx};
 
 use super::now;
 
@@ -54,23 +54,26 @@ pub fn names_of(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<(i32, S
 }
 
 /// Inserts a custom class with the next id.
-pub fn insert_custom(conn: &mut DbConnection, name: &str) -> QueryResult<()> {
-    let largest: Option<i32> = rc::table.select(max(rc::id)).first(conn)?;
+pub fn insert_custom(tx: &mut Tx, name: &str) -> QueryResult<()> {
+    tx.touch_names();
+    let largest: Option<i32> = rc::table.select(max(rc::id)).first(tx.conn())?;
     let id = largest.map_or(FIRST_CUSTOM_ID, |id| (id + 1).max(FIRST_CUSTOM_ID));
     diesel::insert_into(rc::table)
         .values((rc::id.eq(id), rc::name.eq(name), rc::created_at.eq(now())))
-        .execute(conn)?;
+        .execute(tx.conn())?;
     Ok(())
 }
 
 /// Renames a class.
-pub fn rename(conn: &mut DbConnection, id: i32, name: &str) -> QueryResult<usize> {
+pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
+    tx.touch_names();
     diesel::update(rc::table.filter(rc::id.eq(id)))
         .set((rc::name.eq(name), rc::updated_at.eq(now())))
-        .execute(conn)
+        .execute(tx.conn())
 }
 
 /// Deletes a class; returns how many there were.
-pub fn delete(conn: &mut DbConnection, id: i32) -> QueryResult<usize> {
-    diesel::delete(rc::table.filter(rc::id.eq(id))).execute(conn)
+pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<usize> {
+    tx.touch_names();
+    diesel::delete(rc::table.filter(rc::id.eq(id))).execute(tx.conn())
 }

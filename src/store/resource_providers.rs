@@ -7,7 +7,7 @@ use crate::db::schema::{
     inventories, resource_provider_aggregates as rpa, resource_provider_traits as rpt,
     resource_providers as rp,
 };
-use crate::db::{DbConnection, MultiBackend};
+use crate::db::{DbConnection, MultiBackend, Part, Tx};
 
 use super::now;
 
@@ -129,12 +129,7 @@ pub fn list(conn: &mut DbConnection, filter: &Filter) -> QueryResult<Vec<Resourc
 }
 
 /// Inserts a provider at generation 0 below `parent`, or as a root, and returns its row id.
-pub fn insert(
-    conn: &mut DbConnection,
-    uuid: &str,
-    name: &str,
-    parent: Option<&ResourceProvider>,
-) -> QueryResult<i32> {
+pub fn insert(tx: &mut Tx, uuid: &str, name: &str, parent: Option<&ResourceProvider>) -> QueryResult<i32> {
     diesel::insert_into(rp::table)
         .values((
             rp::uuid.eq(uuid),
@@ -144,28 +139,34 @@ pub fn insert(
             rp::root_provider_id.eq(parent.map(|p| p.root_id)),
             rp::created_at.eq(now()),
         ))
-        .execute(conn)?;
-    let id = rp::table.filter(rp::uuid.eq(uuid)).select(rp::id).first(conn)?;
+        .execute(tx.conn())?;
+    let id = rp::table.filter(rp::uuid.eq(uuid)).select(rp::id).first(tx.conn())?;
+    tx.touch_provider(id, Part::Whole);
     if parent.is_none() {
-        diesel::update(rp::table.filter(rp::id.eq(id))).set(rp::root_provider_id.eq(id)).execute(conn)?;
+        diesel::update(rp::table.filter(rp::id.eq(id)))
+            .set(rp::root_provider_id.eq(id))
+            .execute(tx.conn())?;
     }
     Ok(id)
 }
 
 /// Renames a provider.
-pub fn rename(conn: &mut DbConnection, id: i32, name: &str) -> QueryResult<usize> {
+pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
+    tx.touch_provider(id, Part::Whole);
     diesel::update(rp::table.filter(rp::id.eq(id)))
         .set((rp::name.eq(name), rp::updated_at.eq(now())))
-        .execute(conn)
+        .execute(tx.conn())
 }
 
 /// Takes the rows of trees' roots, in the order of their ids, so that no other writer reshapes
 /// these trees before the transaction ends.
-pub fn take_roots(conn: &mut DbConnection, ids: &mut Vec<i32>) -> QueryResult<()> {
+pub fn take_roots(tx: &mut Tx, ids: &mut Vec<i32>) -> QueryResult<()> {
     ids.sort_unstable();
     ids.dedup();
     for id in ids.iter() {
-        diesel::update(rp::table.filter(rp::id.eq(*id))).set(rp::root_provider_id.eq(*id)).execute(conn)?;
+        diesel::update(rp::table.filter(rp::id.eq(*id)))
+            .set(rp::root_provider_id.eq(*id))
+            .execute(tx.conn())?;
     }
     Ok(())
 }
@@ -176,18 +177,20 @@ pub fn tree_edges(conn: &mut DbConnection, root_id: i32) -> QueryResult<Vec<(i32
 }
 
 /// Hangs a provider below another parent, or below none.
-pub fn set_parent(conn: &mut DbConnection, id: i32, parent_id: Option<i32>) -> QueryResult<usize> {
+pub fn set_parent(tx: &mut Tx, id: i32, parent_id: Option<i32>) -> QueryResult<usize> {
+    tx.touch_provider(id, Part::Whole);
     diesel::update(rp::table.filter(rp::id.eq(id)))
         .set((rp::parent_provider_id.eq(parent_id), rp::updated_at.eq(now())))
-        .execute(conn)
+        .execute(tx.conn())
 }
 
 /// Moves providers into the tree of another root.
-pub fn set_root(conn: &mut DbConnection, ids: &[i32], root_id: i32) -> QueryResult<()> {
+pub fn set_root(tx: &mut Tx, ids: &[i32], root_id: i32) -> QueryResult<()> {
+    ids.iter().for_each(|id| tx.touch_provider(*id, Part::Whole));
     for chunk in ids.chunks(super::CHUNK) {
         diesel::update(rp::table.filter(rp::id.eq_any(chunk)))
             .set((rp::root_provider_id.eq(root_id), rp::updated_at.eq(now())))
-            .execute(conn)?;
+            .execute(tx.conn())?;
     }
     Ok(())
 }
@@ -200,14 +203,15 @@ pub fn has_children(conn: &mut DbConnection, id: i32) -> QueryResult<bool> {
 }
 
 /// Deletes a provider with its inventories, aggregates and traits.
-pub fn delete(conn: &mut DbConnection, id: i32) -> QueryResult<()> {
-    diesel::delete(inventories::table.filter(inventories::resource_provider_id.eq(id))).execute(conn)?;
-    diesel::delete(rpa::table.filter(rpa::resource_provider_id.eq(id))).execute(conn)?;
-    diesel::delete(rpt::table.filter(rpt::resource_provider_id.eq(id))).execute(conn)?;
+pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<()> {
+    tx.touch_provider(id, Part::Whole);
+    diesel::delete(inventories::table.filter(inventories::resource_provider_id.eq(id))).execute(tx.conn())?;
+    diesel::delete(rpa::table.filter(rpa::resource_provider_id.eq(id))).execute(tx.conn())?;
+    diesel::delete(rpt::table.filter(rpt::resource_provider_id.eq(id))).execute(tx.conn())?;
     // A root points to itself, which on MariaDB would keep it from being deleted.
     diesel::update(rp::table.filter(rp::id.eq(id)))
         .set(rp::root_provider_id.eq(None::<i32>))
-        .execute(conn)?;
-    diesel::delete(rp::table.filter(rp::id.eq(id))).execute(conn)?;
+        .execute(tx.conn())?;
+    diesel::delete(rp::table.filter(rp::id.eq(id))).execute(tx.conn())?;
     Ok(())
 }

@@ -5,24 +5,24 @@ use std::collections::HashSet;
 use diesel::prelude::*;
 
 use crate::db::schema::resource_classes as rc;
-use crate::db::{DbConnection, Error, on_backend};
+use crate::db::{Error, Tx, on_backend};
 use crate::standard;
 
 use super::traits;
 
 /// Inserts those standard classes and traits that are missing; classes get their fixed ids.
-pub fn synchronise(conn: &mut DbConnection) -> Result<(), Error> {
-    let known: HashSet<String> = rc::table.select(rc::name).load(conn)?.into_iter().collect();
+pub fn synchronise(tx: &mut Tx) -> Result<(), Error> {
+    let known: HashSet<String> = rc::table.select(rc::name).load(tx.conn())?.into_iter().collect();
     let missing: Vec<_> = (0..)
         .zip(standard::resource_classes())
         .filter(|(_, name)| !known.contains(*name))
         .map(|(id, name): (i32, &str)| (rc::id.eq(id), rc::name.eq(name)))
         .collect();
     if !missing.is_empty() {
-        on_backend!(conn, c => diesel::insert_into(rc::table).values(&missing).execute(c))?;
+        on_backend!(tx.conn(), c => diesel::insert_into(rc::table).values(&missing).execute(c))?;
     }
-    let known: HashSet<String> = traits::list(conn)?.into_iter().map(|t| t.name).collect();
+    let known: HashSet<String> = traits::list(tx.conn())?.into_iter().map(|t| t.name).collect();
     let missing: Vec<&str> = standard::traits().filter(|name| !known.contains(*name)).collect();
-    traits::insert(conn, &missing)?;
+    traits::insert(tx, &missing)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::db::schema::{resource_provider_traits as rpt, traits};
-use crate::db::{DbConnection, on_backend};
+use crate::db::{DbConnection, Part, Tx, on_backend};
 
 use super::now;
 
@@ -82,23 +82,26 @@ pub fn in_use(conn: &mut DbConnection, trait_id: i32) -> QueryResult<bool> {
 }
 
 /// Inserts traits.
-pub fn insert(conn: &mut DbConnection, names: &[&str]) -> QueryResult<()> {
+pub fn insert(tx: &mut Tx, names: &[&str]) -> QueryResult<()> {
+    tx.touch_names();
     let created_at = now();
     for chunk in names.chunks(super::CHUNK) {
         let rows: Vec<_> =
             chunk.iter().map(|name| (traits::name.eq(*name), traits::created_at.eq(created_at))).collect();
-        on_backend!(conn, c => diesel::insert_into(traits::table).values(&rows).execute(c))?;
+        on_backend!(tx.conn(), c => diesel::insert_into(traits::table).values(&rows).execute(c))?;
     }
     Ok(())
 }
 
 /// Deletes a trait; returns how many there were.
-pub fn delete(conn: &mut DbConnection, id: i32) -> QueryResult<usize> {
-    diesel::delete(traits::table.filter(traits::id.eq(id))).execute(conn)
+pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<usize> {
+    tx.touch_names();
+    diesel::delete(traits::table.filter(traits::id.eq(id))).execute(tx.conn())
 }
 
 /// Gives a provider traits that it did not have.
-pub fn associate(conn: &mut DbConnection, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
+pub fn associate(tx: &mut Tx, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
+    tx.touch_provider(provider_id, Part::Whole);
     let created_at = now();
     for chunk in trait_ids.chunks(super::CHUNK) {
         let rows: Vec<_> = chunk
@@ -111,17 +114,18 @@ pub fn associate(conn: &mut DbConnection, provider_id: i32, trait_ids: &[i32]) -
                 )
             })
             .collect();
-        on_backend!(conn, c => diesel::insert_into(rpt::table).values(&rows).execute(c))?;
+        on_backend!(tx.conn(), c => diesel::insert_into(rpt::table).values(&rows).execute(c))?;
     }
     Ok(())
 }
 
 /// Takes traits from a provider.
-pub fn dissociate(conn: &mut DbConnection, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
+pub fn dissociate(tx: &mut Tx, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
+    tx.touch_provider(provider_id, Part::Whole);
     for chunk in trait_ids.chunks(super::CHUNK) {
         let rows =
             rpt::table.filter(rpt::resource_provider_id.eq(provider_id)).filter(rpt::trait_id.eq_any(chunk));
-        diesel::delete(rows).execute(conn)?;
+        diesel::delete(rows).execute(tx.conn())?;
     }
     Ok(())
 }
