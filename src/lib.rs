@@ -6,15 +6,19 @@
 //! - [`server`]: puts the rooms together, starts and stops them
 //! - [`api`]: HTTP: routes, microversions, bodies, errors
 //! - [`auth`]: who is asking, and may they
+//! - [`candidates`]: the search for providers that can take a workload
 //! - [`placement`]: the rules for providers, inventories, traits, claims
+//! - [`fleet`]: the providers as one in-memory picture
 //! - [`store`]: queries, a file per noun, and generations
 //! - [`db`]: what differs between databases
 //! - [`standard`]: the standard resource classes and traits, used by all
 
 pub mod api;
 pub mod auth;
+pub mod candidates;
 pub mod config;
 pub mod db;
+pub mod fleet;
 pub mod placement;
 pub mod server;
 pub mod standard;

@@ -3,6 +3,7 @@
 pub mod aggregates;
 pub mod allocations;
 pub mod consumers;
+pub mod fleet;
 pub mod generation;
 pub mod inventories;
 pub mod resource_classes;

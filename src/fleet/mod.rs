@@ -1,0 +1,75 @@
+//! The providers as one in-memory picture, for searching.
+//!
+//! - [`picture`]: the providers, their trees and names
+//! - [`provider`]: one provider in it
+//! - `index`: which providers have a class, a trait, an aggregate
+//!
+//! The picture is loaded at the start and then follows the database: after each commit it reads
+//! what the transaction touched, before the writer gets its answer. It is what the database says,
+//! never what a transaction meant to write. A claim does not trust it: capacity is checked in the
+//! database.
+
+mod index;
+pub mod picture;
+pub mod provider;
+
+use std::sync::Arc;
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::db::{Db, DbConnection, Error, Follower, Part, Touched};
+use crate::store::fleet as rows;
+
+pub use picture::{Picture, Slot};
+pub use provider::Provider;
+
+/// The picture, shared by those who search and the one who keeps it up to date.
+#[derive(Debug)]
+pub struct Fleet {
+    picture: RwLock<Picture>,
+}
+
+impl Fleet {
+    /// Loads the picture and lets it follow the database from then on; blocks the thread.
+    pub fn load(db: &Db) -> Result<Arc<Fleet>, Error> {
+        let picture = db.snapshot(|conn| {
+            let mut picture = Picture::default();
+            picture.set_names(rows::load_names(conn)?);
+            rows::load_all(conn, |batch| picture.add_unconnected(batch))?;
+            picture.connect();
+            Ok(picture)
+        })?;
+        let fleet = Arc::new(Fleet { picture: RwLock::new(picture) });
+        let follower: Arc<dyn Follower> = Arc::<Fleet>::clone(&fleet);
+        db.set_follower(follower)?;
+        Ok(fleet)
+    }
+
+    /// The picture as it is now; it does not change while this is held.
+    pub fn read(&self) -> RwLockReadGuard<'_, Picture> {
+        self.picture.read()
+    }
+}
+
+impl Follower for Fleet {
+    fn follow(&self, conn: &mut DbConnection, touched: &Touched) -> Result<(), Error> {
+        let of = |part| {
+            let touched = touched.providers.iter().filter(move |(_, p)| **p == part);
+            touched.map(|(id, _)| *id).collect::<Vec<i32>>()
+        };
+        let (whole, usage) = (of(Part::Whole), of(Part::Usage));
+        let names = if touched.names { Some(rows::load_names(conn)?) } else { None };
+        let providers = rows::load(conn, &whole)?;
+        let usages = rows::load_usage(conn, &usage)?;
+        let mut gone: Vec<i32> = whole;
+        gone.extend(usage);
+        gone.retain(|id| !providers.iter().any(|p| p.id == *id) && !usages.iter().any(|u| u.id == *id));
+        let mut picture = self.picture.write();
+        if let Some(names) = names {
+            picture.set_names(names);
+        }
+        picture.replace(providers, &gone);
+        picture.set_usages(usages);
+        Ok(())
+    }
+}

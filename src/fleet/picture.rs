@@ -1,0 +1,366 @@
+//! The picture itself: providers in slots, their trees, their names and who has what.
+
+use std::collections::{BTreeSet, HashMap};
+
+use roaring::RoaringBitmap;
+
+use super::index::Inverted;
+use super::provider::{Provider, Stock};
+use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
+
+/// Where a provider stands in the picture; slots of deleted ones are used again.
+pub type Slot = u32;
+
+/// The trait of providers whose inventory the members of their aggregates may use.
+const SHARING_TRAIT: &str = "MISC_SHARES_VIA_AGGREGATE";
+
+/// Names by id and ids by name.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    names: HashMap<i32, String>,
+    ids: HashMap<String, i32>,
+}
+
+impl Names {
+    fn new(rows: Vec<(i32, String)>) -> Names {
+        let ids = rows.iter().map(|(id, name)| (name.clone(), *id)).collect();
+        Names { names: rows.into_iter().collect(), ids }
+    }
+
+    /// The name of an id; empty for an id that has none, which no foreign key rules out.
+    pub fn name(&self, id: i32) -> &str {
+        self.names.get(&id).map_or("", String::as_str)
+    }
+
+    /// The id of a name.
+    pub fn id(&self, name: &str) -> Option<i32> {
+        self.ids.get(name).copied()
+    }
+}
+
+/// A root with all below it, and all that they have.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    /// All its providers, the root included, in the order of their row ids.
+    pub members: Vec<Slot>,
+    /// The classes of which it has inventory.
+    classes: Vec<i32>,
+    /// The traits that some provider in it has.
+    traits: Vec<i32>,
+    /// The aggregates that some provider in it is a member of.
+    pub aggregates: Vec<u32>,
+}
+
+/// All providers.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    providers: Vec<Provider>,
+    /// By the slot of the root; of no use where the slot is no root's.
+    trees: Vec<Tree>,
+    /// Slots that are free.
+    free: Vec<Slot>,
+    by_id: HashMap<i32, Slot>,
+    by_uuid: HashMap<String, Slot>,
+    /// Aggregates by uuid; they get numbers as they come.
+    aggregate_numbers: HashMap<String, u32>,
+    class_names: Names,
+    trait_names: Names,
+    present: RoaringBitmap,
+    roots: RoaringBitmap,
+    by_class: Inverted<i32>,
+    by_trait: Inverted<i32>,
+    by_aggregate: Inverted<u32>,
+    /// The id of [`SHARING_TRAIT`].
+    sharing_trait: Option<i32>,
+    /// Row ids of root and parent of what was added and is not yet connected.
+    unconnected: Vec<(Slot, i32, Option<i32>)>,
+}
+
+impl Picture {
+    /// A picture of these rows.
+    pub fn new(names: NameRows, providers: Vec<ProviderRow>) -> Picture {
+        let mut picture = Picture::default();
+        picture.set_names(names);
+        picture.replace(providers, &[]);
+        picture
+    }
+
+    /// The provider in a slot.
+    pub fn provider(&self, slot: Slot) -> &Provider {
+        &self.providers[slot as usize]
+    }
+
+    /// The tree of the root in a slot.
+    pub fn tree(&self, root: Slot) -> &Tree {
+        &self.trees[root as usize]
+    }
+
+    /// The slot of the provider of this uuid.
+    pub fn find(&self, uuid: &str) -> Option<Slot> {
+        self.by_uuid.get(uuid).copied()
+    }
+
+    /// The slots of all providers.
+    pub fn present(&self) -> &RoaringBitmap {
+        &self.present
+    }
+
+    /// The slots of all roots.
+    pub fn roots(&self) -> &RoaringBitmap {
+        &self.roots
+    }
+
+    /// Whether any provider has a parent.
+    pub fn is_nested(&self) -> bool {
+        self.roots.len() < self.present.len()
+    }
+
+    /// The names of resource classes.
+    pub fn classes(&self) -> &Names {
+        &self.class_names
+    }
+
+    /// The names of traits.
+    pub fn traits(&self) -> &Names {
+        &self.trait_names
+    }
+
+    /// The providers that have inventory of a class.
+    pub fn with_class(&self, class: i32) -> &RoaringBitmap {
+        &self.by_class.get(class).providers
+    }
+
+    /// The roots of trees that have inventory of a class.
+    pub fn roots_with_class(&self, class: i32) -> &RoaringBitmap {
+        &self.by_class.get(class).roots
+    }
+
+    /// The providers that have a trait.
+    pub fn with_trait(&self, id: i32) -> &RoaringBitmap {
+        &self.by_trait.get(id).providers
+    }
+
+    /// The roots of trees in which some provider has a trait.
+    pub fn roots_with_trait(&self, id: i32) -> &RoaringBitmap {
+        &self.by_trait.get(id).roots
+    }
+
+    /// The members of an aggregate.
+    pub fn members(&self, aggregate: u32) -> &RoaringBitmap {
+        &self.by_aggregate.get(aggregate).providers
+    }
+
+    /// The roots of trees in which some provider is a member of an aggregate.
+    pub fn roots_with_member(&self, aggregate: u32) -> &RoaringBitmap {
+        &self.by_aggregate.get(aggregate).roots
+    }
+
+    /// The number of the aggregate of this uuid, if it ever had a member.
+    pub fn aggregate(&self, uuid: &str) -> Option<u32> {
+        self.aggregate_numbers.get(uuid).copied()
+    }
+
+    /// The providers that share their inventory with the members of their aggregates.
+    pub fn sharing(&self) -> &RoaringBitmap {
+        // An id that no trait has gives the empty bitmap.
+        self.with_trait(self.sharing_trait.unwrap_or(i32::MIN))
+    }
+
+    /// Exchanges all names.
+    pub fn set_names(&mut self, rows: NameRows) {
+        let classes = Names::new(rows.classes);
+        let renamed: Vec<i32> = self
+            .class_names
+            .names
+            .iter()
+            .filter(|(id, name)| classes.names.get(id).is_some_and(|new| new != *name))
+            .map(|(id, _)| *id)
+            .collect();
+        self.class_names = classes;
+        self.trait_names = Names::new(rows.traits);
+        self.sharing_trait = self.trait_names.id(SHARING_TRAIT);
+        for class in renamed {
+            for slot in self.by_class.get(class).providers.clone() {
+                self.providers[slot as usize].render_resources(&self.class_names);
+            }
+        }
+    }
+
+    /// Exchanges providers, adds those that are new, and takes out those that are `gone`.
+    pub fn replace(&mut self, rows: Vec<ProviderRow>, gone: &[i32]) {
+        for id in gone {
+            self.remove(*id);
+        }
+        self.add_unconnected(rows);
+        self.connect();
+    }
+
+    /// Exchanges what is in use of providers that are there already.
+    pub fn set_usages(&mut self, rows: Vec<UsageRow>) {
+        for row in rows {
+            let Some(slot) = self.by_id.get(&row.id) else {
+                continue;
+            };
+            let provider = &mut self.providers[*slot as usize];
+            provider.generation = row.generation;
+            provider.updated_at = row.updated_at;
+            provider.set_used(&row.used);
+            provider.render_resources(&self.class_names);
+        }
+    }
+
+    /// Adds or exchanges providers without yet placing them in their trees, since a provider may
+    /// come before its root; [`Picture::connect`] must follow.
+    pub fn add_unconnected(&mut self, rows: Vec<ProviderRow>) {
+        for row in rows {
+            let slot = self.slot_for(&row);
+            self.unconnected.push((slot, row.root_id, row.parent_id));
+            self.fill(slot, row);
+        }
+    }
+
+    fn slot_for(&mut self, row: &ProviderRow) -> Slot {
+        if let Some(slot) = self.by_id.get(&row.id) {
+            return *slot;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.providers.push(Provider::default());
+            self.trees.push(Tree::default());
+            // Row ids are 32-bit integers, so slots can't be more.
+            (self.providers.len() - 1) as Slot
+        });
+        self.by_id.insert(row.id, slot);
+        self.by_uuid.insert(row.uuid.clone(), slot);
+        self.present.insert(slot);
+        // Until it is connected it stands alone.
+        self.providers[slot as usize].root = slot;
+        slot
+    }
+
+    fn fill(&mut self, slot: Slot, row: ProviderRow) {
+        let stocks = stocks(&row);
+        let aggregates = self.numbers(row.aggregates);
+        let traits = sorted(row.traits);
+        let old = &self.providers[slot as usize];
+        self.by_class.move_provider(
+            slot,
+            &classes_of(old),
+            &stocks.iter().map(|s| s.class).collect::<Vec<_>>(),
+        );
+        self.by_trait.move_provider(slot, &old.traits, &traits);
+        self.by_aggregate.move_provider(slot, &old.aggregates, &aggregates);
+        let provider = &mut self.providers[slot as usize];
+        *provider = Provider {
+            id: row.id,
+            uuid: row.uuid,
+            name: row.name,
+            generation: row.generation,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            // Where it stands until now: connecting moves it.
+            root: provider.root,
+            parent: provider.parent,
+            stocks,
+            traits,
+            aggregates,
+            resources_json: String::new(),
+            traits_json: String::new(),
+        };
+        provider.render_resources(&self.class_names);
+        provider.render_traits(&self.trait_names);
+    }
+
+    fn numbers(&mut self, uuids: Vec<String>) -> Vec<u32> {
+        let mut numbers: Vec<u32> = uuids
+            .into_iter()
+            .map(|uuid| {
+                let next = self.aggregate_numbers.len() as u32;
+                *self.aggregate_numbers.entry(uuid).or_insert(next)
+            })
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// Places in their trees all that was added since the last time.
+    pub fn connect(&mut self) {
+        let mut changed = BTreeSet::new();
+        for (slot, root_id, parent_id) in std::mem::take(&mut self.unconnected) {
+            let root = self.by_id.get(&root_id).copied().unwrap_or(slot);
+            let parent = parent_id.and_then(|id| self.by_id.get(&id).copied());
+            let provider = &mut self.providers[slot as usize];
+            let old_root = std::mem::replace(&mut provider.root, root);
+            provider.parent = parent;
+            changed.extend([old_root, root]);
+            if old_root != root {
+                self.trees[old_root as usize].members.retain(|member| *member != slot);
+            }
+            self.trees[root as usize].members.push(slot);
+        }
+        for root in changed {
+            self.settle(root);
+        }
+    }
+
+    fn remove(&mut self, id: i32) {
+        let Some(slot) = self.by_id.remove(&id) else {
+            return;
+        };
+        let gone = std::mem::take(&mut self.providers[slot as usize]);
+        self.by_uuid.remove(&gone.uuid);
+        self.present.remove(slot);
+        self.by_class.move_provider(slot, &classes_of(&gone), &[]);
+        self.by_trait.move_provider(slot, &gone.traits, &[]);
+        self.by_aggregate.move_provider(slot, &gone.aggregates, &[]);
+        self.trees[gone.root as usize].members.retain(|member| *member != slot);
+        self.settle(gone.root);
+        self.free.push(slot);
+    }
+
+    /// Brings what is known of a tree up to date with its members.
+    fn settle(&mut self, root: Slot) {
+        let mut tree = std::mem::take(&mut self.trees[root as usize]);
+        let providers = &self.providers;
+        tree.members.sort_unstable_by_key(|slot| (providers[*slot as usize].id, *slot));
+        tree.members.dedup();
+        let members = || tree.members.iter().map(|slot| &providers[*slot as usize]);
+        let classes = sorted(members().flat_map(classes_of).collect());
+        let traits = sorted(members().flat_map(|p| p.traits.iter().copied()).collect());
+        let aggregates = sorted(members().flat_map(|p| p.aggregates.iter().copied()).collect());
+        self.by_class.move_root(root, &tree.classes, &classes);
+        self.by_trait.move_root(root, &tree.traits, &traits);
+        self.by_aggregate.move_root(root, &tree.aggregates, &aggregates);
+        if tree.members.contains(&root) {
+            self.roots.insert(root);
+        } else {
+            self.roots.remove(root);
+        }
+        self.trees[root as usize] = Tree { members: tree.members, classes, traits, aggregates };
+    }
+}
+
+fn stocks(row: &ProviderRow) -> Vec<Stock> {
+    let used: HashMap<i32, i64> = row.used.iter().copied().collect();
+    let mut stocks: Vec<Stock> = row
+        .inventories
+        .iter()
+        .map(|(class, amounts)| Stock {
+            class: *class,
+            amounts: *amounts,
+            used: used.get(class).copied().unwrap_or(0),
+        })
+        .collect();
+    stocks.sort_unstable_by_key(|stock| stock.class);
+    stocks
+}
+
+fn classes_of(provider: &Provider) -> Vec<i32> {
+    provider.stocks.iter().map(|stock| stock.class).collect()
+}
+
+fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort_unstable();
+    list.dedup();
+    list
+}

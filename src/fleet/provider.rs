@@ -1,0 +1,125 @@
+//! One provider in the picture, with the parts of its summary ready to be copied into answers.
+
+use std::fmt::Write;
+
+use chrono::NaiveDateTime;
+
+use super::picture::{Names, Slot};
+use crate::store::inventories::Amounts;
+
+/// What a provider has of one class, and what of it is in use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stock {
+    /// The class's id.
+    pub class: i32,
+    /// The inventory's numbers.
+    pub amounts: Amounts,
+    /// What is allocated.
+    pub used: i64,
+}
+
+impl Stock {
+    /// Whether one allocation of this size could be made beside what is in use.
+    pub fn fits(&self, amount: i64) -> bool {
+        self.amounts.permits(amount) && self.amounts.has_room(self.used, amount)
+    }
+
+    /// Whether several allocations, each of which fits, also fit together as this sum.
+    pub fn fits_together(&self, sum: i64) -> bool {
+        sum <= i64::from(self.amounts.max_unit) && self.amounts.has_room(self.used, sum)
+    }
+
+    /// Whole units that may be in use at once.
+    #[expect(clippy::cast_possible_truncation, reason = "casts saturate; capacities are far smaller")]
+    pub fn capacity(&self) -> i64 {
+        self.amounts.capacity() as i64
+    }
+}
+
+/// A provider.
+#[derive(Clone, Debug, Default)]
+pub struct Provider {
+    /// Row id.
+    pub id: i32,
+    /// The uuid under which clients know it.
+    pub uuid: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its generation.
+    pub generation: i32,
+    /// When it was created.
+    pub created_at: Option<NaiveDateTime>,
+    /// When it was last changed.
+    pub updated_at: Option<NaiveDateTime>,
+    /// The root of its tree, itself for a root.
+    pub root: Slot,
+    /// Its parent.
+    pub parent: Option<Slot>,
+    /// Inventories and what is in use, in the order of class ids.
+    pub stocks: Vec<Stock>,
+    /// The ids of its traits, in order, so standard ones first.
+    pub traits: Vec<i32>,
+    /// The numbers of its aggregates, in order.
+    pub aggregates: Vec<u32>,
+    /// The inside of its summary's `resources`, as JSON.
+    pub(super) resources_json: String,
+    /// The inside of its summary's `traits`, as JSON.
+    pub(super) traits_json: String,
+}
+
+impl Provider {
+    /// What it has of a class.
+    pub fn stock(&self, class: i32) -> Option<&Stock> {
+        self.stocks.binary_search_by_key(&class, |stock| stock.class).ok().map(|at| &self.stocks[at])
+    }
+
+    /// Whether it could satisfy this amount of a class in one allocation.
+    pub fn fits(&self, class: i32, amount: i64) -> bool {
+        self.stock(class).is_some_and(|stock| stock.fits(amount))
+    }
+
+    /// The inside of its summary's `resources`, as JSON: all classes.
+    pub fn resources_json(&self) -> &str {
+        &self.resources_json
+    }
+
+    /// The inside of its summary's `traits`, as JSON.
+    pub fn traits_json(&self) -> &str {
+        &self.traits_json
+    }
+
+    /// The inside of a summary's `resources` with only those classes that `shown` lets through.
+    pub fn write_resources(&self, out: &mut String, names: &Names, shown: impl Fn(i32) -> bool) {
+        let mut separator = "";
+        for stock in self.stocks.iter().filter(|stock| shown(stock.class)) {
+            let name = names.name(stock.class);
+            // Names are upper-case letters, digits and underscores, so need no escaping; writing
+            // to a string can't fail.
+            let _ = write!(
+                out,
+                "{separator}\"{name}\":{{\"capacity\":{},\"used\":{}}}",
+                stock.capacity(),
+                stock.used
+            );
+            separator = ",";
+        }
+    }
+
+    pub(super) fn set_used(&mut self, used: &[(i32, i64)]) {
+        for stock in &mut self.stocks {
+            stock.used = used.iter().find(|(class, _)| *class == stock.class).map_or(0, |(_, used)| *used);
+        }
+    }
+
+    pub(super) fn render_resources(&mut self, names: &Names) {
+        let mut out = std::mem::take(&mut self.resources_json);
+        out.clear();
+        self.write_resources(&mut out, names, |_| true);
+        self.resources_json = out;
+    }
+
+    pub(super) fn render_traits(&mut self, names: &Names) {
+        let quoted: Vec<String> = self.traits.iter().map(|id| format!("\"{}\"", names.name(*id))).collect();
+        self.traits_json = quoted.join(",");
+    }
+}

@@ -1,0 +1,255 @@
+//! Everything about providers in plain rows, read at once, for the fleet's picture.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDateTime;
+use diesel::dsl::sum;
+use diesel::prelude::*;
+
+use crate::db::schema::{
+    allocations as alloc, inventories as inv, placement_aggregates as agg, resource_classes as rc,
+    resource_provider_aggregates as rpa, resource_provider_traits as rpt, resource_providers as rp, traits,
+};
+use crate::db::{DbConnection, MultiBackend};
+
+use super::inventories::Amounts;
+
+/// How many providers are read at a time; a result is held in memory as a whole by some client
+/// libraries.
+const BATCH: usize = 2_000;
+
+/// A provider with all that a search needs to know of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProviderRow {
+    /// Row id.
+    pub id: i32,
+    /// The uuid under which clients know it.
+    pub uuid: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its generation.
+    pub generation: i32,
+    /// Row id of its tree's root; its own for a root.
+    pub root_id: i32,
+    /// Row id of its parent.
+    pub parent_id: Option<i32>,
+    /// When it was created.
+    pub created_at: Option<NaiveDateTime>,
+    /// When it was last changed.
+    pub updated_at: Option<NaiveDateTime>,
+    /// Its inventories, by class id.
+    pub inventories: Vec<(i32, Amounts)>,
+    /// What is allocated from it, by class id.
+    pub used: Vec<(i32, i64)>,
+    /// The ids of its traits.
+    pub traits: Vec<i32>,
+    /// The uuids of its aggregates.
+    pub aggregates: Vec<String>,
+}
+
+/// What changes of a provider when something is allocated from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageRow {
+    /// Row id.
+    pub id: i32,
+    /// Its generation.
+    pub generation: i32,
+    /// When it was last changed.
+    pub updated_at: Option<NaiveDateTime>,
+    /// What is allocated from it, by class id.
+    pub used: Vec<(i32, i64)>,
+}
+
+/// Ids and names of all resource classes and traits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameRows {
+    /// Resource classes.
+    pub classes: Vec<(i32, String)>,
+    /// Traits.
+    pub traits: Vec<(i32, String)>,
+}
+
+/// Which providers to read.
+#[derive(Clone, Copy)]
+enum Selection<'a> {
+    /// Those with ids from the first to the second.
+    Range(i32, i32),
+    /// These.
+    Ids(&'a [i32]),
+}
+
+/// Limits a boxed query to the selected providers. A single one is compared, since a statement
+/// with a list is prepared anew each time.
+macro_rules! select {
+    ($query:expr, $column:expr, $selection:expr) => {
+        match $selection {
+            Selection::Range(first, last) => $query.filter($column.between(first, last)),
+            Selection::Ids([id]) => $query.filter($column.eq(*id)),
+            Selection::Ids(ids) => $query.filter($column.eq_any(ids)),
+        }
+    };
+}
+
+/// The names of all resource classes and traits.
+pub fn load_names(conn: &mut DbConnection) -> QueryResult<NameRows> {
+    Ok(NameRows {
+        classes: rc::table.select((rc::id, rc::name)).load(conn)?,
+        traits: traits::table.select((traits::id, traits::name)).load(conn)?,
+    })
+}
+
+/// Calls `take` with all providers, some at a time.
+pub fn load_all(conn: &mut DbConnection, mut take: impl FnMut(Vec<ProviderRow>)) -> QueryResult<()> {
+    let ids: Vec<i32> = rp::table.order(rp::id).select(rp::id).load(conn)?;
+    for batch in ids.chunks(BATCH) {
+        if let (Some(first), Some(last)) = (batch.first(), batch.last()) {
+            take(load_selection(conn, Selection::Range(*first, *last))?);
+        }
+    }
+    Ok(())
+}
+
+/// Those of these providers that exist.
+pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow>> {
+    let mut rows = Vec::with_capacity(ids.len());
+    for batch in ids.chunks(super::CHUNK) {
+        rows.extend(load_selection(conn, Selection::Ids(batch))?);
+    }
+    Ok(rows)
+}
+
+/// What is allocated from those of these providers that exist.
+pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<UsageRow>> {
+    let mut rows = Vec::with_capacity(ids.len());
+    for batch in ids.chunks(super::CHUNK) {
+        let selection = Selection::Ids(batch);
+        let mut used = load_used(conn, selection)?;
+        let query = rp::table.select((rp::id, rp::generation, rp::updated_at)).into_boxed::<MultiBackend>();
+        let found: Vec<(i32, Option<i32>, Option<NaiveDateTime>)> =
+            select!(query, rp::id, selection).load(conn)?;
+        rows.extend(found.into_iter().map(|(id, generation, updated_at)| UsageRow {
+            id,
+            generation: generation.unwrap_or(0),
+            updated_at,
+            used: used.remove(&id).unwrap_or_default(),
+        }));
+    }
+    Ok(rows)
+}
+
+fn load_selection(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<Vec<ProviderRow>> {
+    type Row = (
+        i32,
+        String,
+        Option<String>,
+        Option<i32>,
+        Option<i32>,
+        Option<i32>,
+        Option<NaiveDateTime>,
+        Option<NaiveDateTime>,
+    );
+    let query = rp::table
+        .select((
+            rp::id,
+            rp::uuid,
+            rp::name,
+            rp::generation,
+            rp::root_provider_id,
+            rp::parent_provider_id,
+            rp::created_at,
+            rp::updated_at,
+        ))
+        .order(rp::id)
+        .into_boxed::<MultiBackend>();
+    let found: Vec<Row> = select!(query, rp::id, selection).load(conn)?;
+    let mut inventories = load_inventories(conn, selection)?;
+    let mut used = load_used(conn, selection)?;
+    let mut traits = load_traits(conn, selection)?;
+    let mut aggregates = load_aggregates(conn, selection)?;
+    Ok(found
+        .into_iter()
+        .map(|(id, uuid, name, generation, root_id, parent_id, created_at, updated_at)| ProviderRow {
+            id,
+            uuid,
+            name,
+            generation: generation.unwrap_or(0),
+            root_id: root_id.unwrap_or(id),
+            parent_id,
+            created_at,
+            updated_at,
+            inventories: inventories.remove(&id).unwrap_or_default(),
+            used: used.remove(&id).unwrap_or_default(),
+            traits: traits.remove(&id).unwrap_or_default(),
+            aggregates: aggregates.remove(&id).unwrap_or_default(),
+        })
+        .collect())
+}
+
+/// What belongs to each provider, by its row id.
+type ByProvider<T> = HashMap<i32, Vec<T>>;
+
+fn grouped<T>(rows: impl Iterator<Item = (i32, T)>) -> ByProvider<T> {
+    let mut by_provider = ByProvider::new();
+    for (id, row) in rows {
+        by_provider.entry(id).or_default().push(row);
+    }
+    by_provider
+}
+
+fn load_inventories(
+    conn: &mut DbConnection,
+    selection: Selection<'_>,
+) -> QueryResult<ByProvider<(i32, Amounts)>> {
+    let query = inv::table
+        .select((
+            inv::resource_provider_id,
+            inv::resource_class_id,
+            inv::total,
+            inv::reserved,
+            inv::min_unit,
+            inv::max_unit,
+            inv::step_size,
+            inv::allocation_ratio,
+        ))
+        .into_boxed::<MultiBackend>();
+    type Row = (i32, i32, i32, i32, i32, i32, i32, f64);
+    let rows: Vec<Row> = select!(query, inv::resource_provider_id, selection).load(conn)?;
+    Ok(grouped(rows.into_iter().map(|(id, class, total, reserved, min_unit, max_unit, step_size, ratio)| {
+        let allocation_ratio = conn.exact_float(ratio);
+        (id, (class, Amounts { total, reserved, min_unit, max_unit, step_size, allocation_ratio }))
+    })))
+}
+
+fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<(i32, i64)>> {
+    // A grouped query can't be boxed.
+    macro_rules! sums {
+        ($filter:expr) => {
+            alloc::table
+                .filter($filter)
+                .group_by((alloc::resource_provider_id, alloc::resource_class_id))
+                .select((alloc::resource_provider_id, alloc::resource_class_id, sum(alloc::used)))
+                .load(conn)?
+        };
+    }
+    let rows: Vec<(i32, i32, Option<i64>)> = match selection {
+        Selection::Range(first, last) => sums!(alloc::resource_provider_id.between(first, last)),
+        Selection::Ids([id]) => sums!(alloc::resource_provider_id.eq(*id)),
+        Selection::Ids(ids) => sums!(alloc::resource_provider_id.eq_any(ids)),
+    };
+    Ok(grouped(rows.into_iter().map(|(id, class, used)| (id, (class, used.unwrap_or(0))))))
+}
+
+fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<i32>> {
+    let query = rpt::table.select((rpt::resource_provider_id, rpt::trait_id)).into_boxed::<MultiBackend>();
+    let rows: Vec<(i32, i32)> = select!(query, rpt::resource_provider_id, selection).load(conn)?;
+    Ok(grouped(rows.into_iter()))
+}
+
+fn load_aggregates(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<String>> {
+    let query = rpa::table
+        .inner_join(agg::table.on(agg::id.eq(rpa::aggregate_id)))
+        .select((rpa::resource_provider_id, agg::uuid))
+        .into_boxed::<MultiBackend>();
+    let rows: Vec<(i32, Option<String>)> = select!(query, rpa::resource_provider_id, selection).load(conn)?;
+    Ok(grouped(rows.into_iter().filter_map(|(id, uuid)| Some((id, uuid?)))))
+}
