@@ -110,6 +110,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The longest query string, in bytes; more is 414.
     pub query_bytes: usize,
+    /// How many combinations of providers a search for candidates may try; more is 400.
+    pub candidate_visits: u64,
+    /// The largest answer to a search for candidates, in bytes; more is 400.
+    pub candidate_bytes: usize,
     /// How many connections are open at once for each worker; more wait.
     pub connections: usize,
     /// How many seconds a client may take for the head of its request; then 408.
@@ -177,6 +181,8 @@ impl Default for Limits {
         Limits {
             body_bytes: 4 << 20,
             query_bytes: 32 << 10,
+            candidate_visits: 20_000_000,
+            candidate_bytes: 256 << 20,
             connections: 25_000,
             header_seconds: 10,
             shutdown_seconds: 5,
@@ -290,6 +296,8 @@ impl Limits {
         };
         at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
         at_least("limits.query_bytes", self.query_bytes as u64, 256)?;
+        at_least("limits.candidate_visits", self.candidate_visits, 1_000)?;
+        at_least("limits.candidate_bytes", self.candidate_bytes as u64, 1 << 20)?;
         at_least("limits.connections", self.connections as u64, 1)?;
         at_least("limits.header_seconds", self.header_seconds, 1)
     }

@@ -11,6 +11,7 @@ use actix_web::{HttpServer, rt, web};
 use crate::api::{self, App};
 use crate::config::Settings;
 use crate::db::{self, Db};
+use crate::fleet::Fleet;
 
 /// How long an idle connection is kept for the client's next request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -104,7 +105,9 @@ fn open(settings: Settings) -> Result<web::Data<App>, Error> {
     if settings.policy.file.is_some() || !settings.cors.allowed_origins.is_empty() {
         log::warn!("[policy] file and [cors] are accepted but have no effect yet");
     }
-    Ok(web::Data::new(App { settings, db }))
+    let fleet = Fleet::load(&db)?;
+    log::info!("{} resource providers are loaded", fleet.read().present().len());
+    Ok(web::Data::new(App { settings, db, fleet }))
 }
 
 fn bind(app: web::Data<App>, signals: bool) -> Result<(Server, SocketAddr), Error> {

@@ -1,11 +1,72 @@
-//! `/allocation_candidates`: where a set of resources could be claimed.
+//! `/allocation_candidates`.
+
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 
-use super::{ApiError, Call, HandlerResult};
+use super::candidate_query::parse;
+use super::microversion::{Microversion, V1_12, V1_17, V1_27, V1_29, V1_34};
+use super::{ApiError, Call, HandlerResult, Reply};
+use crate::candidates::render::{Shape, render};
+use crate::candidates::{Error, Options, Request, search};
+use crate::config::Settings;
+use crate::fleet::Fleet;
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::UnknownClass(_) => {
+                ApiError::bad_request(message).context("Invalid resource class in resources parameter: ")
+            }
+            Error::UnknownTraits(_) | Error::TooMany(_) => ApiError::bad_request(message),
+        }
+    }
+}
+
+/// How the answer looks in a version.
+pub fn shape(version: Microversion) -> Shape {
+    Shape {
+        allocations_by_provider: version >= V1_12,
+        mappings: version >= V1_34,
+        traits: version >= V1_17,
+        all_classes: version >= V1_27,
+        trees: version >= V1_29,
+    }
+}
+
+/// How a search is bounded and ordered by the settings.
+pub fn options(settings: &Settings) -> Options {
+    Options {
+        strategy: settings.placement.allocation_candidates_generation_strategy,
+        randomize: settings.placement.randomize_allocation_candidates,
+        // -1 stands for all.
+        max_candidates: usize::try_from(settings.placement.max_allocation_candidates).ok(),
+        max_visits: settings.limits.candidate_visits,
+    }
+}
 
 /// `GET /allocation_candidates`
-pub async fn list(_call: Call) -> HandlerResult {
-    let message = "This server does not search for allocation candidates.";
-    Err(ApiError::new(StatusCode::NOT_IMPLEMENTED, message))
+pub async fn list(call: Call) -> HandlerResult {
+    let request = parse(&call)?;
+    let (fleet, options) = (Arc::clone(&call.app.fleet), options(&call.app.settings));
+    let (shape, max_bytes) = (shape(call.version), call.app.settings.limits.candidate_bytes);
+    // A search may take milliseconds, for which other requests should not wait.
+    let task = tokio::task::spawn_blocking(move || answer(&fleet, &request, &options, shape, max_bytes));
+    let body = task.await.map_err(ApiError::internal)??;
+    Ok(Reply::raw_json(StatusCode::OK, body).cacheable(call.version, None))
+}
+
+fn answer(
+    fleet: &Fleet,
+    request: &Request,
+    options: &Options,
+    shape: Shape,
+    max_bytes: usize,
+) -> Result<Vec<u8>, ApiError> {
+    // One picture for both, so that the summaries are of what was found.
+    let picture = fleet.read();
+    let found = search(&picture, request, options)?;
+    render(&picture, request, &found, shape, max_bytes)
+        .map_err(|error| ApiError::bad_request(error.to_string()))
 }

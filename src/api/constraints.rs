@@ -76,6 +76,19 @@ pub fn required(query: &Query, name: &str, version: Microversion) -> Result<Trai
     Ok(filter)
 }
 
+/// Reads `root_required`: a list of traits, some with `!` before them.
+pub fn root_required(value: &str, version: Microversion) -> Result<TraitFilter, ApiError> {
+    let mut filter = TraitFilter::default();
+    if value.starts_with("in:") {
+        return Err(ApiError::bad_request(format!(
+            "Invalid query string parameters: The format 'in:HW_CPU_X86_VMX,CUSTOM_MAGIC' is not supported \
+             in 'root_required'. Got: {value}"
+        )));
+    }
+    each_of(value, version, &mut filter)?;
+    Ok(filter)
+}
+
 fn any_of(value: &str, list: &str, version: Microversion) -> Result<Vec<String>, ApiError> {
     let refused = |reason: &str| {
         Err(ApiError::bad_request(format!("Invalid query string parameters: {reason} {value}")))

@@ -10,11 +10,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::web;
 
 use crate::config::Settings;
 use crate::db::Db;
+use crate::fleet::Fleet;
 
 pub mod accept;
 mod access_log;
@@ -22,6 +24,7 @@ pub mod aggregates;
 pub mod allocation_candidates;
 pub mod allocations;
 pub mod call;
+pub mod candidate_query;
 pub mod constraints;
 pub mod error;
 pub mod inventories;
@@ -55,6 +58,8 @@ pub struct App {
     pub settings: Settings,
     /// Where everything is kept.
     pub db: Db,
+    /// The providers as a picture, for searching.
+    pub fleet: Arc<Fleet>,
 }
 
 /// What a handler returns.

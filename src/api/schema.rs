@@ -6,7 +6,10 @@ use jsonschema::Validator;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::microversion::{Microversion, V1_3, V1_4, V1_8, V1_12, V1_14, V1_18, V1_19, V1_28, V1_34, V1_38};
+use super::microversion::{
+    Microversion, V1_3, V1_4, V1_8, V1_12, V1_14, V1_16, V1_17, V1_18, V1_19, V1_21, V1_25, V1_28, V1_31,
+    V1_33, V1_34, V1_35, V1_36, V1_38,
+};
 use super::query::Query;
 use super::wording;
 
@@ -127,6 +130,24 @@ schemas! {
     body RESOURCE_PROVIDER_PUT_1_0 = "resource_provider_put_1_0": "PUT of a provider.";
     body RESOURCE_PROVIDER_PUT_1_14 = "resource_provider_put_1_14": "The same with a parent.";
     body TRAITS_PUT = "traits_put_1_6": "PUT of a provider's traits.";
+    query CANDIDATES_QUERY_1_10 = "allocation_candidates_query_1_10":
+        "GET /allocation_candidates.";
+    query CANDIDATES_QUERY_1_16 = "allocation_candidates_query_1_16":
+        "The same with `limit`.";
+    query CANDIDATES_QUERY_1_17 = "allocation_candidates_query_1_17":
+        "The same with `required`.";
+    query CANDIDATES_QUERY_1_21 = "allocation_candidates_query_1_21":
+        "The same with `member_of`.";
+    query CANDIDATES_QUERY_1_25 = "allocation_candidates_query_1_25":
+        "The same with numbered groups.";
+    query CANDIDATES_QUERY_1_31 = "allocation_candidates_query_1_31":
+        "The same with `in_tree`.";
+    query CANDIDATES_QUERY_1_33 = "allocation_candidates_query_1_33":
+        "The same with named groups.";
+    query CANDIDATES_QUERY_1_35 = "allocation_candidates_query_1_35":
+        "The same with `root_required`.";
+    query CANDIDATES_QUERY_1_36 = "allocation_candidates_query_1_36":
+        "The same with `same_subtree`.";
     query RESOURCE_PROVIDERS_QUERY_1_0 = "resource_providers_query_1_0":
         "GET /resource_providers.";
     query RESOURCE_PROVIDERS_QUERY_1_3 = "resource_providers_query_1_3":
@@ -199,6 +220,25 @@ pub fn resource_provider_post(version: Microversion) -> &'static LazySchema {
 #[must_use]
 pub fn resource_provider_put(version: Microversion) -> &'static LazySchema {
     pick(version, &RESOURCE_PROVIDER_PUT_1_0, &[(V1_14, &RESOURCE_PROVIDER_PUT_1_14)])
+}
+
+/// The query string of `GET /allocation_candidates`.
+#[must_use]
+pub fn candidates_query(version: Microversion) -> &'static LazySchema {
+    pick(
+        version,
+        &CANDIDATES_QUERY_1_10,
+        &[
+            (V1_16, &CANDIDATES_QUERY_1_16),
+            (V1_17, &CANDIDATES_QUERY_1_17),
+            (V1_21, &CANDIDATES_QUERY_1_21),
+            (V1_25, &CANDIDATES_QUERY_1_25),
+            (V1_31, &CANDIDATES_QUERY_1_31),
+            (V1_33, &CANDIDATES_QUERY_1_33),
+            (V1_35, &CANDIDATES_QUERY_1_35),
+            (V1_36, &CANDIDATES_QUERY_1_36),
+        ],
+    )
 }
 
 /// The query string of `GET /resource_providers`.

@@ -1,0 +1,278 @@
+//! A request by ids: who can serve which part of it, and which trees are worth a visit.
+
+use roaring::RoaringBitmap;
+
+use super::request::{Group, Request};
+use super::search::Error;
+use crate::fleet::{Picture, Slot};
+
+/// Sets that are small enough to look at their members one by one.
+const FEW: u64 = 1_024;
+
+/// How many required sets of traits a mask holds; the rest is checked when all is chosen.
+pub(super) const MASK_BITS: usize = 64;
+
+/// One choice to make: the provider of one class of the unsuffixed group, or of a whole suffixed
+/// group.
+#[derive(Debug)]
+pub(super) struct Level {
+    /// The group that it belongs to, by its place in the request.
+    pub group: usize,
+    /// Whether it is a suffixed group.
+    pub granular: bool,
+    /// The amounts by class id that its provider is to give.
+    pub resources: Vec<(i32, i64)>,
+    /// The providers that have the classes, and the traits and aggregates as far as these are
+    /// asked of each provider by itself. Capacity is looked at on the visit.
+    pub eligible: RoaringBitmap,
+    /// Only providers of this tree.
+    pub tree: Option<Slot>,
+    /// For the unsuffixed group with `member_of`: who is a member; a root is so for its whole tree.
+    pub members: Option<RoaringBitmap>,
+    /// Whether some class of it is asked for at another level too, so that amounts add up.
+    pub shares_classes: bool,
+}
+
+/// A request that is ready to be searched for.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The choices, in the order in which they are made.
+    pub levels: Vec<Level>,
+    /// For each required set of traits of the unsuffixed group: who has one of them.
+    pub required: Vec<RoaringBitmap>,
+    /// The levels of each set of suffixes that must lie in one subtree.
+    pub subtrees: Vec<Vec<usize>>,
+    /// The roots of trees that may serve the request; some of them may turn out not to.
+    pub anchors: RoaringBitmap,
+    /// Whether suffixed groups must be served by different providers.
+    pub isolate: bool,
+    /// Whether no two providers of a tree may be taken.
+    pub one_per_tree: bool,
+    /// Classes that are asked for at more than one level, with the sum of the amounts.
+    pub shared_classes: Vec<(i32, i64)>,
+}
+
+impl Plan {
+    /// Looks the names up. `None` when nothing can match, which is no error.
+    pub(super) fn new(picture: &Picture, request: &Request) -> Result<Option<Plan>, Error> {
+        let root_required = trait_ids(picture, &request.root_required)?;
+        let root_forbidden = trait_ids(picture, &request.root_forbidden)?;
+        let mut plan = Plan {
+            levels: Vec::new(),
+            required: Vec::new(),
+            subtrees: Vec::new(),
+            anchors: picture.roots().clone(),
+            isolate: request.isolate,
+            one_per_tree: !request.nested_aware && picture.is_nested(),
+            shared_classes: Vec::new(),
+        };
+        for id in root_required {
+            plan.anchors &= picture.with_trait(id);
+        }
+        for id in root_forbidden {
+            plan.anchors -= picture.with_trait(id);
+        }
+        let mut possible = true;
+        for (number, group) in request.groups.iter().enumerate() {
+            possible &= plan.add_group(picture, number, group)?;
+        }
+        // The unsuffixed group comes first, in the order of class ids, which does not depend on how
+        // the request was written.
+        plan.levels.sort_by_key(|level| {
+            let class = if level.granular { None } else { level.resources.first().map(|r| r.0) };
+            (level.granular, level.group, class)
+        });
+        plan.subtrees = request.same_subtrees.iter().map(|set| plan.levels_of(request, set)).collect();
+        plan.find_shared_classes();
+        Ok((possible && !plan.anchors.is_empty()).then_some(plan))
+    }
+
+    /// Adds the levels of a group and leaves only those anchors that may serve it; `false` when
+    /// none can.
+    fn add_group(&mut self, picture: &Picture, number: usize, group: &Group) -> Result<bool, Error> {
+        let resources = class_ids(picture, &group.resources)?;
+        let required: Vec<RoaringBitmap> = group
+            .required
+            .iter()
+            .map(|any| Ok(union(trait_ids(picture, any)?.into_iter().map(|id| picture.with_trait(id)))))
+            .collect::<Result<_, Error>>()?;
+        let forbidden = trait_ids(picture, &group.forbidden)?;
+        let members = members_of_all(picture, &group.member_of);
+        let banned = union(numbers(picture, &group.forbidden_aggregates).map(|n| picture.members(n)));
+        let tree = match &group.in_tree {
+            None => None,
+            Some(uuid) => match picture.find(uuid) {
+                Some(slot) => Some(picture.provider(slot).root),
+                None => return Ok(false),
+            },
+        };
+        // What is asked of each provider by itself, whatever it serves.
+        let mut base = picture.present() - &banned;
+        for id in forbidden {
+            base -= picture.with_trait(id);
+        }
+        if group.is_granular() {
+            for set in required.iter().chain(&members) {
+                base &= set;
+            }
+            for (class, _) in &resources {
+                base &= picture.with_class(*class);
+            }
+            self.anchors &= reach(picture, &base, &resources);
+            self.levels.push(Level {
+                group: number,
+                granular: true,
+                resources,
+                eligible: base,
+                tree,
+                members: None,
+                shares_classes: false,
+            });
+            return Ok(true);
+        }
+        self.narrow_to_unsuffixed(picture, group, &resources, &base, &required, members.as_ref(), tree)?;
+        // A root in a banned aggregate bans its whole tree.
+        self.anchors -= &banned;
+        for resource in resources {
+            self.levels.push(Level {
+                group: number,
+                granular: false,
+                resources: vec![resource],
+                eligible: &base & picture.with_class(resource.0),
+                tree,
+                members: members.clone(),
+                shares_classes: false,
+            });
+        }
+        self.required = required;
+        Ok(true)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is known of the one group without a suffix")]
+    fn narrow_to_unsuffixed(
+        &mut self,
+        picture: &Picture,
+        group: &Group,
+        resources: &[(i32, i64)],
+        base: &RoaringBitmap,
+        required: &[RoaringBitmap],
+        members: Option<&RoaringBitmap>,
+        tree: Option<Slot>,
+    ) -> Result<(), Error> {
+        if let Some(root) = tree {
+            self.anchors &= RoaringBitmap::from_iter([root]);
+        }
+        let sharing = picture.sharing();
+        let lent =
+            |set: RoaringBitmap| if tree.is_some() { RoaringBitmap::new() } else { lent_to(picture, &set) };
+        for (class, _) in resources {
+            let mut sharers = &(base & sharing) & picture.with_class(*class);
+            if let Some(members) = members {
+                sharers &= members;
+            }
+            self.anchors &= lent(sharers) | picture.roots_with_class(*class);
+        }
+        for (set, any) in required.iter().zip(&group.required) {
+            let roots = union(trait_ids(picture, any)?.into_iter().map(|id| picture.roots_with_trait(id)));
+            self.anchors &= lent(set & sharing) | roots;
+        }
+        if let Some(members) = members {
+            let mut roots = picture.roots().clone();
+            for any in &group.member_of {
+                roots &= union(numbers(picture, any).map(|n| picture.roots_with_member(n)));
+            }
+            self.anchors &= lent(members & sharing) | roots;
+        }
+        Ok(())
+    }
+
+    fn levels_of(&self, request: &Request, suffixes: &[String]) -> Vec<usize> {
+        let wanted = |level: &Level| suffixes.contains(&request.groups[level.group].suffix);
+        let levels = self.levels.iter().enumerate();
+        levels.filter(|(_, level)| wanted(level)).map(|(at, _)| at).collect()
+    }
+
+    fn find_shared_classes(&mut self) {
+        let mut sums: std::collections::BTreeMap<i32, (usize, i64)> = std::collections::BTreeMap::new();
+        for (class, amount) in self.levels.iter().flat_map(|level| &level.resources) {
+            let (times, sum) = sums.entry(*class).or_default();
+            *times += 1;
+            *sum = sum.saturating_add(*amount);
+        }
+        let shared = sums.into_iter().filter(|(_, (times, _))| *times > 1);
+        self.shared_classes = shared.map(|(class, (_, sum))| (class, sum)).collect();
+        for level in &mut self.levels {
+            level.shares_classes =
+                level.resources.iter().any(|(class, _)| self.shared_classes.iter().any(|(c, _)| c == class));
+        }
+    }
+}
+
+fn class_ids(picture: &Picture, resources: &[(String, i64)]) -> Result<Vec<(i32, i64)>, Error> {
+    resources
+        .iter()
+        .map(|(name, amount)| match picture.classes().id(name) {
+            Some(id) => Ok((id, *amount)),
+            None => Err(Error::UnknownClass(name.clone())),
+        })
+        .collect()
+}
+
+fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<i32>, Error> {
+    let mut unknown: Vec<&str> = Vec::new();
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        match picture.traits().id(name) {
+            Some(id) => ids.push(id),
+            None => unknown.push(name),
+        }
+    }
+    if unknown.is_empty() { Ok(ids) } else { Err(Error::UnknownTraits(unknown.join(", "))) }
+}
+
+/// The numbers of those of these aggregates that ever had a member.
+fn numbers<'a>(picture: &'a Picture, uuids: &'a [String]) -> impl Iterator<Item = u32> + 'a {
+    uuids.iter().filter_map(|uuid| picture.aggregate(uuid))
+}
+
+fn members_of_all(picture: &Picture, sets: &[Vec<String>]) -> Option<RoaringBitmap> {
+    sets.iter()
+        .map(|any| union(numbers(picture, any).map(|n| picture.members(n))))
+        .reduce(|all, members| all & members)
+}
+
+fn union<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
+    let mut all = RoaringBitmap::new();
+    for set in sets {
+        all |= set;
+    }
+    all
+}
+
+/// The anchors under which some of these providers may be used: the roots of their trees, and for
+/// sharing ones the trees to which they lend. Some of the anchors may be too many.
+fn reach(picture: &Picture, providers: &RoaringBitmap, resources: &[(i32, i64)]) -> RoaringBitmap {
+    let own = if providers.is_subset(picture.roots()) {
+        providers.clone()
+    } else if providers.len() <= FEW || resources.is_empty() {
+        providers.iter().map(|slot| picture.provider(slot).root).collect()
+    } else {
+        let mut roots = picture.roots().clone();
+        for (class, _) in resources {
+            roots &= picture.roots_with_class(*class);
+        }
+        roots
+    };
+    own | lent_to(picture, &(providers & picture.sharing()))
+}
+
+/// The roots of the trees to which these sharing providers lend.
+fn lent_to(picture: &Picture, sharers: &RoaringBitmap) -> RoaringBitmap {
+    let mut roots = RoaringBitmap::new();
+    for slot in sharers {
+        for aggregate in &picture.provider(slot).aggregates {
+            roots |= picture.roots_with_member(*aggregate);
+        }
+    }
+    roots
+}

@@ -1,0 +1,266 @@
+//! The combinations within one tree, one at a time, with hopeless ones left out early.
+
+use super::plan::{Level, MASK_BITS, Plan};
+use super::search::Error;
+use crate::fleet::{Picture, Slot};
+
+/// How many providers have been tried, and how many may be.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// How many more may be tried.
+    pub left: u64,
+    /// How many could be at first.
+    pub total: u64,
+}
+
+impl Budget {
+    fn spend(&mut self) -> Result<(), Error> {
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(Error::TooMany(self.total)),
+        }
+    }
+}
+
+/// A walk over the combinations of one tree, which can be left and taken up again.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// For each level, who may be chosen there.
+    choices: Vec<Vec<Slot>>,
+    /// For each level, which of them is to be tried next.
+    next: Vec<usize>,
+    /// For each level, who is chosen.
+    chosen: Vec<Slot>,
+    /// For each level of the unsuffixed group, the required sets met by the choices up to there.
+    masks: Vec<u64>,
+    /// For each level, the required sets that later choices could still meet.
+    later: Vec<u64>,
+    ended: bool,
+}
+
+impl Walk {
+    /// Begins with another tree; `false` when it has nothing to offer.
+    pub(super) fn open(&mut self, picture: &Picture, plan: &Plan, anchor: Slot) -> bool {
+        let depth = plan.levels.len();
+        self.choices.resize_with(depth, Vec::new);
+        self.choices.iter_mut().for_each(Vec::clear);
+        self.next.clear();
+        self.next.resize(depth, 0);
+        self.chosen.clear();
+        self.masks.clear();
+        self.ended = false;
+        let lenders = lenders(picture, anchor);
+        for (level, choices) in plan.levels.iter().zip(&mut self.choices) {
+            fill(picture, level, anchor, &lenders, choices);
+            if choices.is_empty() {
+                return false;
+            }
+        }
+        self.look_ahead(plan);
+        has_enough(picture, plan, &self.choices)
+    }
+
+    /// Puts the choices of each level into another order.
+    pub(super) fn shuffle(&mut self, mut shuffle: impl FnMut(&mut [Slot])) {
+        self.choices.iter_mut().for_each(|choices| shuffle(choices));
+    }
+
+    /// Goes on to the next combination: the provider chosen at each level.
+    pub(super) fn advance(
+        &mut self,
+        picture: &Picture,
+        plan: &Plan,
+        budget: &mut Budget,
+    ) -> Result<Option<&[Slot]>, Error> {
+        let last = plan.levels.len() - 1;
+        // After a combination, its last choice is exchanged first.
+        self.chosen.truncate(last);
+        while !self.ended {
+            let at = self.chosen.len();
+            let Some(slot) = self.choices[at].get(self.next[at]).copied() else {
+                self.next[at] = 0;
+                self.ended = self.chosen.pop().is_none();
+                continue;
+            };
+            budget.spend()?;
+            self.next[at] += 1;
+            if !self.admits(picture, plan, at, slot) {
+                continue;
+            }
+            self.chosen.push(slot);
+            if at == last {
+                return Ok(Some(&self.chosen));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the walk is known to have no more combinations.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended || self.choices.iter().zip(&self.next).all(|(choices, next)| *next >= choices.len())
+    }
+
+    /// Whether a provider goes with those chosen at the levels before.
+    fn admits(&mut self, picture: &Picture, plan: &Plan, at: usize, slot: Slot) -> bool {
+        let level = &plan.levels[at];
+        let before = || plan.levels.iter().zip(&self.chosen);
+        if plan.isolate && level.granular && before().any(|(l, s)| l.granular && *s == slot) {
+            return false;
+        }
+        let root = |slot: Slot| picture.provider(slot).root;
+        if plan.one_per_tree && self.chosen.iter().any(|s| *s != slot && root(*s) == root(slot)) {
+            return false;
+        }
+        if level.shares_classes && !self.has_room(picture, plan, level, slot) {
+            return false;
+        }
+        for levels in plan.subtrees.iter().filter(|levels| levels.contains(&at)) {
+            if !self.stays_in_subtree(picture, levels, at, slot) {
+                return false;
+            }
+        }
+        level.granular || plan.required.is_empty() || self.meets_traits(plan, at, slot)
+    }
+
+    /// Whether what all levels up to this one take from a provider fits together.
+    fn has_room(&self, picture: &Picture, plan: &Plan, level: &Level, slot: Slot) -> bool {
+        let provider = picture.provider(slot);
+        level.resources.iter().all(|(class, amount)| {
+            let taken: i64 = plan
+                .levels
+                .iter()
+                .zip(&self.chosen)
+                .filter(|(_, s)| **s == slot)
+                .flat_map(|(l, _)| &l.resources)
+                .filter(|(c, _)| c == class)
+                .map(|(_, amount)| *amount)
+                .sum();
+            provider.stock(*class).is_some_and(|stock| stock.fits_together(taken + amount))
+        })
+    }
+
+    /// Whether the providers of these levels, as far as they are chosen, may lie in the subtree of
+    /// one of them; when this is the last of the levels, whether they do.
+    fn stays_in_subtree(&self, picture: &Picture, levels: &[usize], at: usize, slot: Slot) -> bool {
+        let chosen = || levels.iter().filter(|l| **l < at).map(|l| self.chosen[*l]).chain([slot]);
+        let root = picture.provider(slot).root;
+        if chosen().any(|other| picture.provider(other).root != root) {
+            return false;
+        }
+        levels.iter().any(|level| *level > at)
+            || chosen().any(|top| chosen().all(|slot| is_below(picture, slot, top)))
+    }
+
+    /// Whether the required sets of traits can still all be met, or with the last level are.
+    fn meets_traits(&mut self, plan: &Plan, at: usize, slot: Slot) -> bool {
+        let before = if at == 0 { 0 } else { self.masks[at - 1] };
+        let mask = before | mask(plan, slot);
+        self.masks.truncate(at);
+        self.masks.push(mask);
+        if mask | self.later[at] != full_mask(plan) {
+            return false;
+        }
+        let is_last = plan.levels.get(at + 1).is_none_or(|next| next.granular);
+        // Sets beyond the mask are checked only when all is chosen.
+        !is_last
+            || plan
+                .required
+                .iter()
+                .skip(MASK_BITS)
+                .all(|set| set.contains(slot) || self.chosen.iter().any(|chosen| set.contains(*chosen)))
+    }
+
+    /// Prepares what `meets_traits` needs: levels of the unsuffixed group come first.
+    fn look_ahead(&mut self, plan: &Plan) {
+        self.later.clear();
+        if plan.required.is_empty() {
+            return;
+        }
+        self.later.resize(plan.levels.len(), 0);
+        let mut later = 0;
+        for at in (0..plan.levels.len()).rev().filter(|at| !plan.levels[*at].granular) {
+            self.later[at] = later;
+            later |= self.choices[at].iter().fold(0, |all, slot| all | mask(plan, *slot));
+        }
+    }
+}
+
+fn full_mask(plan: &Plan) -> u64 {
+    match plan.required.len() {
+        sets if sets >= MASK_BITS => u64::MAX,
+        sets => (1 << sets) - 1,
+    }
+}
+
+/// The required sets that a provider meets by itself, as bits.
+fn mask(plan: &Plan, slot: Slot) -> u64 {
+    let sets = plan.required.iter().take(MASK_BITS).enumerate();
+    sets.filter(|(_, set)| set.contains(slot)).fold(0, |mask, (bit, _)| mask | 1 << bit)
+}
+
+/// The sharing providers outside an anchor's tree that lend to it, in the order of their slots.
+fn lenders(picture: &Picture, anchor: Slot) -> Vec<Slot> {
+    let sharing = picture.sharing();
+    if sharing.is_empty() {
+        return Vec::new();
+    }
+    let mut lenders: Vec<Slot> = picture
+        .tree(anchor)
+        .aggregates
+        .iter()
+        .flat_map(|aggregate| picture.members(*aggregate) & sharing)
+        .filter(|slot| picture.provider(*slot).root != anchor)
+        .collect();
+    lenders.sort_unstable();
+    lenders.dedup();
+    lenders
+}
+
+/// Collects who may be chosen at a level under an anchor.
+fn fill(picture: &Picture, level: &Level, anchor: Slot, lenders: &[Slot], choices: &mut Vec<Slot>) {
+    let suits = |slot: Slot| {
+        let provider = picture.provider(slot);
+        level.eligible.contains(slot)
+            && level.tree.is_none_or(|root| provider.root == root)
+            && level.resources.iter().all(|(class, amount)| provider.fits(*class, *amount))
+    };
+    let is_member = |slot| level.members.as_ref().is_none_or(|members| members.contains(slot));
+    // A root is a member on behalf of its whole tree, but not of what is lent to the tree.
+    let through_root = !level.granular && is_member(anchor);
+    let own = picture.tree(anchor).members.iter().copied();
+    choices.extend(own.filter(|slot| (through_root || is_member(*slot)) && suits(*slot)));
+    choices.extend(lenders.iter().copied().filter(|slot| is_member(*slot) && suits(*slot)));
+}
+
+/// Whether the providers at hand have enough of what several levels ask for, taken together.
+fn has_enough(picture: &Picture, plan: &Plan, choices: &[Vec<Slot>]) -> bool {
+    plan.shared_classes.iter().all(|(class, wanted)| {
+        let levels = plan.levels.iter().zip(choices);
+        let mut slots: Vec<Slot> = levels
+            .filter(|(level, _)| level.resources.iter().any(|(c, _)| c == class))
+            .flat_map(|(_, choices)| choices.iter().copied())
+            .collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let free = slots.iter().filter_map(|slot| picture.provider(*slot).stock(*class));
+        let free: i64 = free.map(|stock| (stock.capacity() - stock.used).max(0)).fold(0, i64::saturating_add);
+        free >= *wanted
+    })
+}
+
+/// Whether a provider is another or somewhere below it.
+fn is_below(picture: &Picture, slot: Slot, top: Slot) -> bool {
+    let mut at = Some(slot);
+    // No path is longer than its tree; a loop in a broken database ends all the same.
+    for _ in 0..=picture.tree(picture.provider(slot).root).members.len() {
+        match at {
+            Some(slot) if slot == top => return true,
+            Some(slot) => at = picture.provider(slot).parent,
+            None => return false,
+        }
+    }
+    false
+}
