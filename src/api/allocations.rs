@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::json::{Integer, optional_integer};
 use super::microversion::{Microversion, V1_12, V1_28, V1_38};
 use super::names::canonical_uuid;
+use super::refusal::provider_missing;
 use super::view::newest;
 use super::{ApiError, Call, HandlerResult, Reply, schema};
 use crate::placement::Error;
@@ -174,7 +175,8 @@ pub async fn list_by_consumer(call: Call) -> HandlerResult {
 /// `GET /resource_providers/{uuid}/allocations`
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    let (generation, rows) = call.app.db.read(move |conn| allocations::list_by_provider(conn, &uuid)).await?;
+    let found = call.app.db.read(move |conn| allocations::list_by_provider(conn, &uuid)).await;
+    let (generation, rows) = found.map_err(provider_missing("Resource provider '", "' not found: "))?;
     let time = newest(rows.iter().map(|row| (row.created_at, row.updated_at)));
     let view = provider_view(generation, &rows, call.version);
     Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, time))

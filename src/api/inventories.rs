@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use super::json::integer;
-use super::microversion::V1_26;
+use super::microversion::{V1_15, V1_26};
+use super::refusal::provider_missing;
 use super::resource_providers::path;
 use super::view::newest;
 use super::{ApiError, Call, Code, HandlerResult, Reply, schema};
 use crate::placement::Error;
 use crate::placement::inventories::{self, ReservedLimit};
-use crate::store::inventories::Amounts;
+use crate::store::inventories::{Amounts, Inventory};
 
 /// The numbers of an inventory as clients send them.
 #[derive(Deserialize)]
@@ -120,20 +122,38 @@ fn reserved_limit(call: &Call) -> ReservedLimit {
 
 /// `GET /resource_providers/{uuid}/inventories`
 pub async fn list(call: Call) -> HandlerResult {
-    let uuid = call.param("uuid").to_owned();
-    let (generation, list) = call.app.db.read(move |conn| inventories::list_by_provider(conn, &uuid)).await?;
+    let (generation, list) = read(&call).await?;
     let time = newest(list.iter().map(|i| (i.created_at, i.updated_at)));
+    Ok(list_reply(&call, generation, list.iter().map(|i| (&i.class, &i.amounts)), time))
+}
+
+async fn read(call: &Call) -> Result<(i32, Vec<Inventory>), ApiError> {
+    let uuid = call.param("uuid").to_owned();
+    let found = call.app.db.read(move |conn| inventories::list_by_provider(conn, &uuid)).await;
+    found.map_err(provider_missing("No resource provider with uuid ", " found : "))
+}
+
+/// All inventories of a provider. An answer that has none has no date either, unlike others.
+fn list_reply<'a>(
+    call: &Call,
+    generation: i32,
+    list: impl Iterator<Item = (&'a String, &'a Amounts)>,
+    time: Option<NaiveDateTime>,
+) -> Reply {
     let view = ListView {
         resource_provider_generation: generation,
-        inventories: list.iter().map(|i| (i.class.as_str(), (&i.amounts).into())).collect(),
+        inventories: list.map(|(class, amounts)| (class.as_str(), amounts.into())).collect(),
     };
-    Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, time))
+    let reply = Reply::json(StatusCode::OK, &view);
+    if view.inventories.is_empty() && call.at_least(V1_15) {
+        return reply.no_cache();
+    }
+    reply.cacheable(call.version, time)
 }
 
 /// `GET /resource_providers/{uuid}/inventories/{resource_class}`
 pub async fn show(call: Call) -> HandlerResult {
-    let uuid = call.param("uuid").to_owned();
-    let (generation, list) = call.app.db.read(move |conn| inventories::list_by_provider(conn, &uuid)).await?;
+    let (generation, list) = read(&call).await?;
     let class = call.param("resource_class");
     let found = list.iter().find(|i| i.class == class).ok_or_else(|| {
         ApiError::not_found(format!("No inventory of class {class} for {}", call.param("uuid")))
@@ -183,11 +203,7 @@ pub async fn replace(call: Call) -> HandlerResult {
             error => error.into(),
         }
     })?;
-    let view = ListView {
-        resource_provider_generation: generation,
-        inventories: shown.iter().map(|(class, amounts)| (class.as_str(), amounts.into())).collect(),
-    };
-    Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, None))
+    Ok(list_reply(&call, generation, shown.iter().map(|(class, amounts)| (class, amounts)), None))
 }
 
 /// `PUT /resource_providers/{uuid}/inventories/{resource_class}`

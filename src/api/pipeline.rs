@@ -256,6 +256,8 @@ impl Exchange {
         }
         if let Some(time) = reply.last_modified {
             set(headers, header::LAST_MODIFIED, &reply::http_date(time));
+        }
+        if reply.no_cache {
             set(headers, header::CACHE_CONTROL, "no-cache");
         }
         (response, length)

@@ -45,6 +45,18 @@ impl From<Error> for ApiError {
     }
 }
 
+/// How a provider that is missing is told where Placement says so twice: `before` and `after` stand
+/// round its uuid in the first half, which some clients read.
+pub(super) fn provider_missing(before: &'static str, after: &'static str) -> impl FnOnce(Error) -> ApiError {
+    move |error| match &error {
+        Error::ProviderNotFound(uuid) => {
+            let tried = format!("{before}{uuid}{after}");
+            ApiError::from(error).context(tried)
+        }
+        _ => error.into(),
+    }
+}
+
 impl ApiError {
     /// Says first what was tried, unless the service itself failed.
     pub(super) fn context(mut self, tried: impl Display) -> Self {

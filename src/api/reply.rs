@@ -21,6 +21,7 @@ pub struct Reply {
     pub(super) body: Body,
     pub(super) location: Option<String>,
     pub(super) last_modified: Option<NaiveDateTime>,
+    pub(super) no_cache: bool,
 }
 
 impl Reply {
@@ -47,7 +48,7 @@ impl Reply {
     }
 
     fn new(status: StatusCode, body: Body) -> Self {
-        Self { status, body, location: None, last_modified: None }
+        Self { status, body, location: None, last_modified: None, no_cache: false }
     }
 
     /// With `Location`: the path becomes an absolute URL of the host that the client asked.
@@ -61,7 +62,14 @@ impl Reply {
     /// It is the caller who knows from which version on the answer has them.
     #[must_use]
     pub fn last_modified(self, time: Option<NaiveDateTime>) -> Self {
-        Self { last_modified: Some(time.unwrap_or_else(|| Utc::now().naive_utc())), ..self }
+        let time = time.unwrap_or_else(|| Utc::now().naive_utc());
+        Self { last_modified: Some(time), ..self }.no_cache()
+    }
+
+    /// With `Cache-Control: no-cache`.
+    #[must_use]
+    pub fn no_cache(self) -> Self {
+        Self { no_cache: true, ..self }
     }
 }
 

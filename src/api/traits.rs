@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::aggregates::generation_changed;
 use super::json::integer;
 use super::names::is_custom_trait;
+use super::refusal::provider_missing;
 use super::view::newest;
 use super::{ApiError, Call, HandlerResult, Reply, schema};
 use crate::placement::Error;
@@ -100,7 +101,9 @@ pub async fn delete(call: Call) -> HandlerResult {
 /// `GET /resource_providers/{uuid}/traits`
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    let (generation, list) = call.app.db.read(move |conn| traits::list_by_provider(conn, &uuid)).await?;
+    let found = call.app.db.read(move |conn| traits::list_by_provider(conn, &uuid)).await;
+    let (generation, list) =
+        found.map_err(provider_missing("No resource provider with uuid ", " found: "))?;
     Ok(shown(&call, &list, Some(generation)))
 }
 

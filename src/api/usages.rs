@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use serde::Serialize;
 
 use super::microversion::V1_38;
+use super::refusal::provider_missing;
 use super::{Call, HandlerResult, Reply, schema};
 use crate::placement::usages::{self, Amounts, TypeUsage};
 
@@ -33,7 +34,9 @@ struct TypeView {
 /// `GET /resource_providers/{uuid}/usages`
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    let (generation, list) = call.app.db.read(move |conn| usages::list_by_provider(conn, &uuid)).await?;
+    let found = call.app.db.read(move |conn| usages::list_by_provider(conn, &uuid)).await;
+    let (generation, list) =
+        found.map_err(provider_missing("No resource provider with uuid ", " found: "))?;
     let view = ProviderView { resource_provider_generation: generation, usages: list.into_iter().collect() };
     Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, None))
 }
