@@ -1,7 +1,7 @@
 # What is to be built and checked. CONTRIBUTING.md says more.
 #
 #   make test        everything: unit, integration, conformance, takeover from
-#                    upstream, openstack command and kill -9, on SQLite,
+#                    upstream, openstack command, the README's tour and kill -9, on SQLite,
 #                    PostgreSQL and MariaDB servers started for it
 #   make lint        formatting, clippy, documentation, licences
 #   make servers     start the database servers and leave them running, for
@@ -15,7 +15,7 @@ SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
 .PHONY: all setup test unit integration conformance upstream openstack crash \
-        fmt lint servers clean-servers
+        readme fmt lint servers clean-servers
 
 all:
 	cargo build --release --all-features
@@ -26,7 +26,7 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream openstack crash: setup
+unit integration conformance upstream openstack crash readme: setup
 	$(RUN) $@
 
 fmt:
