@@ -3,6 +3,7 @@
 #   make test        everything: unit, integration, conformance, takeover from
 #                    upstream, openstack command, the README's tour and kill -9, on SQLite,
 #                    PostgreSQL and MariaDB servers started for it
+#   make bench       speed, beside upstream's
 #   make lint        formatting, clippy, documentation, licences
 #   make servers     start the database servers and leave them running, for
 #                    "cargo test" by hand: eval "$(make -s servers)"
@@ -15,7 +16,7 @@ SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
 .PHONY: all setup test unit integration conformance upstream openstack crash \
-        readme fmt lint servers clean-servers
+        readme bench fmt lint servers clean-servers
 
 all:
 	cargo build --release --all-features
@@ -28,6 +29,14 @@ test: setup
 
 unit integration conformance upstream openstack crash readme: setup
 	$(RUN) $@
+
+# Takes a quarter of an hour, most of it upstream's.
+bench: setup
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check uwsgi==2.0.31
+	cargo build --locked --release --all-features
+	$(VENV)/bin/python benches/compare.py --hosts 1000
+	$(VENV)/bin/python benches/compare.py --hosts 1000 --nested
+	$(VENV)/bin/python benches/compare.py --hosts 10000
 
 fmt:
 	cargo fmt --all
