@@ -150,6 +150,8 @@ diesel::allow_tables_to_appear_in_same_query!(
 );
 
 diesel::allow_columns_to_appear_in_same_group_by_clause!(
+    resource_providers::uuid,
+    resource_providers::generation,
     resource_classes::id,
     resource_classes::name,
     consumer_types::name,

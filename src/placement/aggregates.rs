@@ -5,14 +5,12 @@ use std::collections::HashSet;
 use crate::db::{DbConnection, Tx};
 use crate::store::aggregates as rows;
 
-use super::Result;
 use super::resource_providers::{find_key, take_at};
+use super::{Error, Result};
 
 /// A provider's generation and the uuids of its aggregates.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<String>)> {
-    let (id, generation) = find_key(conn, uuid)?;
-    let aggregates = rows::list_by_provider(conn, id)?;
-    Ok((generation, aggregates.into_iter().filter_map(|(_, uuid)| uuid).collect()))
+    rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
 /// Makes a provider a member of exactly these aggregates; returns the generation that it has then.

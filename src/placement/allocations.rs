@@ -11,7 +11,7 @@ use crate::store::{generation, resource_providers};
 
 use super::capacity::Misfit;
 use super::resource_classes::find_ids;
-use super::resource_providers::{find_key, take_id};
+use super::resource_providers::take_id;
 use super::{Error, Result};
 
 /// What a writer says of the consumer's generation.
@@ -66,8 +66,7 @@ pub fn list_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> Result<
 
 /// A provider's generation and what is allocated from it.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<ProviderAllocation>)> {
-    let (id, generation) = find_key(conn, uuid)?;
-    Ok((generation, rows::list_by_provider(conn, id)?))
+    rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
 /// Ends a consumer: all that it holds is free again.

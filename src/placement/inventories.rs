@@ -39,10 +39,7 @@ impl ReservedLimit {
 
 /// A provider's generation and its inventories.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<Inventory>)> {
-    // The generation is read first: should a writer come between, a client that writes this list
-    // back with this generation is told so.
-    let (id, generation) = find_key(conn, uuid)?;
-    Ok((generation, rows::list_by_provider(conn, id)?))
+    rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
 /// Gives a provider exactly these inventories if its generation is `given`; returns the generation

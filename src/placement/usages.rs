@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use crate::db::DbConnection;
 use crate::store::usages as rows;
 
-use super::Result;
-use super::resource_providers::find_key;
+use super::{Error, Result};
 
 /// Stands for consumers that have no type.
 pub const UNKNOWN_TYPE: &str = "unknown";
@@ -25,8 +24,7 @@ pub struct TypeUsage {
 
 /// A provider's generation, and what is in use of each class that it has inventory of.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<(String, i64)>)> {
-    let (id, generation) = find_key(conn, uuid)?;
-    Ok((generation, rows::list_by_provider(conn, id)?))
+    rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
 /// What a project uses, or one of its users.

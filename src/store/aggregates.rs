@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use diesel::prelude::*;
 
-use crate::db::schema::{placement_aggregates as agg, resource_provider_aggregates as rpa};
+use crate::db::schema::{
+    placement_aggregates as agg, resource_provider_aggregates as rpa, resource_providers as rp,
+};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::now;
+use super::{OfProvider, now};
 
 /// Row ids and uuids of the aggregates that a provider is a member of, in the order of their ids.
 pub fn list_by_provider(
@@ -20,6 +22,18 @@ pub fn list_by_provider(
         .order(agg::id)
         .select((agg::id, agg::uuid))
         .load(conn)
+}
+
+/// A provider's generation and the uuids of the aggregates that it is a member of.
+pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<String>> {
+    let rows: Vec<(String, Option<i32>, Option<String>)> = rp::table
+        .left_join(rpa::table.on(rpa::resource_provider_id.eq(rp::id)))
+        .left_join(agg::table.on(agg::id.eq(rpa::aggregate_id)))
+        .filter(rp::uuid.eq(uuid))
+        .order(agg::id)
+        .select((rp::uuid, rp::generation, agg::uuid.nullable()))
+        .load(conn)?;
+    Ok(super::of_provider(rows, uuid))
 }
 
 /// Row ids of these uuids; those not yet known are inserted.

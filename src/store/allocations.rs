@@ -10,7 +10,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::now;
+use super::{OfProvider, now};
 
 /// A part of a consumer's allocations, joined with all that is shown of it.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -108,22 +108,32 @@ pub fn list_by_consumer(
     Ok(rows.into_iter().filter(|(stored, _)| stored == consumer_uuid).map(|(_, row)| row).collect())
 }
 
-/// All that is allocated from a provider, in the order it was written.
-pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<ProviderAllocation>> {
-    alloc::table
-        .inner_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
-        .inner_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
-        .filter(alloc::resource_provider_id.eq(provider_id))
+/// A provider's generation and all that is allocated from it, in the order it was written.
+pub fn list_by_provider_uuid(
+    conn: &mut DbConnection,
+    uuid: &str,
+) -> QueryResult<OfProvider<ProviderAllocation>> {
+    let rows: Vec<(String, Option<i32>, Option<ProviderAllocation>)> = rp::table
+        .left_join(alloc::table.on(alloc::resource_provider_id.eq(rp::id)))
+        .left_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
+        .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
+        .filter(rp::uuid.eq(uuid))
         .order(alloc::id)
         .select((
-            consumers::uuid,
-            consumers::generation,
-            rc::name,
-            alloc::used,
-            alloc::created_at,
-            alloc::updated_at,
+            rp::uuid,
+            rp::generation,
+            (
+                consumers::uuid,
+                consumers::generation,
+                rc::name,
+                alloc::used,
+                alloc::created_at,
+                alloc::updated_at,
+            )
+                .nullable(),
         ))
-        .load(conn)
+        .load(conn)?;
+    Ok(super::of_provider(rows, uuid))
 }
 
 /// What a consumer holds, by row ids.

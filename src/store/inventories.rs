@@ -3,10 +3,10 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::db::schema::{inventories as inv, resource_classes as rc};
+use crate::db::schema::{inventories as inv, resource_classes as rc, resource_providers as rp};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::now;
+use super::{OfProvider, now};
 
 /// What a provider has of one resource class: the numbers that a client sets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +41,7 @@ pub struct Inventory {
 }
 
 type AmountsRow = (i32, i32, i32, i32, i32, f64);
+type Row = (i32, String, AmountsRow, Option<NaiveDateTime>, Option<NaiveDateTime>);
 
 const AMOUNTS: (
     inv::total,
@@ -58,20 +59,38 @@ fn amounts(conn: &DbConnection, row: AmountsRow) -> Amounts {
 
 /// The inventories of a provider, in the order of their class ids.
 pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<Inventory>> {
-    type Row = (i32, String, AmountsRow, Option<NaiveDateTime>, Option<NaiveDateTime>);
     let rows: Vec<Row> = inv::table
         .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
         .filter(inv::resource_provider_id.eq(provider_id))
         .order(inv::resource_class_id)
         .select((inv::resource_class_id, rc::name, AMOUNTS, inv::created_at, inv::updated_at))
         .load(conn)?;
-    Ok(rows
-        .into_iter()
-        .map(|(class_id, class, row, created_at, updated_at)| {
-            let amounts = amounts(conn, row);
-            Inventory { class_id, class, amounts, created_at, updated_at }
-        })
-        .collect())
+    Ok(inventories(conn, rows))
+}
+
+fn inventories(conn: &DbConnection, rows: Vec<Row>) -> Vec<Inventory> {
+    let inventory = |(class_id, class, row, created_at, updated_at): Row| {
+        let amounts = amounts(conn, row);
+        Inventory { class_id, class, amounts, created_at, updated_at }
+    };
+    rows.into_iter().map(inventory).collect()
+}
+
+/// A provider's generation and its inventories, in the order of their class ids: one question, since
+/// this is asked the most.
+pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<Inventory>> {
+    let rows: Vec<(String, Option<i32>, Option<Row>)> = rp::table
+        .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
+        .left_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
+        .filter(rp::uuid.eq(uuid))
+        .order(inv::resource_class_id)
+        .select((
+            rp::uuid,
+            rp::generation,
+            (inv::resource_class_id, rc::name, AMOUNTS, inv::created_at, inv::updated_at).nullable(),
+        ))
+        .load(conn)?;
+    Ok(super::of_provider(rows, uuid).map(|(generation, rows)| (generation, inventories(conn, rows))))
 }
 
 /// The class ids of which a provider has inventory, in order.

@@ -22,6 +22,15 @@ pub fn now() -> NaiveDateTime {
     Utc::now().naive_utc().trunc_subsecs(6)
 }
 
+/// A provider's generation and what it has of one kind; `None` when there is no such provider.
+pub type OfProvider<R> = Option<(i32, Vec<R>)>;
+
+/// Gathers rows that each repeat the provider, whose uuid is compared as a string, case and all.
+fn of_provider<R>(rows: Vec<(String, Option<i32>, Option<R>)>, uuid: &str) -> OfProvider<R> {
+    let generation = rows.iter().find(|(stored, ..)| stored == uuid)?.1.unwrap_or(0);
+    Some((generation, rows.into_iter().filter_map(|(_, _, row)| row).collect()))
+}
+
 /// Runs a query for `values` in pieces that every database takes, and joins the rows.
 fn chunked<V, R, E>(values: &[V], mut query: impl FnMut(&[V]) -> Result<Vec<R>, E>) -> Result<Vec<R>, E> {
     let mut rows = Vec::new();

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::db::schema::{resource_provider_traits as rpt, traits};
+use crate::db::schema::{resource_provider_traits as rpt, resource_providers as rp, traits};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::now;
+use super::{OfProvider, now};
 
 /// A trait.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -54,6 +54,18 @@ pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec
     found.sort_by_key(|t| t.id);
     found.dedup_by_key(|t| t.id);
     Ok(found)
+}
+
+/// A provider's generation and its traits, in the order of their ids.
+pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<Trait>> {
+    let rows: Vec<(String, Option<i32>, Option<Trait>)> = rp::table
+        .left_join(rpt::table.on(rpt::resource_provider_id.eq(rp::id)))
+        .left_join(traits::table.on(traits::id.eq(rpt::trait_id)))
+        .filter(rp::uuid.eq(uuid))
+        .order(traits::id)
+        .select((rp::uuid, rp::generation, COLUMNS.nullable()))
+        .load(conn)?;
+    Ok(super::of_provider(rows, uuid))
 }
 
 /// The traits of a provider, in the order of their ids.

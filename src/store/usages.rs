@@ -6,24 +6,30 @@ use diesel::prelude::*;
 use crate::db::DbConnection;
 use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, inventories as inv, projects, resource_classes as rc,
-    users,
+    resource_providers as rp, users,
 };
 
-/// Class and amount in use of everything that a provider has inventory of.
-pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<(String, i64)>> {
-    let rows: Vec<(i32, String, Option<i64>)> = inv::table
-        .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
+use super::OfProvider;
+
+/// A provider's generation, and class and amount in use of everything that it has inventory of.
+pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<(String, i64)>> {
+    type Row = (String, Option<i32>, Option<String>, Option<i64>);
+    let rows: Vec<Row> = rp::table
+        .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
+        .left_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
         .left_join(
             alloc::table.on(alloc::resource_provider_id
                 .eq(inv::resource_provider_id)
                 .and(alloc::resource_class_id.eq(inv::resource_class_id))),
         )
-        .filter(inv::resource_provider_id.eq(provider_id))
-        .group_by((rc::id, rc::name))
-        .order(rc::id)
-        .select((rc::id, rc::name, sum(alloc::used.nullable())))
+        .filter(rp::uuid.eq(uuid))
+        .group_by((rp::uuid, rp::generation, rc::name))
+        .select((rp::uuid, rp::generation, rc::name.nullable(), sum(alloc::used.nullable())))
         .load(conn)?;
-    Ok(rows.into_iter().map(|(_, class, used)| (class, used.unwrap_or(0))).collect())
+    let rows = rows.into_iter().map(|(stored, generation, class, used)| {
+        (stored, generation, class.map(|class| (class, used.unwrap_or(0))))
+    });
+    Ok(super::of_provider(rows.collect(), uuid))
 }
 
 /// Defines a query over a project's consumers that may be narrowed to one user; a grouped query
