@@ -10,7 +10,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, now};
+use super::{OfProvider, load_list, now};
 
 /// A part of a consumer's allocations, joined with all that is shown of it.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -169,12 +169,14 @@ pub fn sums(
     class_ids: &[i32],
 ) -> QueryResult<Vec<(i32, i32, i64)>> {
     let rows: Vec<(i32, i32, Option<i64>)> = super::chunked(provider_ids, |chunk| {
-        alloc::table
-            .filter(alloc::resource_provider_id.eq_any(chunk))
-            .filter(alloc::resource_class_id.eq_any(class_ids))
-            .group_by((alloc::resource_provider_id, alloc::resource_class_id))
-            .select((alloc::resource_provider_id, alloc::resource_class_id, sum(alloc::used)))
-            .load(conn)
+        load_list!(
+            conn,
+            alloc::table
+                .filter(alloc::resource_provider_id.eq_any(chunk))
+                .filter(alloc::resource_class_id.eq_any(class_ids))
+                .group_by((alloc::resource_provider_id, alloc::resource_class_id))
+                .select((alloc::resource_provider_id, alloc::resource_class_id, sum(alloc::used)))
+        )
     })?;
     Ok(rows.into_iter().map(|(provider, class, used)| (provider, class, used.unwrap_or(0))).collect())
 }

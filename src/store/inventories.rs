@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::db::schema::{inventories as inv, resource_classes as rc, resource_providers as rp};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, now};
+use super::{OfProvider, load_list, now};
 
 /// What a provider has of one resource class: the numbers that a client sets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,11 +109,13 @@ pub fn list_by_providers_and_classes(
     class_ids: &[i32],
 ) -> QueryResult<Vec<(i32, i32, Amounts)>> {
     let rows: Vec<(i32, i32, AmountsRow)> = super::chunked(provider_ids, |chunk| {
-        inv::table
-            .filter(inv::resource_provider_id.eq_any(chunk))
-            .filter(inv::resource_class_id.eq_any(class_ids))
-            .select((inv::resource_provider_id, inv::resource_class_id, AMOUNTS))
-            .load(conn)
+        load_list!(
+            conn,
+            inv::table
+                .filter(inv::resource_provider_id.eq_any(chunk))
+                .filter(inv::resource_class_id.eq_any(class_ids))
+                .select((inv::resource_provider_id, inv::resource_class_id, AMOUNTS))
+        )
     })?;
     Ok(rows.into_iter().map(|(provider, class, row)| (provider, class, amounts(conn, row))).collect())
 }

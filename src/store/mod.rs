@@ -31,6 +31,15 @@ fn of_provider<R>(rows: Vec<(String, Option<i32>, Option<R>)>, uuid: &str) -> Of
     Some((generation, rows.into_iter().filter_map(|(_, _, row)| row).collect()))
 }
 
+/// Loads a query that has a list of values. Typed for each database, since PostgreSQL then takes the
+/// list as one value, so that the statement is prepared once and not for each length anew.
+macro_rules! load_list {
+    ($conn:expr, $query:expr) => {
+        $crate::db::on_backend!($conn, c => $query.load(c))
+    };
+}
+use load_list;
+
 /// Runs a query for `values` in pieces that every database takes, and joins the rows.
 fn chunked<V, R, E>(values: &[V], mut query: impl FnMut(&[V]) -> Result<Vec<R>, E>) -> Result<Vec<R>, E> {
     let mut rows = Vec::new();

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::db::schema::resource_classes as rc;
 use crate::db::{DbConnection, Tx};
 
-use super::now;
+use super::{load_list, now};
 
 /// The first id of custom classes; those below are of the standard ones.
 pub const FIRST_CUSTOM_ID: i32 = 10_000;
@@ -44,7 +44,7 @@ pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<R
 /// Row ids by name, of those of `names` that exist.
 pub fn find_ids(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec<(String, i32)>> {
     super::chunked(names, |chunk| {
-        rc::table.filter(rc::name.eq_any(chunk)).select((rc::name, rc::id)).load(conn)
+        load_list!(conn, rc::table.filter(rc::name.eq_any(chunk)).select((rc::name, rc::id)))
     })
 }
 

@@ -9,7 +9,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, MultiBackend, Part, Tx};
 
-use super::now;
+use super::{load_list, now};
 
 /// A resource provider with the uuids of its tree's root and of its parent.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -104,7 +104,7 @@ pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<(i32,
 /// Row ids by uuid, of those of `uuids` that exist.
 pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<(String, i32)>> {
     super::chunked(uuids, |chunk| {
-        rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)).load(conn)
+        load_list!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)))
     })
 }
 
