@@ -6,7 +6,7 @@ use crate::db::{DbConnection, Tx};
 use crate::store::aggregates as rows;
 
 use super::Result;
-use super::resource_providers::{find_key, take_at};
+use super::resource_providers::{find_key, hold, take_at};
 
 /// A provider's generation and the uuids of its aggregates.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<String>)> {
@@ -20,9 +20,12 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
 /// With a generation `given` it must be that one, and is incremented; without, it is left alone.
 pub fn replace(tx: &mut Tx, uuid: &str, given: Option<i64>, aggregates: &[String]) -> Result<i32> {
     let (id, mut generation) = find_key(tx, uuid)?;
-    if let Some(given) = given {
-        take_at(tx, uuid, given)?;
-        generation += 1;
+    match given {
+        Some(given) => {
+            take_at(tx, uuid, given)?;
+            generation += 1;
+        }
+        None => hold(tx, id)?,
     }
     let wanted: HashSet<&str> = aggregates.iter().map(String::as_str).collect();
     let present = rows::list_by_provider(tx, id)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::db::{DbConnection, Tx};
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation, ProviderAllocation};
-use crate::store::consumers::{self, Owner};
+use crate::store::consumers::{self, Consumer, Owner};
 use crate::store::inventories::{self, Amounts};
 use crate::store::{generation, resource_providers};
 
@@ -74,7 +74,7 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     let nothing = || Error::NoAllocations(consumer_uuid.to_owned());
     let consumer = consumers::find_by_uuid(tx, consumer_uuid)?.ok_or_else(nothing)?;
-    if !generation::swap_consumer(tx, consumer.id, consumer.generation)? {
+    if !generation::bump_consumer(tx, consumer.id)? {
         return Err(Error::lost_race());
     }
     let held = rows::held_by_consumer(tx, consumer_uuid)?;
@@ -120,8 +120,7 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
 ///
 /// `None` when the claim would end a consumer that does not exist.
 fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
-    let known = consumers::find_by_uuid(tx, &claim.consumer_uuid)?;
-    check_expected(claim.expected, known.as_ref().map(|consumer| consumer.generation))?;
+    let known = take_known(tx, claim)?;
     if known.is_none() && claim.allocations.is_empty() {
         return Ok(None);
     }
@@ -138,14 +137,29 @@ fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
         consumers::insert(tx, &claim.consumer_uuid, owner)?;
         return Ok(Some(Vec::new()));
     };
-    // Lost: the second run compares with the new generation, and reports it if one was stated.
-    if !generation::swap_consumer(tx, consumer.id, consumer.generation)? {
-        return Err(Error::lost_race());
-    }
     if consumer.owner != owner {
         consumers::set_owner(tx, consumer.id, owner)?;
     }
     Ok(Some(rows::held_by_consumer(tx, &claim.consumer_uuid)?))
+}
+
+/// Takes the row of the claim's consumer, if it exists and its generation is as expected.
+fn take_known(tx: &mut Tx, claim: &Claim) -> Result<Option<Consumer>> {
+    let known = consumers::find_by_uuid(tx, &claim.consumer_uuid)?;
+    check_expected(claim.expected, known.as_ref().map(|consumer| consumer.generation))?;
+    let Some(consumer) = known else {
+        return Ok(None);
+    };
+    // Lost: the second run compares with the new generation, and reports it if one was stated.
+    if claim.expected != Expected::Anything {
+        let taken = generation::swap_consumer(tx, consumer.id, consumer.generation)?;
+        return if taken { Ok(Some(consumer)) } else { Err(Error::lost_race()) };
+    }
+    // None was stated: whoever came in between is waited for, and what it left is read again.
+    if !generation::bump_consumer(tx, consumer.id)? {
+        return Err(Error::lost_race());
+    }
+    Ok(consumers::find_by_uuid(tx, &claim.consumer_uuid)?)
 }
 
 fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {

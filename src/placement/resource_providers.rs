@@ -80,11 +80,22 @@ pub(super) fn take_id(tx: &mut Tx, id: i32) -> Result<()> {
 /// generation is one higher.
 pub(super) fn take_at(tx: &mut Tx, uuid: &str, given: i64) -> Result<i32> {
     let (id, actual) = find_key(tx, uuid)?;
-    if i64::from(actual) != given {
-        return Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given });
-    }
+    check_given(uuid, actual, given)?;
     // Lost: the second run finds the new generation and reports the conflict with it.
     if generation::swap_provider(tx, id, actual)? { Ok(id) } else { Err(Error::lost_race()) }
+}
+
+/// Refuses a generation that is not the provider's.
+pub(super) fn check_given(uuid: &str, actual: i32, given: i64) -> Result<()> {
+    if i64::from(actual) == given {
+        return Ok(());
+    }
+    Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given })
+}
+
+/// Takes a provider's row and leaves its generation as it is.
+pub(super) fn hold(tx: &mut Tx, id: i32) -> Result<()> {
+    if rows::hold(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
 /// Creates a provider.

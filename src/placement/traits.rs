@@ -6,7 +6,7 @@ use crate::db::{DbConnection, Tx};
 use crate::store::traits as rows;
 use crate::store::traits::Trait;
 
-use super::resource_providers::{find_key, take_at, take_id};
+use super::resource_providers::{check_given, find_key, take_at, take_id};
 use super::{Error, Result};
 
 /// Custom traits begin like this; all others are standard.
@@ -87,13 +87,14 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
 /// it has then, which is a new one only if its traits changed.
 pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<(i32, Vec<Trait>)> {
     let (id, actual) = find_key(tx, uuid)?;
-    if i64::from(actual) != given {
-        return Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given });
-    }
+    check_given(uuid, actual, given)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let wanted = find_all(tx, &names)?;
     let (to_add, to_remove) = difference(tx, id, &wanted)?;
     if to_add.is_empty() && to_remove.is_empty() {
+        // Another writer may have made them so since the generation was read.
+        let (_, actual) = find_key(tx, uuid)?;
+        check_given(uuid, actual, given)?;
         return Ok((actual, wanted));
     }
     // Traits change only together with the generation, so the difference still holds if this does.

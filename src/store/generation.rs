@@ -39,3 +39,12 @@ pub fn swap_consumer(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
         .execute(tx.conn())?;
     Ok(changed == 1)
 }
+
+/// Takes a consumer's row and increments its generation whatever it is; `false` when it is gone.
+#[must_use = "a consumer that is gone can't be written to"]
+pub fn bump_consumer(tx: &mut Tx, id: i32) -> QueryResult<bool> {
+    let changed = diesel::update(consumers::table.filter(consumers::id.eq(id)))
+        .set((consumers::generation.eq(consumers::generation + 1), consumers::updated_at.eq(now())))
+        .execute(tx.conn())?;
+    Ok(changed == 1)
+}

@@ -158,6 +158,13 @@ pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
         .execute(tx.conn())
 }
 
+/// Takes a provider's row without changing it; `false` when it is gone.
+#[must_use = "a provider that is gone can't be written to"]
+pub fn hold(tx: &mut Tx, id: i32) -> QueryResult<bool> {
+    let row = rp::table.filter(rp::id.eq(id));
+    Ok(diesel::update(row).set(rp::generation.eq(rp::generation)).execute(tx.conn())? == 1)
+}
+
 /// Takes the rows of trees' roots, in the order of their ids, so that no other writer reshapes
 /// these trees before the transaction ends.
 pub fn take_roots(tx: &mut Tx, ids: &mut Vec<i32>) -> QueryResult<()> {

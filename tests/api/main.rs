@@ -1,0 +1,14 @@
+//! Black-box tests: the real service on a database of its own, spoken to over HTTP, on SQLite,
+//! PostgreSQL and MariaDB.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that meets what it did not expect fails"
+)]
+
+#[macro_use]
+mod support;
+
+mod claims;
+mod generations;

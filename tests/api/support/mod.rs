@@ -1,0 +1,46 @@
+//! What all tests here share: the service under test, its database, clients.
+
+mod app;
+mod client;
+mod database;
+mod fixtures;
+
+pub use app::TestApp;
+pub use client::{Answer, Client};
+pub use database::{Backend, Database};
+pub use fixtures::{allocations, claim, inventory, uuid};
+
+/// Makes of a function a test for each database: `on_each_database!(name)` of a function that takes
+/// a [`TestApp`], `on_each_database!(name: Backend)` of one that starts what it needs itself.
+macro_rules! on_each_database {
+    ($name:ident) => {
+        on_each_database!(@tests $name, |backend| super::$name(crate::support::TestApp::start(backend)));
+    };
+    ($name:ident: Backend) => {
+        on_each_database!(@tests $name, |backend| super::$name(backend));
+    };
+    (@tests $name:ident, |$backend:ident| $run:expr) => {
+        mod $name {
+            #[cfg(feature = "sqlite")]
+            #[test]
+            fn sqlite() {
+                let $backend = crate::support::Backend::Sqlite;
+                $run;
+            }
+
+            #[cfg(feature = "postgres")]
+            #[test]
+            fn postgres() {
+                let $backend = crate::support::Backend::Postgres;
+                $run;
+            }
+
+            #[cfg(feature = "mysql")]
+            #[test]
+            fn mysql() {
+                let $backend = crate::support::Backend::Mysql;
+                $run;
+            }
+        }
+    };
+}
