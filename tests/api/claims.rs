@@ -71,11 +71,11 @@ fn amounts_that_differ_fill_a_provider_without_overselling(app: TestApp) {
     let providers: Vec<String> =
         (0..4).map(|_| app.client().new_stocked_provider(&[("VCPU", 100), ("MEMORY_MB", 100)])).collect();
     thread::scope(|scope| {
-        for thread in 0..16_i64 {
+        for thread in 0..12_i64 {
             let (app, providers) = (&app, &providers);
             scope.spawn(move || {
                 let client = app.client();
-                for round in 0..8 {
+                for round in 0..6 {
                     for provider in providers {
                         let (vcpu, memory) = (20 + (thread + round) % 20, 5 + (thread * round) % 40);
                         let wanted = json!({
