@@ -1,8 +1,8 @@
 # What is to be built and checked. CONTRIBUTING.md says more.
 #
 #   make test        everything: unit, integration, conformance, takeover from
-#                    upstream, openstack command, the README's tour and kill -9, on SQLite,
-#                    PostgreSQL and MariaDB servers started for it
+#                    upstream, openstack command, the README's tour, policies and
+#                    kill -9, on SQLite, PostgreSQL and MariaDB servers started for it
 #   make lint        formatting, clippy, documentation, licences
 #   make servers     start the database servers and leave them running, for
 #                    "cargo test" by hand: eval "$(make -s servers)"
@@ -15,7 +15,7 @@ SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
 .PHONY: all setup test unit integration conformance upstream openstack crash \
-        readme fmt lint servers clean-servers
+        policy readme fmt lint servers clean-servers
 
 all:
 	cargo build --release --all-features
@@ -26,7 +26,7 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream openstack crash readme: setup
+unit integration conformance upstream openstack crash policy readme: setup
 	$(RUN) $@
 
 fmt:

@@ -128,3 +128,15 @@ fn start_log() {
     let filter = std::env::var("ALLOTMENT_LOG").or_else(|_| std::env::var("RUST_LOG"));
     env_logger::Builder::new().parse_filters(filter.as_deref().unwrap_or("info")).init();
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -30,7 +30,7 @@ pub enum Command {
         question: Question,
         /// Answer many questions, one as JSON on each line of standard input: policy (the text of a
         /// file), enforce_new_defaults, rule, credentials, target
-        #[arg(long, hide = true, conflicts_with_all = ["rule", "role", "file"])]
+        #[arg(long, hide = true, conflicts_with_all = ["rule", "roles", "file"])]
         batch: bool,
     },
 }
@@ -47,8 +47,8 @@ pub struct Source {
 #[derive(Args)]
 pub struct Question {
     /// Name of the rule, such as placement:usages
-    #[arg(long, required_unless_present = "batch", default_value = "", hide_default_value = true)]
-    rule: String,
+    #[arg(long, required_unless_present = "batch")]
+    rule: Option<String>,
     /// A role of the user; can be repeated
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
@@ -114,8 +114,10 @@ fn list(rules: &Rules) -> String {
 
 impl Question {
     fn answer(self, rules: &Rules) -> ExitCode {
-        let Some(check) = rules.find(&self.rule) else {
-            eprintln!("allotment: there is no rule {:?}", self.rule);
+        // Only `--batch` does without.
+        let rule = self.rule.unwrap_or_default();
+        let Some(check) = rules.find(&rule) else {
+            eprintln!("allotment: there is no rule {rule:?}");
             return ExitCode::from(2);
         };
         let who = Identity {
@@ -134,9 +136,9 @@ impl Question {
                 .into_iter()
                 .fold(Target::default(), |target, (name, value)| target.with(name, Some(value)))
         };
-        match rules.check(&self.rule, &who, &target) {
+        match rules.check(&rule, &who, &target) {
             Ok(()) => {
-                print(&format!("allowed by {} ({check})\n", self.rule));
+                print(&format!("allowed by {rule} ({check})\n"));
                 ExitCode::SUCCESS
             }
             Err(policy::Denied::Rule(rule)) => {

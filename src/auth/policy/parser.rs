@@ -2,6 +2,7 @@
 //!
 //! `CHECK`, `not X`, `X and Y`, `X or Y` and parentheses; `not` binds closest, then `and`, then `or`.
 //! What oslo.policy would log and let fail, or raise only when the rule is asked, is an error here.
+//! So is what it has but no policy needs: other servers (`http:`), fractions, and `%s` without a name.
 
 use super::check::{Check, Left, Part, Template};
 
