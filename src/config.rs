@@ -8,6 +8,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::auth::policy;
 use crate::db::Target;
 
 /// What all environment variables begin with; tables and keys are parted by two underscores.
@@ -163,6 +164,14 @@ impl Default for AuthSettings {
 impl Default for PolicySettings {
     fn default() -> Self {
         PolicySettings { file: None, enforce_new_defaults: false, enforce_scope: true }
+    }
+}
+
+impl PolicySettings {
+    /// How the rules are to be taken.
+    #[must_use]
+    pub fn options(&self) -> policy::Options {
+        policy::Options { enforce_new_defaults: self.enforce_new_defaults, enforce_scope: self.enforce_scope }
     }
 }
 

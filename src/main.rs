@@ -1,4 +1,6 @@
-//! The command line: serve and migrate.
+//! The command line: serve, migrate and policy.
+
+mod commands;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +10,7 @@ use allotment::config::{Flags, Settings};
 use allotment::db::Db;
 use allotment::server;
 use clap::{Args, Parser, Subcommand};
+use commands::policy;
 
 /// The OpenStack Placement API in one binary.
 #[derive(Parser)]
@@ -20,7 +23,7 @@ struct Cli {
 const EXIT_CODES: &str = "Settings can also stand in a TOML file (--config) or in the environment \
 (ALLOTMENT_LISTEN, ALLOTMENT_DATABASE__URL, ...: tables and keys are parted by two underscores). \
 ALLOTMENT_LOG sets how much is logged (error, warn, info, debug).\n\n\
-Exit codes: 0 success, 1 failure (or pending migrations), 2 wrong usage or settings.";
+Exit codes: 0 success, 1 failure (or pending migrations, or denied by the policy), 2 wrong usage or settings.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -44,6 +47,14 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Show the rules of who may do what, and what they decide
+    Policy {
+        #[command(subcommand)]
+        command: policy::Command,
+        /// TOML file with settings
+        #[arg(long, value_name = "FILE", global = true)]
+        config: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -59,14 +70,18 @@ struct Common {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log();
-    let (flags, task): (Flags, fn(Settings) -> Outcome) = match cli.command {
+    let (flags, task): (Flags, Task) = match cli.command {
         Command::Serve { common: Common { config, database }, listen, insecure_noauth2 } => {
-            (Flags { config, listen, database, insecure_noauth2 }, serve)
+            (Flags { config, listen, database, insecure_noauth2 }, Box::new(serve))
         }
         Command::Migrate { common: Common { config, database }, check } => {
             // An address that only serve would refuse is no reason not to migrate.
             let flags = Flags { config, database, insecure_noauth2: true, listen: None };
-            (flags, if check { check_migrations } else { migrate })
+            (flags, if check { Box::new(check_migrations) } else { Box::new(migrate) })
+        }
+        Command::Policy { command, config } => {
+            let flags = Flags { config, insecure_noauth2: true, ..Flags::default() };
+            (flags, Box::new(move |settings| command.run(&settings.policy)))
         }
     };
     let settings = match Settings::load(&flags) {
@@ -78,11 +93,16 @@ fn main() -> ExitCode {
     };
     task(settings).unwrap_or_else(|error| {
         eprintln!("allotment: {error}");
-        ExitCode::FAILURE
+        match error {
+            // A policy file is a setting, if a long one.
+            server::Error::Policy(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
     })
 }
 
 type Outcome = Result<ExitCode, server::Error>;
+type Task = Box<dyn FnOnce(Settings) -> Outcome>;
 
 fn serve(settings: Settings) -> Outcome {
     server::run(settings)?;
@@ -107,4 +127,16 @@ fn check_migrations(settings: Settings) -> Outcome {
 fn start_log() {
     let filter = std::env::var("ALLOTMENT_LOG").or_else(|_| std::env::var("RUST_LOG"));
     env_logger::Builder::new().parse_filters(filter.as_deref().unwrap_or("info")).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{HttpServer, rt, web};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, App};
+use crate::auth::policy::{self, Enforcer};
 use crate::config::Settings;
 use crate::db::{self, Db};
 use crate::fleet::Fleet;
@@ -22,6 +24,9 @@ pub enum Error {
     /// The database can't be used.
     #[error(transparent)]
     Database(#[from] db::Error),
+    /// The policy file can't be used.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
     /// The address can't be listened on, or the network failed.
     #[error("cannot serve on {address}: {cause}")]
     Network {
@@ -42,13 +47,15 @@ pub struct Running {
 }
 
 /// Serves until the process is told to stop (SIGTERM, SIGINT); requests under way are finished.
+/// SIGHUP has the policy file read again.
 pub fn run(settings: Settings) -> Result<(), Error> {
     let address = settings.listen;
     let network = |cause| Error::Network { address, cause };
     let app = open(settings)?;
     rt::System::new().block_on(async {
-        let (server, addr) = bind(app, true)?;
+        let (server, addr) = bind(app.clone(), true)?;
         log::info!("listening on http://{addr}");
+        rt::spawn(reload_on_hangup(app));
         server.await.map_err(network)?;
         log::info!("stopped");
         Ok(())
@@ -96,18 +103,31 @@ impl Drop for Running {
 
 /// Opens and migrates the database, and says what a newcomer should know.
 fn open(settings: Settings) -> Result<web::Data<App>, Error> {
+    let policy = Enforcer::new(settings.policy.file.as_deref(), settings.policy.options())?;
     let db = Db::open(&settings.database)?;
     let applied = db.migrate()?;
     if applied > 0 {
         log::info!("the database was brought up to date ({applied} migrations)");
     }
     log::warn!("auth.strategy is noauth2: every request is believed, which is for trying out only");
-    if settings.policy.file.is_some() || !settings.cors.allowed_origins.is_empty() {
-        log::warn!("[policy] file and [cors] are accepted but have no effect yet");
+    if !settings.cors.allowed_origins.is_empty() {
+        log::warn!("[cors] is accepted but has no effect yet");
     }
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
-    Ok(web::Data::new(App { settings, db, fleet }))
+    Ok(web::Data::new(App { settings, policy, db, fleet }))
+}
+
+/// Reads again what can be read again, at each SIGHUP.
+async fn reload_on_hangup(app: web::Data<App>) {
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangups) => {
+            while hangups.recv().await.is_some() {
+                app.policy.reload();
+            }
+        }
+        Err(error) => log::warn!("SIGHUP is not listened to: {error}"),
+    }
 }
 
 fn bind(app: web::Data<App>, signals: bool) -> Result<(Server, SocketAddr), Error> {

@@ -4,8 +4,6 @@ import drivers
 import databases
 import pytest
 
-PORTS = drivers.free_ports()
-
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -34,7 +32,7 @@ def serve(tmp_path, database):
     started = []
 
     def start(server_class):
-        server = server_class(tmp_path, next(PORTS), database)
+        server = server_class(tmp_path, next(drivers.PORTS), database)
         # As upstream's own tests, and ours by default: admins may reshape.
         server.configure('oslo_policy', enforce_new_defaults=False)
         started.append(server)

@@ -5,6 +5,7 @@
 //! - `call`, `reply`, `error`: what a handler gets, and the two things it may return
 //! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
 //! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
+//! - `permission`: what the policy says of a request
 //! - `access_log`: a line for each request
 //! - the other files: the handlers, one file a resource
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 
+use crate::auth::policy::Enforcer;
 use crate::config::Settings;
 use crate::db::Db;
 use crate::fleet::Fleet;
@@ -31,6 +33,7 @@ pub mod inventories;
 pub mod json;
 pub mod microversion;
 mod names;
+mod permission;
 mod pipeline;
 pub mod python;
 pub mod query;
@@ -56,6 +59,8 @@ pub use reply::Reply;
 pub struct App {
     /// How the server is configured.
     pub settings: Settings,
+    /// Who may do what.
+    pub policy: Enforcer,
     /// Where everything is kept.
     pub db: Db,
     /// The providers as a picture, for searching.

@@ -23,14 +23,13 @@ use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 
 use super::accept::Accept;
-use super::access_log;
 use super::error::{self, ApiError};
 use super::microversion::{Microversion, SERVICE, VersionError};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::routes::{self, BodyKind, Found, Route, TooOld};
-use super::{Answer, App, Call, HandlerResult};
-use crate::auth::policy::{self, Policy};
+use super::{Answer, App, Call, HandlerResult, access_log, permission};
+use crate::auth::policy::{self, Target};
 use crate::auth::{Identity, noauth2};
 
 const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
@@ -114,7 +113,10 @@ impl Exchange {
         let identity = match self.identify() {
             Some(identity) => identity,
             None if is_root => Identity::default(),
-            None => return Err(Refusal::Unauthorized),
+            None => {
+                permission::log_unknown(&self.request_id);
+                return Err(Refusal::Unauthorized);
+            }
         };
         let version = self.read_version()?;
         self.version = Some(version);
@@ -220,14 +222,14 @@ impl Exchange {
         let Some(rule) = route.rule else {
             return Ok(());
         };
+        let target = Target::default();
         let target = match rule {
-            policy::USAGES => query.and_then(|query| query.last("project_id")),
-            _ => identity.project.as_deref(),
+            policy::USAGES => target.with("project_id", query.and_then(|query| query.last("project_id"))),
+            _ => target
+                .with("project_id", identity.project.as_deref())
+                .with("user_id", Some(identity.user.as_str())),
         };
-        let settings = &self.app.settings.policy;
-        Policy::new(settings.enforce_new_defaults, settings.enforce_scope)
-            .check(rule, identity, target)
-            .map_err(|denied| ApiError::forbidden(denied.to_string()))
+        permission::check(&self.app, rule, identity, &target, &self.request_id)
     }
 
     /// The response and how long its body is.

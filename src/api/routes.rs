@@ -313,12 +313,16 @@ mod tests {
     }
 
     #[test]
-    fn no_route_is_there_twice_and_all_but_the_root_are_guarded() {
+    fn no_route_is_there_twice_and_all_but_the_root_have_a_default_rule() {
         for (index, route) in ROUTES.iter().enumerate() {
             let again =
                 ROUTES[..index].iter().any(|other| other.method == route.method && other.path == route.path);
             assert!(!again, "{route:?}");
             assert_eq!(route.rule.is_none(), route.path == "/", "{route:?}");
+            let has_rule = |rule: &str| {
+                rule.contains(':') && policy::DEFAULTS.iter().any(|default| default.name == rule)
+            };
+            assert!(route.rule.is_none_or(has_rule), "{route:?}");
         }
     }
 }

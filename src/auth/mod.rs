@@ -3,15 +3,21 @@
 pub mod noauth2;
 pub mod policy;
 
-pub use policy::Policy;
+use std::borrow::Cow;
+
+use serde_json::Value;
 
 /// Who sent a request, as the authentication found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The user's id.
     pub user: String,
+    /// The domain that the user belongs to.
+    pub user_domain: Option<String>,
     /// The project that the token is for.
     pub project: Option<String>,
+    /// The domain that the project belongs to.
+    pub project_domain: Option<String>,
     /// The roles that the user has there.
     pub roles: Vec<String>,
     /// Set if the token is for the whole system instead of a project.
@@ -31,16 +37,30 @@ pub enum Scope {
     Project,
 }
 
-impl Identity {
-    /// Whether the user has a role; names compare case-insensitively.
-    #[must_use]
-    pub fn has_role(&self, role: &str) -> bool {
+impl policy::Credentials for Identity {
+    fn has_role(&self, role: &str) -> bool {
         self.roles.iter().any(|own| own.to_lowercase() == role.to_lowercase())
     }
 
-    /// What the token is good for.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
+    /// The names are those that oslo.context gives to policies.
+    fn attribute(&self, name: &str) -> Option<Cow<'_, Value>> {
+        let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
+        let value = match name {
+            "user_id" => self.user.clone().into(),
+            "user_domain_id" => text(&self.user_domain),
+            "project_id" => text(&self.project),
+            "project_domain_id" => text(&self.project_domain),
+            "domain_id" => text(&self.domain_id),
+            "system_scope" => text(&self.system_scope),
+            // oslo.policy knows it under two names, but under this one only if it is there.
+            "system" => self.system_scope.clone()?.into(),
+            "roles" => self.roles.clone().into(),
+            _ => return None,
+        };
+        Some(Cow::Owned(value))
+    }
+
+    fn scope(&self) -> Scope {
         match (&self.system_scope, &self.domain_id) {
             (Some(_), _) => Scope::System,
             (None, Some(_)) => Scope::Domain,

@@ -18,7 +18,9 @@ pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Iden
     let of_token = system_scope.is_none().then_some(project);
     Some(Identity {
         user: user.to_owned(),
+        user_domain: filled("x-user-domain-id").map(str::to_owned),
         project: filled("x-project-id").or(of_token).map(str::to_owned),
+        project_domain: filled("x-project-domain-id").map(str::to_owned),
         roles: roles(user, header("x-roles")),
         system_scope: system_scope.map(str::to_owned),
         domain_id: filled("x-domain-id").map(str::to_owned),
@@ -40,6 +42,7 @@ fn roles(user: &str, header: Option<&str>) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::auth::Scope;
+    use crate::auth::policy::Credentials;
 
     fn identity(headers: &[(&str, &'static str)]) -> Option<Identity> {
         authenticate(|name| headers.iter().find(|header| header.0 == name).map(|header| header.1))

@@ -47,6 +47,16 @@ def free_ports():
         yield port
 
 
+PORTS = free_ports()
+
+
+def binary():
+    """The program under test."""
+    if 'ALLOTMENT_BIN' not in os.environ:
+        raise ServerError('ALLOTMENT_BIN is not set')
+    return os.path.abspath(os.environ['ALLOTMENT_BIN'])
+
+
 def environment():
     """Ours, without settings for a server that a developer may have."""
     return {name: value for name, value in os.environ.items()
@@ -208,10 +218,7 @@ class AllotmentServer(Server):
         (self.workdir / 'allotment.toml').write_text('\n'.join(lines) + '\n')
 
     def command(self):
-        if 'ALLOTMENT_BIN' not in os.environ:
-            raise ServerError('ALLOTMENT_BIN is not set')
-        return [os.path.abspath(os.environ['ALLOTMENT_BIN']), 'serve',
-                '--config', self.workdir / 'allotment.toml']
+        return [binary(), 'serve', '--config', self.workdir / 'allotment.toml']
 
 
 DRIVERS = {'upstream': UpstreamServer, 'allotment': AllotmentServer}

@@ -1,0 +1,63 @@
+//! Asks the policy, and logs what it refuses.
+
+use super::{ApiError, App};
+use crate::auth::Identity;
+use crate::auth::policy::{Credentials, Denied, Rules, Target};
+
+/// Whether someone may do what a rule guards: 403 and a line in the log if not.
+pub(super) fn check(
+    app: &App,
+    rule: &str,
+    who: &Identity,
+    target: &Target<'_>,
+    request_id: &str,
+) -> Result<(), ApiError> {
+    let rules = app.policy.rules();
+    rules.check(rule, who, target).map_err(|denied| {
+        log::info!(target: "allotment::policy", "{request_id}: refused by {}", reason(&denied, &rules, who));
+        ApiError::forbidden(denied.to_string())
+    })
+}
+
+/// Logs a request that is refused because nobody knows whose it is.
+pub(super) fn log_unknown(request_id: &str) {
+    log::info!(target: "allotment::policy", "{request_id}: refused: it has no token");
+}
+
+fn reason(denied: &Denied, rules: &Rules, who: &Identity) -> String {
+    let user = format!("user {:?} with roles {:?} in project {:?}", who.user, who.roles, who.project);
+    match denied {
+        Denied::Rule(rule) => {
+            let check = rules.find(rule).map(ToString::to_string).unwrap_or_default();
+            format!("{rule} ({check}), which {user} does not fulfil")
+        }
+        Denied::Scope(rule) => {
+            format!("{rule}, which is not for tokens of {:?} scope, that of {user}", who.scope())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::policy::{Options, USAGES};
+
+    #[test]
+    fn the_reason_names_the_rule_and_who_failed_it() {
+        let options = Options { enforce_new_defaults: true, enforce_scope: true };
+        let rules = Rules::parse("", options).unwrap();
+        let who = Identity {
+            user: "u\n".to_owned(),
+            project: Some("p".to_owned()),
+            roles: vec!["reader".to_owned()],
+            ..Identity::default()
+        };
+        assert_eq!(
+            reason(&Denied::Rule(USAGES.to_owned()), &rules, &who),
+            "placement:usages (rule:admin_or_project_reader_or_service_api), which user \"u\\n\" with roles \
+             [\"reader\"] in project Some(\"p\") does not fulfil"
+        );
+        let system = Identity { system_scope: Some("all".to_owned()), project: None, ..who };
+        assert!(reason(&Denied::Scope(USAGES.to_owned()), &rules, &system).contains("System scope"));
+    }
+}

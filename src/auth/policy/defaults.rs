@@ -1,0 +1,88 @@
+//! The rules that hold where a policy file does not say otherwise.
+
+use crate::auth::Scope;
+
+/// The rule of `POST /reshaper`.
+pub const RESHAPE: &str = "placement:reshaper:reshape";
+/// The rule of `GET /usages`, the only one that looks at what is asked for.
+pub const USAGES: &str = "placement:usages";
+
+/// A default rule.
+#[derive(Clone, Copy, Debug)]
+pub struct DefaultRule {
+    /// Its name, in files and in other rules.
+    pub name: &'static str,
+    /// The rule in the policy language.
+    pub check: &'static str,
+    /// What a token must be good for; anything if empty.
+    pub scopes: &'static [Scope],
+    /// What the rule once was; it still counts unless `enforce_new_defaults` is set.
+    pub deprecated: Option<Deprecated>,
+}
+
+/// What a rule once was.
+#[derive(Clone, Copy, Debug)]
+pub struct Deprecated {
+    /// A file that has a rule of this name means the one that took its place.
+    pub name: &'static str,
+    /// The rule in the policy language.
+    pub check: &'static str,
+}
+
+const PROJECT: &[Scope] = &[Scope::Project];
+
+/// What administrators could do before there were service roles. Upstream gave the rule this name,
+/// which no file would have by chance.
+const ADMIN: Deprecated = Deprecated { name: "rule:admin_api", check: "role:admin" };
+
+const ADMIN_OR_SERVICE: &str = "rule:admin_or_service_api";
+
+/// Every rule, those first that others build on.
+pub static DEFAULTS: &[DefaultRule] = &[
+    DefaultRule { name: "admin_api", check: "role:admin", scopes: PROJECT, deprecated: None },
+    base("service_api", "role:service"),
+    base("admin_or_service_api", "role:admin or role:service"),
+    DefaultRule { scopes: &[], ..base("project_reader_api", "role:reader and project_id:%(project_id)s") },
+    base("admin_or_project_reader_or_service_api", "role:admin or rule:project_reader_api or role:service"),
+    api("placement:resource_classes:list", ADMIN_OR_SERVICE),
+    api("placement:resource_classes:create", ADMIN_OR_SERVICE),
+    api("placement:resource_classes:show", ADMIN_OR_SERVICE),
+    api("placement:resource_classes:update", ADMIN_OR_SERVICE),
+    api("placement:resource_classes:delete", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:list", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:create", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:show", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:update", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:delete", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:inventories:list", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:inventories:create", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:inventories:show", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:inventories:update", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:inventories:delete", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:usages", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:aggregates:list", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:aggregates:update", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:allocations:list", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:traits:list", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:traits:update", ADMIN_OR_SERVICE),
+    api("placement:resource_providers:traits:delete", ADMIN_OR_SERVICE),
+    api("placement:allocations:manage", ADMIN_OR_SERVICE),
+    api("placement:allocations:list", ADMIN_OR_SERVICE),
+    api("placement:allocations:update", ADMIN_OR_SERVICE),
+    api("placement:allocations:delete", ADMIN_OR_SERVICE),
+    api("placement:allocation_candidates:list", ADMIN_OR_SERVICE),
+    api("placement:traits:list", ADMIN_OR_SERVICE),
+    api("placement:traits:show", ADMIN_OR_SERVICE),
+    api("placement:traits:update", ADMIN_OR_SERVICE),
+    api("placement:traits:delete", ADMIN_OR_SERVICE),
+    api(USAGES, "rule:admin_or_project_reader_or_service_api"),
+    api(RESHAPE, "rule:service_api"),
+];
+
+const fn base(name: &'static str, check: &'static str) -> DefaultRule {
+    DefaultRule { name, check, scopes: PROJECT, deprecated: Some(ADMIN) }
+}
+
+const fn api(name: &'static str, check: &'static str) -> DefaultRule {
+    DefaultRule { name, check, scopes: PROJECT, deprecated: None }
+}

@@ -1,0 +1,215 @@
+//! The rules in force now; they follow the policy file as it changes.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::file::Error;
+use super::rules::{Options, Rules};
+
+/// How often the file is looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Rules that follow a file.
+#[derive(Debug)]
+pub struct Enforcer {
+    options: Options,
+    rules: RwLock<Arc<Rules>>,
+    watch: Option<Watch>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    path: PathBuf,
+    seen: Mutex<Seen>,
+}
+
+/// What is known of the file.
+#[derive(Debug)]
+struct Seen {
+    looked: Instant,
+    /// The file as it was when it was last read, usable or not; absent if it was missing.
+    read: Option<Stamp>,
+    /// The file as it was at the last look.
+    found: Option<Stamp>,
+}
+
+/// What tells one content of a file from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    length: u64,
+}
+
+impl Enforcer {
+    /// Reads the rules; without a file they are the defaults and stay so.
+    pub fn new(file: Option<&Path>, options: Options) -> Result<Self, Error> {
+        let Some(path) = file else {
+            let rules = Rules::parse("", options).map_err(|wrong| wrong.in_file(Path::new("defaults")))?;
+            return Ok(Self { options, rules: RwLock::new(Arc::new(rules)), watch: None });
+        };
+        let stamp = Stamp::of(path);
+        let rules = read(path, options)?;
+        let seen = Seen { looked: Instant::now(), read: stamp.clone(), found: stamp };
+        let watch = Watch { path: path.to_owned(), seen: Mutex::new(seen) };
+        Ok(Self { options, rules: RwLock::new(Arc::new(rules)), watch: Some(watch) })
+    }
+
+    /// The rules in force. Looks from time to time whether the file has changed.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        if let Some(watch) = &self.watch
+            // Whoever is there first looks; the others go on with what there is.
+            && let Some(mut seen) = watch.seen.try_lock()
+            && seen.looked.elapsed() >= INTERVAL
+        {
+            self.look(watch, &mut seen);
+        }
+        self.rules.read().clone()
+    }
+
+    /// Reads the file again, changed or not.
+    pub fn reload(&self) {
+        if let Some(watch) = &self.watch {
+            let mut seen = watch.seen.lock();
+            let stamp = Stamp::of(&watch.path);
+            seen.found.clone_from(&stamp);
+            self.take(watch, &mut seen, stamp);
+        }
+    }
+
+    fn look(&self, watch: &Watch, seen: &mut Seen) {
+        seen.looked = Instant::now();
+        let stamp = Stamp::of(&watch.path);
+        // A file that still changes from look to look is just being written.
+        let settled = stamp == seen.found;
+        seen.found.clone_from(&stamp);
+        if settled && stamp != seen.read {
+            self.take(watch, seen, stamp);
+        }
+    }
+
+    /// Takes over what the file says, unless it is wrong.
+    fn take(&self, watch: &Watch, seen: &mut Seen, stamp: Option<Stamp>) {
+        seen.read = stamp;
+        match read(&watch.path, self.options) {
+            Ok(rules) => {
+                *self.rules.write() = Arc::new(rules);
+                log::info!("{}: the policy is read again", watch.path.display());
+            }
+            Err(error) => log::error!("the policy of before stays in force: {error}"),
+        }
+    }
+}
+
+fn read(path: &Path, options: Options) -> Result<Rules, Error> {
+    let text =
+        fs::read_to_string(path).map_err(|cause| Error::Unreadable { path: path.to_owned(), cause })?;
+    let rules = Rules::parse(&text, options).map_err(|wrong| wrong.in_file(path))?;
+    for warning in rules.warnings() {
+        log::warn!("{}: {warning}", path.display());
+    }
+    Ok(rules)
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let stamp = |metadata: Metadata| -> io::Result<Self> {
+            Ok(Self { modified: metadata.modified()?, length: metadata.len() })
+        };
+        fs::metadata(path).and_then(stamp).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Target;
+    use super::*;
+    use crate::auth::Identity;
+
+    const OPTIONS: Options = Options { enforce_new_defaults: true, enforce_scope: true };
+    const RULE: &str = "placement:traits:list";
+
+    fn allows(rules: &Rules) -> bool {
+        let who = Identity { roles: vec!["reader".to_owned()], ..Identity::default() };
+        rules.check(RULE, &who, &Target::default()).is_ok()
+    }
+
+    struct Fixture {
+        _directory: tempfile::TempDir,
+        path: PathBuf,
+        enforcer: Enforcer,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("policy.yaml");
+            fs::write(&path, format!("'{RULE}': role:reader\n")).unwrap();
+            let enforcer = Enforcer::new(Some(&path), OPTIONS).unwrap();
+            Self { _directory: directory, path, enforcer }
+        }
+
+        fn write(&self, text: &str) {
+            fs::write(&self.path, text).unwrap();
+        }
+
+        /// As after the interval.
+        fn look(&self) -> bool {
+            let watch = self.enforcer.watch.as_ref().unwrap();
+            self.enforcer.look(watch, &mut watch.seen.lock());
+            allows(&self.enforcer.rules())
+        }
+    }
+
+    #[test]
+    fn a_change_is_taken_over_once_it_has_settled() {
+        let fixture = Fixture::new();
+        assert!(fixture.look());
+        fixture.write("# a comment, and nothing else any more\n");
+        assert!(fixture.look(), "the file may still be half written");
+        assert!(!fixture.look());
+        fixture.write(&format!("'{RULE}': '@'\n"));
+        assert!(!fixture.look());
+        assert!(fixture.look());
+    }
+
+    #[test]
+    fn a_broken_change_keeps_the_rules_of_before() {
+        let fixture = Fixture::new();
+        for broken in [format!("'{RULE}': role\n"), format!("'{RULE}': [\n")] {
+            fixture.write(&broken);
+            assert!(fixture.look() && fixture.look() && fixture.look());
+        }
+        fs::remove_file(&fixture.path).unwrap();
+        assert!(fixture.look() && fixture.look());
+        fixture.write(&format!("'{RULE}': '!'\n"));
+        fixture.look();
+        assert!(!fixture.look());
+    }
+
+    #[test]
+    fn a_reload_does_not_wait() {
+        let fixture = Fixture::new();
+        fixture.write(&format!("'{RULE}': '!'\n"));
+        fixture.enforcer.reload();
+        assert!(!allows(&fixture.enforcer.rules()));
+        fixture.write(&format!("'{RULE}': nonsense\n"));
+        fixture.enforcer.reload();
+        assert!(!allows(&fixture.enforcer.rules()));
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_at_the_start() {
+        let fixture = Fixture::new();
+        fixture.write("a: '@'\nb: role\n");
+        let error = Enforcer::new(Some(&fixture.path), OPTIONS).unwrap_err().to_string();
+        assert!(error.contains("policy.yaml:2: b: \"role\" is no check"), "{error}");
+        let error = Enforcer::new(Some(Path::new("/nonexistent")), OPTIONS).unwrap_err().to_string();
+        assert!(error.contains("cannot read /nonexistent"), "{error}");
+    }
+}

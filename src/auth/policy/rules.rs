@@ -1,0 +1,341 @@
+//! The rules in force: the defaults, and what a policy file puts in their place.
+
+use std::collections::HashMap;
+
+use super::check::{Check, Credentials, Target};
+use super::defaults::{DEFAULTS, DefaultRule};
+use super::file::{self, FileRule, Wrong};
+use super::parser;
+use crate::auth::Scope;
+
+/// The rule that takes the place of one that another rule names and that does not exist.
+const FALLBACK: &str = "default";
+
+/// How long a chain of rules and joined checks may be.
+const MAX_DEPTH: usize = 200;
+
+/// How the rules are to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether what was once allowed, before the default was changed, no longer is.
+    pub enforce_new_defaults: bool,
+    /// Whether it counts what a token is good for.
+    pub enforce_scope: bool,
+}
+
+/// Why something is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The rule is not fulfilled.
+    #[error("Policy does not allow {0} to be performed.")]
+    Rule(String),
+    /// The token is not for a project.
+    #[error("{0}")]
+    Scope(String),
+}
+
+/// Rules that fit together: none leads back to itself.
+#[derive(Debug)]
+pub struct Rules {
+    checks: HashMap<String, Check>,
+    scopes: HashMap<&'static str, &'static [Scope]>,
+    warnings: Vec<String>,
+}
+
+impl Rules {
+    /// The default rules, with those of a policy file's text in their place.
+    pub fn parse(text: &str, options: Options) -> Result<Self, Wrong> {
+        Self::new(file::parse(text)?, options)
+    }
+
+    fn new(given: Vec<FileRule>, options: Options) -> Result<Self, Wrong> {
+        let lines: HashMap<String, usize> = given.iter().map(|rule| (rule.name.clone(), rule.line)).collect();
+        let mut checks: HashMap<String, Check> =
+            given.into_iter().map(|rule| (rule.name, rule.check)).collect();
+        for default in DEFAULTS.iter().filter(|default| !lines.contains_key(default.name)) {
+            // A default that is no rule does not get past the tests.
+            let check = in_force(default, &checks, options)
+                .map_err(|problem| Wrong { line: 0, problem: format!("{}: {problem}", default.name) })?;
+            checks.insert(default.name.to_owned(), check);
+        }
+        let scoped = DEFAULTS.iter().filter(|_| options.enforce_scope);
+        let scopes = scoped.map(|default| (default.name, default.scopes)).collect();
+        let mut rules = Self { checks, scopes, warnings: Vec::new() };
+        rules.check_references(&lines)?;
+        Ok(rules)
+    }
+
+    /// Whether someone may do what a rule guards.
+    pub fn check(&self, rule: &str, who: &impl Credentials, target: &Target<'_>) -> Result<(), Denied> {
+        let scopes = self.scopes.get(rule).copied().unwrap_or_default();
+        if !scopes.is_empty() && !scopes.contains(&who.scope()) {
+            return Err(Denied::Scope(rule.to_owned()));
+        }
+        let allowed = self.find(rule).is_some_and(|check| check.decide(who, target, &|name| self.find(name)));
+        if allowed { Ok(()) } else { Err(Denied::Rule(rule.to_owned())) }
+    }
+
+    /// The rule of a name, or the one that takes its place.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Check> {
+        self.checks.get(name).or_else(|| self.checks.get(FALLBACK))
+    }
+
+    /// Names and rules: the defaults in their order, then what else a file has.
+    #[must_use]
+    pub fn list(&self) -> Vec<(&str, &Check)> {
+        let defaults = DEFAULTS.iter().filter_map(|default| self.checks.get_key_value(default.name));
+        let is_default = |name: &str| DEFAULTS.iter().any(|default| default.name == name);
+        let mut others: Vec<_> = self.checks.iter().filter(|(name, _)| !is_default(name)).collect();
+        others.sort_by_key(|rule| rule.0);
+        defaults.chain(others).map(|(name, check)| (name.as_str(), check)).collect()
+    }
+
+    /// What is odd about a policy file, but does no harm.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Refuses rules that lead round in a circle or too deep, and notes those that lead nowhere.
+    fn check_references(&mut self, lines: &HashMap<String, usize>) -> Result<(), Wrong> {
+        let mut walk = Walk { rules: self, depths: HashMap::new(), path: Vec::new(), missing: Vec::new() };
+        for name in self.checks.keys() {
+            walk.rule(name).map_err(|problem| {
+                // Of several rules in a circle any that stands in the file will do.
+                let line = walk.path.iter().find_map(|name| lines.get(*name)).copied().unwrap_or_default();
+                Wrong { line, problem }
+            })?;
+        }
+        let mut missing = walk.missing;
+        missing.sort_unstable();
+        self.warnings = missing
+            .into_iter()
+            .map(|(rule, name)| {
+                let line = lines.get(rule).copied().unwrap_or_default();
+                format!("line {line}: {rule}: there is no rule {name:?}, so nobody fulfils it")
+            })
+            .collect();
+        Ok(())
+    }
+}
+
+/// A default, with what it once was and with what a file says of that.
+fn in_force(default: &DefaultRule, file: &HashMap<String, Check>, options: Options) -> Result<Check, String> {
+    let check = parser::parse(default.check)?;
+    let Some(deprecated) = default.deprecated else {
+        return Ok(check);
+    };
+    let once = parser::parse(deprecated.check)?;
+    if let Some(given) = file.get(deprecated.name)
+        && *given != once
+        && *given != Check::Rule(default.name.to_owned())
+    {
+        return Ok(given.clone());
+    }
+    let as_before = options.enforce_new_defaults || once == check;
+    Ok(if as_before { check } else { Check::Any(vec![check, once]) })
+}
+
+/// A walk along the references between rules.
+struct Walk<'r> {
+    rules: &'r Rules,
+    depths: HashMap<&'r str, usize>,
+    path: Vec<&'r str>,
+    missing: Vec<(&'r str, &'r str)>,
+}
+
+impl<'r> Walk<'r> {
+    /// How deep a rule goes.
+    fn rule(&mut self, name: &'r str) -> Result<usize, String> {
+        if self.path.contains(&name) {
+            return Err(format!("{name}: the rule leads back to itself"));
+        }
+        if self.path.len() > MAX_DEPTH {
+            return Err(too_deep(name));
+        }
+        if let Some(depth) = self.depths.get(name) {
+            return Ok(*depth);
+        }
+        self.path.push(name);
+        let depth = match self.rules.checks.get(name) {
+            Some(check) => self.check(check, 1)?,
+            None => 0,
+        };
+        self.path.pop();
+        self.depths.insert(name, depth);
+        Ok(depth)
+    }
+
+    fn check(&mut self, check: &'r Check, level: usize) -> Result<usize, String> {
+        let mut deepest = level;
+        if let Check::Rule(name) = check {
+            let name = match self.rules.checks.get_key_value(name) {
+                Some((name, _)) => Some(name.as_str()),
+                None => {
+                    let rule = self.path.last().copied().unwrap_or_default();
+                    let fallback = self.rules.checks.contains_key(FALLBACK).then_some(FALLBACK);
+                    if fallback.is_none() {
+                        self.missing.push((rule, name));
+                    }
+                    fallback
+                }
+            };
+            if let Some(name) = name {
+                deepest = level + self.rule(name)?;
+            }
+        }
+        for part in check.parts() {
+            deepest = deepest.max(self.check(part, level + 1)?);
+        }
+        if deepest > MAX_DEPTH {
+            return Err(too_deep(self.path.last().copied().unwrap_or_default()));
+        }
+        Ok(deepest)
+    }
+}
+
+fn too_deep(name: &str) -> String {
+    format!("{name}: rules build on rules to more than {MAX_DEPTH} levels")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{RESHAPE, USAGES};
+    use super::*;
+    use crate::auth::Identity;
+
+    const LIST: &str = "placement:resource_providers:list";
+    const NEW: Options = Options { enforce_new_defaults: true, enforce_scope: true };
+    const OLD: Options = Options { enforce_new_defaults: false, ..NEW };
+
+    fn someone(role: &str) -> Identity {
+        Identity {
+            user: "u".to_owned(),
+            project: Some("p".to_owned()),
+            roles: vec![role.to_owned()],
+            ..Identity::default()
+        }
+    }
+
+    fn about(project: &str) -> Target<'_> {
+        Target::default().with("project_id", Some(project))
+    }
+
+    fn allows(file: &str, options: Options, rule: &str, role: &str) -> bool {
+        let rules = Rules::parse(file, options).unwrap();
+        rules.check(rule, &someone(role), &about("p")).is_ok()
+    }
+
+    #[test]
+    fn administrators_and_services_may_and_others_may_not() {
+        for (role, allowed) in [("admin", true), ("ADMIN", true), ("service", true), ("reader", false)] {
+            assert_eq!(allows("", NEW, LIST, role), allowed, "{role}");
+        }
+    }
+
+    #[test]
+    fn administrators_reshape_only_by_the_old_rules() {
+        assert!(allows("", OLD, RESHAPE, "admin"));
+        assert!(!allows("", NEW, RESHAPE, "admin"));
+        assert!(allows("", NEW, RESHAPE, "service"));
+    }
+
+    #[test]
+    fn readers_see_the_usage_of_their_own_project() {
+        let rules = Rules::parse("", OLD).unwrap();
+        let reader = someone("reader");
+        assert!(rules.check(USAGES, &reader, &about("p")).is_ok());
+        assert!(rules.check(USAGES, &reader, &about("q")).is_err());
+        assert_eq!(
+            rules.check(USAGES, &reader, &Target::default()).unwrap_err().to_string(),
+            "Policy does not allow placement:usages to be performed."
+        );
+        let nowhere = Identity { project: None, ..reader };
+        assert!(rules.check(USAGES, &nowhere, &Target::default()).is_err());
+    }
+
+    #[test]
+    fn a_token_for_the_system_or_a_domain_is_refused_whatever_the_rule() {
+        let system = Identity { system_scope: Some("all".to_owned()), ..someone("admin") };
+        let domain = Identity { domain_id: Some("d".to_owned()), ..someone("admin") };
+        for who in [system, domain] {
+            let open = Rules::parse("'placement:usages': '@'", OLD).unwrap();
+            let denied = open.check(USAGES, &who, &about("p")).unwrap_err();
+            assert_eq!(denied.to_string(), "placement:usages");
+            let unscoped = Options { enforce_scope: false, ..OLD };
+            assert!(Rules::parse("", unscoped).unwrap().check(USAGES, &who, &about("p")).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_file_overrides_what_it_names() {
+        let file = "service_api: role:janitor\n'placement:traits:list': '@'\nunheard_of: '!'\n";
+        for (rule, role, allowed) in [
+            (RESHAPE, "janitor", true),
+            // What a file says has no old rule beside it.
+            (RESHAPE, "admin", false),
+            (RESHAPE, "service", false),
+            ("placement:traits:list", "nobody", true),
+            (LIST, "admin", true),
+            (LIST, "janitor", false),
+        ] {
+            assert_eq!(allows(file, OLD, rule, role), allowed, "{rule} {role}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_missing_is_the_one_named_default() {
+        let file = "'placement:traits:list': rule:missing\n";
+        assert!(!allows(file, OLD, "placement:traits:list", "admin"));
+        let rules = Rules::parse(file, OLD).unwrap();
+        assert_eq!(rules.warnings().len(), 1);
+        assert!(rules.warnings()[0].starts_with("line 1: placement:traits:list: there is no rule"));
+        let file = format!("{file}default: role:admin\n");
+        assert!(allows(&file, OLD, "placement:traits:list", "admin"));
+        assert!(allows(&file, OLD, "no:such:rule", "admin"));
+        assert!(Rules::parse(&file, OLD).unwrap().warnings().is_empty());
+    }
+
+    #[test]
+    fn circles_and_endless_chains_are_refused() {
+        for (file, line) in [
+            ("a: '@'\nb: role:x or not rule:b", 2),
+            ("a: '@'\nb: rule:c\nc: rule:b", 2),
+            ("default: rule:nowhere", 1),
+            (
+                "'placement:usages': '@'\nadmin_api: rule:admin_or_service_api\n\
+              admin_or_service_api: rule:admin_api",
+                2,
+            ),
+        ] {
+            let wrong = Rules::parse(file, OLD).expect_err(file);
+            assert!(wrong.problem.contains("leads back to itself"), "{wrong:?}");
+            assert!((line..=line + 1).contains(&wrong.line), "{wrong:?}");
+        }
+        let mut chain = String::from("r0: '@'\n");
+        for number in 1..100_000 {
+            chain.push_str(&format!("r{number}: rule:r{}\n", number - 1));
+        }
+        assert!(Rules::parse(&chain, OLD).unwrap_err().problem.contains("levels"));
+        let short: String = chain.lines().take(MAX_DEPTH / 2).map(|line| format!("{line}\n")).collect();
+        assert!(allows(&short, OLD, "r99", "nobody"));
+    }
+
+    #[test]
+    fn what_a_rule_once_was_is_found_by_its_old_name() {
+        assert!(allows("'rule:admin_api': role:boss", NEW, RESHAPE, "boss"));
+        assert!(allows("'rule:admin_api': role:admin", OLD, RESHAPE, "service"));
+        assert!(allows("'rule:admin_api': role:boss\nservice_api: role:x", NEW, RESHAPE, "x"));
+    }
+
+    #[test]
+    fn the_list_has_every_default_and_what_the_file_adds() {
+        let rules = Rules::parse("z: '!'\nadmin_api: role:boss", OLD).unwrap();
+        let list: Vec<_> = rules.list().into_iter().map(|(name, check)| format!("{name} {check}")).collect();
+        assert_eq!(list[0], "admin_api role:boss");
+        assert_eq!(list[1], "service_api (role:service or role:admin)");
+        assert_eq!(list.last().unwrap(), "z !");
+        assert_eq!(list.len(), DEFAULTS.len() + 1);
+    }
+}

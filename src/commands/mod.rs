@@ -1,0 +1,3 @@
+//! What the subcommands do that are more than a call.
+
+pub mod policy;
