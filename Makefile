@@ -15,8 +15,8 @@ export VENV
 SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
-.PHONY: all setup test unit integration conformance upstream openstack crash \
-        policy readme bench fmt lint servers clean-servers
+.PHONY: all setup test unit integration conformance upstream candidates \
+        openstack crash policy readme bench fmt lint servers clean-servers
 
 all:
 	cargo build --release --all-features
@@ -27,7 +27,7 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream openstack crash policy readme: setup
+unit integration conformance upstream candidates openstack crash policy readme: setup
 	$(RUN) $@
 
 # Takes a quarter of an hour, most of it upstream's.

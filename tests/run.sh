@@ -2,7 +2,7 @@
 # Run the named suites one after the other, all of them even where one fails,
 # and close with how many tests passed and failed. To be run by the Makefile,
 # under tests/servers/servers.py.
-#   tests/run.sh [unit|integration|conformance|upstream|openstack|readme|policy|crash]…
+#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|policy|crash]…
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${VENV:-target/venv}/bin/python"
@@ -43,6 +43,7 @@ python_tests() {
     suite "$1" "$python" -m pytest -c tests/pytest.ini --rootdir tests -rA -q "tests/$2"
 }
 upstream() { python_tests upstream upstream; }
+candidates() { python_tests candidates candidates; }
 openstack() { python_tests openstack openstack_cli; }
 crash() { python_tests crash crash; }
 readme() { python_tests readme readme; }
@@ -57,7 +58,7 @@ conformance() {
     done
 }
 
-[ $# -gt 0 ] || set -- unit integration upstream openstack readme policy crash conformance
+[ $# -gt 0 ] || set -- unit integration upstream candidates openstack readme policy crash conformance
 for name in "$@"; do "$name"; done
 
 echo
