@@ -222,7 +222,9 @@ impl Provider {
         Provider {
             parent: None,
             inventories: (0..CLASSES.len())
-                .filter_map(|class| rng.random_bool(0.6).then(|| (class, Inventory::random(rng))))
+                .filter_map(
+                    |class| if rng.random_bool(0.6) { Some((class, Inventory::random(rng))) } else { None },
+                )
                 .collect(),
             traits,
             aggregates: (0..AGGREGATES).filter(|_| rng.random_bool(0.4)).collect(),
