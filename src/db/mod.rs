@@ -25,6 +25,10 @@ use tokio::sync::oneshot;
 
 use crate::config::DatabaseSettings;
 
+/// How many values one question's `IN (…)` has at most: SQLite takes 32,766 binds, and short lists
+/// plan faster.
+pub const LONGEST_LIST: usize = 1_000;
+
 /// How long a request waits for a free connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -156,3 +156,10 @@ diesel::allow_columns_to_appear_in_same_group_by_clause!(
     resource_classes::name,
     consumer_types::name,
 );
+
+diesel::allow_columns_to_appear_in_same_group_by_clause!(
+    resource_providers::id,
+    resource_providers::generation,
+    resource_providers::updated_at,
+    allocations::resource_class_id,
+);

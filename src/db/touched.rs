@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
-use super::{DbConnection, Error};
+use super::{DbConnection, Error, LONGEST_LIST};
 
 /// How much of a provider a transaction has touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,13 @@ impl Touched {
     /// Whether nothing was.
     pub fn is_empty(&self) -> bool {
         self.providers.is_empty() && !self.names
+    }
+
+    /// Whether a follower reads all of it with one question: the usage of not too many providers.
+    pub fn is_one_question(&self) -> bool {
+        !self.names
+            && self.providers.len() <= LONGEST_LIST
+            && self.providers.values().all(|part| *part == Part::Usage)
     }
 
     /// Adds what another transaction has touched.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::db::{DbConnection, Tx};
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation, ProviderAllocation};
-use crate::store::consumers::{self, Consumer, Owner};
+use crate::store::consumers::{self, Consumer};
 use crate::store::inventories::{self, Amounts};
 use crate::store::{generation, resource_providers};
 
@@ -123,15 +123,11 @@ fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
     if known.is_none() && claim.allocations.is_empty() {
         return Ok(None);
     }
-    let consumer_type_id = match &claim.consumer_type {
-        Some(name) => Some(consumers::ensure_type(tx, name)?),
-        None => known.as_ref().and_then(|consumer| consumer.owner.consumer_type_id),
-    };
-    let owner = Owner {
-        project_id: consumers::ensure_project(tx, &claim.project_id)?,
-        user_id: consumers::ensure_user(tx, &claim.user_id)?,
-        consumer_type_id,
-    };
+    let named = claim.consumer_type.as_deref();
+    let mut owner = consumers::ensure_owner(tx, &claim.project_id, &claim.user_id, named)?;
+    if named.is_none() {
+        owner.consumer_type_id = known.as_ref().and_then(|consumer| consumer.owner.consumer_type_id);
+    }
     let Some(consumer) = known else {
         consumers::insert(tx, &claim.consumer_uuid, owner)?;
         return Ok(Some(Vec::new()));
@@ -225,15 +221,13 @@ fn check_capacity(conn: &mut DbConnection, taken: &[Taken<'_>], items: &[Item<'_
     }
     let provider_ids = distinct(items.iter().map(|item| item.provider_id));
     let class_ids = distinct(items.iter().map(|item| item.class_id));
-    let stocks: HashMap<(i32, i32), Amounts> =
-        inventories::list_by_providers_and_classes(conn, &provider_ids, &class_ids)?
-            .into_iter()
-            .map(|(provider, class, amounts)| ((provider, class), amounts))
-            .collect();
-    let before: HashMap<(i32, i32), i64> = rows::sums(conn, &provider_ids, &class_ids)?
-        .into_iter()
-        .map(|(provider, class, used)| ((provider, class), used))
-        .collect();
+    let mut stocks: HashMap<(i32, i32), Amounts> = HashMap::new();
+    let mut before: HashMap<(i32, i32), i64> = HashMap::new();
+    for inventory in inventories::list_with_used(conn, &provider_ids, &class_ids)? {
+        let key = (inventory.provider_id, inventory.class_id);
+        stocks.insert(key, inventory.amounts);
+        before.extend(inventory.used.map(|used| (key, used)));
+    }
     // What the consumers hold until now is given back before they take anything.
     let mut used = before.clone();
     for held in taken.iter().flat_map(|t| &t.held) {

@@ -10,7 +10,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, load_list, now};
+use super::{OfProvider, now};
 
 /// A part of a consumer's allocations, joined with all that is shown of it.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -160,25 +160,6 @@ pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i3
         .select(alloc::resource_class_id)
         .distinct()
         .load(conn)
-}
-
-/// Provider id, class id and sum of what is allocated from these providers in these classes.
-pub fn sums(
-    conn: &mut DbConnection,
-    provider_ids: &[i32],
-    class_ids: &[i32],
-) -> QueryResult<Vec<(i32, i32, i64)>> {
-    let rows: Vec<(i32, i32, Option<i64>)> = super::chunked(provider_ids, |chunk| {
-        load_list!(
-            conn,
-            alloc::table
-                .filter(alloc::resource_provider_id.eq_any(chunk))
-                .filter(alloc::resource_class_id.eq_any(class_ids))
-                .group_by((alloc::resource_provider_id, alloc::resource_class_id))
-                .select((alloc::resource_provider_id, alloc::resource_class_id, sum(alloc::used)))
-        )
-    })?;
-    Ok(rows.into_iter().map(|(provider, class, used)| (provider, class, used.unwrap_or(0))).collect())
 }
 
 /// Provider id and sum of what is allocated of one class, from every provider.

@@ -80,32 +80,46 @@ pub fn delete_if_idle(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
     diesel::delete(consumers::table.filter(consumers::uuid.eq(uuid)).filter(idle)).execute(tx.conn())
 }
 
-/// Defines a look-up by a unique text column that inserts what it does not find.
-macro_rules! ensure {
-    ($(#[$doc:meta])* $name:ident, $table:ident . $column:ident) => {
-        $(#[$doc])*
-        pub fn $name(tx: &mut Tx, value: &str) -> QueryResult<i32> {
-            let find = || $table::table.filter($table::$column.eq(value)).select($table::id);
-            if let Some(id) = find().first(tx.conn()).optional()? {
-                return Ok(id);
-            }
-            diesel::insert_into($table::table)
-                .values(($table::$column.eq(value), $table::created_at.eq(now())))
-                .execute(tx.conn())?;
-            find().first(tx.conn())
-        }
+/// The row id of a unique text in a table.
+macro_rules! find {
+    ($table:ident . $column:ident, $value:expr) => {
+        $table::table.filter($table::$column.eq($value)).select($table::id)
     };
 }
 
-ensure!(
-    /// Row id of the project with this id in Keystone; inserted if it is new.
-    ensure_project, projects.external_id
-);
-ensure!(
-    /// Row id of the user with this id in Keystone; inserted if it is new.
-    ensure_user, users.external_id
-);
-ensure!(
-    /// Row id of the consumer type of this name; inserted if it is new.
-    ensure_type, consumer_types.name
-);
+/// The same, of a text that is inserted first.
+macro_rules! insert {
+    ($tx:expr, $table:ident . $column:ident, $value:expr) => {{
+        diesel::insert_into($table::table)
+            .values(($table::$column.eq($value), $table::created_at.eq(now())))
+            .execute($tx.conn())?;
+        find!($table.$column, $value).first($tx.conn())?
+    }};
+}
+
+/// Row ids of a project and a user, by their ids in Keystone, and of a consumer type if one is
+/// named; what is new is inserted.
+pub fn ensure_owner(tx: &mut Tx, project: &str, user: &str, kind: Option<&str>) -> QueryResult<Owner> {
+    // All are looked for at once: nearly always all are there.
+    let (project_id, user_id, type_id): (Option<i32>, Option<i32>, Option<i32>) = diesel::select((
+        find!(projects.external_id, project).single_value(),
+        find!(users.external_id, user).single_value(),
+        // No type has the empty name.
+        find!(consumer_types.name, kind.unwrap_or_default()).single_value(),
+    ))
+    .get_result(tx.conn())?;
+    Ok(Owner {
+        project_id: match project_id {
+            Some(id) => id,
+            None => insert!(tx, projects.external_id, project),
+        },
+        user_id: match user_id {
+            Some(id) => id,
+            None => insert!(tx, users.external_id, user),
+        },
+        consumer_type_id: match (kind, type_id) {
+            (Some(name), None) => Some(insert!(tx, consumer_types.name, name)),
+            _ => type_id,
+        },
+    })
+}

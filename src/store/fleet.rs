@@ -13,6 +13,7 @@ use crate::db::schema::{
 use crate::db::{DbConnection, MultiBackend};
 
 use super::inventories::Amounts;
+use super::load_list;
 
 /// How many providers are read at a time; a result is held in memory as a whole by some client
 /// libraries.
@@ -118,21 +119,36 @@ pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow
     Ok(rows)
 }
 
-/// What is allocated from those of these providers that exist.
+/// What is allocated from those of these providers that exist: a single question unless they are
+/// more than fit into one list, so that its answer is of one moment.
 pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<UsageRow>> {
-    let mut rows = Vec::with_capacity(ids.len());
-    for batch in ids.chunks(super::CHUNK) {
-        let selection = Selection::Ids(batch);
-        let mut used = load_used(conn, selection)?;
-        let query = rp::table.select((rp::id, rp::generation, rp::updated_at)).into_boxed::<MultiBackend>();
-        let found: Vec<(i32, Option<i32>, Option<NaiveDateTime>)> =
-            select!(query, rp::id, selection).load(conn)?;
-        rows.extend(found.into_iter().map(|(id, generation, updated_at)| UsageRow {
-            id,
-            generation: generation.unwrap_or(0),
-            updated_at,
-            used: used.remove(&id).unwrap_or_default(),
-        }));
+    type Row = (i32, Option<i32>, Option<NaiveDateTime>, Option<i32>, Option<i64>);
+    let found: Vec<Row> = super::chunked(ids, |chunk| {
+        load_list!(
+            conn,
+            rp::table
+                .left_join(alloc::table.on(alloc::resource_provider_id.eq(rp::id)))
+                .filter(rp::id.eq_any(chunk))
+                .group_by((rp::id, rp::generation, rp::updated_at, alloc::resource_class_id))
+                .order(rp::id)
+                .select((
+                    rp::id,
+                    rp::generation,
+                    rp::updated_at,
+                    alloc::resource_class_id.nullable(),
+                    sum(alloc::used.nullable()),
+                ))
+        )
+    })?;
+    let mut rows: Vec<UsageRow> = Vec::with_capacity(ids.len());
+    for (id, generation, updated_at, class, used) in found {
+        if rows.last().is_none_or(|row| row.id != id) {
+            let generation = generation.unwrap_or(0);
+            rows.push(UsageRow { id, generation, updated_at, used: Vec::new() });
+        }
+        if let (Some(row), Some(class)) = (rows.last_mut(), class) {
+            row.used.push((class, used.unwrap_or(0)));
+        }
     }
     Ok(rows)
 }

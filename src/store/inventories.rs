@@ -1,9 +1,12 @@
 //! Rows of inventories.
 
 use chrono::NaiveDateTime;
+use diesel::dsl::sum;
 use diesel::prelude::*;
 
-use crate::db::schema::{inventories as inv, resource_classes as rc, resource_providers as rp};
+use crate::db::schema::{
+    allocations as alloc, inventories as inv, resource_classes as rc, resource_providers as rp,
+};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
 use super::{OfProvider, load_list, now};
@@ -102,22 +105,44 @@ pub fn class_ids(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<i
         .load(conn)
 }
 
-/// Provider id, class id and numbers of every inventory of these providers in these classes.
-pub fn list_by_providers_and_classes(
+/// An inventory by row ids, with what of it is in use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UsedInventory {
+    /// Row id of the provider.
+    pub provider_id: i32,
+    /// Row id of the resource class.
+    pub class_id: i32,
+    /// Its numbers.
+    pub amounts: Amounts,
+    /// The sum of what is allocated, if anything is.
+    pub used: Option<i64>,
+}
+
+/// Every inventory of these providers in these classes.
+pub fn list_with_used(
     conn: &mut DbConnection,
     provider_ids: &[i32],
     class_ids: &[i32],
-) -> QueryResult<Vec<(i32, i32, Amounts)>> {
-    let rows: Vec<(i32, i32, AmountsRow)> = super::chunked(provider_ids, |chunk| {
+) -> QueryResult<Vec<UsedInventory>> {
+    let used = alloc::table
+        .filter(alloc::resource_provider_id.eq(inv::resource_provider_id))
+        .filter(alloc::resource_class_id.eq(inv::resource_class_id))
+        .select(sum(alloc::used))
+        .single_value();
+    let rows: Vec<(i32, i32, AmountsRow, Option<i64>)> = super::chunked(provider_ids, |chunk| {
         load_list!(
             conn,
             inv::table
                 .filter(inv::resource_provider_id.eq_any(chunk))
                 .filter(inv::resource_class_id.eq_any(class_ids))
-                .select((inv::resource_provider_id, inv::resource_class_id, AMOUNTS))
+                .select((inv::resource_provider_id, inv::resource_class_id, AMOUNTS, used))
         )
     })?;
-    Ok(rows.into_iter().map(|(provider, class, row)| (provider, class, amounts(conn, row))).collect())
+    let inventory = |(provider_id, class_id, row, used)| {
+        let amounts = amounts(conn, row);
+        UsedInventory { provider_id, class_id, amounts, used }
+    };
+    Ok(rows.into_iter().map(inventory).collect())
 }
 
 /// Provider id and numbers of every inventory of one class.

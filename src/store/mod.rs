@@ -14,8 +14,8 @@ pub mod usages;
 
 use chrono::{NaiveDateTime, SubsecRound, Utc};
 
-/// How many values go into one `IN (…)`: SQLite takes 32,766 binds, and short lists plan faster.
-const CHUNK: usize = 1_000;
+/// How many values go into one `IN (…)`.
+const CHUNK: usize = crate::db::LONGEST_LIST;
 
 /// The time as rows store it: UTC, in microseconds, which is what all databases can keep.
 pub fn now() -> NaiveDateTime {
