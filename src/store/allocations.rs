@@ -181,16 +181,6 @@ pub fn sums(
     Ok(rows.into_iter().map(|(provider, class, used)| (provider, class, used.unwrap_or(0))).collect())
 }
 
-/// Provider id and sum of what is allocated of one class, from every provider.
-pub fn sums_by_class(conn: &mut DbConnection, class_id: i32) -> QueryResult<Vec<(i32, i64)>> {
-    let rows: Vec<(i32, Option<i64>)> = alloc::table
-        .filter(alloc::resource_class_id.eq(class_id))
-        .group_by(alloc::resource_provider_id)
-        .select((alloc::resource_provider_id, sum(alloc::used)))
-        .load(conn)?;
-    Ok(rows.into_iter().map(|(provider, used)| (provider, used.unwrap_or(0))).collect())
-}
-
 /// Inserts allocations.
 pub fn insert(tx: &mut Tx, rows: &[NewAllocation<'_>]) -> QueryResult<()> {
     rows.iter().for_each(|row| tx.touch_provider(row.held.provider_id, Part::Usage));
