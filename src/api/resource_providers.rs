@@ -1,5 +1,7 @@
 //! `/resource_providers` and `/resource_providers/{uuid}`.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +10,10 @@ use super::microversion::{Microversion, V1_1, V1_6, V1_11, V1_14, V1_20, V1_37};
 use super::names::canonical_uuid;
 use super::view::{Link, newest};
 use super::{ApiError, Call, Code, HandlerResult, Reply, schema};
+use crate::fleet::{Picture, Provider, Slot};
 use crate::placement::Error;
-use crate::placement::resource_providers::{self as providers, Changes, ListFilter, NewProvider};
+use crate::placement::listing::{self, ListFilter};
+use crate::placement::resource_providers::{self as providers, Changes, NewProvider};
 use crate::store::resource_providers::ResourceProvider;
 
 #[derive(Deserialize)]
@@ -48,14 +52,11 @@ struct TreeView<'a> {
     root_provider_uuid: &'a str,
 }
 
-#[derive(Serialize)]
-struct ListView<'a> {
-    resource_providers: Vec<ProviderView<'a>>,
-}
+const PATH: &str = "/resource_providers/";
 
 /// The path of a provider.
 pub(super) fn path(uuid: &str) -> String {
-    format!("/resource_providers/{uuid}")
+    format!("{PATH}{uuid}")
 }
 
 fn view(provider: &ResourceProvider, version: Microversion) -> ProviderView<'_> {
@@ -74,20 +75,67 @@ fn view(provider: &ResourceProvider, version: Microversion) -> ProviderView<'_> 
 
 fn links(uuid: &str, version: Microversion) -> Vec<Link> {
     let base = path(uuid);
-    let rest = [
+    let mut links = vec![Link { rel: "self", href: base.clone() }];
+    links.extend(parts(version).map(|rel| Link { rel, href: format!("{base}/{rel}") }));
+    links
+}
+
+/// What of a provider has a path of its own.
+fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
+    [
         ("inventories", true),
         ("usages", true),
         ("aggregates", version >= V1_1),
         ("traits", version >= V1_6),
         ("allocations", version >= V1_11),
-    ];
-    let mut links = vec![Link { rel: "self", href: base.clone() }];
-    links.extend(
-        rest.into_iter()
-            .filter(|(_, shown)| *shown)
-            .map(|(rel, _)| Link { rel, href: format!("{base}/{rel}") }),
-    );
-    links
+    ]
+    .into_iter()
+    .filter(|(_, shown)| *shown)
+    .map(|(part, _)| part)
+}
+
+/// The body of a list, which is [`ProviderView`]s, written at once since it may be long.
+fn write_list(picture: &Picture, slots: &[Slot], version: Microversion) -> String {
+    let parts: Vec<&str> = parts(version).collect();
+    // A provider takes some 700 bytes.
+    let mut out = String::with_capacity(slots.len() * 768 + 32);
+    out.push_str("{\"resource_providers\":[");
+    for (number, slot) in slots.iter().enumerate() {
+        if number > 0 {
+            out.push(',');
+        }
+        write_provider(&mut out, picture, picture.provider(*slot), &parts, version);
+    }
+    out.push_str("]}");
+    out
+}
+
+fn write_provider(
+    out: &mut String,
+    picture: &Picture,
+    provider: &Provider,
+    parts: &[&str],
+    version: Microversion,
+) {
+    let uuid = provider.uuid.as_str();
+    let mut push = |pieces: &[&str]| pieces.iter().for_each(|piece| out.push_str(piece));
+    // Only a name can have what must be escaped.
+    let name = serde_json::Value::from(provider.name.as_deref()).to_string();
+    let generation = provider.generation.to_string();
+    push(&["{\"uuid\":\"", uuid, "\",\"name\":", &name, ",\"generation\":", &generation]);
+    push(&[",\"links\":[{\"rel\":\"self\",\"href\":\"", PATH, uuid, "\"}"]);
+    for part in parts {
+        push(&[",{\"rel\":\"", part, "\",\"href\":\"", PATH, uuid, "/", part, "\"}"]);
+    }
+    push(&["]"]);
+    if version >= V1_14 {
+        match provider.parent {
+            Some(parent) => push(&[",\"parent_provider_uuid\":\"", &picture.provider(parent).uuid, "\""]),
+            None => push(&[",\"parent_provider_uuid\":null"]),
+        }
+        push(&[",\"root_provider_uuid\":\"", &picture.provider(provider.root).uuid, "\""]);
+    }
+    push(&["}"]);
 }
 
 fn shown(status: StatusCode, provider: &ResourceProvider, version: Microversion) -> Reply {
@@ -98,7 +146,16 @@ fn shown(status: StatusCode, provider: &ResourceProvider, version: Microversion)
 /// `GET /resource_providers`
 pub async fn list(call: Call) -> HandlerResult {
     let filter = filter(&call)?;
-    let found = call.app.db.read(move |conn| providers::list(conn, &filter)).await.map_err(|error| {
+    let (fleet, version) = (Arc::clone(&call.app.fleet), call.version);
+    // The whole fleet is megabytes, for which other requests should not wait.
+    let task = tokio::task::spawn_blocking(move || {
+        let picture = fleet.read();
+        let found = listing::list(&picture, &filter)?;
+        let time =
+            newest(found.iter().map(|slot| picture.provider(*slot)).map(|p| (p.created_at, p.updated_at)));
+        Ok::<_, Error>((write_list(&picture, &found, version), time))
+    });
+    let (body, time) = task.await.map_err(ApiError::internal)?.map_err(|error| {
         let unknown = match error {
             Error::ResourceClassNotFound(_) => "Invalid resource class in resources parameter: ",
             Error::TraitNotFound(_) => "Invalid trait(s) in \"required\" parameter: ",
@@ -106,9 +163,7 @@ pub async fn list(call: Call) -> HandlerResult {
         };
         ApiError::from(error).not_found_is_bad().context(unknown)
     })?;
-    let time = newest(found.iter().map(|provider| (provider.created_at, provider.updated_at)));
-    let resource_providers = found.iter().map(|provider| view(provider, call.version)).collect();
-    Ok(Reply::json(StatusCode::OK, &ListView { resource_providers }).cacheable(call.version, time))
+    Ok(Reply::raw_json(StatusCode::OK, body).cacheable(version, time))
 }
 
 fn filter(call: &Call) -> Result<ListFilter, ApiError> {
@@ -201,4 +256,47 @@ pub async fn delete(call: Call) -> HandlerResult {
         error => error.into(),
     })?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::microversion::{V1_0, V1_39};
+    use crate::store::fleet::{NameRows, ProviderRow};
+
+    #[test]
+    fn a_list_is_made_of_what_is_shown_of_one() {
+        let row = |id: i32, name: Option<&str>, parent_id| ProviderRow {
+            id,
+            uuid: format!("00000000-0000-4000-8000-{id:012}"),
+            name: name.map(str::to_owned),
+            generation: id * 10,
+            root_id: 1,
+            parent_id,
+            ..ProviderRow::default()
+        };
+        let rows = vec![row(1, Some("a \"b\" \\ \n ☃ \u{1f}"), None), row(2, None, Some(1))];
+        let picture = Picture::new(NameRows::default(), rows.clone());
+        for version in [V1_0, V1_1, V1_6, V1_11, V1_14, V1_39] {
+            let views: Vec<ResourceProvider> = rows
+                .iter()
+                .map(|row| ResourceProvider {
+                    id: row.id,
+                    uuid: row.uuid.clone(),
+                    name: row.name.clone(),
+                    generation: Some(row.generation),
+                    root_id: 1,
+                    root_uuid: rows[0].uuid.clone(),
+                    parent_id: row.parent_id,
+                    parent_uuid: row.parent_id.map(|_| rows[0].uuid.clone()),
+                    created_at: None,
+                    updated_at: None,
+                })
+                .collect();
+            let views: Vec<ProviderView<'_>> = views.iter().map(|provider| view(provider, version)).collect();
+            let expected = serde_json::json!({ "resource_providers": views }).to_string();
+            let slots: Vec<Slot> = rows.iter().map(|row| picture.find(&row.uuid).unwrap()).collect();
+            assert_eq!(write_list(&picture, &slots, version), expected);
+        }
+    }
 }

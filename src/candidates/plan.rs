@@ -94,11 +94,11 @@ impl Plan {
         let required: Vec<RoaringBitmap> = group
             .required
             .iter()
-            .map(|any| Ok(union(trait_ids(picture, any)?.into_iter().map(|id| picture.with_trait(id)))))
+            .map(|any| Ok(picture.with_any_trait(&trait_ids(picture, any)?)))
             .collect::<Result<_, Error>>()?;
         let forbidden = trait_ids(picture, &group.forbidden)?;
         let members = members_of_all(picture, &group.member_of);
-        let banned = union(numbers(picture, &group.forbidden_aggregates).map(|n| picture.members(n)));
+        let banned = picture.members_of_any(&group.forbidden_aggregates);
         let tree = match &group.in_tree {
             None => None,
             Some(uuid) => match picture.find(uuid) {
@@ -173,13 +173,13 @@ impl Plan {
             self.anchors &= lent(sharers) | picture.roots_with_class(*class);
         }
         for (set, any) in required.iter().zip(&group.required) {
-            let roots = union(trait_ids(picture, any)?.into_iter().map(|id| picture.roots_with_trait(id)));
+            let roots = picture.roots_with_any_trait(&trait_ids(picture, any)?);
             self.anchors &= lent(set & sharing) | roots;
         }
         if let Some(members) = members {
             let mut roots = picture.roots().clone();
             for any in &group.member_of {
-                roots &= union(numbers(picture, any).map(|n| picture.roots_with_member(n)));
+                roots &= picture.roots_with_member_of_any(any);
             }
             self.anchors &= lent(members & sharing) | roots;
         }
@@ -219,34 +219,11 @@ fn class_ids(picture: &Picture, resources: &[(String, i64)]) -> Result<Vec<(i32,
 }
 
 fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<i32>, Error> {
-    let mut unknown: Vec<&str> = Vec::new();
-    let mut ids = Vec::with_capacity(names.len());
-    for name in names {
-        match picture.traits().id(name) {
-            Some(id) => ids.push(id),
-            None => unknown.push(name),
-        }
-    }
-    if unknown.is_empty() { Ok(ids) } else { Err(Error::UnknownTraits(unknown.join(", "))) }
-}
-
-/// The numbers of those of these aggregates that ever had a member.
-fn numbers<'a>(picture: &'a Picture, uuids: &'a [String]) -> impl Iterator<Item = u32> + 'a {
-    uuids.iter().filter_map(|uuid| picture.aggregate(uuid))
+    picture.traits().all_ids(names).map_err(|unknown| Error::UnknownTraits(unknown.join(", ")))
 }
 
 fn members_of_all(picture: &Picture, sets: &[Vec<String>]) -> Option<RoaringBitmap> {
-    sets.iter()
-        .map(|any| union(numbers(picture, any).map(|n| picture.members(n))))
-        .reduce(|all, members| all & members)
-}
-
-fn union<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
-    let mut all = RoaringBitmap::new();
-    for set in sets {
-        all |= set;
-    }
-    all
+    sets.iter().map(|any| picture.members_of_any(any)).reduce(|all, members| all & members)
 }
 
 /// The anchors under which some of these providers may be used: the roots of their trees, and for

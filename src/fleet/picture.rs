@@ -36,6 +36,16 @@ impl Names {
     pub fn id(&self, name: &str) -> Option<i32> {
         self.ids.get(name).copied()
     }
+
+    /// The ids of names, all of which must be known; otherwise those that are not, in order.
+    pub fn all_ids<'a>(&self, names: &'a [String]) -> Result<Vec<i32>, Vec<&'a str>> {
+        let ids: Vec<i32> = names.iter().filter_map(|name| self.id(name)).collect();
+        if ids.len() == names.len() {
+            return Ok(ids);
+        }
+        let unknown = names.iter().map(String::as_str).filter(|name| self.id(name).is_none());
+        Err(sorted(unknown.collect()))
+    }
 }
 
 /// A root with all below it, and all that they have.
@@ -61,6 +71,7 @@ pub struct Picture {
     free: Vec<Slot>,
     by_id: HashMap<i32, Slot>,
     by_uuid: HashMap<String, Slot>,
+    by_name: HashMap<String, Slot>,
     /// Aggregates by uuid; they get numbers as they come.
     aggregate_numbers: HashMap<String, u32>,
     class_names: Names,
@@ -98,6 +109,11 @@ impl Picture {
     /// The slot of the provider of this uuid.
     pub fn find(&self, uuid: &str) -> Option<Slot> {
         self.by_uuid.get(uuid).copied()
+    }
+
+    /// The slot of the provider of this name.
+    pub fn find_by_name(&self, name: &str) -> Option<Slot> {
+        self.by_name.get(name).copied()
     }
 
     /// The slots of all providers.
@@ -140,9 +156,14 @@ impl Picture {
         &self.by_trait.get(id).providers
     }
 
-    /// The roots of trees in which some provider has a trait.
-    pub fn roots_with_trait(&self, id: i32) -> &RoaringBitmap {
-        &self.by_trait.get(id).roots
+    /// The providers that have at least one of some traits.
+    pub fn with_any_trait(&self, ids: &[i32]) -> RoaringBitmap {
+        union(ids.iter().map(|id| self.with_trait(*id)))
+    }
+
+    /// The roots of trees in which some provider has at least one of some traits.
+    pub fn roots_with_any_trait(&self, ids: &[i32]) -> RoaringBitmap {
+        union(ids.iter().map(|id| &self.by_trait.get(*id).roots))
     }
 
     /// The members of an aggregate.
@@ -155,9 +176,19 @@ impl Picture {
         &self.by_aggregate.get(aggregate).roots
     }
 
-    /// The number of the aggregate of this uuid, if it ever had a member.
-    pub fn aggregate(&self, uuid: &str) -> Option<u32> {
-        self.aggregate_numbers.get(uuid).copied()
+    /// The members of at least one of the aggregates of these uuids.
+    pub fn members_of_any(&self, uuids: &[String]) -> RoaringBitmap {
+        union(self.numbers_of(uuids).map(|number| self.members(number)))
+    }
+
+    /// The roots of trees in which some provider is a member of at least one of these aggregates.
+    pub fn roots_with_member_of_any(&self, uuids: &[String]) -> RoaringBitmap {
+        union(self.numbers_of(uuids).map(|number| self.roots_with_member(number)))
+    }
+
+    /// The numbers of those of these aggregates that ever had a member.
+    fn numbers_of(&self, uuids: &[String]) -> impl Iterator<Item = u32> {
+        uuids.iter().filter_map(|uuid| self.aggregate_numbers.get(uuid).copied())
     }
 
     /// The providers that share their inventory with the members of their aggregates.
@@ -242,6 +273,15 @@ impl Picture {
         let aggregates = self.numbers(row.aggregates);
         let traits = sorted(row.traits);
         let old = &self.providers[slot as usize];
+        if old.name != row.name {
+            // Two may exchange their names: the old one may be another's by now.
+            if let Some(name) = old.name.as_ref().filter(|name| self.by_name.get(*name) == Some(&slot)) {
+                self.by_name.remove(name);
+            }
+            if let Some(name) = &row.name {
+                self.by_name.insert(name.clone(), slot);
+            }
+        }
         self.by_class.move_provider(
             slot,
             &classes_of(old),
@@ -309,6 +349,9 @@ impl Picture {
         };
         let gone = std::mem::take(&mut self.providers[slot as usize]);
         self.by_uuid.remove(&gone.uuid);
+        if let Some(name) = gone.name.as_ref().filter(|name| self.by_name.get(*name) == Some(&slot)) {
+            self.by_name.remove(name);
+        }
         self.present.remove(slot);
         self.by_class.move_provider(slot, &classes_of(&gone), &[]);
         self.by_trait.move_provider(slot, &gone.traits, &[]);
@@ -338,6 +381,14 @@ impl Picture {
         }
         self.trees[root as usize] = Tree { members: tree.members, classes, traits, aggregates };
     }
+}
+
+fn union<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
+    let mut all = RoaringBitmap::new();
+    for set in sets {
+        all |= set;
+    }
+    all
 }
 
 fn stocks(row: &ProviderRow) -> Vec<Stock> {

@@ -1,10 +1,10 @@
 //! Resource providers and their trees.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::db::{DbConnection, Tx};
-use crate::store::resource_providers::{self as rows, Filter, ResourceProvider};
-use crate::store::{aggregates, allocations, generation, inventories, resource_classes, traits};
+use crate::store::resource_providers::{self as rows, ResourceProvider};
+use crate::store::{allocations, generation};
 
 use super::{Error, Result};
 
@@ -30,27 +30,6 @@ pub struct Changes {
     pub parent_uuid: Option<Option<String>>,
     /// Whether a parent may be exchanged for another or none.
     pub allow_reparenting: bool,
-}
-
-/// Which providers to list; everything that is given must hold.
-#[derive(Clone, Debug, Default)]
-pub struct ListFilter {
-    /// Only the one of this name.
-    pub name: Option<String>,
-    /// Only the one of this uuid.
-    pub uuid: Option<String>,
-    /// Only those in the tree of the provider of this uuid.
-    pub in_tree: Option<String>,
-    /// For each of these: a member of at least one of its aggregates.
-    pub member_of: Vec<Vec<String>>,
-    /// A member of none of these aggregates.
-    pub forbidden_aggregates: Vec<String>,
-    /// For each of these: has at least one of its traits.
-    pub required: Vec<Vec<String>>,
-    /// Has none of these traits.
-    pub forbidden_traits: Vec<String>,
-    /// Could satisfy each of these amounts, by class, in one allocation.
-    pub resources: Vec<(String, i64)>,
 }
 
 /// The provider of this uuid.
@@ -223,73 +202,4 @@ fn subtree(conn: &mut DbConnection, provider: &ResourceProvider) -> Result<Vec<i
         next += 1;
     }
     Ok(found)
-}
-
-/// The providers for which all of `filter` holds, oldest first.
-pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> Result<Vec<ResourceProvider>> {
-    let matching = matching_sets(conn, filter)?;
-    let excluded = excluded_sets(conn, filter)?;
-    let root_id = match &filter.in_tree {
-        None => None,
-        Some(uuid) => match rows::find_by_uuid(conn, uuid)? {
-            Some(provider) => Some(provider.root_id),
-            None => return Ok(Vec::new()),
-        },
-    };
-    let columns = Filter { name: filter.name.clone(), uuid: filter.uuid.clone(), root_id };
-    let mut found = rows::list(conn, &columns)?;
-    found.retain(|provider| {
-        matching.iter().all(|set| set.contains(&provider.id))
-            && !excluded.iter().any(|set| set.contains(&provider.id))
-    });
-    Ok(found)
-}
-
-fn matching_sets(conn: &mut DbConnection, filter: &ListFilter) -> Result<Vec<HashSet<i32>>> {
-    let mut sets = Vec::new();
-    for any in &filter.required {
-        let ids = trait_ids(conn, any)?;
-        sets.push(traits::providers_with_any(conn, &ids)?);
-    }
-    for any in &filter.member_of {
-        sets.push(aggregates::members_of_any(conn, &borrowed(any))?);
-    }
-    for (class, amount) in &filter.resources {
-        sets.push(with_room(conn, class, *amount)?);
-    }
-    Ok(sets)
-}
-
-fn excluded_sets(conn: &mut DbConnection, filter: &ListFilter) -> Result<Vec<HashSet<i32>>> {
-    let mut sets = Vec::new();
-    if !filter.forbidden_traits.is_empty() {
-        let ids = trait_ids(conn, &filter.forbidden_traits)?;
-        sets.push(traits::providers_with_any(conn, &ids)?);
-    }
-    if !filter.forbidden_aggregates.is_empty() {
-        sets.push(aggregates::members_of_any(conn, &borrowed(&filter.forbidden_aggregates))?);
-    }
-    Ok(sets)
-}
-
-fn borrowed(names: &[String]) -> Vec<&str> {
-    names.iter().map(String::as_str).collect()
-}
-
-fn trait_ids(conn: &mut DbConnection, names: &[String]) -> Result<Vec<i32>> {
-    Ok(super::traits::find_all(conn, &borrowed(names))?.iter().map(|t| t.id).collect())
-}
-
-/// The providers that could satisfy `amount` of a class in one allocation.
-fn with_room(conn: &mut DbConnection, class: &str, amount: i64) -> Result<HashSet<i32>> {
-    let class = resource_classes::find_by_name(conn, class)?
-        .ok_or_else(|| Error::ResourceClassNotFound(class.to_owned()))?;
-    let used: HashMap<i32, i64> = allocations::sums_by_class(conn, class.id)?.into_iter().collect();
-    Ok(inventories::list_by_class(conn, class.id)?
-        .into_iter()
-        .filter(|(id, amounts)| {
-            amounts.permits(amount) && amounts.has_room(used.get(id).copied().unwrap_or(0), amount)
-        })
-        .map(|(id, _)| id)
-        .collect())
 }

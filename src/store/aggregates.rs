@@ -1,7 +1,5 @@
 //! Rows of aggregates and of their members.
 
-use std::collections::HashSet;
-
 use diesel::prelude::*;
 
 use crate::db::schema::{
@@ -88,16 +86,4 @@ pub fn dissociate(tx: &mut Tx, provider_id: i32, ids: &[i32]) -> QueryResult<()>
         diesel::delete(rows).execute(tx.conn())?;
     }
     Ok(())
-}
-
-/// The ids of the providers that are members of any of these aggregates.
-pub fn members_of_any(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashSet<i32>> {
-    let rows: Vec<i32> = super::chunked(uuids, |chunk| {
-        rpa::table
-            .inner_join(agg::table.on(agg::id.eq(rpa::aggregate_id)))
-            .filter(agg::uuid.eq_any(chunk))
-            .select(rpa::resource_provider_id)
-            .load(conn)
-    })?;
-    Ok(rows.into_iter().collect())
 }

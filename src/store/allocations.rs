@@ -1,7 +1,6 @@
 //! Rows of allocations.
 
 use chrono::NaiveDateTime;
-use diesel::dsl::sum;
 use diesel::prelude::*;
 
 use crate::db::schema::{
@@ -160,16 +159,6 @@ pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i3
         .select(alloc::resource_class_id)
         .distinct()
         .load(conn)
-}
-
-/// Provider id and sum of what is allocated of one class, from every provider.
-pub fn sums_by_class(conn: &mut DbConnection, class_id: i32) -> QueryResult<Vec<(i32, i64)>> {
-    let rows: Vec<(i32, Option<i64>)> = alloc::table
-        .filter(alloc::resource_class_id.eq(class_id))
-        .group_by(alloc::resource_provider_id)
-        .select((alloc::resource_provider_id, sum(alloc::used)))
-        .load(conn)?;
-    Ok(rows.into_iter().map(|(provider, used)| (provider, used.unwrap_or(0))).collect())
 }
 
 /// Inserts allocations.

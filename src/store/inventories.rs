@@ -145,15 +145,6 @@ pub fn list_with_used(
     Ok(rows.into_iter().map(inventory).collect())
 }
 
-/// Provider id and numbers of every inventory of one class.
-pub fn list_by_class(conn: &mut DbConnection, class_id: i32) -> QueryResult<Vec<(i32, Amounts)>> {
-    let rows: Vec<(i32, AmountsRow)> = inv::table
-        .filter(inv::resource_class_id.eq(class_id))
-        .select((inv::resource_provider_id, AMOUNTS))
-        .load(conn)?;
-    Ok(rows.into_iter().map(|(provider, row)| (provider, amounts(conn, row))).collect())
-}
-
 /// Whether any provider has inventory of a class.
 pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool> {
     let found = inv::table

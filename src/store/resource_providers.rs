@@ -7,7 +7,7 @@ use crate::db::schema::{
     inventories, resource_provider_aggregates as rpa, resource_provider_traits as rpt,
     resource_providers as rp,
 };
-use crate::db::{DbConnection, MultiBackend, Part, Tx};
+use crate::db::{DbConnection, Part, Tx};
 
 use super::{load_list, now};
 
@@ -41,17 +41,6 @@ impl ResourceProvider {
     pub fn generation(&self) -> i32 {
         self.generation.unwrap_or(0)
     }
-}
-
-/// Which providers to list, as far as single columns tell.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only the one of this name.
-    pub name: Option<String>,
-    /// Only the one of this uuid.
-    pub uuid: Option<String>,
-    /// Only those of the tree with this root's row id.
-    pub root_id: Option<i32>,
 }
 
 mod aliases {
@@ -111,21 +100,6 @@ pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<(Str
 /// Row id of the provider of this name.
 pub fn find_id_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<i32>> {
     rp::table.filter(rp::name.eq(name)).select(rp::id).first(conn).optional()
-}
-
-/// The providers that `filter` lets through, oldest first.
-pub fn list(conn: &mut DbConnection, filter: &Filter) -> QueryResult<Vec<ResourceProvider>> {
-    let mut query = full_rows!().into_boxed::<MultiBackend>();
-    if let Some(name) = &filter.name {
-        query = query.filter(rp::name.eq(name));
-    }
-    if let Some(uuid) = &filter.uuid {
-        query = query.filter(rp::uuid.eq(uuid));
-    }
-    if let Some(root_id) = filter.root_id {
-        query = query.filter(rp::root_provider_id.eq(root_id));
-    }
-    query.order(rp::id).load(conn)
 }
 
 /// Inserts a provider at generation 0 below `parent`, or as a root, and returns its row id.

@@ -78,14 +78,6 @@ pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResul
         .load(conn)
 }
 
-/// The ids of the providers that have any of these traits.
-pub fn providers_with_any(conn: &mut DbConnection, trait_ids: &[i32]) -> QueryResult<HashSet<i32>> {
-    let rows: Vec<i32> = super::chunked(trait_ids, |chunk| {
-        rpt::table.filter(rpt::trait_id.eq_any(chunk)).select(rpt::resource_provider_id).load(conn)
-    })?;
-    Ok(rows.into_iter().collect())
-}
-
 /// Whether any provider has the trait.
 pub fn in_use(conn: &mut DbConnection, trait_id: i32) -> QueryResult<bool> {
     let found =

@@ -218,14 +218,11 @@ impl World {
 
 impl Provider {
     fn random(rng: &mut StdRng) -> Provider {
+        let classes: Vec<usize> = (0..CLASSES.len()).filter(|_| rng.random_bool(0.6)).collect();
         let traits = (1..TRAITS.len()).filter(|_| rng.random_bool(0.5)).collect();
         Provider {
             parent: None,
-            inventories: (0..CLASSES.len())
-                .filter_map(
-                    |class| if rng.random_bool(0.6) { Some((class, Inventory::random(rng))) } else { None },
-                )
-                .collect(),
+            inventories: classes.into_iter().map(|class| (class, Inventory::random(rng))).collect(),
             traits,
             aggregates: (0..AGGREGATES).filter(|_| rng.random_bool(0.4)).collect(),
             is_gone: false,

@@ -215,9 +215,8 @@ class Query:
     def group(self, suffix, world):
         rng = self.rng
         most = rng.choice([1, 1, 2]) if suffix else 3
-        amounts = [f'{name}:{rng.choice([1, 1, 1, 2, 2, 3])}'
-                   for name in self.some(CLASSES, most)]
-        group = [(f'resources{suffix}', ','.join(amounts))]
+        group = [(f'resources{suffix}', value)
+                 for value in self.resources(most)]
         if self.minor >= 17 and rng.random() < 0.3:
             group += [(f'required{suffix}', value)
                       for value in self.required()]
@@ -228,6 +227,10 @@ class Query:
             tree = rng.choice(world.providers).uuid
             group.append((f'in_tree{suffix}', tree))
         return group
+
+    def resources(self, most=2):
+        yield ','.join(f'{name}:{self.rng.choice([1, 1, 1, 2, 2, 3])}'
+                       for name in self.some(CLASSES, most))
 
     def required(self):
         names = self.some(TRAITS + [SHARING], 2)
@@ -247,6 +250,31 @@ class Query:
             if self.minor >= 32 and self.rng.random() < 0.3:
                 value = '!' + value
             yield value
+
+
+class ListQuery:
+    """A query string for /resource_providers, at a version."""
+
+    MINORS = [0, 1, 3, 4, 6, 11, 13, 14, 18, 19, 22, 24, 32, 39]
+
+    def __init__(self, rng, world):
+        minor = rng.choice(self.MINORS)
+        self.version = f'1.{minor}'
+        # A group's parameters, with all that a list does not know left out.
+        query = Query.__new__(Query)
+        query.rng, query.minor = rng, minor
+        parameters = []
+        for name, since, likely, values in [
+                ('resources', 4, 0.4, query.resources),
+                ('required', 18, 0.4, query.required),
+                ('member_of', 3, 0.3, query.member_of),
+                ('in_tree', 14, 0.2, lambda: [
+                    rng.choice(world.providers).uuid]),
+                ('uuid', 0, 0.1, lambda: [rng.choice(world.providers).uuid]),
+                ('name', 0, 0.1, lambda: [rng.choice(world.providers).name])]:
+            if minor >= since and rng.random() < likely:
+                parameters += [(name, value) for value in values()]
+        self.text = '&'.join(f'{key}={value}' for key, value in parameters)
 
 
 def normalised(answer):

@@ -1,4 +1,5 @@
-"""Allocation candidates are upstream's, but for what upstream gets wrong.
+"""Allocation candidates are upstream's, but for what upstream gets wrong, and
+so are filtered lists of providers.
 
 Both servers look at one database: ours writes random fleets to it, then both
 are asked the same questions.
@@ -15,6 +16,7 @@ import worlds
 
 CASES = int(os.environ.get('ALLOTMENT_TEST_CASES', 300))
 QUERIES_PER_WORLD = 25
+LISTS_PER_WORLD = 10
 
 
 @pytest.mark.parametrize('database', ['sqlite'], indirect=True)
@@ -30,6 +32,8 @@ def test_same_candidates(serve, database):
         world = worlds.World(rng, f'world-{seed}')
         world.write(ours)
         world.use(ours, rng)
+        for _ in range(LISTS_PER_WORLD):
+            compare_lists(ours, theirs, worlds.ListQuery(rng, world))
         for _ in range(QUERIES_PER_WORLD):
             query = worlds.Query(rng, world)
             outcome = compare(ours, theirs, world, query)
@@ -61,6 +65,21 @@ def compare(ours, theirs, world, query):
     if is_loss(world, query, expected, answer):
         return 'upstream loses candidates'
     return 'different'
+
+
+def compare_lists(ours, theirs, query):
+    path = f'/resource_providers?{query.text}'
+    expected, answer = (server.send('GET', path, version=query.version)
+                        for server in (theirs, ours))
+    assert answer.status_code == expected.status_code == 200, query.text
+    if answer.json()['resource_providers']:
+        # Otherwise it is that of the answer.
+        assert answer.headers.get('last-modified') == \
+            expected.headers.get('last-modified'), (query.version, query.text)
+    expected, answer = ({provider.pop('uuid'): provider for provider
+                         in response.json()['resource_providers']}
+                        for response in (expected, answer))
+    assert answer == expected, (query.version, query.text)
 
 
 def adds_up(query):
