@@ -72,11 +72,19 @@ pub struct PolicySettings {
 }
 
 /// The `[cors]` table.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorsSettings {
-    /// Origins whose pages may call.
+    /// Origins whose pages may call, such as `https://horizon.example.com`; `*` for all.
     pub allowed_origins: Vec<String>,
+    /// Whether such calls may carry what the browser knows of the user.
+    pub allow_credentials: bool,
+    /// Headers of answers that such pages may read, beside the simple ones.
+    pub expose_headers: Vec<String>,
+    /// How many seconds a browser may remember what is allowed.
+    pub max_age: u32,
+    /// Methods that such calls may have.
+    pub allow_methods: Vec<String>,
     /// Headers that such calls may carry, beside the simple ones.
     pub allow_headers: Vec<String>,
 }
@@ -172,6 +180,20 @@ impl PolicySettings {
     #[must_use]
     pub fn options(&self) -> policy::Options {
         policy::Options { enforce_new_defaults: self.enforce_new_defaults, enforce_scope: self.enforce_scope }
+    }
+}
+
+impl Default for CorsSettings {
+    fn default() -> Self {
+        let methods = ["OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "PATCH"];
+        CorsSettings {
+            allowed_origins: Vec::new(),
+            allow_credentials: true,
+            expose_headers: Vec::new(),
+            max_age: 3600,
+            allow_methods: methods.map(str::to_owned).to_vec(),
+            allow_headers: Vec::new(),
+        }
     }
 }
 
@@ -286,6 +308,11 @@ impl Settings {
         if self.workers == Some(0) {
             return invalid("workers", "at least one is needed".to_owned());
         }
+        let is_origin = |text: &&String| *text == "*" || (text.contains("://") && !text.ends_with('/'));
+        if let Some(odd) = self.cors.allowed_origins.iter().find(|text| !is_origin(text)) {
+            let problem = format!("{odd:?} is neither * nor like https://horizon.example.com");
+            return invalid("cors.allowed_origins", problem);
+        }
         let candidates = self.placement.max_allocation_candidates;
         if candidates != -1 && candidates < 1 {
             return invalid(
@@ -348,7 +375,7 @@ mod tests {
     fn the_file_is_read_and_flags_beat_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let toml = "listen = '127.0.0.1:1'\n[placement]\nmax_allocation_candidates = 7\n\
-                    allocation_candidates_generation_strategy = 'breadth-first'\n[cors]\nallowed_origins = ['a']";
+                    allocation_candidates_generation_strategy = 'breadth-first'\n[cors]\nallowed_origins = ['a://b']";
         std::fs::write(file.path(), toml).unwrap();
         let flags = Flags {
             config: Some(file.path().to_owned()),
@@ -362,7 +389,7 @@ mod tests {
         assert!(settings.auth.insecure_noauth2);
         assert_eq!(settings.placement.max_allocation_candidates, 7);
         assert_eq!(settings.placement.allocation_candidates_generation_strategy, Strategy::BreadthFirst);
-        assert_eq!(settings.cors.allowed_origins, ["a"]);
+        assert_eq!(settings.cors.allowed_origins, ["a://b"]);
     }
 
     #[test]
@@ -379,6 +406,7 @@ mod tests {
             ("[placement]\nmax_allocation_candidates = 0", "max_allocation_candidates"),
             ("[placement]\nallocation_candidates_generation_strategy = 'x'", "generation_strategy"),
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
+            ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),
             ("workers = 0", "workers"),
             ("this is no TOML", "expected"),
         ] {

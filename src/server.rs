@@ -110,9 +110,6 @@ fn open(settings: Settings) -> Result<web::Data<App>, Error> {
         log::info!("the database was brought up to date ({applied} migrations)");
     }
     log::warn!("auth.strategy is noauth2: every request is believed, which is for trying out only");
-    if !settings.cors.allowed_origins.is_empty() {
-        log::warn!("[cors] is accepted but has no effect yet");
-    }
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
     Ok(web::Data::new(App { settings, policy, db, fleet }))

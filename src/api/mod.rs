@@ -6,6 +6,7 @@
 //! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
 //! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
 //! - `permission`: what the policy says of a request
+//! - `cors`: which web pages may call
 //! - `access_log`: a line for each request
 //! - the other files: the handlers, one file a resource
 
@@ -28,6 +29,7 @@ pub mod allocations;
 pub mod call;
 pub mod candidate_query;
 pub mod constraints;
+mod cors;
 pub mod error;
 pub mod inventories;
 pub mod json;

@@ -28,7 +28,7 @@ use super::microversion::{Microversion, SERVICE, VersionError};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::routes::{self, BodyKind, Found, Route, TooOld};
-use super::{Answer, App, Call, HandlerResult, access_log, permission};
+use super::{Answer, App, Call, HandlerResult, access_log, cors, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{Identity, noauth2};
 
@@ -234,7 +234,7 @@ impl Exchange {
 
     /// The response and how long its body is.
     fn respond(&self, result: Result<Reply, Refusal>) -> (HttpResponse, usize) {
-        let (mut response, length) = match result {
+        let (mut response, mut length) = match result {
             Ok(Reply { body: Body::Broken(cause), .. }) => self.respond_error(&ApiError::internal(cause)),
             Ok(reply) => self.respond_reply(reply),
             Err(Refusal::Error(error)) => self.respond_error(&error),
@@ -242,6 +242,12 @@ impl Exchange {
                 with_body(StatusCode::UNAUTHORIZED, error::unauthorized(self.accept.error_format()))
             }
         };
+        let cors = &self.app.settings.cors;
+        if cors::is_preflight(cors, &self.request) {
+            // No route takes OPTIONS, which is nothing that the page should hear of.
+            (response, length) = (HttpResponse::new(StatusCode::OK), 0);
+        }
+        cors::decorate(cors, &self.request, response.headers_mut());
         set(response.headers_mut(), REQUEST_ID, &self.request_id);
         (response, length)
     }
@@ -347,7 +353,7 @@ fn with_body(status: StatusCode, rendered: (&str, impl Into<Bytes>)) -> (HttpRes
 }
 
 /// Sets a header; a value that no header can have is left out.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+pub(super) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
