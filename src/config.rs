@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
+use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::policy;
@@ -41,7 +43,7 @@ pub struct Settings {
 
 /// The `[database]` table.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct DatabaseSettings {
     /// Where the database is: `sqlite:…`, `postgres://…` or `mysql://…`.
     pub url: String,
@@ -51,7 +53,7 @@ pub struct DatabaseSettings {
 
 /// The `[auth]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct AuthSettings {
     /// How requests say who they are from.
     pub strategy: String,
@@ -61,7 +63,7 @@ pub struct AuthSettings {
 
 /// The `[policy]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct PolicySettings {
     /// Rules in place of the default ones.
     pub file: Option<PathBuf>,
@@ -73,7 +75,7 @@ pub struct PolicySettings {
 
 /// The `[cors]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct CorsSettings {
     /// Origins whose pages may call, such as `https://horizon.example.com`; `*` for all.
     pub allowed_origins: Vec<String>,
@@ -91,7 +93,7 @@ pub struct CorsSettings {
 
 /// The `[placement]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct PlacementSettings {
     /// Whether candidates come in random order.
     pub randomize_allocation_candidates: bool,
@@ -113,7 +115,7 @@ pub enum Strategy {
 
 /// The `[limits]` table: what a single request may cost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct Limits {
     /// The largest request body, in bytes; more is 413.
     pub body_bytes: usize,
@@ -245,9 +247,19 @@ pub enum Error {
         /// Why.
         cause: std::io::Error,
     },
+    /// The file is no TOML.
+    #[error("{path}, line {line}: {problem}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        line: usize,
+        /// What is wrong there.
+        problem: String,
+    },
     /// A key is unknown, or its value is not of its type.
     #[error("{0}")]
-    Value(#[from] Box<figment::Error>),
+    Value(String),
     /// A value is of its type but makes no sense.
     #[error("{key}: {problem}")]
     Invalid {
@@ -263,7 +275,7 @@ impl Settings {
     pub fn load(flags: &Flags) -> Result<Settings, Error> {
         let mut figment = Figment::from(Serialized::defaults(Settings::default()));
         if let Some(path) = &flags.config {
-            figment = figment.merge(Toml::string(&read(path)?));
+            figment = figment.merge(Serialized::defaults(read(path)?));
         }
         figment = figment.merge(environment());
         if let Some(listen) = flags.listen {
@@ -275,7 +287,7 @@ impl Settings {
         if flags.insecure_noauth2 {
             figment = figment.merge(("auth.insecure_noauth2", true));
         }
-        let settings: Settings = figment.extract().map_err(Box::new)?;
+        let settings: Settings = figment.extract().map_err(|error| Error::Value(told(&error)))?;
         settings.check()?;
         Ok(settings)
     }
@@ -293,7 +305,7 @@ impl Settings {
             "keystone" => {
                 return invalid("auth.strategy", "keystone is not supported yet: use noauth2".to_owned());
             }
-            other => return invalid("auth.strategy", format!("unknown strategy {other:?}: use noauth2")),
+            _ => return invalid("auth.strategy", "unknown strategy: use noauth2".to_owned()),
         }
         if !self.listen.ip().is_loopback() && !self.auth.insecure_noauth2 {
             return invalid(
@@ -339,8 +351,29 @@ impl Limits {
     }
 }
 
-fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|cause| Error::File { path: path.to_owned(), cause })
+fn read(path: &Path) -> Result<Dict, Error> {
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
+    // The parser's own display has the line itself, in which a password may be.
+    Toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        Error::Syntax { path: path.to_owned(), line, problem: error.message().replace('\n', ", ") }
+    })
+}
+
+/// What is wrong with a value, without the value: a password may stand where it does not belong.
+fn told(error: &figment::Error) -> String {
+    let key = error.path.join(".");
+    match &error.kind {
+        Kind::UnknownField(name, known) => {
+            format!("{key}: unknown key {name:?}, the keys here are {}", known.join(", "))
+        }
+        Kind::UnknownVariant(_, known) => format!("{key}: must be one of {}", known.join(", ")),
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("{key}: must be {expected}")
+        }
+        other => format!("{key}: {other}"),
+    }
 }
 
 fn environment() -> Env {
@@ -408,7 +441,7 @@ mod tests {
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
             ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),
             ("workers = 0", "workers"),
-            ("this is no TOML", "expected"),
+            ("this is no TOML", "line 1"),
         ] {
             let error = load(toml).expect_err(toml).to_string();
             assert!(error.contains(word), "{toml:?} gives {error:?}");

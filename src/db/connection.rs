@@ -1,10 +1,11 @@
 //! One connection type over the three databases, and how each connection is set up.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::R2D2Connection;
-use diesel::{Connection, ConnectionError, ConnectionResult};
+use diesel::{Connection, ConnectionError, ConnectionResult, QueryResult};
 
 use super::Tx;
 
@@ -147,8 +148,27 @@ pub fn establish(target: &Target) -> ConnectionResult<DbConnection> {
             return Err(ConnectionError::BadConnection(lacking));
         }
     };
-    conn.batch_execute(set_up(target.kind)).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    prepare(&mut conn, target.kind).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
+}
+
+/// How often the set-up of a connection is tried.
+const SET_UP_TRIES: u32 = 500;
+/// The pause between two tries.
+const SET_UP_PAUSE: Duration = Duration::from_millis(10);
+
+/// Sets a new connection up. SQLite does not wait while another one makes the file's journal, as
+/// when replicas start together, but fails at once; so this is tried again.
+fn prepare(conn: &mut DbConnection, kind: Kind) -> QueryResult<()> {
+    for _ in 1..SET_UP_TRIES {
+        match conn.batch_execute(set_up(kind)) {
+            Err(error) if kind == Kind::Sqlite && super::error::is_conflict_message(&error.to_string()) => {
+                std::thread::sleep(SET_UP_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+    conn.batch_execute(set_up(kind))
 }
 
 /// What each new connection is told first.
@@ -219,6 +239,24 @@ mod tests {
     fn sqlalchemy_spellings_are_understood() {
         assert_eq!(parse("postgresql+psycopg2://u:p@h/d"), Ok((Kind::Postgres, "postgres://u:p@h/d".into())));
         assert_eq!(parse("mysql+pymysql://u@h/d?charset=utf8"), Ok((Kind::Mysql, "mysql://u@h/d".into())));
+    }
+
+    #[test]
+    fn several_may_open_a_new_file_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        for round in 0..20 {
+            let path = directory.path().join(format!("{round}.db"));
+            let target: Target = format!("sqlite:{}", path.display()).parse().unwrap();
+            let together = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        together.wait();
+                        establish(&target).map(drop).unwrap();
+                    });
+                }
+            });
+        }
     }
 
     #[test]

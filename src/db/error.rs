@@ -61,7 +61,7 @@ impl Error {
 
 /// The messages of conflicts for which diesel has no kind of its own: PostgreSQL 40P01, MariaDB
 /// 1213 (also from a Galera commit), 1205 and 1020, SQLite's SQLITE_BUSY.
-fn is_conflict_message(message: &str) -> bool {
+pub(super) fn is_conflict_message(message: &str) -> bool {
     [
         "deadlock detected",
         "Deadlock found",

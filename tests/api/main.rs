@@ -12,4 +12,8 @@
 mod support;
 
 mod claims;
+mod claims_model;
 mod generations;
+mod replicas;
+mod request_ids;
+mod settings;

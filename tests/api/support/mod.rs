@@ -4,11 +4,15 @@ mod app;
 mod client;
 mod database;
 mod fixtures;
+mod process;
+mod random;
 
-pub use app::TestApp;
+pub use app::{TestApp, settings};
 pub use client::{Answer, Client};
 pub use database::{Backend, Database};
 pub use fixtures::{allocations, claim, inventory, uuid};
+pub use process::{Ended, Program};
+pub use random::{rng, seed};
 
 /// Makes of a function a test for each database: `on_each_database!(name)` of a function that takes
 /// a [`TestApp`], `on_each_database!(name: Backend)` of one that starts what it needs itself.

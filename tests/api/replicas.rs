@@ -1,0 +1,136 @@
+//! Several replicas on one database: they start together, and their schemas are one.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use allotment::db::DbConnection;
+use allotment::server;
+use diesel::sql_types::Text;
+use diesel::{QueryableByName, RunQueryDsl};
+use serde_json::{Value, json};
+
+use crate::support::{Backend, Client, Database, Program, TestApp, claim, settings, uuid};
+
+on_each_database!(replicas_that_start_together_all_come_up: Backend);
+on_each_database!(processes_that_start_together_all_come_up: Backend);
+
+fn replicas_that_start_together_all_come_up(backend: Backend) {
+    let database = Database::create(backend);
+    let servers = thread::scope(|scope| {
+        let starting: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| server::start(settings(&database)).unwrap())).collect();
+        starting.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let app = TestApp::of_replicas(database, servers);
+    assert_set_up_once(&app.database);
+    assert_one_service(&app.clients());
+}
+
+fn processes_that_start_together_all_come_up(backend: Backend) {
+    let database = Database::create(backend);
+    let url = database.url();
+    let mut processes: Vec<_> = (0..4)
+        .map(|_| Program::new(&["serve", "--listen", "127.0.0.1:0", "--database", &url]).spawn())
+        .collect();
+    let clients: Vec<Client> = processes.iter_mut().map(|process| Client::new(process.address())).collect();
+    assert_set_up_once(&database);
+    assert_one_service(&clients);
+}
+
+/// One migration, and each standard name once.
+fn assert_set_up_once(database: &Database) {
+    for (sql, expected) in [
+        ("SELECT COUNT(*) AS n FROM __diesel_schema_migrations", 1),
+        ("SELECT COUNT(*) AS n FROM alembic_version", 1),
+        ("SELECT COUNT(*) AS n FROM resource_classes", 21),
+        ("SELECT COUNT(DISTINCT name) AS n FROM resource_classes", 21),
+        ("SELECT COUNT(*) AS n FROM traits", 377),
+        ("SELECT COUNT(DISTINCT name) AS n FROM traits", 377),
+    ] {
+        assert_eq!(database.count(sql), expected, "{sql}");
+    }
+}
+
+/// What one replica writes, all read; a claim through each counts for all.
+fn assert_one_service(clients: &[Client]) {
+    let provider = clients[0].new_stocked_provider(&[("VCPU", 100)]);
+    thread::scope(|scope| {
+        for client in clients {
+            let wanted = claim(json!({ &provider: { "resources": { "VCPU": 1 } } }), Value::Null);
+            scope.spawn(move || client.put(&format!("/allocations/{}", uuid()), &wanted).expect(204));
+        }
+    });
+    for client in clients {
+        assert_eq!(client.usages(&provider), json!({ "VCPU": clients.len() }));
+        assert_eq!(client.generation(&provider), 1 + clients.len() as i64);
+    }
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// Runs the query of the database's own dialect; each row is one line of text.
+fn lines(database: &Database, sqlite: &str, postgres: &str, mysql: &str) -> BTreeSet<String> {
+    let mut conn = database.connect();
+    let sql = match &conn {
+        DbConnection::Sqlite(_) => sqlite,
+        DbConnection::Postgres(_) => postgres,
+        DbConnection::Mysql(_) => mysql,
+    };
+    let rows: Vec<Line> = diesel::sql_query(sql).load(&mut conn).unwrap();
+    rows.into_iter().map(|row| row.line).collect()
+}
+
+/// Every column with its type in common words and whether it may be null.
+fn columns(database: &Database) -> BTreeSet<String> {
+    let found = lines(
+        database,
+        "SELECT t.name || '.' || c.name || ' ' || c.type || CASE c.\"notnull\" WHEN 1 THEN '' ELSE ' null' END AS line
+         FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c
+         WHERE t.type = 'table' AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\'",
+        "SELECT table_name || '.' || column_name || ' ' || data_type ||
+                coalesce('(' || character_maximum_length || ')', '') ||
+                CASE is_nullable WHEN 'NO' THEN '' ELSE ' null' END AS line
+         FROM information_schema.columns
+         WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_%'",
+        "SELECT CONCAT(table_name, '.', column_name, ' ', column_type,
+                       CASE is_nullable WHEN 'NO' THEN '' ELSE ' null' END) AS line
+         FROM information_schema.columns
+         WHERE table_schema = DATABASE() AND table_name NOT LIKE '\\_\\_%'",
+    );
+    let common = |line: String| {
+        [
+            ("character varying", "varchar"),
+            ("timestamp without time zone", "datetime"),
+            ("double precision", "float"),
+            ("int(11)", "integer"),
+        ]
+        .iter()
+        .fold(line.to_lowercase(), |line, (own, common)| line.replace(own, common))
+    };
+    found.into_iter().map(common).collect()
+}
+
+/// The versions of the migrations that have run.
+fn versions(database: &Database) -> BTreeSet<String> {
+    let sql = "SELECT version AS line FROM __diesel_schema_migrations";
+    lines(database, sql, sql, sql)
+}
+
+#[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[test]
+fn the_three_schemas_are_one() {
+    let apps = [Backend::Sqlite, Backend::Postgres, Backend::Mysql].map(TestApp::start);
+    let [sqlite, postgres, mysql] = apps.each_ref().map(|app| columns(&app.database));
+    assert!(sqlite.contains("resource_providers.name varchar(200) null"), "{sqlite:?}");
+    assert!(sqlite.len() > 60, "{sqlite:?}");
+    assert_eq!(sqlite, postgres);
+    assert_eq!(sqlite, mysql);
+    let [sqlite, postgres, mysql] = apps.each_ref().map(|app| versions(&app.database));
+    assert!(!sqlite.is_empty());
+    assert_eq!(sqlite, postgres);
+    assert_eq!(sqlite, mysql);
+}
