@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp, allocations, claim, inventory, uuid};
+use crate::support::{Client, TestApp, World, allocations, claim, inventory, uuid};
 
 on_each_database!(thirty_two_clients_set_a_trait_each);
 on_each_database!(a_stale_generation_is_refused_and_changes_nothing);
@@ -45,56 +45,6 @@ fn set_trait(client: &Client, provider: &str, name: &str) {
     }
 }
 
-/// A provider with some of everything, and a consumer of it.
-struct Stage {
-    client: Client,
-    provider: String,
-    /// A second provider, to move to.
-    other: String,
-    consumer: String,
-    /// One that does not exist.
-    nobody: String,
-}
-
-impl Stage {
-    fn set(client: Client) -> Stage {
-        let provider = client.new_stocked_provider(&[("VCPU", 10), ("DISK_GB", 10)]);
-        let other = client.new_stocked_provider(&[("VCPU", 10)]);
-        let stage = Stage { client, provider, other, consumer: uuid(), nobody: uuid() };
-        let path = format!("/allocations/{}", stage.consumer);
-        stage.client.put(&path, &claim(allocations(&stage.provider, "VCPU", 1), Value::Null)).expect(204);
-        stage
-    }
-
-    /// All that can be seen of the database.
-    fn everything(&self) -> Value {
-        let mut seen = json!({});
-        for path in ["/resource_providers", "/resource_classes", "/usages?project_id=project"] {
-            seen[path] = self.client.get(path).ok();
-        }
-        for provider in [&self.provider, &self.other] {
-            for part in ["", "/inventories", "/traits", "/aggregates", "/allocations", "/usages"] {
-                let path = format!("/resource_providers/{provider}{part}");
-                seen[&path] = self.client.get(&path).ok();
-            }
-        }
-        for consumer in [&self.consumer, &self.nobody] {
-            let path = format!("/allocations/{consumer}");
-            seen[&path] = self.client.get(&path).ok();
-        }
-        seen
-    }
-
-    fn provider_generation(&self) -> i64 {
-        self.client.generation(&self.provider)
-    }
-
-    fn consumer_generation(&self) -> i64 {
-        let body = self.client.get(&format!("/allocations/{}", self.consumer)).ok();
-        body["consumer_generation"].as_i64().unwrap()
-    }
-}
-
 /// Whose generation a request states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
@@ -109,8 +59,8 @@ struct Mutator {
     name: &'static str,
     whose: Whose,
     method: &'static str,
-    path: fn(&Stage) -> String,
-    body: fn(&Stage, Value) -> Value,
+    path: fn(&World) -> String,
+    body: fn(&World, Value) -> Value,
 }
 
 const MUTATORS: &[Mutator] = &[
@@ -209,33 +159,33 @@ const MUTATORS: &[Mutator] = &[
 ];
 
 /// Moves the consumer from VCPU to DISK_GB, and the inventory with it.
-fn reshape(stage: &Stage, provider_generation: Value, consumer_generation: Value) -> Value {
+fn reshape(world: &World, provider_generation: Value, consumer_generation: Value) -> Value {
     json!({
         "inventories": {
-            stage.provider.clone(): {
+            world.provider.clone(): {
                 "resource_provider_generation": provider_generation,
                 "inventories": { "DISK_GB": inventory(77) },
             },
         },
         "allocations": {
-            stage.consumer.clone(): claim(allocations(&stage.provider, "DISK_GB", 1), consumer_generation),
+            world.consumer.clone(): claim(allocations(&world.provider, "DISK_GB", 1), consumer_generation),
         },
     })
 }
 
 impl Mutator {
-    fn fresh(&self, stage: &Stage) -> Value {
+    fn fresh(&self, world: &World) -> Value {
         match self.whose {
-            Whose::Provider => stage.provider_generation().into(),
-            Whose::Consumer => stage.consumer_generation().into(),
+            Whose::Provider => world.provider_generation().into(),
+            Whose::Consumer => world.consumer_generation().into(),
             Whose::Nobody => Value::Null,
         }
     }
 
-    fn stale(&self, stage: &Stage) -> Vec<Value> {
+    fn stale(&self, world: &World) -> Vec<Value> {
         let mut stale =
             vec![json!(-1), json!(2_147_483_648_i64), json!(i64::MIN), json!(u64::MAX), json!(1e30)];
-        match self.fresh(stage).as_i64() {
+        match self.fresh(world).as_i64() {
             Some(fresh) => stale.extend([json!(fresh - 1), json!(fresh + 1)]),
             None => stale.extend([json!(0), json!(1)]),
         }
@@ -248,21 +198,21 @@ impl Mutator {
 
 fn a_stale_generation_is_refused_and_changes_nothing(app: TestApp) {
     for mutator in MUTATORS {
-        let stage = Stage::set(app.client());
-        let path = (mutator.path)(&stage);
-        let before = stage.everything();
+        let world = World::make(app.client());
+        let path = (mutator.path)(&world);
+        let before = world.seen();
         let rows = rows(&app);
-        for generation in mutator.stale(&stage) {
-            let body = (mutator.body)(&stage, generation.clone());
-            let answer = stage.client.send_json(mutator.method, &path, &body);
+        for generation in mutator.stale(&world) {
+            let body = (mutator.body)(&world, generation.clone());
+            let answer = world.client.send_json(mutator.method, &path, &body);
             assert!(answer.is_concurrent_update(), "{} at {generation}: {answer}", mutator.name);
         }
-        assert_eq!(stage.everything(), before, "{}", mutator.name);
+        assert_eq!(world.seen(), before, "{}", mutator.name);
         assert_eq!(self::rows(&app), rows, "{}", mutator.name);
         // The body itself was right.
-        let body = (mutator.body)(&stage, mutator.fresh(&stage));
-        stage.client.send_json(mutator.method, &path, &body).ok();
-        assert_ne!(stage.everything(), before, "{}", mutator.name);
+        let body = (mutator.body)(&world, mutator.fresh(&world));
+        world.client.send_json(mutator.method, &path, &body).ok();
+        assert_ne!(world.seen(), before, "{}", mutator.name);
     }
 }
 
@@ -276,8 +226,8 @@ fn rows(app: &TestApp) -> Vec<i64> {
 
 fn of_writers_with_one_generation_exactly_one_succeeds(app: TestApp) {
     for mutator in MUTATORS {
-        let stage = Stage::set(app.client());
-        let (path, body) = ((mutator.path)(&stage), (mutator.body)(&stage, mutator.fresh(&stage)));
+        let world = World::make(app.client());
+        let (path, body) = ((mutator.path)(&world), (mutator.body)(&world, mutator.fresh(&world)));
         let succeeded = AtomicUsize::new(0);
         thread::scope(|scope| {
             for _ in 0..12 {

@@ -8,11 +8,12 @@
 )]
 
 #[macro_use]
-#[allow(dead_code, reason = "what several topics share is not used by each")]
 mod support;
 
+mod bad_input;
 mod claims;
 mod claims_model;
+mod fuzz;
 mod generations;
 mod replicas;
 mod request_ids;

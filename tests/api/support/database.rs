@@ -40,10 +40,6 @@ impl Database {
         database
     }
 
-    pub fn backend(&self) -> Backend {
-        self.backend
-    }
-
     /// The address as allotment's settings spell it.
     pub fn url(&self) -> String {
         match self.backend {

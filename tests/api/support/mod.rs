@@ -6,6 +6,8 @@ mod database;
 mod fixtures;
 mod process;
 mod random;
+mod raw;
+mod world;
 
 pub use app::{TestApp, settings};
 pub use client::{Answer, Client};
@@ -13,6 +15,8 @@ pub use database::{Backend, Database};
 pub use fixtures::{allocations, claim, inventory, uuid};
 pub use process::{Ended, Program};
 pub use random::{rng, seed};
+pub use raw::{exchange, exchange_cut_short};
+pub use world::{CLASS, TRAIT, World};
 
 /// Makes of a function a test for each database: `on_each_database!(name)` of a function that takes
 /// a [`TestApp`], `on_each_database!(name: Backend)` of one that starts what it needs itself.
