@@ -1,8 +1,9 @@
 # What is to be built and checked. CONTRIBUTING.md says more.
 #
 #   make test        everything: unit, integration, conformance, takeover from
-#                    upstream, openstack command, the README's tour, policies and
-#                    kill -9, on SQLite, PostgreSQL and MariaDB servers started for it
+#                    upstream, openstack command, the README's tour, the OpenAPI
+#                    document, policies and kill -9, on SQLite, PostgreSQL and
+#                    MariaDB servers started for it
 #   make bench       speed, beside upstream's
 #   make lint        formatting, clippy, documentation, licences
 #   make servers     start the database servers and leave them running, for
@@ -16,7 +17,7 @@ SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
 .PHONY: all setup test unit integration conformance upstream candidates \
-        openstack crash policy readme bench fmt lint servers clean-servers
+        openstack crash policy readme openapi bench fmt lint servers clean-servers
 
 all:
 	cargo build --release --all-features
@@ -27,7 +28,7 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream candidates openstack crash policy readme: setup
+unit integration conformance upstream candidates openstack crash policy readme openapi: setup
 	$(RUN) $@
 
 # Takes a quarter of an hour, most of it upstream's.

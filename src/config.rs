@@ -27,6 +27,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// How many threads accept and answer; as many as there are processors when absent.
     pub workers: Option<usize>,
+    /// Where the built API reference is served, for `/docs` to lead there.
+    pub api_ref_url: Option<String>,
     /// The `[database]` table.
     pub database: DatabaseSettings,
     /// The `[auth]` table.
@@ -138,6 +140,7 @@ impl Default for Settings {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8778)),
             workers: None,
+            api_ref_url: None,
             database: DatabaseSettings::default(),
             auth: AuthSettings::default(),
             policy: PolicySettings::default(),
@@ -325,6 +328,11 @@ impl Settings {
             let problem = format!("{odd:?} is neither * nor like https://horizon.example.com");
             return invalid("cors.allowed_origins", problem);
         }
+        if let Some(url) = &self.api_ref_url
+            && !["http://", "https://", "/"].iter().any(|start| url.starts_with(start))
+        {
+            return invalid("api_ref_url", format!("{url:?} is neither a URL nor a path"));
+        }
         let candidates = self.placement.max_allocation_candidates;
         if candidates != -1 && candidates < 1 {
             return invalid(
@@ -441,6 +449,7 @@ mod tests {
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
             ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),
             ("workers = 0", "workers"),
+            ("api_ref_url = 'javascript:alert(1)'", "api_ref_url"),
             ("this is no TOML", "line 1"),
         ] {
             let error = load(toml).expect_err(toml).to_string();

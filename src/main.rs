@@ -1,4 +1,4 @@
-//! The command line: serve, migrate and policy.
+//! The command line: serve, migrate, policy, openapi.
 
 mod commands;
 
@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use allotment::api::microversion::Microversion;
 use allotment::config::{Flags, Settings};
 use allotment::db::Db;
 use allotment::server;
 use clap::{Args, Parser, Subcommand};
-use commands::policy;
+use commands::{openapi, policy};
 
 /// The OpenStack Placement API in one binary.
 #[derive(Parser)]
@@ -55,6 +56,12 @@ enum Command {
         #[arg(long, value_name = "FILE", global = true)]
         config: Option<PathBuf>,
     },
+    /// Print the OpenAPI 3.1 document
+    Openapi {
+        /// Describe one version alone, such as 1.39, for tools that do not know x-openstack
+        #[arg(long, value_name = "VERSION", value_parser = openapi::version)]
+        microversion: Option<Microversion>,
+    },
 }
 
 #[derive(Args)]
@@ -83,6 +90,7 @@ fn main() -> ExitCode {
             let flags = Flags { config, insecure_noauth2: true, ..Flags::default() };
             (flags, Box::new(move |settings| command.run(&settings.policy)))
         }
+        Command::Openapi { microversion } => return openapi::run(microversion),
     };
     let settings = match Settings::load(&flags) {
         Ok(settings) => settings,

@@ -362,7 +362,8 @@ fn without_tags(text: &str) -> String {
     out
 }
 
-fn escape(text: &str) -> String {
+/// Text as it stands in HTML.
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

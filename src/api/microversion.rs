@@ -64,6 +64,8 @@ versions! {
 pub const MIN: Microversion = V1_0;
 /// The newest version.
 pub const MAX: Microversion = V1_39;
+/// Its number after the point.
+pub(super) const MAX_MINOR: usize = MAX.0 as usize;
 
 impl fmt::Display for Microversion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,6 +95,24 @@ impl Microversion {
     /// Of several values the last that names Placement counts, in whatever case the name is.
     pub fn from_header(header: Option<&str>) -> Result<Self, VersionError> {
         header.and_then(for_placement).map_or(Ok(MIN), parse)
+    }
+}
+
+impl Microversion {
+    /// Reads a version such as `1.10` or `latest`.
+    pub fn parse(text: &str) -> Result<Self, VersionError> {
+        parse(text)
+    }
+
+    /// The version before this one, if it is not the oldest.
+    #[must_use]
+    pub fn previous(self) -> Option<Self> {
+        self.0.checked_sub(1).map(Self)
+    }
+
+    /// The number after the point.
+    pub(super) fn minor(self) -> usize {
+        usize::from(self.0)
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
 //! - `permission`: what the policy says of a request
 //! - `cors`: which web pages may call
+//! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
 //! - `access_log`: a line for each request
 //! - the other files: the handlers, one file a resource
 
@@ -30,11 +31,16 @@ pub mod call;
 pub mod candidate_query;
 pub mod constraints;
 mod cors;
+pub mod docs;
 pub mod error;
 pub mod inventories;
 pub mod json;
 pub mod microversion;
 mod names;
+pub mod openapi;
+mod openapi_operations;
+mod openapi_parameters;
+mod openapi_schemas;
 mod permission;
 mod pipeline;
 pub mod python;

@@ -1,7 +1,7 @@
 //! What happens to every request, in the order in which Placement does it.
 //!
 //! 1. an id; the body is read as far as it may go
-//! 2. who asks: 401, but for `/`
+//! 2. who asks: 401, but for paths that are open to all
 //! 3. the microversion: 406, 400
 //! 4. size (413, 414), and a body that has no content type: 400
 //! 5. the route: 404, 405
@@ -108,11 +108,10 @@ impl Exchange {
 
     async fn process(&mut self, body: Result<Bytes, ApiError>) -> Result<Reply, Refusal> {
         let path = self.path();
-        // Who asks for the version document need not say who it is.
-        let is_root = path.as_deref().is_some_and(|path| path.trim_matches('/').is_empty());
         let identity = match self.identify() {
             Some(identity) => identity,
-            None if is_root => Identity::default(),
+            // Who asks for what shows no data need not say who it is.
+            None if path.as_deref().is_some_and(routes::is_open) => Identity::default(),
             None => {
                 permission::log_unknown(&self.request_id);
                 return Err(Refusal::Unauthorized);
@@ -255,6 +254,7 @@ impl Exchange {
     fn respond_reply(&self, reply: Reply) -> (HttpResponse, usize) {
         let (mut response, length) = match reply.body {
             Body::Json(bytes) => with_body(reply.status, ("application/json", bytes)),
+            Body::Html(text) => with_body(reply.status, ("text/html; charset=UTF-8", text)),
             Body::None | Body::Broken(_) => (HttpResponse::new(reply.status), 0),
         };
         let headers = response.headers_mut();

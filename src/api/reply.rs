@@ -10,6 +10,7 @@ use serde::Serialize;
 pub(super) enum Body {
     None,
     Json(Bytes),
+    Html(String),
     /// What was to be sent cannot be written as JSON; the cause is for the log.
     Broken(String),
 }
@@ -39,6 +40,12 @@ impl Reply {
     #[must_use]
     pub fn raw_json(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self::new(status, Body::Json(body.into()))
+    }
+
+    /// An answer whose body is a page in HTML.
+    #[must_use]
+    pub fn html(status: StatusCode, page: String) -> Self {
+        Self::new(status, Body::Html(page))
     }
 
     /// An answer without a body, and so without a content type.

@@ -6,8 +6,8 @@ use actix_web::http::Method;
 
 use super::microversion::{Microversion, V1_0, V1_1, V1_2, V1_5, V1_6, V1_7, V1_9, V1_10, V1_13, V1_30};
 use super::{
-    Answer, Call, aggregates, allocation_candidates, allocations, inventories, reshaper, resource_classes,
-    resource_providers, root, traits, usages,
+    Answer, Call, aggregates, allocation_candidates, allocations, docs, inventories, reshaper,
+    resource_classes, resource_providers, root, traits, usages,
 };
 use crate::auth::policy;
 
@@ -44,7 +44,7 @@ pub struct Route {
     pub since: Microversion,
     /// What earlier versions are answered.
     pub too_old: TooOld,
-    /// The policy rule that guards it; only `/` has none.
+    /// The policy rule that guards it; those without one are open to all, also without a token.
     pub rule: Option<&'static str>,
     /// What it makes of a body.
     pub body: BodyKind,
@@ -72,6 +72,8 @@ macro_rules! answer {
 /// Every route there is.
 pub static ROUTES: &[Route] = &[
     get("/", "", answer!(root::show)).any_accept().unguarded(),
+    get("/openapi.json", "", answer!(docs::openapi)).any_accept().unguarded(),
+    get("/docs", "", answer!(docs::page)).any_accept().unguarded(),
     get("/resource_classes", "placement:resource_classes:list", answer!(resource_classes::list)).since(V1_2),
     post("/resource_classes", "placement:resource_classes:create", answer!(resource_classes::create))
         .since(V1_2),
@@ -138,14 +140,14 @@ pub static ROUTES: &[Route] = &[
     post("/reshaper", "placement:reshaper:reshape", answer!(reshaper::reshape)).since(V1_30),
 ];
 
-const RESOURCE_CLASS: &str = "/resource_classes/{name}";
-const PROVIDER: &str = "/resource_providers/{uuid}";
-const INVENTORIES: &str = "/resource_providers/{uuid}/inventories";
-const INVENTORY: &str = "/resource_providers/{uuid}/inventories/{resource_class}";
-const AGGREGATES: &str = "/resource_providers/{uuid}/aggregates";
-const PROVIDER_TRAITS: &str = "/resource_providers/{uuid}/traits";
-const CONSUMER: &str = "/allocations/{consumer_uuid}";
-const TRAIT: &str = "/traits/{name}";
+pub(super) const RESOURCE_CLASS: &str = "/resource_classes/{name}";
+pub(super) const PROVIDER: &str = "/resource_providers/{uuid}";
+pub(super) const INVENTORIES: &str = "/resource_providers/{uuid}/inventories";
+pub(super) const INVENTORY: &str = "/resource_providers/{uuid}/inventories/{resource_class}";
+pub(super) const AGGREGATES: &str = "/resource_providers/{uuid}/aggregates";
+pub(super) const PROVIDER_TRAITS: &str = "/resource_providers/{uuid}/traits";
+pub(super) const CONSUMER: &str = "/allocations/{consumer_uuid}";
+pub(super) const TRAIT: &str = "/traits/{name}";
 
 /// A POST brings JSON.
 const fn post(path: &'static str, rule: &'static str, handler: Handler) -> Route {
@@ -251,6 +253,12 @@ pub fn find(method: &Method, path: &str) -> Found {
     if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others.join(", ")) }
 }
 
+/// Whether a path, already percent-decoded, is open to those who do not say who they are.
+#[must_use]
+pub fn is_open(path: &str) -> bool {
+    ROUTES.iter().any(|route| route.rule.is_none() && matches(route.path, path).is_some())
+}
+
 /// Whether a path fits a pattern, and what it fills in. Slashes at its start count as one.
 fn matches(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
     let mut wanted = pattern.trim_start_matches('/').split('/');
@@ -313,12 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn no_route_is_there_twice_and_all_but_the_root_have_a_default_rule() {
+    fn no_route_is_there_twice_and_all_but_a_few_have_a_default_rule() {
         for (index, route) in ROUTES.iter().enumerate() {
             let again =
                 ROUTES[..index].iter().any(|other| other.method == route.method && other.path == route.path);
             assert!(!again, "{route:?}");
-            assert_eq!(route.rule.is_none(), route.path == "/", "{route:?}");
+            let open = ["/", "/openapi.json", "/docs"].contains(&route.path);
+            assert_eq!(route.rule.is_none(), open, "{route:?}");
+            assert_eq!(is_open(route.path), open, "{route:?}");
             let has_rule = |rule: &str| {
                 rule.contains(':') && policy::DEFAULTS.iter().any(|default| default.name == rule)
             };

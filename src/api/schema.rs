@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use super::microversion::{
-    Microversion, V1_3, V1_4, V1_8, V1_12, V1_14, V1_16, V1_17, V1_18, V1_19, V1_21, V1_25, V1_28, V1_31,
-    V1_33, V1_34, V1_35, V1_36, V1_38,
+    Microversion, V1_0, V1_1, V1_3, V1_4, V1_8, V1_9, V1_10, V1_12, V1_13, V1_14, V1_16, V1_17, V1_18, V1_19,
+    V1_21, V1_25, V1_28, V1_30, V1_31, V1_33, V1_34, V1_35, V1_36, V1_38,
 };
 use super::query::Query;
 use super::wording;
@@ -16,7 +16,10 @@ use super::wording;
 /// A schema, ready to validate.
 #[derive(Debug)]
 pub struct Schema {
-    source: Value,
+    /// The file's name, without its ending.
+    pub(super) name: &'static str,
+    /// What the file says.
+    pub(super) source: Value,
     validator: Validator,
     prefix: &'static str,
 }
@@ -29,16 +32,16 @@ pub type LazySchema = LazyLock<Loaded>;
 
 impl Schema {
     /// The schema of a body.
-    fn body(text: &str) -> Loaded {
-        Self::load(text, "JSON does not validate: ", is_uuid_like)
+    fn body(name: &'static str, text: &str) -> Loaded {
+        Self::load(name, text, "JSON does not validate: ", is_uuid_like)
     }
 
     /// The schema of a query string, taken as an object of strings.
-    fn query(text: &str) -> Loaded {
-        Self::load(text, "Invalid query string parameters: ", is_dashed_uuid)
+    fn query(name: &'static str, text: &str) -> Loaded {
+        Self::load(name, text, "Invalid query string parameters: ", is_dashed_uuid)
     }
 
-    fn load(text: &str, prefix: &'static str, uuid: fn(&str) -> bool) -> Loaded {
+    fn load(name: &'static str, text: &str, prefix: &'static str, uuid: fn(&str) -> bool) -> Loaded {
         let source = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let validator = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
@@ -46,7 +49,7 @@ impl Schema {
             .should_validate_formats(true)
             .build(&source)
             .map_err(|error| error.to_string())?;
-        Ok(Self { source, validator, prefix })
+        Ok(Self { name, source, validator, prefix })
     }
 
     /// Whether a value fits; the error is a 400 in the wording of Python's jsonschema.
@@ -70,6 +73,11 @@ impl Schema {
 /// A loaded schema, or the 500 that a broken schema file would be.
 pub(super) fn loaded(schema: &'static LazySchema) -> Result<&'static Schema, ApiError> {
     schema.as_ref().map_err(ApiError::internal)
+}
+
+/// The schema in a file.
+pub(super) fn find(name: &str) -> Option<&'static LazySchema> {
+    ALL.iter().find(|entry| entry.0 == name).map(|entry| entry.1)
 }
 
 /// A uuid as bodies may have it: any case, with or without dashes, in braces, as a URN.
@@ -97,11 +105,11 @@ macro_rules! schemas {
         $(
             #[doc = $doc]
             pub static $name: LazySchema =
-                LazyLock::new(|| Schema::$kind(include_str!(concat!("schemas/", $file, ".json"))));
+                LazyLock::new(|| Schema::$kind($file, include_str!(concat!("schemas/", $file, ".json"))));
         )*
 
-        #[cfg(test)]
-        const ALL: &[(&str, &LazySchema)] = &[$(($file, &$name)),*];
+        /// Every schema file.
+        pub(super) static ALL: &[(&str, &LazySchema)] = &[$(($file, &$name)),*];
     };
 }
 
@@ -148,6 +156,7 @@ schemas! {
         "The same with `root_required`.";
     query CANDIDATES_QUERY_1_36 = "allocation_candidates_query_1_36":
         "The same with `same_subtree`.";
+    query OPENAPI_QUERY = "openapi_query_1_0": "GET /openapi.json.";
     query RESOURCE_PROVIDERS_QUERY_1_0 = "resource_providers_query_1_0":
         "GET /resource_providers.";
     query RESOURCE_PROVIDERS_QUERY_1_3 = "resource_providers_query_1_3":
@@ -163,103 +172,106 @@ schemas! {
     query USAGES_QUERY_1_38 = "usages_query_1_38": "The same with `consumer_type`.";
 }
 
-/// The schema that a version has: the newest of those not newer than it.
-fn pick(
-    version: Microversion,
-    oldest: &'static LazySchema,
-    newer: &[(Microversion, &'static LazySchema)],
-) -> &'static LazySchema {
-    newer.iter().rev().find(|entry| version >= entry.0).map_or(oldest, |entry| entry.1)
+/// A schema and the version that brought it.
+type Entry = (Microversion, &'static LazySchema);
+
+/// The schemas that one body or query string has had.
+#[derive(Clone, Copy, Debug)]
+pub struct Versions {
+    oldest: Entry,
+    newer: &'static [Entry],
 }
 
-/// The body of `PUT …/aggregates`.
-#[must_use]
-pub fn aggregates_put(version: Microversion) -> &'static LazySchema {
-    pick(version, &AGGREGATES_PUT_1_1, &[(V1_19, &AGGREGATES_PUT_1_19)])
+impl Versions {
+    /// A schema that never changed.
+    #[must_use]
+    pub const fn only(since: Microversion, schema: &'static LazySchema) -> Self {
+        Self { oldest: (since, schema), newer: &[] }
+    }
+
+    /// The newest of those that are not newer than a version, or else the oldest.
+    fn pick(&self, version: Microversion) -> &'static LazySchema {
+        self.newer.iter().rev().find(|entry| version >= entry.0).unwrap_or(&self.oldest).1
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry> {
+        std::iter::once(self.oldest).chain(self.newer.iter().copied())
+    }
 }
 
-/// The body of `POST /allocations`.
-#[must_use]
-pub fn allocations_post(version: Microversion) -> &'static LazySchema {
-    pick(
-        version,
-        &ALLOCATIONS_POST_1_13,
-        &[(V1_28, &ALLOCATIONS_POST_1_28), (V1_34, &ALLOCATIONS_POST_1_34), (V1_38, &ALLOCATIONS_POST_1_38)],
-    )
+macro_rules! versions {
+    ($($name:ident, $pick:ident = [
+        $oldest_since:ident: $oldest:ident, $($since:ident: $schema:ident),* $(,)?
+    ]: $doc:literal;)*) => {
+        $(
+            #[doc = concat!($doc, ", in all versions.")]
+            pub static $name: Versions =
+                Versions { oldest: ($oldest_since, &$oldest), newer: &[$(($since, &$schema)),*] };
+
+            #[doc = concat!($doc, ", in a version.")]
+            #[must_use]
+            pub fn $pick(version: Microversion) -> &'static LazySchema {
+                $name.pick(version)
+            }
+        )*
+    };
 }
 
-/// The body of `PUT /allocations/{consumer_uuid}`.
-#[must_use]
-pub fn allocations_put(version: Microversion) -> &'static LazySchema {
-    pick(
-        version,
-        &ALLOCATIONS_PUT_1_0,
-        &[
-            (V1_8, &ALLOCATIONS_PUT_1_8),
-            (V1_12, &ALLOCATIONS_PUT_1_12),
-            (V1_28, &ALLOCATIONS_PUT_1_28),
-            (V1_34, &ALLOCATIONS_PUT_1_34),
-            (V1_38, &ALLOCATIONS_PUT_1_38),
-        ],
-    )
-}
-
-/// The body of `POST /reshaper`.
-#[must_use]
-pub fn reshaper_post(version: Microversion) -> &'static LazySchema {
-    pick(version, &RESHAPER_POST_1_30, &[(V1_34, &RESHAPER_POST_1_34), (V1_38, &RESHAPER_POST_1_38)])
-}
-
-/// The body of `POST /resource_providers`.
-#[must_use]
-pub fn resource_provider_post(version: Microversion) -> &'static LazySchema {
-    pick(version, &RESOURCE_PROVIDER_POST_1_0, &[(V1_14, &RESOURCE_PROVIDER_POST_1_14)])
-}
-
-/// The body of `PUT /resource_providers/{uuid}`.
-#[must_use]
-pub fn resource_provider_put(version: Microversion) -> &'static LazySchema {
-    pick(version, &RESOURCE_PROVIDER_PUT_1_0, &[(V1_14, &RESOURCE_PROVIDER_PUT_1_14)])
-}
-
-/// The query string of `GET /allocation_candidates`.
-#[must_use]
-pub fn candidates_query(version: Microversion) -> &'static LazySchema {
-    pick(
-        version,
-        &CANDIDATES_QUERY_1_10,
-        &[
-            (V1_16, &CANDIDATES_QUERY_1_16),
-            (V1_17, &CANDIDATES_QUERY_1_17),
-            (V1_21, &CANDIDATES_QUERY_1_21),
-            (V1_25, &CANDIDATES_QUERY_1_25),
-            (V1_31, &CANDIDATES_QUERY_1_31),
-            (V1_33, &CANDIDATES_QUERY_1_33),
-            (V1_35, &CANDIDATES_QUERY_1_35),
-            (V1_36, &CANDIDATES_QUERY_1_36),
-        ],
-    )
-}
-
-/// The query string of `GET /resource_providers`.
-#[must_use]
-pub fn resource_providers_query(version: Microversion) -> &'static LazySchema {
-    pick(
-        version,
-        &RESOURCE_PROVIDERS_QUERY_1_0,
-        &[
-            (V1_3, &RESOURCE_PROVIDERS_QUERY_1_3),
-            (V1_4, &RESOURCE_PROVIDERS_QUERY_1_4),
-            (V1_14, &RESOURCE_PROVIDERS_QUERY_1_14),
-            (V1_18, &RESOURCE_PROVIDERS_QUERY_1_18),
-        ],
-    )
-}
-
-/// The query string of `GET /usages`.
-#[must_use]
-pub fn usages_query(version: Microversion) -> &'static LazySchema {
-    pick(version, &USAGES_QUERY_1_9, &[(V1_38, &USAGES_QUERY_1_38)])
+versions! {
+    AGGREGATES_PUT, aggregates_put = [
+        V1_1: AGGREGATES_PUT_1_1,
+        V1_19: AGGREGATES_PUT_1_19,
+    ]: "The body of `PUT …/aggregates`";
+    ALLOCATIONS_POST, allocations_post = [
+        V1_13: ALLOCATIONS_POST_1_13,
+        V1_28: ALLOCATIONS_POST_1_28,
+        V1_34: ALLOCATIONS_POST_1_34,
+        V1_38: ALLOCATIONS_POST_1_38,
+    ]: "The body of `POST /allocations`";
+    ALLOCATIONS_PUT, allocations_put = [
+        V1_0: ALLOCATIONS_PUT_1_0,
+        V1_8: ALLOCATIONS_PUT_1_8,
+        V1_12: ALLOCATIONS_PUT_1_12,
+        V1_28: ALLOCATIONS_PUT_1_28,
+        V1_34: ALLOCATIONS_PUT_1_34,
+        V1_38: ALLOCATIONS_PUT_1_38,
+    ]: "The body of `PUT /allocations/{consumer_uuid}`";
+    RESHAPER_POST, reshaper_post = [
+        V1_30: RESHAPER_POST_1_30,
+        V1_34: RESHAPER_POST_1_34,
+        V1_38: RESHAPER_POST_1_38,
+    ]: "The body of `POST /reshaper`";
+    RESOURCE_PROVIDER_POST, resource_provider_post = [
+        V1_0: RESOURCE_PROVIDER_POST_1_0,
+        V1_14: RESOURCE_PROVIDER_POST_1_14,
+    ]: "The body of `POST /resource_providers`";
+    RESOURCE_PROVIDER_PUT, resource_provider_put = [
+        V1_0: RESOURCE_PROVIDER_PUT_1_0,
+        V1_14: RESOURCE_PROVIDER_PUT_1_14,
+    ]: "The body of `PUT /resource_providers/{uuid}`";
+    CANDIDATES_QUERY, candidates_query = [
+        V1_10: CANDIDATES_QUERY_1_10,
+        V1_16: CANDIDATES_QUERY_1_16,
+        V1_17: CANDIDATES_QUERY_1_17,
+        V1_21: CANDIDATES_QUERY_1_21,
+        V1_25: CANDIDATES_QUERY_1_25,
+        V1_31: CANDIDATES_QUERY_1_31,
+        V1_33: CANDIDATES_QUERY_1_33,
+        V1_35: CANDIDATES_QUERY_1_35,
+        V1_36: CANDIDATES_QUERY_1_36,
+    ]: "The query string of `GET /allocation_candidates`";
+    RESOURCE_PROVIDERS_QUERY, resource_providers_query = [
+        V1_0: RESOURCE_PROVIDERS_QUERY_1_0,
+        V1_3: RESOURCE_PROVIDERS_QUERY_1_3,
+        V1_4: RESOURCE_PROVIDERS_QUERY_1_4,
+        V1_14: RESOURCE_PROVIDERS_QUERY_1_14,
+        V1_18: RESOURCE_PROVIDERS_QUERY_1_18,
+    ]: "The query string of `GET /resource_providers`";
+    USAGES_QUERY, usages_query = [
+        V1_9: USAGES_QUERY_1_9,
+        V1_38: USAGES_QUERY_1_38,
+    ]: "The query string of `GET /usages`";
 }
 
 #[cfg(test)]

@@ -1,0 +1,450 @@
+//! The OpenAPI 3.1 document, made of the table of routes and of the schemas that validate requests.
+//!
+//! Microversions are expressed as OpenStack's code generators do: where a body or a parameter has
+//! changed, its schema is a `oneOf` with `x-openstack: {discriminator: microversion}`, and each
+//! branch says in `x-openstack` from which version (`min-ver`) to which (`max-ver`) it holds. Since
+//! tools that do not know this cannot choose a branch, there is a plain document for each version too.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::error::Code;
+use super::microversion::{MAX, MIN, Microversion, SERVICE, V1_0, V1_23};
+use super::openapi_operations::{Answer, Content, ERROR_SHAPES, OPERATIONS, Operation, Shapes};
+use super::openapi_parameters;
+use super::openapi_schemas::Components;
+use super::routes::{BodyKind, ROUTES, Route, TooOld};
+use super::schema::{self, Versions};
+
+/// The header by which clients name the version that they mean.
+pub(super) const VERSION_HEADER: &str = "OpenStack-API-Version";
+
+/// Why the document could not be made: a file that comes with the program is broken, or a table
+/// lacks an entry. Tests show that it does not happen.
+pub type Broken = String;
+
+/// The versions for which something holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) since: Microversion,
+    /// The first version for which it does not hold any more.
+    pub(super) until: Option<Microversion>,
+}
+
+impl Range {
+    pub(super) fn from(since: Microversion) -> Self {
+        Self { since, until: None }
+    }
+
+    /// What both ranges hold; `None` if that is nothing.
+    fn and(self, other: Range) -> Option<Range> {
+        let since = self.since.max(other.since);
+        let until = match (self.until, other.until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        until.is_none_or(|until| since < until).then_some(Range { since, until })
+    }
+
+    /// The smallest range that has both in it.
+    pub(super) fn or(self, other: Range) -> Range {
+        let until = self.until.zip(other.until).map(|(a, b)| a.max(b));
+        Range { since: self.since.min(other.since), until }
+    }
+
+    fn has(self, version: Microversion) -> bool {
+        self.since <= version && self.until.is_none_or(|until| version < until)
+    }
+
+    /// As OpenStack's code generators write it.
+    pub(super) fn extension(self) -> Value {
+        let mut extension = json!({"min-ver": self.since.to_string()});
+        if let Some(last) = self.until.and_then(Microversion::previous) {
+            extension["max-ver"] = last.to_string().into();
+        }
+        extension
+    }
+}
+
+/// What is being described: all versions or one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope(pub(super) Option<Microversion>);
+
+impl Scope {
+    /// Whether anything of a range is described.
+    pub(super) fn has(self, range: Range) -> bool {
+        self.0.is_none_or(|version| range.has(version))
+    }
+
+    /// Whether a range is all that is described.
+    fn is_all(self, range: Range, of: Range) -> bool {
+        self.0.is_some() || range == of
+    }
+
+    /// The pieces of a history that are described, each with its versions within `within`.
+    pub(super) fn pieces<T>(
+        self,
+        history: impl IntoIterator<Item = (Microversion, T)>,
+        within: Range,
+    ) -> Vec<(Range, T)> {
+        let mut pieces: Vec<(Range, T)> = Vec::new();
+        for (since, piece) in history {
+            if let Some((last, _)) = pieces.last_mut() {
+                last.until = Some(since);
+            }
+            pieces.push((Range::from(since), piece));
+        }
+        pieces
+            .into_iter()
+            .filter_map(|(range, piece)| Some((range.and(within)?, piece)))
+            .filter(|(range, _)| self.has(*range))
+            .collect()
+    }
+}
+
+/// The document for all versions or for one.
+pub fn document(version: Option<Microversion>) -> Result<Value, Broken> {
+    let mut builder = Builder { scope: Scope(version), components: Components::default() };
+    let mut paths = Map::new();
+    for operation in OPERATIONS {
+        let route = ROUTES
+            .iter()
+            .find(|route| route.method == operation.method && route.path == operation.path)
+            .ok_or_else(|| format!("{} {} is no route", operation.method, operation.path))?;
+        if builder.scope.has(Range::from(route.since)) {
+            let described = builder.operation(route, operation)?;
+            let methods = paths.entry(route.path).or_insert_with(|| json!({}));
+            methods[route.method.as_str().to_lowercase()] = described;
+        }
+    }
+    let shown = version.unwrap_or(MAX);
+    Ok(json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "OpenStack Placement API, by allotment",
+            "summary": "What each host of a cloud has, and who uses it",
+            "description": introduction(version),
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+            "version": shown.to_string(),
+        },
+        "security": [{"token": []}],
+        "tags": tags(),
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "X-Auth-Token",
+                "description": "With noauth2 `admin`, or USER:PROJECT; else a token of Keystone.",
+            }},
+            "parameters": {"version": openapi_parameters::version_header(builder.scope)},
+            "responses": builder.common_responses()?,
+            "schemas": builder.components.finish(version.is_none()),
+        },
+    }))
+}
+
+fn introduction(version: Option<Microversion>) -> String {
+    match version {
+        Some(version) => format!(
+            "This is microversion {version} alone. Requests must name it in the header {VERSION_HEADER}."
+        ),
+        None => format!(
+            "Microversions {MIN} to {MAX}. A request names one in the header {VERSION_HEADER}; without it, it \
+             is {MIN}. `x-openstack` says from which version (`min-ver`) to which (`max-ver`) something \
+             holds, also of the branches of a `oneOf` whose discriminator is `microversion`. For tools that \
+             do not know `x-openstack`, `/openapi.json?microversion={MAX}` describes one version alone."
+        ),
+    }
+}
+
+fn tags() -> Vec<Value> {
+    let mut names: Vec<&str> = Vec::new();
+    for operation in OPERATIONS {
+        if !names.contains(&operation.tag) {
+            names.push(operation.tag);
+        }
+    }
+    names.into_iter().map(|name| json!({ "name": name })).collect()
+}
+
+/// The statuses whose answers are the same everywhere, and what they mean.
+const COMMON: [(u16, &str); 8] = [
+    (401, "The request does not say who asks, or not so that it can be believed."),
+    (403, "Policy does not allow this to whoever asks."),
+    (405, "The method is not there in this version."),
+    (406, "There is no such version, or JSON is not what the request accepts."),
+    (413, "The body is longer than the service takes."),
+    (414, "The query string is longer than the service takes."),
+    (415, "The body is not sent as application/json."),
+    (503, "The database is out of reach. The same request may succeed later."),
+];
+
+fn common_name(status: u16) -> String {
+    format!("error_{status}")
+}
+
+struct Builder {
+    scope: Scope,
+    components: Components,
+}
+
+impl Builder {
+    fn operation(&mut self, route: &Route, operation: &Operation) -> Result<Value, Broken> {
+        let range = Range::from(route.since);
+        let id = format!("{}:{}", route.path.trim_start_matches('/'), route.method.as_str().to_lowercase());
+        let mut described = json!({
+            "operationId": id.replace(['{', '}'], ""),
+            "tags": [operation.tag],
+            "summary": operation.summary,
+        });
+        if self.scope.0.is_none() {
+            described["x-openstack"] = range.extension();
+        }
+        if route.rule.is_none() {
+            described["security"] = json!([]);
+        }
+        let mut parameters = openapi_parameters::in_path(route.path, operation.name)?;
+        parameters.push(json!({"$ref": "#/components/parameters/version"}));
+        if let Some(query) = operation.query {
+            parameters.extend(openapi_parameters::in_query(query, range, self.scope)?);
+        }
+        described["parameters"] = parameters.into();
+        if let Some(versions) = operation.body
+            && let Some(body) = self.body(route, versions)?
+        {
+            described["requestBody"] = body;
+        }
+        described["responses"] = self.responses(route, operation)?;
+        Ok(described)
+    }
+
+    fn body(&mut self, route: &Route, versions: Versions) -> Result<Option<Value>, Broken> {
+        let Some(range) = body_range(route).filter(|range| self.scope.has(*range)) else {
+            return Ok(None);
+        };
+        let pieces = self.scope.pieces(versions.iter(), range);
+        let mut branches = Vec::new();
+        for (range, lazy) in pieces {
+            let schema = schema::loaded(lazy).map_err(|error| error.to_string())?;
+            branches.push((range, self.components.add(schema.name, range)?));
+        }
+        let mut body = json!({
+            "required": self.scope.is_all(range, Range::from(route.since)),
+            "content": {"application/json": {"schema": one_of(branches)}},
+        });
+        if self.scope.0.is_none() && range.until.is_some() {
+            body["x-openstack"] = range.extension();
+        }
+        Ok(Some(body))
+    }
+
+    fn responses(&mut self, route: &Route, operation: &Operation) -> Result<Value, Broken> {
+        let mut responses: BTreeMap<u16, Value> = BTreeMap::new();
+        for answer in operation.answers {
+            let range = Range { since: answer.since.unwrap_or(route.since), until: answer.until };
+            if !self.scope.has(range) {
+                continue;
+            }
+            let described = self.success(route, answer, range)?;
+            responses.insert(answer.status, described);
+        }
+        for (status, codes) in self.errors(route, operation) {
+            responses.insert(status, self.error(status, &codes)?);
+        }
+        for status in self.common_statuses(route) {
+            let name = common_name(status);
+            responses.insert(status, json!({"$ref": format!("#/components/responses/{name}")}));
+        }
+        let named = responses.into_iter().map(|(status, response)| (status.to_string(), response));
+        Ok(Value::Object(named.collect()))
+    }
+
+    fn success(&mut self, route: &Route, answer: &Answer, range: Range) -> Result<Value, Broken> {
+        let mut response = json!({"description": answer.text, "headers": self.headers(answer, range)});
+        if self.scope.0.is_none() && range != Range::from(route.since) {
+            response["x-openstack"] = range.extension();
+        }
+        match answer.content {
+            Content::Nothing => {}
+            Content::Json(shapes) => {
+                response["content"] = json!({"application/json": {"schema": self.shapes(shapes, range)?}});
+            }
+            Content::Html => {
+                response["content"] = json!({"text/html; charset=UTF-8": {"schema": {"type": "string"}}});
+            }
+        }
+        Ok(response)
+    }
+
+    fn shapes(&mut self, shapes: Shapes, range: Range) -> Result<Value, Broken> {
+        let mut branches = Vec::new();
+        for (range, name) in self.scope.pieces(shapes.iter().copied(), range) {
+            branches.push((range, self.components.add(name, range)?));
+        }
+        Ok(one_of(branches))
+    }
+
+    fn headers(&self, answer: &Answer, range: Range) -> Value {
+        let mut headers = json!({
+            VERSION_HEADER: {
+                "description": "The version that was obeyed.",
+                "required": true,
+                "schema": openapi_parameters::version_schema(self.scope),
+            },
+            "X-Openstack-Request-Id": request_id(),
+        });
+        if answer.located {
+            headers["Location"] = json!({
+                "description": "Where it is.",
+                "required": true,
+                "schema": {"type": "string"},
+            });
+        }
+        let dated = answer.dated.and_then(|since| Range::from(since).and(range));
+        if let Some(dated) = dated.filter(|dated| self.scope.has(*dated)) {
+            for (name, description, schema) in [
+                ("Last-Modified", "When it was last changed.", json!({"type": "string"})),
+                ("Cache-Control", "Caches must ask again.", json!({"const": "no-cache"})),
+            ] {
+                let is_always = name != "Last-Modified" || !answer.undated_if_empty;
+                headers[name] = json!({
+                    "description": description,
+                    "required": is_always && self.scope.is_all(dated, range),
+                    "schema": schema,
+                });
+                if !self.scope.is_all(dated, range) {
+                    headers[name]["x-openstack"] = dated.extension();
+                }
+            }
+        }
+        headers
+    }
+
+    /// The statuses whose error codes depend on the operation.
+    fn errors(&self, route: &Route, operation: &Operation) -> BTreeMap<u16, Vec<Code>> {
+        let mut errors = BTreeMap::from([(400, vec![Code::Undefined])]);
+        let is_newer = self.scope.0.is_none() && route.since > MIN && route.too_old == TooOld::NotFound;
+        if route.path.contains('{') || is_newer {
+            errors.insert(404, vec![Code::Undefined]);
+        }
+        // A write that other writers overtake again and again is given up in the end.
+        if route.method != actix_web::http::Method::GET {
+            errors.insert(409, vec![Code::ConcurrentUpdate]);
+        }
+        for (status, codes) in operation.codes {
+            errors.entry(*status).or_default().extend_from_slice(codes);
+        }
+        errors
+    }
+
+    fn error(&mut self, status: u16, codes: &[Code]) -> Result<Value, Broken> {
+        let text = match status {
+            400 => "The request is malformed, or names what there is not.",
+            404 => "There is no such thing, or not yet in this version.",
+            _ => {
+                "What is there does not allow it. With the code placement.concurrent_update: read again, \
+                 decide again, write again."
+            }
+        };
+        let mut branches = Vec::new();
+        for (range, name) in self.scope.pieces(ERROR_SHAPES.iter().copied(), Range::from(V1_0)) {
+            let mut branch = self.components.add(name, range)?;
+            if range.since >= V1_23 || self.scope.0.is_some_and(|version| version >= V1_23) {
+                let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+                branch["properties"] =
+                    json!({"errors": {"items": {"properties": {"code": {"enum": codes}}}}});
+            }
+            branches.push((range, branch));
+        }
+        // While the version is not understood, it is not known whether there are codes in it.
+        if status == 400 && self.scope.0.is_some_and(|version| version >= V1_23) {
+            let range = Range { since: V1_0, until: Some(V1_23) };
+            branches.push((range, self.components.add(ERROR_SHAPES[0].1, range)?));
+            return Ok(error_response(text, json!({"oneOf": [branches[0].1, branches[1].1]})));
+        }
+        Ok(error_response(text, one_of(branches)))
+    }
+
+    /// The statuses whose answers are the same for all operations.
+    fn common_statuses(&self, route: &Route) -> Vec<u16> {
+        let guarded = route.rule.is_some();
+        let has_body = body_range(route).is_some_and(|range| self.scope.has(range));
+        let was_refused = route.too_old == TooOld::MethodNotAllowed && self.scope.0.is_none();
+        COMMON
+            .iter()
+            .map(|common| common.0)
+            .filter(|status| match status {
+                401 | 403 | 503 => guarded,
+                405 => was_refused,
+                413 | 415 => has_body,
+                _ => true,
+            })
+            .collect()
+    }
+
+    fn common_responses(&mut self) -> Result<Value, Broken> {
+        let mut responses = Map::new();
+        for (status, text) in COMMON {
+            let response = match status {
+                401 => error_response(text, self.components.add("unauthorized_1_0", Range::from(V1_0))?),
+                406 => error_response(text, self.components.add("version_error_1_0", Range::from(V1_0))?),
+                _ => self.error(status, &[Code::Undefined]).map(|mut response| {
+                    response["description"] = text.into();
+                    response
+                })?,
+            };
+            responses.insert(common_name(status), response);
+        }
+        Ok(Value::Object(responses))
+    }
+}
+
+/// The versions in which a route takes a body.
+fn body_range(route: &Route) -> Option<Range> {
+    match route.body {
+        BodyKind::Json => Some(Range::from(route.since)),
+        BodyKind::JsonBefore(until) => Some(Range { since: route.since, until: Some(until) }),
+        BodyKind::Ignored => None,
+    }
+}
+
+/// One schema, or a choice by version.
+fn one_of(mut branches: Vec<(Range, Value)>) -> Value {
+    if branches.len() == 1 {
+        return branches.remove(0).1;
+    }
+    let branches: Vec<Value> = branches.into_iter().map(|(_, schema)| schema).collect();
+    json!({"oneOf": branches, "x-openstack": {"discriminator": "microversion"}})
+}
+
+/// An error comes in the format that the request accepts.
+fn error_response(text: &str, schema: Value) -> Value {
+    json!({
+        "description": text,
+        "headers": {"X-Openstack-Request-Id": request_id()},
+        "content": {
+            "application/json": {"schema": schema},
+            "text/html; charset=UTF-8": {"schema": {"type": "string"}},
+            "text/plain; charset=UTF-8": {"schema": {"type": "string"}},
+        },
+    })
+}
+
+fn request_id() -> Value {
+    json!({
+        "description": "The id under which the request is in the log.",
+        "required": true,
+        "schema": {"type": "string", "pattern": "^req-[0-9a-f-]{36}$"},
+    })
+}
+
+/// The service as the version header names it, at a version.
+pub(super) fn version_value(version: Microversion) -> String {
+    format!("{SERVICE} {version}")
+}
+
+#[cfg(test)]
+#[path = "openapi_tests.rs"]
+mod tests;

@@ -1,0 +1,25 @@
+//! `allotment openapi`: the OpenAPI document on standard output.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use allotment::api::microversion::{MAX, MIN, Microversion};
+use allotment::api::openapi;
+
+/// Prints the document of all versions or of one.
+pub fn run(version: Option<Microversion>) -> ExitCode {
+    let printed = openapi::document(version)
+        .and_then(|document| writeln!(std::io::stdout(), "{document:#}").map_err(|error| error.to_string()));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("allotment: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A version as an argument.
+pub fn version(text: &str) -> Result<Microversion, String> {
+    Microversion::parse(text).map_err(|_| format!("there are versions {MIN} to {MAX}"))
+}

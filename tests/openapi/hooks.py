@@ -1,0 +1,116 @@
+"""What schemathesis does differently here; loaded by it (SCHEMATHESIS_HOOKS).
+
+The fuzzer alone would seldom name anything that there is, so it is given the
+things that fleet.py makes, and now and then the generation that they have.
+"""
+
+import collections
+import json
+import os
+import pathlib
+import random
+
+import schemathesis
+from hypothesis import strategies as st
+
+import fleet
+
+VERSION = os.environ['OPENAPI_VERSION']
+URL = os.environ['OPENAPI_URL']
+SEEN = pathlib.Path(os.environ['OPENAPI_SEEN'])
+
+world = fleet.Fleet(URL, VERSION)
+seen = collections.Counter()
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """The version is no parameter to play with: it says what is expected."""
+    reference = {'$ref': '#/components/parameters/version'}
+    for operations in raw_schema['paths'].values():
+        for operation in operations.values():
+            operation['parameters'].remove(reference)
+
+
+def names(context):
+    return [parameter.name for parameter in context.operation.path_parameters]
+
+
+@schemathesis.hook
+def before_generate_path_parameters(context, strategy):
+    """Three of four paths name what there is."""
+    known = {'uuid': fleet.PROVIDERS, 'consumer_uuid': fleet.CONSUMERS,
+             'resource_class': fleet.CLASSES}
+    path = context.operation.path
+    known['name'] = fleet.TRAITS if path.startswith('/traits') else fleet.OWN_CLASSES
+    wanted = names(context)
+    if not wanted:
+        return strategy
+    existing = st.fixed_dictionaries({name: st.sampled_from(known[name]) for name in wanted})
+    return st.one_of(existing, existing, existing, strategy)
+
+
+@st.composite
+def sensible(draw, strategy):
+    """Three of four parameters have a value that means something."""
+    def mend(name, value):
+        known = next((values for start, values in fleet.QUERY.items()
+                      if name.startswith(start)), None)
+        return draw(st.sampled_from(known)) if known and draw(st.integers(0, 3)) else value
+
+    query = draw(strategy)
+    if not isinstance(query, dict):
+        return query
+    return {name: {key: mend(key, member) for key, member in value.items()}
+            if isinstance(value, dict) else mend(name, value)
+            for name, value in query.items()}
+
+
+@schemathesis.hook
+def before_generate_query(context, strategy):
+    return sensible(strategy)
+
+
+def is_good(case):
+    return bool(case.meta) and case.meta.generation.mode == schemathesis.GenerationMode.POSITIVE
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """See to it that what is named is there, and mostly at the generation stated."""
+    uuid = (case.path_parameters or {}).get('uuid')
+    if uuid in fleet.PROVIDERS:
+        world.restore(uuid)
+    else:
+        uuid = None
+    dice = random.Random(repr((case.method, case.path, case.path_parameters, case.body)))
+    if is_good(case) and isinstance(case.body, dict) and dice.random() < 0.8:
+        case.body = world.known(case.body, uuid, case.operation.path == '/allocations')
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    seen[f'{case.method} {case.operation.path} {response.status_code}'] += 1
+    SEEN.write_text(json.dumps(seen))
+
+
+@schemathesis.check
+def schema_of_the_service(ctx, response, case):
+    """What fits the documented schema is not refused by the service's own.
+
+    A 400 for what the schema cannot say (an unknown trait) is all right. What
+    came out of an earlier answer was not made to fit.
+    """
+    if not is_good(case) or case.meta.phase.name.value == 'stateful' or response.status_code != 400:
+        return
+    detail = response.json()['errors'][0]['detail']
+    assert 'Failed validating' not in detail, f'fits the schema, but: {detail}'
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    """Leave out what is no fault: Placement has these looser than they look."""
+    if 'negative_data_rejection' not in failure.checks:
+        return True
+    # Any text may be asked for; it holds nothing.
+    return case.operation.label != 'GET /allocations/{consumer_uuid}'
