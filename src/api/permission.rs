@@ -24,15 +24,15 @@ pub(super) fn log_unknown(request_id: &str) {
     log::info!(target: "allotment::policy", "{request_id}: refused: it has no token");
 }
 
+/// Whose request it was is not told: in noauth2 the names of user and project are the token.
 fn reason(denied: &Denied, rules: &Rules, who: &Identity) -> String {
-    let user = format!("user {:?} with roles {:?} in project {:?}", who.user, who.roles, who.project);
     match denied {
         Denied::Rule(rule) => {
             let check = rules.find(rule).map(ToString::to_string).unwrap_or_default();
-            format!("{rule} ({check}), which {user} does not fulfil")
+            format!("{rule} ({check}), which the roles {:?} do not fulfil here", who.roles)
         }
         Denied::Scope(rule) => {
-            format!("{rule}, which is not for tokens of {:?} scope, that of {user}", who.scope())
+            format!("{rule}, which is not for tokens of {:?} scope", who.scope())
         }
     }
 }
@@ -54,8 +54,8 @@ mod tests {
         };
         assert_eq!(
             reason(&Denied::Rule(USAGES.to_owned()), &rules, &who),
-            "placement:usages (rule:admin_or_project_reader_or_service_api), which user \"u\\n\" with roles \
-             [\"reader\"] in project Some(\"p\") does not fulfil"
+            "placement:usages (rule:admin_or_project_reader_or_service_api), which the roles [\"reader\"] do not \
+             fulfil here"
         );
         let system = Identity { system_scope: Some("all".to_owned()), project: None, ..who };
         assert!(reason(&Denied::Scope(USAGES.to_owned()), &rules, &system).contains("System scope"));
