@@ -84,7 +84,7 @@ pub fn search(picture: &Picture, request: &Request, options: &Options) -> Result
         return Ok(Found::default());
     }
     let mut sink = Sink::new(picture, &plan, request, options);
-    let mut budget = Budget { left: options.max_visits, total: options.max_visits };
+    let mut budget = Budget::new(options.max_visits);
     if options.randomize {
         let mut anchors: Vec<Slot> = plan.anchors.iter().collect();
         anchors.shuffle(&mut rand::rng());

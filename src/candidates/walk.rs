@@ -1,19 +1,30 @@
 //! The combinations within one tree, one at a time, with hopeless ones left out early.
 
+use std::collections::HashSet;
+
 use super::plan::{Level, MASK_BITS, Plan};
 use super::search::Error;
 use crate::fleet::{Picture, Slot};
+
+/// How many dead ends are remembered at once, which bounds the memory that they take to some 20 MB.
+const MAX_DEAD_ENDS: usize = 100_000;
 
 /// How many providers have been tried, and how many may be.
 #[derive(Debug)]
 pub(super) struct Budget {
     /// How many more may be tried.
-    pub left: u64,
+    left: u64,
     /// How many could be at first.
-    pub total: u64,
+    total: u64,
+    /// How many more dead ends may be remembered.
+    dead_ends: usize,
 }
 
 impl Budget {
+    pub(super) fn new(visits: u64) -> Budget {
+        Budget { left: visits, total: visits, dead_ends: MAX_DEAD_ENDS }
+    }
+
     fn spend(&mut self) -> Result<(), Error> {
         match self.left.checked_sub(1) {
             Some(left) => {
@@ -38,6 +49,15 @@ pub(super) struct Walk {
     masks: Vec<u64>,
     /// For each level, the required sets that later choices could still meet.
     later: Vec<u64>,
+    /// How many combinations there were so far.
+    found: u64,
+    /// For each level, how many there were when it was last reached.
+    found_before: Vec<u64>,
+    /// What was chosen, as far as it matters for later levels, where none of these led anywhere:
+    /// many orders of the same choices need not be tried again.
+    dead_ends: HashSet<Vec<u64>>,
+    /// Space to describe what is chosen in.
+    state: Vec<u64>,
     ended: bool,
 }
 
@@ -51,6 +71,10 @@ impl Walk {
         self.next.resize(depth, 0);
         self.chosen.clear();
         self.masks.clear();
+        self.found = 0;
+        self.found_before.clear();
+        self.found_before.resize(depth, 0);
+        self.dead_ends.clear();
         self.ended = false;
         let lenders = lenders(picture, anchor);
         for (level, choices) in plan.levels.iter().zip(&mut self.choices) {
@@ -82,6 +106,9 @@ impl Walk {
             let at = self.chosen.len();
             let Some(slot) = self.choices[at].get(self.next[at]).copied() else {
                 self.next[at] = 0;
+                if self.found == self.found_before[at] {
+                    self.remember_dead_end(plan, budget);
+                }
                 self.ended = self.chosen.pop().is_none();
                 continue;
             };
@@ -92,10 +119,86 @@ impl Walk {
             }
             self.chosen.push(slot);
             if at == last {
+                self.found += 1;
                 return Ok(Some(&self.chosen));
             }
+            if self.is_dead_end(plan) {
+                self.chosen.pop();
+                continue;
+            }
+            self.found_before[at + 1] = self.found;
         }
+        budget.dead_ends += self.dead_ends.len();
+        self.dead_ends.clear();
         Ok(None)
+    }
+
+    fn remember_dead_end(&mut self, plan: &Plan, budget: &mut Budget) {
+        if budget.dead_ends > 0 && !self.chosen.is_empty() {
+            self.describe(plan);
+            budget.dead_ends -= usize::from(self.dead_ends.insert(self.state.clone()));
+        }
+    }
+
+    fn is_dead_end(&mut self, plan: &Plan) -> bool {
+        if self.dead_ends.is_empty() {
+            return false;
+        }
+        self.describe(plan);
+        self.dead_ends.contains(&self.state)
+    }
+
+    /// Writes to `state` all of what is chosen that [`Walk::admits`] looks at for later levels.
+    ///
+    /// Each part has its number before it in the list and is sorted, since the order of the choices
+    /// does not matter.
+    fn describe(&mut self, plan: &Plan) {
+        let depth = self.chosen.len();
+        let (before, after) = plan.levels.split_at(depth);
+        let state = &mut self.state;
+        state.clear();
+        state.push(depth as u64);
+        let asked_later = |class: i32| after.iter().flat_map(|l| &l.resources).any(|(c, _)| *c == class);
+        let shared = plan.shared_classes.iter().filter(|(class, _)| asked_later(*class));
+        for (class, _) in shared {
+            let mut taken: Vec<(Slot, i64)> = Vec::new();
+            for (level, slot) in before.iter().zip(&self.chosen) {
+                let amount: i64 = level.resources.iter().filter(|(c, _)| c == class).map(|(_, a)| a).sum();
+                match taken.iter_mut().find(|(s, _)| s == slot) {
+                    _ if amount == 0 => {}
+                    Some((_, sum)) => *sum += amount,
+                    None => taken.push((*slot, amount)),
+                }
+            }
+            taken.sort_unstable();
+            state.push(taken.len() as u64);
+            state.extend(taken.into_iter().flat_map(|(slot, sum)| [u64::from(slot), sum.cast_unsigned()]));
+        }
+        let mut add_slots = |slots: &mut dyn Iterator<Item = Slot>| {
+            let mut slots: Vec<Slot> = slots.collect();
+            slots.sort_unstable();
+            slots.dedup();
+            state.push(slots.len() as u64);
+            state.extend(slots.into_iter().map(u64::from));
+        };
+        let chosen = || before.iter().zip(self.chosen.iter().copied());
+        if plan.isolate {
+            add_slots(&mut chosen().filter(|(level, _)| level.granular).map(|(_, slot)| slot));
+        }
+        if plan.one_per_tree {
+            add_slots(&mut chosen().map(|(_, slot)| slot));
+        }
+        for levels in &plan.subtrees {
+            if levels.iter().any(|at| *at >= depth) {
+                add_slots(&mut levels.iter().filter(|at| **at < depth).map(|at| self.chosen[*at]));
+            }
+        }
+        if after.first().is_some_and(|level| !level.granular) && !plan.required.is_empty() {
+            if plan.required.len() > MASK_BITS {
+                add_slots(&mut chosen().map(|(_, slot)| slot));
+            }
+            state.push(self.masks[depth - 1]);
+        }
     }
 
     /// Whether the walk is known to have no more combinations.

@@ -8,6 +8,7 @@
 mod answer;
 mod naive;
 mod query;
+mod wide;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -135,7 +135,7 @@ impl World {
     fn row(&self, place: usize) -> ProviderRow {
         let provider = &self.providers[place];
         // Row ids that say nothing of the places: a parent may be younger than its child.
-        let id = |place: usize| (place as i32 * 7) % 101 + 1;
+        let id = |place: usize| (place as i32 * 7_919) % 10_007 + 1;
         ProviderRow {
             id: id(place),
             uuid: uuid(place),

@@ -195,6 +195,9 @@ class AllotmentServer(Server):
         ('cors', 'allowed_origin'): ('cors', 'allowed_origins'),
         ('cors', 'allow_headers'): ('cors', 'allow_headers'),
         ('api', 'auth_strategy'): ('auth', 'strategy'),
+        # Those that upstream does not have.
+        ('limits', 'candidate_visits'): ('limits', 'candidate_visits'),
+        ('limits', 'candidate_bytes'): ('limits', 'candidate_bytes'),
     }
 
     def write_config(self, policy_file):
