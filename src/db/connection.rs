@@ -191,6 +191,11 @@ fn set_up(kind: Kind) -> &'static str {
     }
 }
 
+/// Whether a connection is of no more use.
+pub fn is_broken(conn: &mut DbConnection) -> bool {
+    on_backend!(conn, c => c.is_broken())
+}
+
 /// Makes connections for the pool.
 pub struct Manager {
     target: Target,
@@ -216,7 +221,7 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn has_broken(&self, conn: &mut Tx) -> bool {
-        std::thread::panicking() || on_backend!(&mut **conn, c => c.is_broken())
+        std::thread::panicking() || is_broken(conn)
     }
 }
 

@@ -51,11 +51,19 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Error::Connection(_) | Error::Pool(_) | Error::CutShort => true,
-            Error::Statement(DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)) => true,
-            Error::Statement(DieselError::DatabaseError(_, info)) => is_away_message(info.message()),
-            Error::Statement(DieselError::BrokenTransactionManager) => true,
+            Error::Statement(error) => is_away(error),
             _ => false,
         }
+    }
+}
+
+fn is_away(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)
+        | DieselError::BrokenTransactionManager => true,
+        DieselError::DatabaseError(_, info) => is_away_message(info.message()),
+        DieselError::RollbackErrorOnCommit { commit_error, .. } => is_away(commit_error),
+        _ => false,
     }
 }
 
@@ -82,6 +90,7 @@ fn is_away_message(message: &str) -> bool {
         "terminating connection",
         "Server shutdown",
         "could not connect",
+        "no connection to the server",
     ]
     .iter()
     .any(|text| message.contains(text))

@@ -86,8 +86,11 @@ impl Db {
         let mut conn = self.inner.pool.get()?;
         transaction::begin_snapshot(&mut conn)?;
         let outcome = work(&mut conn);
-        transaction::end_snapshot(&mut conn)?;
-        outcome
+        let ended = transaction::end_snapshot(&mut conn);
+        // Where both fail, the first failure says more.
+        let value = outcome?;
+        ended?;
+        Ok(value)
     }
 
     /// Which database this is.
@@ -176,7 +179,7 @@ impl Writing {
         let follower = Arc::clone(follower);
         match target.kind {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite => Ok(Writing::OneThread(writer::Writer::start(first, follower)?)),
+            Kind::Sqlite => Ok(Writing::OneThread(writer::Writer::start(first, target.clone(), follower)?)),
             _ => {
                 drop(first);
                 Ok(Writing::Pool(refresher::Refresher::start(target.clone(), follower)?))

@@ -39,6 +39,9 @@ impl Refresher {
     }
 
     /// Commits; the receiver is told when the follower has caught up.
+    ///
+    /// A commit that fails is announced too, since it may have happened: when the connection is
+    /// lost, only the database knows.
     pub fn commit(&self, tx: &mut Tx) -> Result<Option<oneshot::Receiver<()>>, Error> {
         let touched = tx.take_touched();
         if touched.is_empty() || self.follower.get().is_none() {
@@ -47,8 +50,10 @@ impl Refresher {
         }
         let (done, caught_up) = oneshot::channel();
         let _shared = self.gate.read();
-        commit(tx)?;
-        self.announcements.send((touched, done)).map_err(|_| Error::CutShort)?;
+        let outcome = commit(tx);
+        let announced = self.announcements.send((touched, done));
+        outcome?;
+        announced.map_err(|_| Error::CutShort)?;
         Ok(Some(caught_up))
     }
 }

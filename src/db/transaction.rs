@@ -135,7 +135,8 @@ fn begin(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
-fn roll_back(tx: &mut Tx) -> Result<(), Error> {
+/// Rolls back the innermost transaction or savepoint, if one is open.
+pub fn roll_back(tx: &mut Tx) -> Result<(), Error> {
     match Manager::rollback_transaction(tx.conn()) {
         // The database has ended the transaction already, as Galera does with a deadlock.
         Ok(()) | Err(diesel::result::Error::NotInTransaction) => Ok(()),

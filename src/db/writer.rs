@@ -3,14 +3,19 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::transaction::{TransactionError, commit, savepoint, transaction};
+use super::connection::{Target, establish, is_broken};
+use super::transaction::{TransactionError, commit, roll_back, savepoint, transaction};
 use super::{Error, Follower, Touched, Tx};
 
 /// How many transactions share a commit at most, so that the first does not wait for ever.
 const MAX_BATCH: usize = 256;
+
+/// How long the writer waits before it tries again to read back what it wrote.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// A transaction that waits: it runs and returns what is to be done once the commit is known.
 type Job = Box<dyn FnOnce(&mut Tx) -> Completion + Send>;
@@ -24,9 +29,13 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread, which ends when the last `Writer` is gone.
-    pub fn start(tx: Tx, follower: Arc<OnceLock<Arc<dyn Follower>>>) -> std::io::Result<Writer> {
+    pub fn start(
+        tx: Tx,
+        target: Target,
+        follower: Arc<OnceLock<Arc<dyn Follower>>>,
+    ) -> std::io::Result<Writer> {
         let (jobs, waiting) = channel();
-        let mut thread = Thread { tx, follower, behind: Touched::default() };
+        let mut thread = Thread { tx, target, follower };
         std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || thread.run(&waiting))?;
         Ok(Writer { jobs })
     }
@@ -65,9 +74,8 @@ fn commit_failed(reason: String) -> Error {
 
 struct Thread {
     tx: Tx,
+    target: Target,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
-    /// What the follower has not yet caught up with, because it failed.
-    behind: Touched,
 }
 
 impl Thread {
@@ -91,30 +99,43 @@ impl Thread {
                 commit,
             );
             let failure = outcome.err().map(|error| error.to_string());
-            match &failure {
-                None => self.follow(touched),
-                Some(reason) => {
-                    log::error!("a commit of {} transactions failed: {reason}", completions.len());
-                }
+            if let Some(reason) = &failure {
+                log::error!("a commit of {} transactions failed: {reason}", completions.len());
+                self.recover();
             }
+            // A commit that failed may have happened all the same: what the database says counts.
+            self.follow(&touched);
             for completion in completions {
                 completion(failure.clone());
             }
         }
     }
 
-    fn follow(&mut self, touched: Touched) {
-        self.behind.merge(touched);
-        let Some(follower) = self.follower.get() else {
-            self.behind = Touched::default();
+    /// Lets the follower catch up, however often that takes: nobody is told of a picture that is
+    /// not there.
+    fn follow(&mut self, touched: &Touched) {
+        let Some(follower) = self.follower.get().map(Arc::clone) else {
             return;
         };
-        if self.behind.is_empty() {
+        if touched.is_empty() {
             return;
         }
-        match follower.follow(&mut self.tx, &self.behind) {
-            Ok(()) => self.behind = Touched::default(),
-            Err(error) => log::error!("what was written can't be read back: {error}"),
+        while let Err(error) = follower.follow(&mut self.tx, touched) {
+            log::error!("what was written can't be read back yet: {error}");
+            std::thread::sleep(RETRY);
+            self.recover();
+        }
+    }
+
+    /// Ends what may be left of a transaction, on a new connection if need be.
+    fn recover(&mut self) {
+        self.tx.take_touched();
+        if roll_back(&mut self.tx).is_ok() && !is_broken(&mut self.tx) {
+            return;
+        }
+        match establish(&self.target) {
+            Ok(conn) => self.tx = Tx::new(conn),
+            Err(error) => log::error!("no new connection for writing: {error}"),
         }
     }
 }
@@ -136,5 +157,77 @@ fn run_job(tx: &mut Tx, job: Job) -> Result<Option<Completion>, Error> {
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use diesel::connection::SimpleConnection;
+
+    use super::*;
+    use crate::db::{DbConnection, Part};
+
+    /// Fails a few times before it notes what it was told to follow.
+    #[derive(Default)]
+    struct Follows {
+        failures: AtomicUsize,
+        followed: parking_lot::Mutex<Vec<i32>>,
+    }
+
+    impl Follower for Follows {
+        fn follow(&self, conn: &mut DbConnection, touched: &Touched) -> Result<(), Error> {
+            if self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+            {
+                return Ok(conn.batch_execute("SELECT * FROM no_such_table")?);
+            }
+            self.followed.lock().extend(touched.providers.keys());
+            Ok(())
+        }
+    }
+
+    fn writer(directory: &tempfile::TempDir, failures: usize) -> (Writer, Arc<Follows>) {
+        let path = directory.path().join("test.db");
+        let target: Target = format!("sqlite:{}", path.display()).parse().unwrap();
+        let mut conn = establish(&target).unwrap();
+        conn.batch_execute(
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",
+        )
+        .unwrap();
+        let follows = Arc::new(Follows { failures: failures.into(), ..Follows::default() });
+        let follower = Arc::new(OnceLock::new());
+        follower.set(Arc::<Follows>::clone(&follows) as Arc<dyn Follower>).ok().unwrap();
+        (Writer::start(Tx::new(conn), target, follower).unwrap(), follows)
+    }
+
+    async fn write(writer: &Writer, provider: i32, sql: &'static str) -> Result<(), Error> {
+        writer
+            .write(move |tx| {
+                tx.touch_provider(provider, Part::Whole);
+                Ok::<_, Error>(tx.conn().batch_execute(sql)?)
+            })
+            .await
+    }
+
+    #[actix_web::test]
+    async fn a_follower_that_fails_is_called_until_it_has_caught_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let (writer, follows) = writer(&directory, 2);
+        write(&writer, 7, "INSERT INTO parent VALUES (1)").await.unwrap();
+        assert_eq!(*follows.followed.lock(), [7]);
+    }
+
+    #[actix_web::test]
+    async fn a_failed_commit_is_followed_and_the_next_one_works() {
+        let directory = tempfile::tempdir().unwrap();
+        let (writer, follows) = writer(&directory, 0);
+        // Deferred, the key is checked by the commit.
+        write(&writer, 7, "INSERT INTO child VALUES (1)").await.unwrap_err();
+        write(&writer, 8, "INSERT INTO parent VALUES (1)").await.unwrap();
+        assert_eq!(*follows.followed.lock(), [7, 8]);
+        write(&writer, 9, "INSERT INTO child VALUES (1)").await.unwrap();
+        assert_eq!(*follows.followed.lock(), [7, 8, 9]);
     }
 }
