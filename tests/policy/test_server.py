@@ -89,10 +89,10 @@ def test_each_refusal_is_a_line_in_the_log(policied):
     policied.start({'placement:traits:list': 'role:curator and rule:nowhere'})
     assert 'line 1: placement:traits:list: there is no rule "nowhere"' in policied.log()
     refused = [
-        (policied.get('/traits'), 'placement:traits:list ((role:curator and rule:nowhere)), which user "someone"'),
+        (policied.get('/traits'), 'placement:traits:list ((role:curator and rule:nowhere)), which the roles []'),
         (policied.get('/traits', 'admin', **{'openstack-system-scope': 'all'}), 'not for tokens of System scope'),
         (policied.get('/usages?project_id=p', 'fred:q', **{'x-roles': 'reader'}),
-         'placement:usages (rule:admin_or_project_reader_or_service_api), which user "fred"'),
+         'placement:usages (rule:admin_or_project_reader_or_service_api), which the roles ["reader"]'),
         (httpx.get(policied.server.url + '/traits', trust_env=False), 'it has no token'),
     ]
     for response, words in refused:
