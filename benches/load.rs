@@ -342,8 +342,9 @@ fn query(work: &str) -> Option<String> {
         "candidates-all" => flat.to_owned(),
         // As nova asks: in a zone, with traits that hosts have and one that none has.
         "candidates-nova" => format!(
-            "{flat}&member_of={}&required=COMPUTE_NODE,COMPUTE_NET_ATTACH_INTERFACE,!COMPUTE_STATUS_DISABLED&limit=1000",
-            aggregate(0, 1)
+            "{flat}&member_of={}&required={},!COMPUTE_STATUS_DISABLED&limit=1000",
+            aggregate(0, 1),
+            standard_traits().into_iter().take(2).collect::<Vec<_>>().join(",")
         ),
         "candidates-rare" => format!("{flat}&required={RARE}&limit=1000"),
         "nested-granular" => format!("{granular}&group_policy=none"),
