@@ -7,6 +7,7 @@
 Both run on one PostgreSQL server of the run's own, with fsync on, each on a database of its own;
 upstream's is a copy of ours, which it takes over. Upstream runs under uwsgi with 2 processes of 4
 threads. For each kind of work the two are asked in turn; their answers are compared first.
+With --before an older build of allotment takes upstream's place, which also works on SQLite.
 
 CPU time is what the machine spent in the server's processes and in the database's, by operation:
 the steadiest figure where others use the machine too.
@@ -17,6 +18,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,8 +71,11 @@ class Uwsgi(drivers.UpstreamServer):
 class Allotment(drivers.AllotmentServer):
     """Ours, without a log line for each request, as upstream's are off too."""
 
+    program = None
+
     def command(self):
-        return ['env', 'ALLOTMENT_LOG=warn', *super().command()]
+        command = super().command()
+        return ['env', 'ALLOTMENT_LOG=warn', self.program or command[0], *command[1:]]
 
 
 def descendants(pid):
@@ -195,8 +200,8 @@ def summarise(reports):
 
 
 def compare(load, sides, postgres, plan, arguments):
-    print('\n| work | clients | body | upstream CPU/op | ours CPU/op (server alone) | ratio '
-          '| p50 upstream / ours | rate upstream / ours | statuses upstream; ours |')
+    print('\n| work | clients | body | theirs CPU/op (server alone) | ours CPU/op (server alone) | ratio '
+          '| p50 theirs / ours | rate theirs / ours | statuses theirs; ours |')
     print('| --- | --- | --- | --- | --- | --- | --- | --- | --- |')
     for work, clients in plan:
         reports = ([], [])
@@ -205,12 +210,22 @@ def compare(load, sides, postgres, plan, arguments):
                 options = ['--seconds', arguments.seconds, '--seed', turn + 1]
                 found.append(measure(load, side, postgres, work, clients, options))
         theirs, ours = map(summarise, reports)
-        print(f'| {work} | {clients} | {ours["bytes"]:,} B | {theirs["cpu"]:.2f} ms '
+        print(f'| {work} | {clients} | {ours["bytes"]:,} B | {theirs["cpu"]:.3f} ms '
+              f'({theirs["server"]:.3f}) '
               f'| {ours["cpu"]:.3f} ms ({ours["server"]:.3f}) '
               f'| {theirs["cpu"] / max(ours["cpu"], 1e-6):,.0f} '
-              f'| {theirs["p50"]:.1f} / {ours["p50"]:.3f} ms '
+              f'| {theirs["p50"]:.3f} / {ours["p50"]:.3f} ms '
               f'| {theirs["rate"]:,.1f} / {ours["rate"]:,.0f} /s '
               f'| {theirs["statuses"]}; {ours["statuses"]} |', flush=True)
+
+
+def copy(source, target):
+    """Makes `target` the same as `source`, which nobody uses now."""
+    target.drop()
+    if isinstance(source, databases.Sqlite):
+        shutil.copy(source.path, target.path)
+    else:
+        target._administer(f'CREATE DATABASE {target.name} TEMPLATE {source.name}')
 
 
 def run(arguments, workdir, postgres):
@@ -219,28 +234,30 @@ def run(arguments, workdir, postgres):
     made = {}
     for name in ('ours', 'theirs'):
         (workdir / name).mkdir()
-        made[name] = databases.PostgreSql(f'bench_{name}', workdir / name)
+        made[name] = databases.KINDS[arguments.database](f'bench_{name}', workdir / name)
     made['ours'].create()
     ours = Allotment(workdir / 'ours', next(ports), made['ours'])
     ours.ensure_started()
     load = Load(arguments.load or load_driver(), arguments.hosts)
     print('filled:', load(ours.url, 'fill', '--clients', 8, *['--nested'] * arguments.nested), flush=True)
     ours.stop()
-    made['theirs'].drop()
-    made['theirs']._administer('CREATE DATABASE bench_theirs TEMPLATE bench_ours')
+    copy(made['ours'], made['theirs'])
     for database in made.values():
-        database.query('SELECT 1')
+        database.query('SELECT 1 FROM resource_providers')
     begun = time.monotonic()
     ours.ensure_started()
-    print(f'ours answers {time.monotonic() - begun:.2f} s after its start')
-    theirs = Uwsgi(workdir / 'theirs', next(ports), made['theirs'])
+    print(f'ours answers {time.monotonic() - begun:.2f} s after its start, '
+          f'with {memory_mib(ours.process.pid):.0f} MiB')
+    side = Allotment if arguments.before else Uwsgi
+    theirs = side(workdir / 'theirs', next(ports), made['theirs'])
+    theirs.program = arguments.before
     try:
         theirs.ensure_started()
         check_answers((theirs, ours), arguments.nested)
         plan = [(work, clients) for work, clients in (NESTED if arguments.nested else FLAT)
                 if not arguments.only or work in arguments.only]
         compare(load, (theirs, ours), postgres, plan, arguments)
-        print(f'\nmemory: upstream {memory_mib(theirs.process.pid):.0f} MiB, '
+        print(f'\nmemory: theirs {memory_mib(theirs.process.pid):.0f} MiB, '
               f'ours {memory_mib(ours.process.pid):.0f} MiB')
     finally:
         theirs.stop()
@@ -255,7 +272,11 @@ def main():
     parser.add_argument('--turns', type=int, default=3, help='of which the median counts')
     parser.add_argument('--only', action='append', help='a kind of work; repeatable')
     parser.add_argument('--load', help='the load driver, if it is built already')
+    parser.add_argument('--before', help='an older build of allotment, in place of upstream')
+    parser.add_argument('--database', choices=('postgres', 'sqlite'), default='postgres')
     arguments = parser.parse_args()
+    if arguments.database == 'sqlite' and not arguments.before:
+        parser.error('upstream is measured on PostgreSQL')
     os.environ.setdefault('ALLOTMENT_BIN', str(PROJECT / 'target' / 'release' / 'allotment'))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix='allotment-bench-') as directory:

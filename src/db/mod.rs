@@ -5,6 +5,7 @@ mod error;
 mod migrations;
 mod refresher;
 pub mod schema;
+pub mod statement;
 mod touched;
 mod transaction;
 #[cfg(feature = "sqlite")]

@@ -6,7 +6,7 @@ use crate::db::{DbConnection, Tx};
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation, ProviderAllocation};
 use crate::store::consumers::{self, Consumer};
-use crate::store::inventories::{self, Amounts};
+use crate::store::inventories::{self, UsedInventory};
 use crate::store::{generation, resource_providers};
 
 use super::capacity::Misfit;
@@ -55,6 +55,7 @@ struct Item<'a> {
     provider_uuid: &'a str,
     class: &'a str,
     provider_id: i32,
+    /// Not known before its inventory is looked at.
     class_id: i32,
     amount: i64,
 }
@@ -72,15 +73,14 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
 /// Ends a consumer: all that it holds is free again.
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     let nothing = || Error::NoAllocations(consumer_uuid.to_owned());
-    let consumer = consumers::find_by_uuid(tx, consumer_uuid)?.ok_or_else(nothing)?;
-    if !generation::bump_consumer(tx, consumer.id)? {
-        return Err(Error::lost_race());
+    // That takes the consumer's row, so nobody changes what it holds from here on.
+    if consumers::delete(tx, consumer_uuid)? == 0 {
+        return Err(nothing());
     }
     let held = rows::held_by_consumer(tx, consumer_uuid)?;
     if rows::delete_by_consumer(tx, consumer_uuid, &held)? == 0 {
         return Err(nothing());
     }
-    consumers::delete_if_idle(tx, consumer_uuid)?;
     Ok(())
 }
 
@@ -98,9 +98,9 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
             taken.push(Taken { claim, held });
         }
     }
-    let items = resolve(tx, &taken)?;
+    let mut items = resolve(tx, &taken)?;
     take_providers(tx, &taken, &items)?;
-    check_capacity(tx, &taken, &items)?;
+    check_capacity(tx, &taken, &mut items)?;
     for Taken { claim, held } in &taken {
         if !held.is_empty() {
             rows::delete_by_consumer(tx, &claim.consumer_uuid, held)?;
@@ -119,12 +119,20 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
 ///
 /// `None` when the claim would end a consumer that does not exist.
 fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
-    let known = take_known(tx, claim)?;
+    let (uuid, project, user) = (&claim.consumer_uuid, &claim.project_id, &claim.user_id);
+    let named = claim.consumer_type.as_deref();
+    let (known, owner) = match consumers::find_with_owner(tx, uuid, project, user, named)? {
+        Some((known, owner)) => (known, Some(owner)),
+        None => (consumers::find_by_uuid(tx, uuid)?, None),
+    };
+    let known = take_known(tx, claim, known)?;
     if known.is_none() && claim.allocations.is_empty() {
         return Ok(None);
     }
-    let named = claim.consumer_type.as_deref();
-    let mut owner = consumers::ensure_owner(tx, &claim.project_id, &claim.user_id, named)?;
+    let mut owner = match owner {
+        Some(owner) => owner,
+        None => consumers::ensure_owner(tx, project, user, named)?,
+    };
     if named.is_none() {
         owner.consumer_type_id = known.as_ref().and_then(|consumer| consumer.owner.consumer_type_id);
     }
@@ -139,8 +147,7 @@ fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
 }
 
 /// Takes the row of the claim's consumer, if it exists and its generation is as expected.
-fn take_known(tx: &mut Tx, claim: &Claim) -> Result<Option<Consumer>> {
-    let known = consumers::find_by_uuid(tx, &claim.consumer_uuid)?;
+fn take_known(tx: &mut Tx, claim: &Claim, known: Option<Consumer>) -> Result<Option<Consumer>> {
     check_expected(claim.expected, known.as_ref().map(|consumer| consumer.generation))?;
     let Some(consumer) = known else {
         return Ok(None);
@@ -173,7 +180,7 @@ fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
     })
 }
 
-/// Finds the row ids of all providers and classes that the claims name.
+/// Finds the row ids of all providers that the claims name.
 fn resolve<'a>(conn: &mut DbConnection, taken: &[Taken<'a>]) -> Result<Vec<Item<'a>>> {
     let named = || taken.iter().flat_map(|t| t.claim.allocations.iter().map(move |a| (t.claim, a)));
     let mut uuids: Vec<&str> = named().map(|(_, (uuid, _))| uuid.as_str()).collect();
@@ -194,10 +201,6 @@ fn resolve<'a>(conn: &mut DbConnection, taken: &[Taken<'a>]) -> Result<Vec<Item<
             amount: *amount,
         }));
     }
-    let names: Vec<&str> = items.iter().map(|item| item.class).collect();
-    for (item, class_id) in items.iter_mut().zip(find_ids(conn, &names)?) {
-        item.class_id = class_id;
-    }
     Ok(items)
 }
 
@@ -215,34 +218,36 @@ fn take_providers(tx: &mut Tx, taken: &[Taken<'_>], items: &[Item<'_>]) -> Resul
     Ok(())
 }
 
-fn check_capacity(conn: &mut DbConnection, taken: &[Taken<'_>], items: &[Item<'_>]) -> Result<()> {
+/// Refuses what does not fit, and notes the row ids of the items' classes.
+fn check_capacity(conn: &mut DbConnection, taken: &[Taken<'_>], items: &mut [Item<'_>]) -> Result<()> {
     if items.is_empty() {
         return Ok(());
     }
     let provider_ids = distinct(items.iter().map(|item| item.provider_id));
-    let class_ids = distinct(items.iter().map(|item| item.class_id));
-    let mut stocks: HashMap<(i32, i32), Amounts> = HashMap::new();
-    let mut before: HashMap<(i32, i32), i64> = HashMap::new();
-    for inventory in inventories::list_with_used(conn, &provider_ids, &class_ids)? {
-        let key = (inventory.provider_id, inventory.class_id);
-        stocks.insert(key, inventory.amounts);
-        before.extend(inventory.used.map(|used| (key, used)));
+    let classes = distinct(items.iter().map(|item| item.class));
+    let found = inventories::list_with_used(conn, &provider_ids, &classes)?;
+    let stocks: HashMap<(i32, &str), &UsedInventory> =
+        found.iter().map(|stock| ((stock.provider_id, stock.class.as_str()), stock)).collect();
+    if items.iter().any(|item| !stocks.contains_key(&(item.provider_id, item.class))) {
+        // A class that is not there at all is told before anything that does not fit.
+        find_ids(conn, &classes)?;
     }
+    let mut used: HashMap<(i32, i32), i64> =
+        found.iter().map(|stock| ((stock.provider_id, stock.class_id), stock.used.unwrap_or(0))).collect();
     // What the consumers hold until now is given back before they take anything.
-    let mut used = before.clone();
     for held in taken.iter().flat_map(|t| &t.held) {
         if let Some(sum) = used.get_mut(&(held.provider_id, held.class_id)) {
             *sum -= i64::from(held.used);
         }
     }
     for item in items {
-        let key = (item.provider_id, item.class_id);
         let (class, uuid) = (item.class.to_owned(), item.provider_uuid.to_owned());
-        let Some(stock) = stocks.get(&key) else {
+        let Some(stock) = stocks.get(&(item.provider_id, item.class)) else {
             return Err(Error::NoInventory { class, uuid });
         };
-        let sum = used.entry(key).or_insert(0);
-        stock.check_claim(*sum, item.amount, before.get(&key).copied()).map_err(|misfit| match misfit {
+        item.class_id = stock.class_id;
+        let sum = used.entry((stock.provider_id, stock.class_id)).or_insert(0);
+        stock.amounts.check_claim(*sum, item.amount, stock.used).map_err(|misfit| match misfit {
             Misfit::Constraints => Error::ConstraintsViolated { class, uuid },
             Misfit::Capacity => Error::CapacityExceeded { class, uuid },
         })?;
@@ -251,8 +256,8 @@ fn check_capacity(conn: &mut DbConnection, taken: &[Taken<'_>], items: &[Item<'_
     Ok(())
 }
 
-fn distinct(ids: impl Iterator<Item = i32>) -> Vec<i32> {
-    ids.collect::<BTreeSet<_>>().into_iter().collect()
+fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    values.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn insert(tx: &mut Tx, items: &[Item<'_>]) -> Result<()> {

@@ -7,6 +7,7 @@ use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, projects, resource_classes as rc,
     resource_providers as rp, users,
 };
+use crate::db::statement::{Bind, execute};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
 use super::{OfProvider, now};
@@ -161,10 +162,16 @@ pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i3
         .load(conn)
 }
 
+/// Up to how many rows the statement that inserts them is kept prepared, one for each number.
+const FEW: usize = 8;
+
 /// Inserts allocations.
 pub fn insert(tx: &mut Tx, rows: &[NewAllocation<'_>]) -> QueryResult<()> {
     rows.iter().for_each(|row| tx.touch_provider(row.held.provider_id, Part::Usage));
     let created_at = now();
+    if rows.len() <= FEW {
+        return insert_few(tx, rows, created_at);
+    }
     for chunk in rows.chunks(super::CHUNK) {
         let rows: Vec<_> = chunk
             .iter()
@@ -180,6 +187,26 @@ pub fn insert(tx: &mut Tx, rows: &[NewAllocation<'_>]) -> QueryResult<()> {
             .collect();
         on_backend!(tx.conn(), c => diesel::insert_into(alloc::table).values(&rows).execute(c))?;
     }
+    Ok(())
+}
+
+fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
+         VALUES {}",
+        vec!["(?, ?, ?, ?, ?)"; rows.len()].join(", ")
+    );
+    let binds: Vec<Bind<'_>> = rows
+        .iter()
+        .flat_map(|NewAllocation { consumer_uuid, held }| {
+            let numbers = [held.provider_id, held.class_id, held.used].map(Bind::Int);
+            [Bind::Text(consumer_uuid)].into_iter().chain(numbers).chain([Bind::Time(created_at)])
+        })
+        .collect();
+    execute(tx, &sql, &binds)?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
+use crate::db::statement::execute;
 use crate::db::{DbConnection, Tx};
 
 use super::now;
@@ -31,20 +32,54 @@ pub struct Owner {
     pub consumer_type_id: Option<i32>,
 }
 
+/// The columns of [`Consumer`].
+const COLUMNS: (
+    consumers::id,
+    consumers::uuid,
+    consumers::generation,
+    (consumers::project_id, consumers::user_id, consumers::consumer_type_id),
+) = (
+    consumers::id,
+    consumers::uuid,
+    consumers::generation,
+    (consumers::project_id, consumers::user_id, consumers::consumer_type_id),
+);
+
 /// The consumer of this uuid.
 pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Consumer>> {
-    let found: Option<Consumer> = consumers::table
-        .filter(consumers::uuid.eq(uuid))
-        .select((
-            consumers::id,
-            consumers::uuid,
-            consumers::generation,
-            (consumers::project_id, consumers::user_id, consumers::consumer_type_id),
-        ))
-        .first(conn)
-        .optional()?;
+    let found: Option<Consumer> =
+        consumers::table.filter(consumers::uuid.eq(uuid)).select(COLUMNS).first(conn).optional()?;
     // MariaDB's default collation takes no notice of case.
     Ok(found.filter(|consumer| consumer.uuid == uuid))
+}
+
+/// The consumer of this uuid, and the row ids of the owner that it is to have, whom it need not have
+/// yet: all that a claim asks first, in one question. `None` where a part of the owner is new.
+pub fn find_with_owner(
+    conn: &mut DbConnection,
+    uuid: &str,
+    project: &str,
+    user: &str,
+    kind: Option<&str>,
+) -> QueryResult<Option<(Option<Consumer>, Owner)>> {
+    type Row = (i32, i32, Option<i32>, Option<Consumer>);
+    // A join takes no borrowed values. No type has the empty name.
+    let kind_name = kind.unwrap_or_default().to_owned();
+    let found: Option<Row> = projects::table
+        .inner_join(users::table.on(users::external_id.eq(user.to_owned())))
+        .left_join(consumer_types::table.on(consumer_types::name.eq(kind_name)))
+        .left_join(consumers::table.on(consumers::uuid.eq(uuid.to_owned())))
+        .filter(projects::external_id.eq(project))
+        .select((projects::id, users::id, consumer_types::id.nullable(), COLUMNS.nullable()))
+        .first(conn)
+        .optional()?;
+    Ok(found.filter(|(_, _, type_id, _)| kind.is_none() || type_id.is_some()).map(
+        |(project_id, user_id, consumer_type_id, consumer)| {
+            // MariaDB's default collation takes no notice of case.
+            let consumer = consumer.filter(|consumer| consumer.uuid == uuid);
+            (consumer, Owner { project_id, user_id, consumer_type_id })
+        },
+    ))
 }
 
 /// Inserts a consumer that has just been written to for the first time: at generation 1.
@@ -70,6 +105,21 @@ pub fn set_owner(tx: &mut Tx, id: i32, owner: Owner) -> QueryResult<usize> {
             consumers::consumer_type_id.eq(owner.consumer_type_id),
         ))
         .execute(tx.conn())
+}
+
+/// Deletes a consumer; returns how many there were. Its row stays taken, in that nobody can make it
+/// again before the transaction ends.
+pub fn delete(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
+    match tx.conn() {
+        // Its default collation takes no notice of case.
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(_) => {
+            let sql = "DELETE FROM consumers WHERE uuid = ? AND uuid = BINARY ?";
+            execute(tx, sql, &[uuid.into(), uuid.into()])
+        }
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        _ => execute(tx, "DELETE FROM consumers WHERE uuid = ?", &[uuid.into()]),
+    }
 }
 
 /// Deletes a consumer if nothing is allocated to it; returns how many were deleted.

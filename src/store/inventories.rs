@@ -105,42 +105,46 @@ pub fn class_ids(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<i
         .load(conn)
 }
 
-/// An inventory by row ids, with what of it is in use.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// An inventory with what of it is in use.
+#[derive(Clone, Debug, PartialEq)]
 pub struct UsedInventory {
     /// Row id of the provider.
     pub provider_id: i32,
     /// Row id of the resource class.
     pub class_id: i32,
+    /// Name of the resource class.
+    pub class: String,
     /// Its numbers.
     pub amounts: Amounts,
     /// The sum of what is allocated, if anything is.
     pub used: Option<i64>,
 }
 
-/// Every inventory of these providers in these classes.
+/// Every inventory of these providers in the classes of these names.
 pub fn list_with_used(
     conn: &mut DbConnection,
     provider_ids: &[i32],
-    class_ids: &[i32],
+    classes: &[&str],
 ) -> QueryResult<Vec<UsedInventory>> {
     let used = alloc::table
         .filter(alloc::resource_provider_id.eq(inv::resource_provider_id))
         .filter(alloc::resource_class_id.eq(inv::resource_class_id))
         .select(sum(alloc::used))
         .single_value();
-    let rows: Vec<(i32, i32, AmountsRow, Option<i64>)> = super::chunked(provider_ids, |chunk| {
+    type Row = (i32, i32, String, AmountsRow, Option<i64>);
+    let rows: Vec<Row> = super::chunked(provider_ids, |chunk| {
         load_list!(
             conn,
             inv::table
+                .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
                 .filter(inv::resource_provider_id.eq_any(chunk))
-                .filter(inv::resource_class_id.eq_any(class_ids))
-                .select((inv::resource_provider_id, inv::resource_class_id, AMOUNTS, used))
+                .filter(rc::name.eq_any(classes))
+                .select((inv::resource_provider_id, rc::id, rc::name, AMOUNTS, used))
         )
     })?;
-    let inventory = |(provider_id, class_id, row, used)| {
+    let inventory = |(provider_id, class_id, class, row, used)| {
         let amounts = amounts(conn, row);
-        UsedInventory { provider_id, class_id, amounts, used }
+        UsedInventory { provider_id, class_id, class, amounts, used }
     };
     Ok(rows.into_iter().map(inventory).collect())
 }
