@@ -4,7 +4,7 @@
 use chrono::NaiveDateTime;
 use diesel::backend::Backend;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{HasSqlType, Integer, Text, Timestamp};
 
@@ -46,6 +46,11 @@ pub fn execute(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<usize>
     on_backend!(tx.conn(), c => Statement { sql, binds }.execute(c))
 }
 
+/// Runs `sql` as [`execute`] does, which ends in `RETURNING` a number, and returns those.
+pub fn returning_numbers(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<Vec<i32>> {
+    on_backend!(tx.conn(), c => Statement { sql, binds }.load(c))
+}
+
 struct Statement<'a> {
     sql: &'a str,
     binds: &'a [Bind<'a>],
@@ -55,6 +60,10 @@ impl QueryId for Statement<'_> {
     // Found again by its text.
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Statement<'_> {
+    type SqlType = Integer;
 }
 
 impl<C> RunQueryDsl<C> for Statement<'_> {}

@@ -77,8 +77,7 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     if consumers::delete(tx, consumer_uuid)? == 0 {
         return Err(nothing());
     }
-    let held = rows::held_by_consumer(tx, consumer_uuid)?;
-    if rows::delete_by_consumer(tx, consumer_uuid, &held)? == 0 {
+    if rows::delete_by_consumer(tx, consumer_uuid)? == 0 {
         return Err(nothing());
     }
     Ok(())
@@ -98,12 +97,11 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
             taken.push(Taken { claim, held });
         }
     }
-    let mut items = resolve(tx, &taken)?;
-    take_providers(tx, &taken, &items)?;
+    let mut items = take_providers(tx, &taken)?;
     check_capacity(tx, &taken, &mut items)?;
     for Taken { claim, held } in &taken {
         if !held.is_empty() {
-            rows::delete_by_consumer(tx, &claim.consumer_uuid, held)?;
+            rows::delete_by_consumer(tx, &claim.consumer_uuid)?;
         }
     }
     insert(tx, &items)?;
@@ -180,13 +178,27 @@ fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
     })
 }
 
-/// Finds the row ids of all providers that the claims name.
-fn resolve<'a>(conn: &mut DbConnection, taken: &[Taken<'a>]) -> Result<Vec<Item<'a>>> {
+/// Takes the rows of the providers that are claimed from, and of those that a consumer leaves when
+/// it ends. A provider that a consumer merely moves away from is not touched.
+///
+/// Returns all amounts that are claimed.
+fn take_providers<'a>(tx: &mut Tx, taken: &[Taken<'a>]) -> Result<Vec<Item<'a>>> {
     let named = || taken.iter().flat_map(|t| t.claim.allocations.iter().map(move |a| (t.claim, a)));
-    let mut uuids: Vec<&str> = named().map(|(_, (uuid, _))| uuid.as_str()).collect();
-    uuids.sort_unstable();
-    uuids.dedup();
-    let providers: HashMap<String, i32> = resource_providers::find_ids(conn, &uuids)?.into_iter().collect();
+    let uuids = distinct(named().map(|(_, (uuid, _))| uuid.as_str()));
+    let ended = taken.iter().filter(|t| t.claim.allocations.is_empty()).flat_map(|t| &t.held);
+    let mut ids: Vec<i32> = ended.map(|held| held.provider_id).collect();
+    let providers: HashMap<String, i32> = match uuids.as_slice() {
+        // As nearly always: found and taken at once.
+        [uuid] if ids.is_empty() => {
+            let id = generation::bump_provider_by_uuid(tx, uuid)?;
+            id.map(|id| ((*uuid).to_owned(), id)).into_iter().collect()
+        }
+        _ => {
+            let found = resource_providers::find_ids(tx, &uuids)?;
+            ids.extend(found.iter().map(|(_, id)| id));
+            found.into_iter().collect()
+        }
+    };
     let mut items = Vec::new();
     for (claim, (provider_uuid, resources)) in named() {
         let missing = || Error::AllocationProviderNotFound(provider_uuid.clone());
@@ -201,21 +213,10 @@ fn resolve<'a>(conn: &mut DbConnection, taken: &[Taken<'a>]) -> Result<Vec<Item<
             amount: *amount,
         }));
     }
-    Ok(items)
-}
-
-/// Takes the rows of the providers that are claimed from, and of those that a consumer leaves when
-/// it ends. A provider that a consumer merely moves away from is not touched.
-fn take_providers(tx: &mut Tx, taken: &[Taken<'_>], items: &[Item<'_>]) -> Result<()> {
-    let ended = taken.iter().filter(|t| t.claim.allocations.is_empty()).flat_map(|t| &t.held);
-    let mut ids: Vec<i32> =
-        items.iter().map(|item| item.provider_id).chain(ended.map(|held| held.provider_id)).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    for id in ids {
+    for id in distinct(ids.into_iter()) {
         take_id(tx, id)?;
     }
-    Ok(())
+    Ok(items)
 }
 
 /// Refuses what does not fit, and notes the row ids of the items' classes.

@@ -7,7 +7,7 @@ use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, projects, resource_classes as rc,
     resource_providers as rp, users,
 };
-use crate::db::statement::{Bind, execute};
+use crate::db::statement::{Bind, execute, returning_numbers};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
 use super::{OfProvider, now};
@@ -210,8 +210,10 @@ fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime
     Ok(())
 }
 
-/// Deletes all that a consumer holds, which the caller has looked up.
-pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str, held: &[Held]) -> QueryResult<usize> {
-    held.iter().for_each(|held| tx.touch_provider(held.provider_id, Part::Usage));
-    diesel::delete(alloc::table.filter(alloc::consumer_id.eq(consumer_uuid))).execute(tx.conn())
+/// Deletes all that a consumer holds; returns how much that was.
+pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<usize> {
+    let sql = "DELETE FROM allocations WHERE consumer_id = ? RETURNING resource_provider_id";
+    let providers = returning_numbers(tx, sql, &[consumer_uuid.into()])?;
+    providers.iter().for_each(|id| tx.touch_provider(*id, Part::Usage));
+    Ok(providers.len())
 }

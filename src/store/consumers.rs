@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
 use crate::db::statement::execute;
-use crate::db::{DbConnection, Tx};
+use crate::db::{DbConnection, Tx, on_backend};
 
 use super::now;
 
@@ -65,14 +65,13 @@ pub fn find_with_owner(
     type Row = (i32, i32, Option<i32>, Option<Consumer>);
     // A join takes no borrowed values. No type has the empty name.
     let kind_name = kind.unwrap_or_default().to_owned();
-    let found: Option<Row> = projects::table
+    let query = projects::table
         .inner_join(users::table.on(users::external_id.eq(user.to_owned())))
         .left_join(consumer_types::table.on(consumer_types::name.eq(kind_name)))
         .left_join(consumers::table.on(consumers::uuid.eq(uuid.to_owned())))
         .filter(projects::external_id.eq(project))
-        .select((projects::id, users::id, consumer_types::id.nullable(), COLUMNS.nullable()))
-        .first(conn)
-        .optional()?;
+        .select((projects::id, users::id, consumer_types::id.nullable(), COLUMNS.nullable()));
+    let found: Option<Row> = on_backend!(conn, c => query.first(c)).optional()?;
     Ok(found.filter(|(_, _, type_id, _)| kind.is_none() || type_id.is_some()).map(
         |(project_id, user_id, consumer_type_id, consumer)| {
             // MariaDB's default collation takes no notice of case.
@@ -84,16 +83,15 @@ pub fn find_with_owner(
 
 /// Inserts a consumer that has just been written to for the first time: at generation 1.
 pub fn insert(tx: &mut Tx, uuid: &str, owner: Owner) -> QueryResult<usize> {
-    diesel::insert_into(consumers::table)
-        .values((
-            consumers::uuid.eq(uuid),
-            consumers::generation.eq(1),
-            consumers::project_id.eq(owner.project_id),
-            consumers::user_id.eq(owner.user_id),
-            consumers::consumer_type_id.eq(owner.consumer_type_id),
-            consumers::created_at.eq(now()),
-        ))
-        .execute(tx.conn())
+    let insert = diesel::insert_into(consumers::table).values((
+        consumers::uuid.eq(uuid),
+        consumers::generation.eq(1),
+        consumers::project_id.eq(owner.project_id),
+        consumers::user_id.eq(owner.user_id),
+        consumers::consumer_type_id.eq(owner.consumer_type_id),
+        consumers::created_at.eq(now()),
+    ));
+    on_backend!(tx.conn(), c => insert.execute(c))
 }
 
 /// Gives a consumer to another project, user or type.

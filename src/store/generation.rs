@@ -2,10 +2,14 @@
 
 use diesel::QueryResult;
 
-use crate::db::statement::execute;
+#[cfg(feature = "mysql")]
+use crate::db::DbConnection;
+use crate::db::statement::{execute, returning_numbers};
 use crate::db::{Part, Tx};
 
 use super::now;
+#[cfg(feature = "mysql")]
+use super::resource_providers;
 
 /// Increments a provider's generation if it still is `seen`; `false` when another writer was first.
 ///
@@ -24,6 +28,23 @@ pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
     let sql = "UPDATE resource_providers SET generation = generation + 1, updated_at = ? WHERE id = ?";
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
+}
+
+/// The same of the provider of this uuid, compared as a string, case and all; returns its row id.
+pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>> {
+    // MariaDB's UPDATE returns nothing.
+    #[cfg(feature = "mysql")]
+    if matches!(tx.conn(), DbConnection::Mysql(_)) {
+        let Some((id, _)) = resource_providers::find_key(tx, uuid)? else {
+            return Ok(None);
+        };
+        return Ok(bump_provider(tx, id)?.then_some(id));
+    }
+    let sql = "UPDATE resource_providers SET generation = generation + 1, updated_at = ? \
+               WHERE uuid = ? RETURNING id";
+    let id = returning_numbers(tx, sql, &[now().into(), uuid.into()])?.pop();
+    id.into_iter().for_each(|id| tx.touch_provider(id, Part::Usage));
+    Ok(id)
 }
 
 /// Increments a consumer's generation if it still is `seen`; `false` when another writer was first.
