@@ -223,7 +223,8 @@ def copy(source, target):
     """Makes `target` the same as `source`, which nobody uses now."""
     target.drop()
     if isinstance(source, databases.Sqlite):
-        shutil.copy(source.path, target.path)
+        for path in source.path.parent.glob(f'{source.path.name}*'):
+            shutil.copy(path, str(path).replace(str(source.path), str(target.path)))
     else:
         target._administer(f'CREATE DATABASE {target.name} TEMPLATE {source.name}')
 

@@ -7,7 +7,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, now};
+use super::{OfProvider, load_typed, now};
 
 /// Row ids and uuids of the aggregates that a provider is a member of, in the order of their ids.
 pub fn list_by_provider(
@@ -24,13 +24,13 @@ pub fn list_by_provider(
 
 /// A provider's generation and the uuids of the aggregates that it is a member of.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<String>> {
-    let rows: Vec<(String, Option<i32>, Option<String>)> = rp::table
+    let query = rp::table
         .left_join(rpa::table.on(rpa::resource_provider_id.eq(rp::id)))
         .left_join(agg::table.on(agg::id.eq(rpa::aggregate_id)))
         .filter(rp::uuid.eq(uuid))
         .order(agg::id)
-        .select((rp::uuid, rp::generation, agg::uuid.nullable()))
-        .load(conn)?;
+        .select((rp::uuid, rp::generation, agg::uuid.nullable()));
+    let rows: Vec<(String, Option<i32>, Option<String>)> = load_typed!(conn, query)?;
     Ok(super::of_provider(rows, uuid))
 }
 
@@ -41,14 +41,14 @@ pub fn ensure(tx: &mut Tx, uuids: &[&str]) -> QueryResult<Vec<i32>> {
     let mut sorted = uuids.to_vec();
     sorted.sort_unstable();
     for uuid in sorted {
-        let known = agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).first(tx.conn()).optional()?;
+        let known = agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).get_result(tx.conn()).optional()?;
         let id = match known {
             Some(id) => id,
             None => {
                 diesel::insert_into(agg::table)
                     .values((agg::uuid.eq(uuid), agg::created_at.eq(now())))
                     .execute(tx.conn())?;
-                agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).first(tx.conn())?
+                agg::table.filter(agg::uuid.eq(uuid)).select(agg::id).get_result(tx.conn())?
             }
         };
         ids.push(id);

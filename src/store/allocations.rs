@@ -10,7 +10,7 @@ use crate::db::schema::{
 use crate::db::statement::{Bind, execute, returning_numbers};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, now};
+use super::{OfProvider, load_typed, now};
 
 /// A part of a consumer's allocations, joined with all that is shown of it.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -79,7 +79,7 @@ pub fn list_by_consumer(
     conn: &mut DbConnection,
     consumer_uuid: &str,
 ) -> QueryResult<Vec<ConsumerAllocation>> {
-    let rows: Vec<(String, ConsumerAllocation)> = alloc::table
+    let query = alloc::table
         .inner_join(rp::table.on(rp::id.eq(alloc::resource_provider_id)))
         .inner_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
         .inner_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
@@ -102,8 +102,8 @@ pub fn list_by_consumer(
                 alloc::created_at,
                 alloc::updated_at,
             ),
-        ))
-        .load(conn)?;
+        ));
+    let rows: Vec<(String, ConsumerAllocation)> = load_typed!(conn, query)?;
     // MariaDB's default collation takes no notice of case.
     Ok(rows.into_iter().filter(|(stored, _)| stored == consumer_uuid).map(|(_, row)| row).collect())
 }
@@ -113,7 +113,7 @@ pub fn list_by_provider_uuid(
     conn: &mut DbConnection,
     uuid: &str,
 ) -> QueryResult<OfProvider<ProviderAllocation>> {
-    let rows: Vec<(String, Option<i32>, Option<ProviderAllocation>)> = rp::table
+    let query = rp::table
         .left_join(alloc::table.on(alloc::resource_provider_id.eq(rp::id)))
         .left_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
         .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
@@ -131,8 +131,8 @@ pub fn list_by_provider_uuid(
                 alloc::updated_at,
             )
                 .nullable(),
-        ))
-        .load(conn)?;
+        ));
+    let rows: Vec<(String, Option<i32>, Option<ProviderAllocation>)> = load_typed!(conn, query)?;
     Ok(super::of_provider(rows, uuid))
 }
 

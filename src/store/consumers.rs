@@ -48,7 +48,7 @@ const COLUMNS: (
 /// The consumer of this uuid.
 pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Consumer>> {
     let found: Option<Consumer> =
-        consumers::table.filter(consumers::uuid.eq(uuid)).select(COLUMNS).first(conn).optional()?;
+        consumers::table.filter(consumers::uuid.eq(uuid)).select(COLUMNS).get_result(conn).optional()?;
     // MariaDB's default collation takes no notice of case.
     Ok(found.filter(|consumer| consumer.uuid == uuid))
 }
@@ -71,7 +71,7 @@ pub fn find_with_owner(
         .left_join(consumers::table.on(consumers::uuid.eq(uuid.to_owned())))
         .filter(projects::external_id.eq(project))
         .select((projects::id, users::id, consumer_types::id.nullable(), COLUMNS.nullable()));
-    let found: Option<Row> = on_backend!(conn, c => query.first(c)).optional()?;
+    let found: Option<Row> = on_backend!(conn, c => query.get_result(c)).optional()?;
     Ok(found.filter(|(_, _, type_id, _)| kind.is_none() || type_id.is_some()).map(
         |(project_id, user_id, consumer_type_id, consumer)| {
             // MariaDB's default collation takes no notice of case.
@@ -141,7 +141,7 @@ macro_rules! insert {
         diesel::insert_into($table::table)
             .values(($table::$column.eq($value), $table::created_at.eq(now())))
             .execute($tx.conn())?;
-        find!($table.$column, $value).first($tx.conn())?
+        find!($table.$column, $value).get_result($tx.conn())?
     }};
 }
 

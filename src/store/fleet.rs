@@ -13,7 +13,7 @@ use crate::db::schema::{
 use crate::db::{DbConnection, MultiBackend};
 
 use super::inventories::Amounts;
-use super::load_list;
+use super::load_typed;
 
 /// How many providers are read at a time; a result is held in memory as a whole by some client
 /// libraries.
@@ -124,7 +124,7 @@ pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow
 pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<UsageRow>> {
     type Row = (i32, Option<i32>, Option<NaiveDateTime>, Option<i32>, Option<i64>);
     let found: Vec<Row> = super::chunked(ids, |chunk| {
-        load_list!(
+        load_typed!(
             conn,
             rp::table
                 .left_join(alloc::table.on(alloc::resource_provider_id.eq(rp::id)))

@@ -9,7 +9,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, load_list, now};
+use super::{OfProvider, load_typed, now};
 
 /// What a provider has of one resource class: the numbers that a client sets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,7 +82,7 @@ fn inventories(conn: &DbConnection, rows: Vec<Row>) -> Vec<Inventory> {
 /// A provider's generation and its inventories, in the order of their class ids: one question, since
 /// this is asked the most.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<Inventory>> {
-    let rows: Vec<(String, Option<i32>, Option<Row>)> = rp::table
+    let query = rp::table
         .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
         .left_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
         .filter(rp::uuid.eq(uuid))
@@ -91,8 +91,8 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
             rp::uuid,
             rp::generation,
             (inv::resource_class_id, rc::name, AMOUNTS, inv::created_at, inv::updated_at).nullable(),
-        ))
-        .load(conn)?;
+        ));
+    let rows: Vec<(String, Option<i32>, Option<Row>)> = load_typed!(conn, query)?;
     Ok(super::of_provider(rows, uuid).map(|(generation, rows)| (generation, inventories(conn, rows))))
 }
 
@@ -133,7 +133,7 @@ pub fn list_with_used(
         .single_value();
     type Row = (i32, i32, String, AmountsRow, Option<i64>);
     let rows: Vec<Row> = super::chunked(provider_ids, |chunk| {
-        load_list!(
+        load_typed!(
             conn,
             inv::table
                 .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))

@@ -1,4 +1,7 @@
 //! Diesel queries, a file per noun; each takes a connection, its caller owns the transaction.
+//!
+//! A row is looked up by its key with `get_result`: `first` adds a LIMIT, with which SQLite plans the
+//! statement anew each time.
 
 pub mod aggregates;
 pub mod allocations;
@@ -31,14 +34,15 @@ fn of_provider<R>(rows: Vec<(String, Option<i32>, Option<R>)>, uuid: &str) -> Of
     Some((generation, rows.into_iter().filter_map(|(_, _, row)| row).collect()))
 }
 
-/// Loads a query that has a list of values. Typed for each database, since PostgreSQL then takes the
-/// list as one value, so that the statement is prepared once and not for each length anew.
-macro_rules! load_list {
+/// Loads a query that is asked often, typed for each database: its text is then made once and not each
+/// time, and PostgreSQL takes a list as one value, so that the statement is prepared once and not for
+/// each length anew.
+macro_rules! load_typed {
     ($conn:expr, $query:expr) => {
         $crate::db::on_backend!($conn, c => $query.load(c))
     };
 }
-use load_list;
+use load_typed;
 
 /// Runs a query for `values` in pieces that every database takes, and joins the rows.
 fn chunked<V, R, E>(values: &[V], mut query: impl FnMut(&[V]) -> Result<Vec<R>, E>) -> Result<Vec<R>, E> {

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::db::schema::resource_classes as rc;
 use crate::db::{DbConnection, Tx};
 
-use super::{load_list, now};
+use super::{load_typed, now};
 
 /// The first id of custom classes; those below are of the standard ones.
 pub const FIRST_CUSTOM_ID: i32 = 10_000;
@@ -36,7 +36,7 @@ pub fn list(conn: &mut DbConnection) -> QueryResult<Vec<ResourceClass>> {
 /// The class of this name.
 pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<ResourceClass>> {
     let found: Option<ResourceClass> =
-        rc::table.filter(rc::name.eq(name)).select(COLUMNS).first(conn).optional()?;
+        rc::table.filter(rc::name.eq(name)).select(COLUMNS).get_result(conn).optional()?;
     // MariaDB's default collation takes no notice of case.
     Ok(found.filter(|class| class.name == name))
 }
@@ -44,7 +44,7 @@ pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<R
 /// Row ids by name, of those of `names` that exist.
 pub fn find_ids(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec<(String, i32)>> {
     super::chunked(names, |chunk| {
-        load_list!(conn, rc::table.filter(rc::name.eq_any(chunk)).select((rc::name, rc::id)))
+        load_typed!(conn, rc::table.filter(rc::name.eq_any(chunk)).select((rc::name, rc::id)))
     })
 }
 
@@ -56,7 +56,7 @@ pub fn names_of(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<(i32, S
 /// Inserts a custom class with the next id.
 pub fn insert_custom(tx: &mut Tx, name: &str) -> QueryResult<()> {
     tx.touch_names();
-    let largest: Option<i32> = rc::table.select(max(rc::id)).first(tx.conn())?;
+    let largest: Option<i32> = rc::table.select(max(rc::id)).get_result(tx.conn())?;
     let id = largest.map_or(FIRST_CUSTOM_ID, |id| (id + 1).max(FIRST_CUSTOM_ID));
     diesel::insert_into(rc::table)
         .values((rc::id.eq(id), rc::name.eq(name), rc::created_at.eq(now())))

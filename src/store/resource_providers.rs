@@ -7,9 +7,9 @@ use crate::db::schema::{
     inventories, resource_provider_aggregates as rpa, resource_provider_traits as rpt,
     resource_providers as rp,
 };
-use crate::db::{DbConnection, Part, Tx};
+use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{load_list, now};
+use super::{load_typed, now};
 
 /// A resource provider with the uuids of its tree's root and of its parent.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -75,7 +75,8 @@ macro_rules! full_rows {
 
 /// The provider of this uuid, compared as a string, case and all.
 pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<ResourceProvider>> {
-    let found: Option<ResourceProvider> = full_rows!().filter(rp::uuid.eq(uuid)).first(conn).optional()?;
+    let query = full_rows!().filter(rp::uuid.eq(uuid));
+    let found: Option<ResourceProvider> = on_backend!(conn, c => query.get_result(c)).optional()?;
     // MariaDB's default collation takes no notice of case.
     Ok(found.filter(|provider| provider.uuid == uuid))
 }
@@ -85,7 +86,7 @@ pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<(i32,
     let found: Option<(i32, String, Option<i32>)> = rp::table
         .filter(rp::uuid.eq(uuid))
         .select((rp::id, rp::uuid, rp::generation))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(found.filter(|(_, stored, _)| stored == uuid).map(|(id, _, generation)| (id, generation.unwrap_or(0))))
 }
@@ -93,13 +94,13 @@ pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<(i32,
 /// Row ids by uuid, of those of `uuids` that exist.
 pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<(String, i32)>> {
     super::chunked(uuids, |chunk| {
-        load_list!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)))
+        load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)))
     })
 }
 
 /// Row id of the provider of this name.
 pub fn find_id_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<i32>> {
-    rp::table.filter(rp::name.eq(name)).select(rp::id).first(conn).optional()
+    rp::table.filter(rp::name.eq(name)).select(rp::id).get_result(conn).optional()
 }
 
 /// Inserts a provider at generation 0 below `parent`, or as a root, and returns its row id.
@@ -114,7 +115,7 @@ pub fn insert(tx: &mut Tx, uuid: &str, name: &str, parent: Option<&ResourceProvi
             rp::created_at.eq(now()),
         ))
         .execute(tx.conn())?;
-    let id = rp::table.filter(rp::uuid.eq(uuid)).select(rp::id).first(tx.conn())?;
+    let id = rp::table.filter(rp::uuid.eq(uuid)).select(rp::id).get_result(tx.conn())?;
     tx.touch_provider(id, Part::Whole);
     if parent.is_none() {
         diesel::update(rp::table.filter(rp::id.eq(id)))

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use crate::db::schema::{resource_provider_traits as rpt, resource_providers as rp, traits};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, now};
+use super::{OfProvider, load_typed, now};
 
 /// A trait.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -39,7 +39,7 @@ pub fn associated_ids(conn: &mut DbConnection) -> QueryResult<HashSet<i32>> {
 /// The trait of this name.
 pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<Trait>> {
     let found: Option<Trait> =
-        traits::table.filter(traits::name.eq(name)).select(COLUMNS).first(conn).optional()?;
+        traits::table.filter(traits::name.eq(name)).select(COLUMNS).get_result(conn).optional()?;
     // MariaDB's default collation takes no notice of case.
     Ok(found.filter(|t| t.name == name))
 }
@@ -58,13 +58,13 @@ pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec
 
 /// A provider's generation and its traits, in the order of their ids.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<Trait>> {
-    let rows: Vec<(String, Option<i32>, Option<Trait>)> = rp::table
+    let query = rp::table
         .left_join(rpt::table.on(rpt::resource_provider_id.eq(rp::id)))
         .left_join(traits::table.on(traits::id.eq(rpt::trait_id)))
         .filter(rp::uuid.eq(uuid))
         .order(traits::id)
-        .select((rp::uuid, rp::generation, COLUMNS.nullable()))
-        .load(conn)?;
+        .select((rp::uuid, rp::generation, COLUMNS.nullable()));
+    let rows: Vec<(String, Option<i32>, Option<Trait>)> = load_typed!(conn, query)?;
     Ok(super::of_provider(rows, uuid))
 }
 

@@ -9,12 +9,12 @@ use crate::db::schema::{
     resource_providers as rp, users,
 };
 
-use super::OfProvider;
+use super::{OfProvider, load_typed};
 
 /// A provider's generation, and class and amount in use of everything that it has inventory of.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<(String, i64)>> {
     type Row = (String, Option<i32>, Option<String>, Option<i64>);
-    let rows: Vec<Row> = rp::table
+    let query = rp::table
         .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
         .left_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
         .left_join(
@@ -24,8 +24,8 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
         )
         .filter(rp::uuid.eq(uuid))
         .group_by((rp::uuid, rp::generation, rc::name))
-        .select((rp::uuid, rp::generation, rc::name.nullable(), sum(alloc::used.nullable())))
-        .load(conn)?;
+        .select((rp::uuid, rp::generation, rc::name.nullable(), sum(alloc::used.nullable())));
+    let rows: Vec<Row> = load_typed!(conn, query)?;
     let rows = rows.into_iter().map(|(stored, generation, class, used)| {
         (stored, generation, class.map(|class| (class, used.unwrap_or(0))))
     });
