@@ -47,6 +47,9 @@ pub fn execute(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<usize>
 }
 
 /// Runs `sql` as [`execute`] does, which ends in `RETURNING` a number, and returns those.
+///
+/// Not on MariaDB: it tells of such a result only when the statement runs, which the client library
+/// takes for none.
 pub fn returning_numbers(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<Vec<i32>> {
     on_backend!(tx.conn(), c => Statement { sql, binds }.load(c))
 }

@@ -212,8 +212,20 @@ fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime
 
 /// Deletes all that a consumer holds; returns how much that was.
 pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<usize> {
-    let sql = "DELETE FROM allocations WHERE consumer_id = ? RETURNING resource_provider_id";
-    let providers = returning_numbers(tx, sql, &[consumer_uuid.into()])?;
+    let binds = [consumer_uuid.into()];
+    let providers = match tx.conn() {
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(_) => {
+            let held = held_by_consumer(tx, consumer_uuid)?;
+            execute(tx, "DELETE FROM allocations WHERE consumer_id = ?", &binds)?;
+            held.iter().map(|held| held.provider_id).collect()
+        }
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        _ => {
+            let sql = "DELETE FROM allocations WHERE consumer_id = ? RETURNING resource_provider_id";
+            returning_numbers(tx, sql, &binds)?
+        }
+    };
     providers.iter().for_each(|id| tx.touch_provider(*id, Part::Usage));
     Ok(providers.len())
 }
