@@ -158,6 +158,13 @@ impl ApiError {
         Self::about_request(StatusCode::NOT_ACCEPTABLE, sentence, message)
     }
 
+    /// 408
+    #[must_use]
+    pub fn body_too_slow(limit: u64) -> Self {
+        let message = format!("The body must have arrived within {limit} seconds.");
+        Self::new(StatusCode::REQUEST_TIMEOUT, message)
+    }
+
     /// 409 that is final.
     #[must_use]
     pub fn conflict(message: impl Into<String>) -> Self {
@@ -184,6 +191,12 @@ impl ApiError {
         Self::new(StatusCode::URI_TOO_LONG, message)
     }
 
+    /// 400
+    #[must_use]
+    pub fn too_many_parameters(limit: usize) -> Self {
+        Self::bad_request(format!("The query string may have at most {limit} parameters."))
+    }
+
     /// 415; `content_type` is the header with its parameters, if there was one.
     #[must_use]
     pub fn unsupported_media_type(content_type: Option<&str>) -> Self {
@@ -192,6 +205,13 @@ impl ApiError {
         let media_type = full.split(';').next().unwrap_or(full).trim();
         let message = format!("The media type {media_type} is not supported, use application/json");
         Self::about_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence, message)
+    }
+
+    /// 431
+    #[must_use]
+    pub fn headers_too_large(limit: usize) -> Self {
+        let message = format!("The headers may have at most {limit} bytes.");
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message)
     }
 
     /// 500: the log has the cause, the client learns nothing of it.
@@ -326,9 +346,13 @@ fn stock_sentence(status: StatusCode) -> &'static str {
         }
         StatusCode::FORBIDDEN => "Access was denied to this resource.",
         StatusCode::NOT_FOUND => "The resource could not be found.",
+        StatusCode::REQUEST_TIMEOUT => "The request took too long to arrive.",
         StatusCode::CONFLICT => "There was a conflict when trying to complete your request.",
         StatusCode::PAYLOAD_TOO_LARGE => "The body of your request was too large for this server.",
         StatusCode::URI_TOO_LONG => "The request URI was too long for this server.",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            "The headers of your request were too large for this server."
+        }
         StatusCode::SERVICE_UNAVAILABLE => {
             "The server is currently unavailable. Please try again at a later time."
         }

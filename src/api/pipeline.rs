@@ -3,7 +3,7 @@
 //! 1. an id; the body is read as far as it may go
 //! 2. who asks: 401, but for paths that are open to all
 //! 3. the microversion: 406, 400
-//! 4. size (413, 414), and a body that has no content type: 400
+//! 4. size (431, 413, 414, 400), time (408), and a body that has no content type: 400
 //! 5. the route: 404, 405
 //! 6. version range (404), content type (415), `Accept` (406)
 //! 7. policy: 403
@@ -12,15 +12,17 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::Poll;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
 
 use super::accept::Accept;
 use super::error::{self, ApiError};
@@ -58,18 +60,23 @@ struct Exchange {
 }
 
 /// Answers any request.
-pub(super) async fn serve(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> HttpResponse {
+pub(super) async fn serve(
+    request: HttpRequest,
+    mut payload: web::Payload,
+    app: web::Data<App>,
+) -> HttpResponse {
     let started = Instant::now();
     let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
     let mut exchange = Exchange { request, app, request_id, accept, version: None };
-    let body = exchange.read_body(payload).await;
+    let body = exchange.read_body(&mut payload).await;
     let unread = body.is_err();
     let result = exchange.process(body).await;
     let (mut response, length) = exchange.respond(result);
     if unread {
         // What is left of the body must not pass for the next request.
         response.head_mut().set_connection_type(ConnectionType::Close);
+        response = response.map_body(|_, body| BoxBody::new(Abandoned { body, _unread: payload }));
     }
     exchange.log(&response, length, started);
     response
@@ -80,21 +87,23 @@ impl Exchange {
         self.request.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Reads the body up to the limit. What is wrong with it is told only when its turn comes.
-    async fn read_body(&self, mut payload: web::Payload) -> Result<Bytes, ApiError> {
-        let limit = self.app.settings.limits.body_bytes;
-        if self.content_length() > limit as u64 {
-            return Err(ApiError::body_too_large(limit));
+    /// Reads the body up to the limits. What is wrong with it is told only when its turn comes.
+    async fn read_body(&self, payload: &mut web::Payload) -> Result<Bytes, ApiError> {
+        let limits = &self.app.settings.limits;
+        if self.header_bytes() > limits.header_bytes {
+            return Err(ApiError::headers_too_large(limits.header_bytes));
         }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|error| ApiError::bad_request(format!("Unreadable body: {error}")))?;
-            if body.len() + chunk.len() > limit {
-                return Err(ApiError::body_too_large(limit));
-            }
-            body.extend_from_slice(&chunk);
+        if self.content_length() > limits.body_bytes as u64 {
+            return Err(ApiError::body_too_large(limits.body_bytes));
         }
-        Ok(body.freeze())
+        let time = Duration::from_secs(limits.body_seconds);
+        timeout(time, read_up_to(limits.body_bytes, payload))
+            .await
+            .unwrap_or_else(|_| Err(ApiError::body_too_slow(limits.body_seconds)))
+    }
+
+    fn header_bytes(&self) -> usize {
+        self.request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
     }
 
     /// What the header says; there is none with a chunked body.
@@ -156,9 +165,13 @@ impl Exchange {
     }
 
     fn check_size(&self, body: Result<Bytes, ApiError>) -> Result<Bytes, ApiError> {
-        let limit = self.app.settings.limits.query_bytes;
-        if self.request.query_string().len() > limit {
-            return Err(ApiError::query_too_long(limit));
+        let limits = &self.app.settings.limits;
+        let query = self.request.query_string();
+        if query.len() > limits.query_bytes {
+            return Err(ApiError::query_too_long(limits.query_bytes));
+        }
+        if Query::count(query) > limits.query_parameters {
+            return Err(ApiError::too_many_parameters(limits.query_parameters));
         }
         let body = body?;
         if self.content_length() > 0 && self.content_type().is_none() {
@@ -327,6 +340,42 @@ impl Exchange {
             caller_id: self.header(REQUEST_ID).filter(|id| is_request_id(id)),
             took: started.elapsed(),
         });
+    }
+}
+
+async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| ApiError::bad_request(format!("Unreadable body: {error}")))?;
+        if body.len() + chunk.len() > limit {
+            return Err(ApiError::body_too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The body of an answer to a request of which not everything was read.
+///
+/// It holds what is left until it is sent: let go of, a chunked body would be read on by the HTTP
+/// layer for as long as its sender likes, and the connection kept open.
+struct Abandoned {
+    body: BoxBody,
+    _unread: web::Payload,
+}
+
+impl MessageBody for Abandoned {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(context)
     }
 }
 

@@ -1,22 +1,25 @@
 //! Puts the rooms together, starts the service and stops it.
 
+mod guard;
+mod listener;
+
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::{HttpServer, rt, web};
+use actix_server::{Server, ServerHandle};
+use actix_web::{rt, web};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, App};
 use crate::auth::policy::{self, Enforcer};
-use crate::config::Settings;
+use crate::config::{Limits, Settings};
 use crate::db::{self, Db};
 use crate::fleet::Fleet;
 
-/// How long an idle connection is kept for the client's next request.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+use guard::Patience;
+use listener::Options;
 
 /// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -128,21 +131,29 @@ async fn reload_on_hangup(app: web::Data<App>) {
 }
 
 fn bind(app: web::Data<App>, signals: bool) -> Result<(Server, SocketAddr), Error> {
-    let settings = app.settings.clone();
-    let network = |cause| Error::Network { address: settings.listen, cause };
-    let mut server =
-        HttpServer::new(move || actix_web::App::new().app_data(app.clone()).configure(api::configure))
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(Duration::from_secs(settings.limits.header_seconds))
-            .max_connections(settings.limits.connections)
-            .shutdown_timeout(settings.limits.shutdown_seconds);
-    if let Some(workers) = settings.workers {
-        server = server.workers(workers);
+    let address = app.settings.listen;
+    let network = |cause| Error::Network { address, cause };
+    let limits = &app.settings.limits;
+    let options = Options {
+        patience: patience(limits),
+        workers: app.settings.workers,
+        connections: limits.connections,
+        shutdown_seconds: limits.shutdown_seconds,
+        signals,
+    };
+    let listener = listener::bind(address).map_err(network)?;
+    let addr = listener.local_addr().map_err(network)?;
+    let server = listener::serve(listener, options, move |config| {
+        config.app_data(app.clone());
+        api::configure(config);
+    });
+    Ok((server.map_err(network)?, addr))
+}
+
+fn patience(limits: &Limits) -> Patience {
+    Patience {
+        head: Duration::from_secs(limits.header_seconds),
+        next: Duration::from_secs(limits.keep_alive_seconds),
+        answer: Duration::from_secs(limits.answer_seconds),
     }
-    if !signals {
-        server = server.disable_signals();
-    }
-    let server = server.bind(settings.listen).map_err(network)?;
-    let addr = server.addrs().first().copied().unwrap_or(settings.listen);
-    Ok((server.run(), addr))
 }
