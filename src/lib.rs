@@ -4,6 +4,7 @@
 //!
 //! - [`config`]: settings from file, environment and flags
 //! - [`server`]: puts the rooms together, starts and stops them
+//! - [`admin`]: health, for operators' machinery
 //! - [`api`]: HTTP: routes, microversions, bodies, errors
 //! - [`auth`]: who is asking, and may they
 //! - [`candidates`]: the search for providers that can take a workload
@@ -13,6 +14,7 @@
 //! - [`db`]: what differs between databases
 //! - [`standard`]: the standard resource classes and traits, used by all
 
+pub mod admin;
 pub mod api;
 pub mod auth;
 pub mod candidates;

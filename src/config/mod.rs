@@ -1,5 +1,6 @@
 //! Settings: defaults, then a TOML file, then the environment, then flags; one struct, checked once.
 
+mod admin;
 mod auth;
 mod cors;
 mod database;
@@ -16,6 +17,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 
+pub use admin::AdminSettings;
 pub use auth::AuthSettings;
 pub use cors::CorsSettings;
 pub use database::DatabaseSettings;
@@ -39,6 +41,8 @@ pub struct Settings {
     pub workers: Option<usize>,
     /// Where the built API reference is served, for `/docs` to lead there.
     pub api_ref_url: Option<String>,
+    /// The `[admin]` table.
+    pub admin: AdminSettings,
     /// The `[database]` table.
     pub database: DatabaseSettings,
     /// The `[auth]` table.
@@ -59,6 +63,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8778)),
             workers: None,
             api_ref_url: None,
+            admin: AdminSettings::default(),
             database: DatabaseSettings::default(),
             auth: AuthSettings::default(),
             policy: PolicySettings::default(),
@@ -141,6 +146,7 @@ impl Settings {
     fn check(&self) -> Result<(), Error> {
         self.database.check()?;
         self.auth.check(self.listen)?;
+        self.admin.check(self.listen)?;
         if self.workers == Some(0) {
             return invalid("workers", "at least one is needed".to_owned());
         }
@@ -250,6 +256,7 @@ mod tests {
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
             ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),
             ("workers = 0", "workers"),
+            ("[admin]\nlisten = '127.0.0.1:8778'", "admin.listen"),
             ("api_ref_url = 'javascript:alert(1)'", "api_ref_url"),
             ("this is no TOML", "line 1"),
         ] {

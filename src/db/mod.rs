@@ -39,7 +39,7 @@ pub struct Db {
 }
 
 struct Inner {
-    kind: Kind,
+    target: Target,
     pool: r2d2::Pool<Manager>,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
     writing: Writing,
@@ -58,7 +58,6 @@ impl Db {
     /// Opens the database that `settings` name; no schema is needed yet.
     pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
         let target: Target = settings.url.parse().map_err(Error::Unusable)?;
-        let kind = target.kind;
         // One connection is made here, so that a wrong URL is an error of the start, not of the
         // first request; the others are made when they are wanted.
         let first = Tx::new(connection::establish(&target)?);
@@ -71,8 +70,8 @@ impl Db {
             .test_on_check_out(false)
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(LogErrors))
-            .build_unchecked(Manager::new(target));
-        Ok(Db { inner: Arc::new(Inner { kind, pool, follower, writing }) })
+            .build_unchecked(Manager::new(target.clone()));
+        Ok(Db { inner: Arc::new(Inner { target, pool, follower, writing }) })
     }
 
     /// Sets who follows what is written from now on; there can be one.
@@ -95,7 +94,7 @@ impl Db {
 
     /// Which database this is.
     pub fn kind(&self) -> Kind {
-        self.inner.kind
+        self.inner.target.kind
     }
 
     /// Brings the schema and the standard names up to date; returns how many migrations ran.
@@ -106,6 +105,13 @@ impl Db {
     /// The migrations that have not run on this database.
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         migrations::pending(&mut *self.inner.pool.get()?)
+    }
+
+    /// Looks whether the database answers, on a connection made for that, and how many migrations
+    /// are pending; blocks the thread.
+    pub fn probe(&self) -> Result<usize, Error> {
+        let mut conn = connection::establish(&self.inner.target)?;
+        Ok(migrations::pending(&mut conn)?.len())
     }
 
     /// Runs `work`, which only reads, on a connection of its own, off the async threads.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_http::{Extensions, HttpService, Request};
-use actix_server::{Server, ServerBuilder};
+use actix_server::{GracefulShutdownSignal, Server, ServerBuilder};
 use actix_service::{Service, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::{TcpSocket, TcpStream};
@@ -41,7 +41,8 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Serves what listens; `configure` installs the application, once for each worker.
+/// Serves what listens; `configure` installs the application, once for each worker. The signal
+/// tells when the server begins to stop.
 ///
 /// This is what actix-web's `HttpServer` does, but that the connections are ours to guard: its own
 /// time limit for heads ends with a connection's first request.
@@ -49,7 +50,7 @@ pub(super) fn serve(
     listener: TcpListener,
     options: Options,
     configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
-) -> std::io::Result<Server> {
+) -> std::io::Result<(Server, GracefulShutdownSignal)> {
     let mut builder = ServerBuilder::new()
         .max_concurrent_connections(options.connections)
         .shutdown_timeout(options.shutdown_seconds);
@@ -60,7 +61,8 @@ pub(super) fn serve(
         builder = builder.disable_signals();
     }
     let address = listener.local_addr()?;
-    let stopping = builder.graceful_shutdown_signal();
+    let stop = builder.graceful_shutdown_signal();
+    let stopping = stop.clone();
     let patience = options.patience;
     let builder = builder.listen("http", listener, move || {
         let stopping = stopping.clone();
@@ -99,5 +101,5 @@ pub(super) fn serve(
         })
         .and_then(http)
     })?;
-    Ok(builder.run())
+    Ok((builder.run(), stop))
 }

@@ -8,18 +8,22 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_server::{Server, ServerHandle};
+use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_web::{rt, web};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::{self, Admin};
 use crate::api::{self, App};
 use crate::auth::policy::{self, Enforcer};
-use crate::config::{Limits, Settings};
+use crate::config::Settings;
 use crate::db::{self, Db};
 use crate::fleet::Fleet;
 
 use guard::Patience;
 use listener::Options;
+
+/// How many connections the address for operators has at most.
+const ADMIN_CONNECTIONS: usize = 1_000;
 
 /// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +44,20 @@ pub enum Error {
     },
 }
 
+/// Servers that are to be run.
+struct Bound {
+    api: Server,
+    addr: SocketAddr,
+    admin: Option<(Server, SocketAddr)>,
+}
+
 /// A service that runs on threads of its own; it stops when this is dropped.
 #[derive(Debug)]
 pub struct Running {
     /// Where it listens; the real port where the settings asked for any.
     pub addr: SocketAddr,
+    /// Where health is asked for, if that has an address of its own.
+    pub admin_addr: Option<SocketAddr>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -52,14 +65,15 @@ pub struct Running {
 /// Serves until the process is told to stop (SIGTERM, SIGINT); requests under way are finished.
 /// SIGHUP has the policy file read again.
 pub fn run(settings: Settings) -> Result<(), Error> {
-    let address = settings.listen;
-    let network = |cause| Error::Network { address, cause };
     let app = open(settings)?;
     rt::System::new().block_on(async {
-        let (server, addr) = bind(app.clone(), true)?;
-        log::info!("listening on http://{addr}");
+        let bound = bind(&app, true)?;
+        log::info!("listening on http://{}", bound.addr);
+        if let Some((_, addr)) = bound.admin {
+            log::info!("health is at http://{addr}/healthcheck");
+        }
         rt::spawn(reload_on_hangup(app));
-        server.await.map_err(network)?;
+        bound.serve().await?;
         log::info!("stopped");
         Ok(())
     })
@@ -71,11 +85,12 @@ pub fn start(settings: Settings) -> Result<Running, Error> {
     let (started, outcome) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         rt::System::new().block_on(async {
-            match bind(app, false) {
-                Ok((server, addr)) => {
+            match bind(&app, false) {
+                Ok(bound) => {
+                    let admin_addr = bound.admin.as_ref().map(|(_, addr)| *addr);
                     // Whoever started it is waiting for this.
-                    let _ = started.send(Ok((addr, server.handle())));
-                    if let Err(error) = server.await {
+                    let _ = started.send(Ok((bound.addr, admin_addr, bound.api.handle())));
+                    if let Err(error) = bound.serve().await {
                         log::error!("the service ended: {error}");
                     }
                 }
@@ -86,9 +101,26 @@ pub fn start(settings: Settings) -> Result<Running, Error> {
         });
     });
     match outcome.recv() {
-        Ok(Ok((addr, handle))) => Ok(Running { addr, handle, thread: Some(thread) }),
+        Ok(Ok((addr, admin_addr, handle))) => Ok(Running { addr, admin_addr, handle, thread: Some(thread) }),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(db::Error::CutShort.into()),
+    }
+}
+
+impl Bound {
+    /// Serves until the API is told to stop. What tells of its health goes last.
+    async fn serve(self) -> Result<(), Error> {
+        let address = self.addr;
+        let admin = self.admin.map(|(server, _)| {
+            let handle = server.handle();
+            rt::spawn(server);
+            handle
+        });
+        let outcome = self.api.await;
+        if let Some(admin) = admin {
+            admin.stop(false).await;
+        }
+        outcome.map_err(|cause| Error::Network { address, cause })
     }
 }
 
@@ -130,30 +162,62 @@ async fn reload_on_hangup(app: web::Data<App>) {
     }
 }
 
-fn bind(app: web::Data<App>, signals: bool) -> Result<(Server, SocketAddr), Error> {
-    let address = app.settings.listen;
-    let network = |cause| Error::Network { address, cause };
-    let limits = &app.settings.limits;
+/// Listens on the addresses in the settings.
+fn bind(app: &web::Data<App>, signals: bool) -> Result<Bound, Error> {
+    let settings = &app.settings;
+    let limits = &settings.limits;
+    let patience = Patience {
+        head: Duration::from_secs(limits.header_seconds),
+        next: Duration::from_secs(limits.keep_alive_seconds),
+        answer: Duration::from_secs(limits.answer_seconds),
+    };
+    let admin = web::Data::new(Admin::new(app.db.clone()));
+    let apart = match settings.admin.listen {
+        Some(address) => {
+            let options = Options {
+                patience,
+                workers: Some(1),
+                connections: ADMIN_CONNECTIONS,
+                shutdown_seconds: 0,
+                signals: false,
+            };
+            let admin = admin.clone();
+            let (server, addr, _) = listen(address, options, move |config| {
+                config.app_data(admin.clone()).configure(admin::configure);
+            })?;
+            Some((server, addr))
+        }
+        None => None,
+    };
     let options = Options {
-        patience: patience(limits),
-        workers: app.settings.workers,
+        patience,
+        workers: settings.workers,
         connections: limits.connections,
         shutdown_seconds: limits.shutdown_seconds,
         signals,
     };
-    let listener = listener::bind(address).map_err(network)?;
-    let addr = listener.local_addr().map_err(network)?;
-    let server = listener::serve(listener, options, move |config| {
-        config.app_data(app.clone());
-        api::configure(config);
+    let (app, shared, is_apart) = (app.clone(), admin.clone(), apart.is_some());
+    let (api, addr, stopping) = listen(settings.listen, options, move |config| {
+        if !is_apart {
+            config.app_data(shared.clone()).configure(admin::configure);
+        }
+        config.app_data(app.clone()).configure(api::configure);
+    })?;
+    rt::spawn(async move {
+        stopping.notified().await;
+        admin.stop();
     });
-    Ok((server.map_err(network)?, addr))
+    Ok(Bound { api, addr, admin: apart })
 }
 
-fn patience(limits: &Limits) -> Patience {
-    Patience {
-        head: Duration::from_secs(limits.header_seconds),
-        next: Duration::from_secs(limits.keep_alive_seconds),
-        answer: Duration::from_secs(limits.answer_seconds),
-    }
+fn listen(
+    address: SocketAddr,
+    options: Options,
+    configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> Result<(Server, SocketAddr, GracefulShutdownSignal), Error> {
+    let network = |cause| Error::Network { address, cause };
+    let listener = listener::bind(address).map_err(network)?;
+    let addr = listener.local_addr().map_err(network)?;
+    let (server, stopping) = listener::serve(listener, options, configure).map_err(network)?;
+    Ok((server, addr, stopping))
 }
