@@ -8,6 +8,7 @@ use serde_json::json;
 use super::accept::{Accept, ErrorFormat};
 use super::microversion::{self, Microversion, V1_23};
 use crate::db;
+use crate::metrics::conflicts;
 
 /// The `code` of an error, by which a client decides what to do. Strings never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,7 @@ impl From<db::Error> for ApiError {
     fn from(error: db::Error) -> Self {
         if error.is_retryable() {
             // It was run again many times already; now it is the client's turn.
+            conflicts::count(conflicts::Entity::Other);
             let message = "Another thread concurrently updated the data. Please retry your update";
             return ApiError::conflict_with(Code::ConcurrentUpdate, message);
         }

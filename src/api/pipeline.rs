@@ -33,6 +33,7 @@ use super::routes::{self, BodyKind, Found, Route, TooOld};
 use super::{Answer, App, Call, HandlerResult, access_log, cors, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{Identity, noauth2};
+use crate::metrics;
 
 const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -57,6 +58,7 @@ struct Exchange {
     request_id: String,
     accept: Accept,
     version: Option<Microversion>,
+    route: Option<&'static Route>,
 }
 
 /// Answers any request.
@@ -68,7 +70,7 @@ pub(super) async fn serve(
     let started = Instant::now();
     let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
-    let mut exchange = Exchange { request, app, request_id, accept, version: None };
+    let mut exchange = Exchange { request, app, request_id, accept, version: None, route: None };
     let body = exchange.read_body(&mut payload).await;
     let unread = body.is_err();
     let result = exchange.process(body).await;
@@ -130,6 +132,7 @@ impl Exchange {
         self.version = Some(version);
         let body = self.check_size(body).map_err(ApiError::before_handler)?;
         let (route, params) = self.find_route(path.as_deref())?;
+        self.route = Some(route);
         self.check_types(route, version)?;
         let query = Query::parse(self.request.query_string());
         self.check_policy(route, &identity, query.as_ref().ok())?;
@@ -328,17 +331,28 @@ impl Exchange {
         host.strip_suffix(":80").map(str::to_owned).unwrap_or(host)
     }
 
+    /// The route, also of a request that was refused before that mattered.
+    fn asked_route(&self) -> Option<&'static Route> {
+        self.route.or_else(|| match routes::find(self.request.method(), &self.path()?) {
+            Found::Route(route, _) => Some(route),
+            Found::OtherMethods(_) | Found::Nothing => None,
+        })
+    }
+
     fn log(&self, response: &HttpResponse, length: usize, started: Instant) {
+        let (took, route) = (started.elapsed(), self.asked_route());
+        let (method, status) = (self.request.method(), response.status());
+        metrics::http::count(route.and_then(Route::metrics), method, status.as_u16(), took);
         let uri = self.request.uri();
         access_log::write(&access_log::Entry {
-            method: self.request.method(),
+            method,
             target: uri.path_and_query().map_or("/", |target| target.as_str()),
-            status: response.status(),
-            length: if self.request.method() == Method::HEAD { 0 } else { length },
+            status,
+            length: if method == Method::HEAD { 0 } else { length },
             version: self.version,
             request_id: &self.request_id,
             caller_id: self.header(REQUEST_ID).filter(|id| is_request_id(id)),
-            took: started.elapsed(),
+            took,
         });
     }
 }

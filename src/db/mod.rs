@@ -24,6 +24,7 @@ use connection::Manager;
 use tokio::sync::oneshot;
 
 use crate::config::DatabaseSettings;
+use crate::metrics;
 
 /// How many values one question's `IN (…)` has at most: SQLite takes 32,766 binds, and short lists
 /// plan faster.
@@ -70,6 +71,7 @@ impl Db {
             .test_on_check_out(false)
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(LogErrors))
+            .event_handler(Box::new(CountEvents))
             .build_unchecked(Manager::new(target.clone()));
         Ok(Db { inner: Arc::new(Inner { target, pool, follower, writing }) })
     }
@@ -95,6 +97,16 @@ impl Db {
     /// Which database this is.
     pub fn kind(&self) -> Kind {
         self.inner.target.kind
+    }
+
+    /// How many connections of the pool are in use. What SQLite writes goes over another one.
+    pub fn pool_use(&self) -> PoolUse {
+        let state = self.inner.pool.state();
+        PoolUse {
+            in_use: state.connections.saturating_sub(state.idle_connections),
+            idle: state.idle_connections,
+            max: self.inner.pool.max_size(),
+        }
     }
 
     /// Brings the schema and the standard names up to date; returns how many migrations ran.
@@ -191,6 +203,31 @@ impl Writing {
                 Ok(Writing::Pool(refresher::Refresher::start(target.clone(), follower)?))
             }
         }
+    }
+}
+
+/// How many connections of a pool there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Those that work is done on.
+    pub in_use: u32,
+    /// Those that wait for work.
+    pub idle: u32,
+    /// How many there may be in all.
+    pub max: u32,
+}
+
+/// Counts how long connections are waited for.
+#[derive(Debug)]
+struct CountEvents;
+
+impl r2d2::HandleEvent for CountEvents {
+    fn handle_checkout(&self, event: r2d2::event::CheckoutEvent) {
+        metrics::database::CHECKOUT.observe(event.duration().as_secs_f64());
+    }
+
+    fn handle_timeout(&self, _: r2d2::event::TimeoutEvent) {
+        metrics::database::TIMEOUTS.inc();
     }
 }
 

@@ -4,7 +4,7 @@ mod guard;
 mod listener;
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         let bound = bind(&app, true)?;
         log::info!("listening on http://{}", bound.addr);
         if let Some((_, addr)) = bound.admin {
-            log::info!("health is at http://{addr}/healthcheck");
+            log::info!("health and metrics are at http://{addr}");
         }
         rt::spawn(reload_on_hangup(app));
         bound.serve().await?;
@@ -171,7 +171,7 @@ fn bind(app: &web::Data<App>, signals: bool) -> Result<Bound, Error> {
         next: Duration::from_secs(limits.keep_alive_seconds),
         answer: Duration::from_secs(limits.answer_seconds),
     };
-    let admin = web::Data::new(Admin::new(app.db.clone()));
+    let admin = web::Data::new(Admin::new(app.db.clone(), Arc::clone(&app.fleet)));
     let apart = match settings.admin.listen {
         Some(address) => {
             let options = Options {
