@@ -12,6 +12,7 @@
 //! - [`fleet`]: the providers as one in-memory picture
 //! - [`store`]: queries, a file per noun, and generations
 //! - [`db`]: what differs between databases
+//! - [`logging`]: what is logged, of all of them
 //! - [`metrics`]: what all of them count
 //! - [`standard`]: the standard resource classes and traits, used by all
 
@@ -22,6 +23,7 @@ pub mod candidates;
 pub mod config;
 pub mod db;
 pub mod fleet;
+pub mod logging;
 pub mod metrics;
 pub mod placement;
 pub mod server;

@@ -2,11 +2,13 @@
 
 mod admin;
 mod auth;
+mod changes;
 mod cors;
 mod database;
 mod limits;
 mod placement;
 mod policy;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,12 +26,13 @@ pub use database::DatabaseSettings;
 pub use limits::Limits;
 pub use placement::{PlacementSettings, Strategy};
 pub use policy::PolicySettings;
+pub use tls::TlsSettings;
 
 /// What all environment variables begin with; tables and keys are parted by two underscores.
 pub const ENV_PREFIX: &str = "ALLOTMENT_";
 
-/// Variables with the prefix that are no settings: the log's filter, and what tests need.
-const OTHER_VARIABLES: [&str; 2] = ["LOG", "BIN"];
+/// The variable with the prefix that is no setting, but for tests; so are those that begin with TEST.
+const OTHER_VARIABLE: &str = "BIN";
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +44,11 @@ pub struct Settings {
     pub workers: Option<usize>,
     /// Where the built API reference is served, for `/docs` to lead there.
     pub api_ref_url: Option<String>,
+    /// What is logged: a level (error, warn, info, debug, trace), or levels by part of the program
+    /// (`info,allotment::access=off`). What `RUST_LOG` says when absent, or else info.
+    pub log: Option<String>,
+    /// The `[tls]` table.
+    pub tls: TlsSettings,
     /// The `[admin]` table.
     pub admin: AdminSettings,
     /// The `[database]` table.
@@ -63,6 +71,8 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8778)),
             workers: None,
             api_ref_url: None,
+            log: None,
+            tls: TlsSettings::default(),
             admin: AdminSettings::default(),
             database: DatabaseSettings::default(),
             auth: AuthSettings::default(),
@@ -146,6 +156,7 @@ impl Settings {
     fn check(&self) -> Result<(), Error> {
         self.database.check()?;
         self.auth.check(self.listen)?;
+        self.tls.check()?;
         self.admin.check(self.listen)?;
         if self.workers == Some(0) {
             return invalid("workers", "at least one is needed".to_owned());
@@ -195,7 +206,7 @@ fn environment() -> Env {
     Env::prefixed(ENV_PREFIX)
         .filter(|key| {
             let key = key.as_str().to_ascii_uppercase();
-            !OTHER_VARIABLES.contains(&key.as_str()) && !key.starts_with("TEST_")
+            key != OTHER_VARIABLE && !key.starts_with("TEST_")
         })
         .split("__")
 }
@@ -256,6 +267,8 @@ mod tests {
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
             ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),
             ("workers = 0", "workers"),
+            ("[tls]\ncert = 'a'", "tls.key"),
+            ("[tls]\nkey = 'a'", "tls.cert"),
             ("[admin]\nlisten = '127.0.0.1:8778'", "admin.listen"),
             ("api_ref_url = 'javascript:alert(1)'", "api_ref_url"),
             ("this is no TOML", "line 1"),

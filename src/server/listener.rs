@@ -2,8 +2,10 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, Request};
 use actix_server::{GracefulShutdownSignal, Server, ServerBuilder};
 use actix_service::{Service, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
@@ -11,7 +13,9 @@ use actix_web::dev::AppConfig;
 use actix_web::rt::net::{TcpSocket, TcpStream};
 use actix_web::{App, web};
 
-use super::guard::{Guarded, Patience, Watch};
+use super::connection::Connection;
+use super::guard::{Patience, Watch};
+use super::tls::Tls;
 
 /// How long a refused body is read on, so that its sender gets to see the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -49,6 +53,7 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 pub(super) fn serve(
     listener: TcpListener,
     options: Options,
+    tls: Option<Arc<Tls>>,
     configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<(Server, GracefulShutdownSignal)> {
     let mut builder = ServerBuilder::new()
@@ -91,13 +96,18 @@ pub(super) fn serve(
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .on_connect_ext(|connection: &Guarded<TcpStream>, data: &mut Extensions| {
+            .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
                 data.insert(Rc::clone(connection.watch()));
             })
             .h1(watched);
-        fn_service(move |connection: TcpStream| async move {
-            let peer: Option<SocketAddr> = connection.peer_addr().ok();
-            Ok((Guarded::new(connection, patience), peer))
+        let tls = tls.clone();
+        fn_service(move |stream: TcpStream| {
+            let tls = tls.clone();
+            async move {
+                let peer: Option<SocketAddr> = stream.peer_addr().ok();
+                let accepted = Connection::accept(stream, patience, tls.as_deref()).await;
+                Ok((accepted.map_err(DispatchError::Io)?, peer))
+            }
         })
         .and_then(http)
     })?;

@@ -1,7 +1,10 @@
 //! Puts the rooms together, starts the service and stops it.
 
+mod connection;
 mod guard;
 mod listener;
+mod reload;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
@@ -10,17 +13,17 @@ use std::time::Duration;
 
 use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_web::{rt, web};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Admin};
 use crate::api::{self, App};
 use crate::auth::policy::{self, Enforcer};
-use crate::config::Settings;
+use crate::config::{Flags, Settings};
 use crate::db::{self, Db};
 use crate::fleet::Fleet;
 
 use guard::Patience;
 use listener::Options;
+use tls::Tls;
 
 /// How many connections the address for operators has at most.
 const ADMIN_CONNECTIONS: usize = 1_000;
@@ -34,6 +37,9 @@ pub enum Error {
     /// The policy file can't be used.
     #[error(transparent)]
     Policy(#[from] policy::Error),
+    /// The certificate or its key can't be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
     /// The address can't be listened on, or the network failed.
     #[error("cannot serve on {address}: {cause}")]
     Network {
@@ -62,17 +68,19 @@ pub struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Serves until the process is told to stop (SIGTERM, SIGINT); requests under way are finished.
-/// SIGHUP has the policy file read again.
-pub fn run(settings: Settings) -> Result<(), Error> {
+/// Serves until the process is told to stop: SIGTERM lets requests under way end, SIGINT does not.
+/// At SIGHUP the settings are read again as `flags` have it, as far as they can be.
+pub fn run(settings: Settings, flags: Flags) -> Result<(), Error> {
+    let tls = Tls::load(&settings.tls)?;
     let app = open(settings)?;
     rt::System::new().block_on(async {
-        let bound = bind(&app, true)?;
-        log::info!("listening on http://{}", bound.addr);
+        let bound = bind(&app, tls.clone(), true)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        log::info!("listening on {scheme}://{}", bound.addr);
         if let Some((_, addr)) = bound.admin {
             log::info!("health and metrics are at http://{addr}");
         }
-        rt::spawn(reload_on_hangup(app));
+        rt::spawn(reload::on_hangup(app, tls, flags));
         bound.serve().await?;
         log::info!("stopped");
         Ok(())
@@ -81,11 +89,12 @@ pub fn run(settings: Settings) -> Result<(), Error> {
 
 /// Starts a service in the background of this process.
 pub fn start(settings: Settings) -> Result<Running, Error> {
+    let tls = Tls::load(&settings.tls)?;
     let app = open(settings)?;
     let (started, outcome) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         rt::System::new().block_on(async {
-            match bind(&app, false) {
+            match bind(&app, tls, false) {
                 Ok(bound) => {
                     let admin_addr = bound.admin.as_ref().map(|(_, addr)| *addr);
                     // Whoever started it is waiting for this.
@@ -150,20 +159,8 @@ fn open(settings: Settings) -> Result<web::Data<App>, Error> {
     Ok(web::Data::new(App { settings, policy, db, fleet }))
 }
 
-/// Reads again what can be read again, at each SIGHUP.
-async fn reload_on_hangup(app: web::Data<App>) {
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangups) => {
-            while hangups.recv().await.is_some() {
-                app.policy.reload();
-            }
-        }
-        Err(error) => log::warn!("SIGHUP is not listened to: {error}"),
-    }
-}
-
 /// Listens on the addresses in the settings.
-fn bind(app: &web::Data<App>, signals: bool) -> Result<Bound, Error> {
+fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bound, Error> {
     let settings = &app.settings;
     let limits = &settings.limits;
     let patience = Patience {
@@ -182,7 +179,7 @@ fn bind(app: &web::Data<App>, signals: bool) -> Result<Bound, Error> {
                 signals: false,
             };
             let admin = admin.clone();
-            let (server, addr, _) = listen(address, options, move |config| {
+            let (server, addr, _) = listen(address, options, None, move |config| {
                 config.app_data(admin.clone()).configure(admin::configure);
             })?;
             Some((server, addr))
@@ -197,7 +194,7 @@ fn bind(app: &web::Data<App>, signals: bool) -> Result<Bound, Error> {
         signals,
     };
     let (app, shared, is_apart) = (app.clone(), admin.clone(), apart.is_some());
-    let (api, addr, stopping) = listen(settings.listen, options, move |config| {
+    let (api, addr, stopping) = listen(settings.listen, options, tls, move |config| {
         if !is_apart {
             config.app_data(shared.clone()).configure(admin::configure);
         }
@@ -213,11 +210,12 @@ fn bind(app: &web::Data<App>, signals: bool) -> Result<Bound, Error> {
 fn listen(
     address: SocketAddr,
     options: Options,
+    tls: Option<Arc<Tls>>,
     configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<(Server, SocketAddr, GracefulShutdownSignal), Error> {
     let network = |cause| Error::Network { address, cause };
     let listener = listener::bind(address).map_err(network)?;
     let addr = listener.local_addr().map_err(network)?;
-    let (server, stopping) = listener::serve(listener, options, configure).map_err(network)?;
+    let (server, stopping) = listener::serve(listener, options, tls, configure).map_err(network)?;
     Ok((server, addr, stopping))
 }
