@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use super::accept::Accept;
 use super::error::{self, ApiError};
+use super::forwarded::{self, Origin};
 use super::microversion::{Microversion, SERVICE, VersionError};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
@@ -59,6 +60,7 @@ struct Exchange {
     accept: Accept,
     version: Option<Microversion>,
     route: Option<&'static Route>,
+    origin: Origin,
 }
 
 /// Answers any request.
@@ -70,7 +72,9 @@ pub(super) async fn serve(
     let started = Instant::now();
     let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
-    let mut exchange = Exchange { request, app, request_id, accept, version: None, route: None };
+    let peer = request.peer_addr().map(|address| address.ip());
+    let origin = forwarded::origin(peer, &app.settings.trusted_proxies, request.headers());
+    let mut exchange = Exchange { request, app, request_id, accept, version: None, route: None, origin };
     let body = exchange.read_body(&mut payload).await;
     let unread = body.is_err();
     let result = exchange.process(body).await;
@@ -276,7 +280,7 @@ impl Exchange {
         let headers = response.headers_mut();
         self.set_version(headers, true);
         if let Some(path) = reply.location {
-            set(headers, header::LOCATION, &format!("http://{}{path}", self.host()));
+            set(headers, header::LOCATION, &format!("{}{path}", self.base_url()));
         }
         if let Some(time) = reply.last_modified {
             set(headers, header::LAST_MODIFIED, &reply::http_date(time));
@@ -320,15 +324,20 @@ impl Exchange {
         }
     }
 
-    /// The host that the client asked, as it wrote it.
-    fn host(&self) -> String {
-        let asked = self.header(header::HOST).filter(|host| !host.is_empty());
-        let host = match (asked, self.request.uri().authority()) {
-            (Some(host), _) => host.to_owned(),
-            (None, Some(authority)) => authority.to_string(),
-            (None, None) => self.request.app_config().local_addr().to_string(),
+    /// The URL of `/`, as the client knows the service.
+    fn base_url(&self) -> String {
+        let settings = &self.app.settings;
+        let https = self.origin.https.unwrap_or_else(|| settings.tls.files().is_some());
+        let asked = || self.header(header::HOST).filter(|host| !host.is_empty());
+        let host = match self.origin.host.as_deref().or_else(asked) {
+            Some(host) => host.to_owned(),
+            None => match self.request.uri().authority() {
+                Some(authority) => authority.to_string(),
+                None => settings.listen.to_string(),
+            },
         };
-        host.strip_suffix(":80").map(str::to_owned).unwrap_or(host)
+        let (scheme, usual_port) = if https { ("https", ":443") } else { ("http", ":80") };
+        format!("{scheme}://{}", host.strip_suffix(usual_port).unwrap_or(&host))
     }
 
     /// The route, also of a request that was refused before that mattered.
@@ -345,6 +354,7 @@ impl Exchange {
         metrics::http::count(route.and_then(Route::metrics), method, status.as_u16(), took);
         let uri = self.request.uri();
         access_log::write(&access_log::Entry {
+            client: self.origin.client,
             method,
             target: uri.path_and_query().map_or("/", |target| target.as_str()),
             status,

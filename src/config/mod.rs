@@ -8,6 +8,7 @@ mod database;
 mod limits;
 mod placement;
 mod policy;
+mod proxies;
 mod tls;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ pub use database::DatabaseSettings;
 pub use limits::Limits;
 pub use placement::{PlacementSettings, Strategy};
 pub use policy::PolicySettings;
+pub use proxies::TrustedProxies;
 pub use tls::TlsSettings;
 
 /// What all environment variables begin with; tables and keys are parted by two underscores.
@@ -40,6 +42,8 @@ const OTHER_VARIABLE: &str = "BIN";
 pub struct Settings {
     /// Where the service listens.
     pub listen: SocketAddr,
+    /// Which proxies may say who asks, in `Forwarded` or `X-Forwarded-` headers: addresses or networks.
+    pub trusted_proxies: TrustedProxies,
     /// How many threads accept and answer; as many as there are processors when absent.
     pub workers: Option<usize>,
     /// Where the built API reference is served, for `/docs` to lead there.
@@ -69,6 +73,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8778)),
+            trusted_proxies: TrustedProxies::default(),
             workers: None,
             api_ref_url: None,
             log: None,
@@ -267,6 +272,7 @@ mod tests {
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
             ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),
             ("workers = 0", "workers"),
+            ("trusted_proxies = ['10.0.0.0/8', 'hush']", "trusted_proxies"),
             ("[tls]\ncert = 'a'", "tls.key"),
             ("[tls]\nkey = 'a'", "tls.cert"),
             ("[admin]\nlisten = '127.0.0.1:8778'", "admin.listen"),
