@@ -20,7 +20,8 @@ impl From<Error> for ApiError {
             Error::UnknownClass(_) => {
                 ApiError::bad_request(message).context("Invalid resource class in resources parameter: ")
             }
-            Error::UnknownTraits(_) | Error::TooMany(_) => ApiError::bad_request(message),
+            Error::UnknownTraits(_) => ApiError::bad_request(message),
+            Error::TooMany(_) => ApiError::bad_request(message).limited_by("limits.candidate_visits"),
         }
     }
 }
@@ -75,5 +76,5 @@ fn answer(
     }
     let found = found?;
     render(&picture, request, &found, shape, max_bytes)
-        .map_err(|error| ApiError::bad_request(error.to_string()))
+        .map_err(|error| ApiError::bad_request(error.to_string()).limited_by("limits.candidate_bytes"))
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::accept::{Accept, ErrorFormat};
 use super::microversion::{self, Microversion, V1_23};
 use crate::db;
-use crate::metrics::conflicts;
+use crate::metrics::conflicts::Entity;
 
 /// The `code` of an error, by which a client decides what to do. Strings never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,10 @@ pub struct ApiError {
     pub allow: Option<String>,
     /// Whether the answer came about before a handler was chosen; it has no `Vary` then.
     pub before_handler: bool,
+    /// The setting whose limit the request exceeds, for the log.
+    pub limit: Option<&'static str>,
     lead: Lead,
+    entity: Option<Entity>,
 }
 
 impl fmt::Display for ApiError {
@@ -91,9 +94,8 @@ impl From<db::Error> for ApiError {
     fn from(error: db::Error) -> Self {
         if error.is_retryable() {
             // It was run again many times already; now it is the client's turn.
-            conflicts::count(conflicts::Entity::Other);
             let message = "Another thread concurrently updated the data. Please retry your update";
-            return ApiError::conflict_with(Code::ConcurrentUpdate, message);
+            return ApiError::conflict_with(Code::ConcurrentUpdate, message).about(Entity::Other);
         }
         if error.is_unavailable() { ApiError::unavailable(error) } else { ApiError::internal(error) }
     }
@@ -110,7 +112,9 @@ impl ApiError {
             cause: None,
             allow: None,
             before_handler: false,
+            limit: None,
             lead: Lead::Stock,
+            entity: None,
         }
     }
 
@@ -164,7 +168,7 @@ impl ApiError {
     #[must_use]
     pub fn body_too_slow(limit: u64) -> Self {
         let message = format!("The body must have arrived within {limit} seconds.");
-        Self::new(StatusCode::REQUEST_TIMEOUT, message)
+        Self::new(StatusCode::REQUEST_TIMEOUT, message).limited_by("limits.body_seconds")
     }
 
     /// 409 that is final.
@@ -183,20 +187,21 @@ impl ApiError {
     #[must_use]
     pub fn body_too_large(limit: usize) -> Self {
         let message = format!("The body may have at most {limit} bytes.");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message).limited_by("limits.body_bytes")
     }
 
     /// 414
     #[must_use]
     pub fn query_too_long(limit: usize) -> Self {
         let message = format!("The query string may have at most {limit} bytes.");
-        Self::new(StatusCode::URI_TOO_LONG, message)
+        Self::new(StatusCode::URI_TOO_LONG, message).limited_by("limits.query_bytes")
     }
 
     /// 400
     #[must_use]
     pub fn too_many_parameters(limit: usize) -> Self {
-        Self::bad_request(format!("The query string may have at most {limit} parameters."))
+        let message = format!("The query string may have at most {limit} parameters.");
+        Self::bad_request(message).limited_by("limits.query_parameters")
     }
 
     /// 415; `content_type` is the header with its parameters, if there was one.
@@ -213,7 +218,7 @@ impl ApiError {
     #[must_use]
     pub fn headers_too_large(limit: usize) -> Self {
         let message = format!("The headers may have at most {limit} bytes.");
-        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message)
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message).limited_by("limits.header_bytes")
     }
 
     /// 500: the log has the cause, the client learns nothing of it.
@@ -234,6 +239,28 @@ impl ApiError {
     #[must_use]
     pub fn with_code(self, code: Code) -> Self {
         Self { code, ..self }
+    }
+
+    /// The same error, known to come of a limit.
+    #[must_use]
+    pub fn limited_by(self, setting: &'static str) -> Self {
+        Self { limit: Some(setting), ..self }
+    }
+
+    /// The same conflict, known to be about this.
+    #[must_use]
+    pub fn about(self, entity: Entity) -> Self {
+        Self { entity: Some(entity), ..self }
+    }
+
+    /// What a conflict is about: a provider's generation, unless something else is known.
+    #[must_use]
+    pub fn entity(&self) -> Entity {
+        let by_code = match self.code {
+            Code::ConcurrentUpdate => Entity::ResourceProvider,
+            _ => Entity::Other,
+        };
+        self.entity.unwrap_or(by_code)
     }
 
     pub(super) fn before_handler(self) -> Self {

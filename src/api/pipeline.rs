@@ -300,6 +300,12 @@ impl Exchange {
                 self.request_id
             );
         }
+        if let Some(setting) = error.limit {
+            log::info!(target: "allotment::limits", "{}: refused by {setting}", self.request_id);
+        }
+        if error.status == StatusCode::CONFLICT {
+            metrics::conflicts::count(error.entity());
+        }
         let format = self.accept.error_format();
         let rendered = error.render(format, self.version, &self.request_id);
         let (mut response, length) = with_body(error.status, rendered);

@@ -5,16 +5,14 @@ use std::fmt::Display;
 use actix_web::http::StatusCode;
 
 use super::error::{ApiError, Code};
-use crate::metrics::conflicts::{self, Entity};
+use crate::metrics::conflicts::Entity;
 use crate::placement::Error;
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let message = error.to_string();
-        if let Some(entity) = conflict(&error) {
-            conflicts::count(entity);
-        }
-        match error {
+        let entity = entity(&error);
+        let answer = match error {
             Error::ProviderNotFound(_)
             | Error::ResourceClassNotFound(_)
             | Error::TraitNotFound(_)
@@ -45,27 +43,21 @@ impl From<Error> for ApiError {
             | Error::AllocationProviderNotFound(_) => ApiError::bad_request(message),
 
             Error::Database(error) => error.into(),
+        };
+        match entity {
+            Some(entity) => answer.about(entity),
+            None => answer,
         }
     }
 }
 
-/// What a conflict is about, if the error is one.
-fn conflict(error: &Error) -> Option<Entity> {
+/// What a conflict is about, if the error is one about generations or amounts.
+fn entity(error: &Error) -> Option<Entity> {
     match error {
         Error::ProviderGeneration { .. } => Some(Entity::ResourceProvider),
         Error::ConsumerGeneration { .. } => Some(Entity::Consumer),
         Error::CapacityExceeded { .. } => Some(Entity::Capacity),
-        Error::DuplicateInventory { .. }
-        | Error::DuplicateProviderName(_)
-        | Error::DuplicateProviderUuid(_)
-        | Error::ProviderHasChildren
-        | Error::ProviderInUse
-        | Error::InventoryInUse { .. }
-        | Error::DuplicateResourceClass(_)
-        | Error::ResourceClassInUse(_)
-        | Error::TraitInUse(_)
-        | Error::NoInventory { .. }
-        | Error::ConstraintsViolated { .. } => Some(Entity::Other),
+        Error::DuplicateInventory { .. } => Some(Entity::Other),
         _ => None,
     }
 }

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn all_that_is_counted_is_shown() {
-        http::count(None, &actix_web::http::Method::GET, 404, std::time::Duration::from_millis(2));
+        static ROUTE: http::Route = http::Route::new("/shown");
+        http::count(Some(&ROUTE), &actix_web::http::Method::GET, 404, std::time::Duration::from_millis(2));
         database::retried("test", true);
         database::CHECKOUT.observe(0.1);
         database::TIMEOUTS.inc();
@@ -87,8 +88,8 @@ mod tests {
         });
         let text = String::from_utf8(text.unwrap()).unwrap();
         for name in [
-            "http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1",
-            "http_request_duration_seconds_count{method=\"GET\",route=\"none\"} 1",
+            "http_requests_total{method=\"GET\",route=\"/shown\",status=\"404\"} 1",
+            "http_request_duration_seconds_count{method=\"GET\",route=\"/shown\"} 1",
             "database_retries_total{outcome=\"again\",transaction=\"test\"} 1",
             "database_checkout_seconds_count",
             "database_checkout_timeouts_total",
