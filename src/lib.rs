@@ -4,6 +4,7 @@
 //!
 //! - [`config`]: settings from file, environment and flags
 //! - [`server`]: puts the rooms together, starts and stops them
+//! - [`admin`]: health, for operators' machinery
 //! - [`api`]: HTTP: routes, microversions, bodies, errors
 //! - [`auth`]: who is asking, and may they
 //! - [`candidates`]: the search for providers that can take a workload
@@ -11,14 +12,19 @@
 //! - [`fleet`]: the providers as one in-memory picture
 //! - [`store`]: queries, a file per noun, and generations
 //! - [`db`]: what differs between databases
+//! - [`logging`]: what is logged, of all of them
+//! - [`metrics`]: what all of them count
 //! - [`standard`]: the standard resource classes and traits, used by all
 
+pub mod admin;
 pub mod api;
 pub mod auth;
 pub mod candidates;
 pub mod config;
 pub mod db;
 pub mod fleet;
+pub mod logging;
+pub mod metrics;
 pub mod placement;
 pub mod server;
 pub mod standard;

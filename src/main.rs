@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use allotment::api::microversion::Microversion;
 use allotment::config::{Flags, Settings};
 use allotment::db::Db;
-use allotment::server;
+use allotment::{logging, server};
 use clap::{Args, Parser, Subcommand};
 use commands::{openapi, policy};
 
@@ -23,12 +23,13 @@ struct Cli {
 
 const EXIT_CODES: &str = "Settings can also stand in a TOML file (--config) or in the environment \
 (ALLOTMENT_LISTEN, ALLOTMENT_DATABASE__URL, ...: tables and keys are parted by two underscores). \
-ALLOTMENT_LOG sets how much is logged (error, warn, info, debug).\n\n\
+ALLOTMENT_LOG sets how much is logged (error, warn, info, debug). README.md has all of them.\n\n\
 Exit codes: 0 success, 1 failure (or pending migrations, or denied by the policy), 2 wrong usage or settings.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the service until SIGTERM or SIGINT; without any setting, on an SQLite file in the
+    /// Run the service until SIGTERM, which lets requests under way end, or SIGINT, which does not;
+    /// SIGHUP has policy, certificate and log filter read again; without any setting, on an SQLite file in the
     /// working directory and on 127.0.0.1:8778
     Serve {
         #[command(flatten)]
@@ -76,10 +77,12 @@ struct Common {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log();
+    logging::set_filter(None);
     let (flags, task): (Flags, Task) = match cli.command {
         Command::Serve { common: Common { config, database }, listen, insecure_noauth2 } => {
-            (Flags { config, listen, database, insecure_noauth2 }, Box::new(serve))
+            let flags = Flags { config, listen, database, insecure_noauth2 };
+            let again = flags.clone();
+            (flags, Box::new(move |settings| serve(settings, again)))
         }
         Command::Migrate { common: Common { config, database }, check } => {
             // An address that only serve would refuse is no reason not to migrate.
@@ -93,7 +96,10 @@ fn main() -> ExitCode {
         Command::Openapi { microversion } => return openapi::run(microversion),
     };
     let settings = match Settings::load(&flags) {
-        Ok(settings) => settings,
+        Ok(settings) => {
+            logging::set_filter(settings.log.as_deref());
+            settings
+        }
         Err(error) => {
             eprintln!("allotment: {error}");
             return ExitCode::from(2);
@@ -102,8 +108,8 @@ fn main() -> ExitCode {
     task(settings).unwrap_or_else(|error| {
         eprintln!("allotment: {error}");
         match error {
-            // A policy file is a setting, if a long one.
-            server::Error::Policy(_) => ExitCode::from(2),
+            // These files are settings, if long ones.
+            server::Error::Policy(_) | server::Error::Tls(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     })
@@ -112,8 +118,8 @@ fn main() -> ExitCode {
 type Outcome = Result<ExitCode, server::Error>;
 type Task = Box<dyn FnOnce(Settings) -> Outcome>;
 
-fn serve(settings: Settings) -> Outcome {
-    server::run(settings)?;
+fn serve(settings: Settings, flags: Flags) -> Outcome {
+    server::run(settings, flags)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -129,12 +135,6 @@ fn check_migrations(settings: Settings) -> Outcome {
         println!("pending: {name}");
     }
     Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Logs to standard error, at the level that `ALLOTMENT_LOG` or else `RUST_LOG` names.
-fn start_log() {
-    let filter = std::env::var("ALLOTMENT_LOG").or_else(|_| std::env::var("RUST_LOG"));
-    env_logger::Builder::new().parse_filters(filter.as_deref().unwrap_or("info")).init();
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One line on the log for each request.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
@@ -8,6 +9,8 @@ use super::microversion::Microversion;
 
 /// What the line tells.
 pub(super) struct Entry<'a> {
+    /// Who asked, as far as that is known.
+    pub client: Option<IpAddr>,
     pub method: &'a Method,
     /// Path and query string as they came, percent-encoded still.
     pub target: &'a str,
@@ -26,8 +29,9 @@ pub(super) fn write(entry: &Entry<'_>) {
 
 fn line(entry: &Entry<'_>) -> String {
     let version = entry.version.map_or_else(|| "-".to_owned(), |version| version.to_string());
+    let client = entry.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
     format!(
-        "\"{} {}\" status: {} len: {} microversion: {} request: {} caller: {} ms: {:.1}",
+        "{client} \"{} {}\" status: {} len: {} microversion: {} request: {} caller: {} ms: {:.1}",
         entry.method,
         entry.target,
         entry.status.as_u16(),
@@ -47,6 +51,7 @@ mod tests {
     #[test]
     fn a_line_has_everything() {
         let mut entry = Entry {
+            client: Some(IpAddr::from([192, 0, 2, 1])),
             method: &Method::GET,
             target: "/traits?name=in:A",
             status: StatusCode::OK,
@@ -58,11 +63,13 @@ mod tests {
         };
         assert_eq!(
             line(&entry),
-            "\"GET /traits?name=in:A\" status: 200 len: 17 microversion: 1.28 \
+            "192.0.2.1 \"GET /traits?name=in:A\" status: 200 len: 17 microversion: 1.28 \
              request: req-1 caller: req-2 ms: 1.2"
         );
+        entry.client = None;
         entry.version = None;
         entry.caller_id = None;
+        assert!(line(&entry).starts_with("- \"GET"));
         assert!(line(&entry).contains("microversion: - request: req-1 caller: - "));
     }
 }

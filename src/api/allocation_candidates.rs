@@ -11,6 +11,7 @@ use crate::candidates::render::{Shape, render};
 use crate::candidates::{Error, Options, Request, search};
 use crate::config::Settings;
 use crate::fleet::Fleet;
+use crate::metrics;
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -19,7 +20,8 @@ impl From<Error> for ApiError {
             Error::UnknownClass(_) => {
                 ApiError::bad_request(message).context("Invalid resource class in resources parameter: ")
             }
-            Error::UnknownTraits(_) | Error::TooMany(_) => ApiError::bad_request(message),
+            Error::UnknownTraits(_) => ApiError::bad_request(message),
+            Error::TooMany(_) => ApiError::bad_request(message).limited_by("limits.candidate_visits"),
         }
     }
 }
@@ -66,7 +68,13 @@ fn answer(
 ) -> Result<Vec<u8>, ApiError> {
     // One picture for both, so that the summaries are of what was found.
     let picture = fleet.read();
-    let found = search(&picture, request, options)?;
+    let found = search(&picture, request, options);
+    match &found {
+        Ok(found) => metrics::candidates::count(found.visits, found.len()),
+        Err(Error::TooMany(visits)) => metrics::candidates::count(*visits, 0),
+        Err(_) => {}
+    }
+    let found = found?;
     render(&picture, request, &found, shape, max_bytes)
-        .map_err(|error| ApiError::bad_request(error.to_string()))
+        .map_err(|error| ApiError::bad_request(error.to_string()).limited_by("limits.candidate_bytes"))
 }

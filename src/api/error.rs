@@ -8,6 +8,7 @@ use serde_json::json;
 use super::accept::{Accept, ErrorFormat};
 use super::microversion::{self, Microversion, V1_23};
 use crate::db;
+use crate::metrics::conflicts::Entity;
 
 /// The `code` of an error, by which a client decides what to do. Strings never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,10 @@ pub struct ApiError {
     pub allow: Option<String>,
     /// Whether the answer came about before a handler was chosen; it has no `Vary` then.
     pub before_handler: bool,
+    /// The setting whose limit the request exceeds, for the log.
+    pub limit: Option<&'static str>,
     lead: Lead,
+    entity: Option<Entity>,
 }
 
 impl fmt::Display for ApiError {
@@ -91,7 +95,7 @@ impl From<db::Error> for ApiError {
         if error.is_retryable() {
             // It was run again many times already; now it is the client's turn.
             let message = "Another thread concurrently updated the data. Please retry your update";
-            return ApiError::conflict_with(Code::ConcurrentUpdate, message);
+            return ApiError::conflict_with(Code::ConcurrentUpdate, message).about(Entity::Other);
         }
         if error.is_unavailable() { ApiError::unavailable(error) } else { ApiError::internal(error) }
     }
@@ -108,7 +112,9 @@ impl ApiError {
             cause: None,
             allow: None,
             before_handler: false,
+            limit: None,
             lead: Lead::Stock,
+            entity: None,
         }
     }
 
@@ -158,6 +164,13 @@ impl ApiError {
         Self::about_request(StatusCode::NOT_ACCEPTABLE, sentence, message)
     }
 
+    /// 408
+    #[must_use]
+    pub fn body_too_slow(limit: u64) -> Self {
+        let message = format!("The body must have arrived within {limit} seconds.");
+        Self::new(StatusCode::REQUEST_TIMEOUT, message).limited_by("limits.body_seconds")
+    }
+
     /// 409 that is final.
     #[must_use]
     pub fn conflict(message: impl Into<String>) -> Self {
@@ -174,14 +187,21 @@ impl ApiError {
     #[must_use]
     pub fn body_too_large(limit: usize) -> Self {
         let message = format!("The body may have at most {limit} bytes.");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message).limited_by("limits.body_bytes")
     }
 
     /// 414
     #[must_use]
     pub fn query_too_long(limit: usize) -> Self {
         let message = format!("The query string may have at most {limit} bytes.");
-        Self::new(StatusCode::URI_TOO_LONG, message)
+        Self::new(StatusCode::URI_TOO_LONG, message).limited_by("limits.query_bytes")
+    }
+
+    /// 400
+    #[must_use]
+    pub fn too_many_parameters(limit: usize) -> Self {
+        let message = format!("The query string may have at most {limit} parameters.");
+        Self::bad_request(message).limited_by("limits.query_parameters")
     }
 
     /// 415; `content_type` is the header with its parameters, if there was one.
@@ -192,6 +212,13 @@ impl ApiError {
         let media_type = full.split(';').next().unwrap_or(full).trim();
         let message = format!("The media type {media_type} is not supported, use application/json");
         Self::about_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence, message)
+    }
+
+    /// 431
+    #[must_use]
+    pub fn headers_too_large(limit: usize) -> Self {
+        let message = format!("The headers may have at most {limit} bytes.");
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message).limited_by("limits.header_bytes")
     }
 
     /// 500: the log has the cause, the client learns nothing of it.
@@ -212,6 +239,28 @@ impl ApiError {
     #[must_use]
     pub fn with_code(self, code: Code) -> Self {
         Self { code, ..self }
+    }
+
+    /// The same error, known to come of a limit.
+    #[must_use]
+    pub fn limited_by(self, setting: &'static str) -> Self {
+        Self { limit: Some(setting), ..self }
+    }
+
+    /// The same conflict, known to be about this.
+    #[must_use]
+    pub fn about(self, entity: Entity) -> Self {
+        Self { entity: Some(entity), ..self }
+    }
+
+    /// What a conflict is about: a provider's generation, unless something else is known.
+    #[must_use]
+    pub fn entity(&self) -> Entity {
+        let by_code = match self.code {
+            Code::ConcurrentUpdate => Entity::ResourceProvider,
+            _ => Entity::Other,
+        };
+        self.entity.unwrap_or(by_code)
     }
 
     pub(super) fn before_handler(self) -> Self {
@@ -326,9 +375,13 @@ fn stock_sentence(status: StatusCode) -> &'static str {
         }
         StatusCode::FORBIDDEN => "Access was denied to this resource.",
         StatusCode::NOT_FOUND => "The resource could not be found.",
+        StatusCode::REQUEST_TIMEOUT => "The request took too long to arrive.",
         StatusCode::CONFLICT => "There was a conflict when trying to complete your request.",
         StatusCode::PAYLOAD_TOO_LARGE => "The body of your request was too large for this server.",
         StatusCode::URI_TOO_LONG => "The request URI was too long for this server.",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            "The headers of your request were too large for this server."
+        }
         StatusCode::SERVICE_UNAVAILABLE => {
             "The server is currently unavailable. Please try again at a later time."
         }

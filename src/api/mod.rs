@@ -8,6 +8,7 @@
 //! - `permission`: what the policy says of a request
 //! - `cors`: which web pages may call
 //! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
+//! - `forwarded`: what trusted proxies say of who asks
 //! - `access_log`: a line for each request
 //! - the other files: the handlers, one file a resource
 
@@ -33,6 +34,7 @@ pub mod constraints;
 mod cors;
 pub mod docs;
 pub mod error;
+mod forwarded;
 pub mod inventories;
 pub mod json;
 pub mod microversion;

@@ -170,14 +170,16 @@ fn tags() -> Vec<Value> {
 }
 
 /// The statuses whose answers are the same everywhere, and what they mean.
-const COMMON: [(u16, &str); 8] = [
+const COMMON: [(u16, &str); 10] = [
     (401, "The request does not say who asks, or not so that it can be believed."),
     (403, "Policy does not allow this to whoever asks."),
     (405, "The method is not there in this version."),
     (406, "There is no such version, or JSON is not what the request accepts."),
+    (408, "The body takes longer to arrive than the service waits."),
     (413, "The body is longer than the service takes."),
     (414, "The query string is longer than the service takes."),
     (415, "The body is not sent as application/json."),
+    (431, "The headers are longer than the service takes."),
     (503, "The database is out of reach. The same request may succeed later."),
 ];
 
@@ -378,7 +380,7 @@ impl Builder {
             .filter(|status| match status {
                 401 | 403 | 503 => guarded,
                 405 => was_refused,
-                413 | 415 => has_body,
+                408 | 413 | 415 => has_body,
                 _ => true,
             })
             .collect()

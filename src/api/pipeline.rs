@@ -3,7 +3,7 @@
 //! 1. an id; the body is read as far as it may go
 //! 2. who asks: 401, but for paths that are open to all
 //! 3. the microversion: 406, 400
-//! 4. size (413, 414), and a body that has no content type: 400
+//! 4. size (431, 413, 414, 400), time (408), and a body that has no content type: 400
 //! 5. the route: 404, 405
 //! 6. version range (404), content type (415), `Accept` (406)
 //! 7. policy: 403
@@ -12,18 +12,21 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::Poll;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
 
 use super::accept::Accept;
 use super::error::{self, ApiError};
+use super::forwarded::{self, Origin};
 use super::microversion::{Microversion, SERVICE, VersionError};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
@@ -31,6 +34,7 @@ use super::routes::{self, BodyKind, Found, Route, TooOld};
 use super::{Answer, App, Call, HandlerResult, access_log, cors, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{Identity, noauth2};
+use crate::metrics;
 
 const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -55,21 +59,30 @@ struct Exchange {
     request_id: String,
     accept: Accept,
     version: Option<Microversion>,
+    route: Option<&'static Route>,
+    origin: Origin,
 }
 
 /// Answers any request.
-pub(super) async fn serve(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> HttpResponse {
+pub(super) async fn serve(
+    request: HttpRequest,
+    mut payload: web::Payload,
+    app: web::Data<App>,
+) -> HttpResponse {
     let started = Instant::now();
     let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
-    let mut exchange = Exchange { request, app, request_id, accept, version: None };
-    let body = exchange.read_body(payload).await;
+    let peer = request.peer_addr().map(|address| address.ip());
+    let origin = forwarded::origin(peer, &app.settings.trusted_proxies, request.headers());
+    let mut exchange = Exchange { request, app, request_id, accept, version: None, route: None, origin };
+    let body = exchange.read_body(&mut payload).await;
     let unread = body.is_err();
     let result = exchange.process(body).await;
     let (mut response, length) = exchange.respond(result);
     if unread {
         // What is left of the body must not pass for the next request.
         response.head_mut().set_connection_type(ConnectionType::Close);
+        response = response.map_body(|_, body| BoxBody::new(Abandoned { body, _unread: payload }));
     }
     exchange.log(&response, length, started);
     response
@@ -80,21 +93,23 @@ impl Exchange {
         self.request.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Reads the body up to the limit. What is wrong with it is told only when its turn comes.
-    async fn read_body(&self, mut payload: web::Payload) -> Result<Bytes, ApiError> {
-        let limit = self.app.settings.limits.body_bytes;
-        if self.content_length() > limit as u64 {
-            return Err(ApiError::body_too_large(limit));
+    /// Reads the body up to the limits. What is wrong with it is told only when its turn comes.
+    async fn read_body(&self, payload: &mut web::Payload) -> Result<Bytes, ApiError> {
+        let limits = &self.app.settings.limits;
+        if self.header_bytes() > limits.header_bytes {
+            return Err(ApiError::headers_too_large(limits.header_bytes));
         }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|error| ApiError::bad_request(format!("Unreadable body: {error}")))?;
-            if body.len() + chunk.len() > limit {
-                return Err(ApiError::body_too_large(limit));
-            }
-            body.extend_from_slice(&chunk);
+        if self.content_length() > limits.body_bytes as u64 {
+            return Err(ApiError::body_too_large(limits.body_bytes));
         }
-        Ok(body.freeze())
+        let time = Duration::from_secs(limits.body_seconds);
+        timeout(time, read_up_to(limits.body_bytes, payload))
+            .await
+            .unwrap_or_else(|_| Err(ApiError::body_too_slow(limits.body_seconds)))
+    }
+
+    fn header_bytes(&self) -> usize {
+        self.request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
     }
 
     /// What the header says; there is none with a chunked body.
@@ -121,6 +136,7 @@ impl Exchange {
         self.version = Some(version);
         let body = self.check_size(body).map_err(ApiError::before_handler)?;
         let (route, params) = self.find_route(path.as_deref())?;
+        self.route = Some(route);
         self.check_types(route, version)?;
         let query = Query::parse(self.request.query_string());
         self.check_policy(route, &identity, query.as_ref().ok())?;
@@ -156,9 +172,13 @@ impl Exchange {
     }
 
     fn check_size(&self, body: Result<Bytes, ApiError>) -> Result<Bytes, ApiError> {
-        let limit = self.app.settings.limits.query_bytes;
-        if self.request.query_string().len() > limit {
-            return Err(ApiError::query_too_long(limit));
+        let limits = &self.app.settings.limits;
+        let query = self.request.query_string();
+        if query.len() > limits.query_bytes {
+            return Err(ApiError::query_too_long(limits.query_bytes));
+        }
+        if Query::count(query) > limits.query_parameters {
+            return Err(ApiError::too_many_parameters(limits.query_parameters));
         }
         let body = body?;
         if self.content_length() > 0 && self.content_type().is_none() {
@@ -260,7 +280,7 @@ impl Exchange {
         let headers = response.headers_mut();
         self.set_version(headers, true);
         if let Some(path) = reply.location {
-            set(headers, header::LOCATION, &format!("http://{}{path}", self.host()));
+            set(headers, header::LOCATION, &format!("{}{path}", self.base_url()));
         }
         if let Some(time) = reply.last_modified {
             set(headers, header::LAST_MODIFIED, &reply::http_date(time));
@@ -279,6 +299,12 @@ impl Exchange {
                 self.request.uri().path(),
                 self.request_id
             );
+        }
+        if let Some(setting) = error.limit {
+            log::info!(target: "allotment::limits", "{}: refused by {setting}", self.request_id);
+        }
+        if error.status == StatusCode::CONFLICT {
+            metrics::conflicts::count(error.entity());
         }
         let format = self.accept.error_format();
         let rendered = error.render(format, self.version, &self.request_id);
@@ -304,29 +330,82 @@ impl Exchange {
         }
     }
 
-    /// The host that the client asked, as it wrote it.
-    fn host(&self) -> String {
-        let asked = self.header(header::HOST).filter(|host| !host.is_empty());
-        let host = match (asked, self.request.uri().authority()) {
-            (Some(host), _) => host.to_owned(),
-            (None, Some(authority)) => authority.to_string(),
-            (None, None) => self.request.app_config().local_addr().to_string(),
+    /// The URL of `/`, as the client knows the service.
+    fn base_url(&self) -> String {
+        let settings = &self.app.settings;
+        let https = self.origin.https.unwrap_or_else(|| settings.tls.files().is_some());
+        let asked = || self.header(header::HOST).filter(|host| !host.is_empty());
+        let host = match self.origin.host.as_deref().or_else(asked) {
+            Some(host) => host.to_owned(),
+            None => match self.request.uri().authority() {
+                Some(authority) => authority.to_string(),
+                None => settings.listen.to_string(),
+            },
         };
-        host.strip_suffix(":80").map(str::to_owned).unwrap_or(host)
+        let (scheme, usual_port) = if https { ("https", ":443") } else { ("http", ":80") };
+        format!("{scheme}://{}", host.strip_suffix(usual_port).unwrap_or(&host))
+    }
+
+    /// The route, also of a request that was refused before that mattered.
+    fn asked_route(&self) -> Option<&'static Route> {
+        self.route.or_else(|| match routes::find(self.request.method(), &self.path()?) {
+            Found::Route(route, _) => Some(route),
+            Found::OtherMethods(_) | Found::Nothing => None,
+        })
     }
 
     fn log(&self, response: &HttpResponse, length: usize, started: Instant) {
+        let (took, route) = (started.elapsed(), self.asked_route());
+        let (method, status) = (self.request.method(), response.status());
+        metrics::http::count(route.and_then(Route::metrics), method, status.as_u16(), took);
         let uri = self.request.uri();
         access_log::write(&access_log::Entry {
-            method: self.request.method(),
+            client: self.origin.client,
+            method,
             target: uri.path_and_query().map_or("/", |target| target.as_str()),
-            status: response.status(),
-            length: if self.request.method() == Method::HEAD { 0 } else { length },
+            status,
+            length: if method == Method::HEAD { 0 } else { length },
             version: self.version,
             request_id: &self.request_id,
             caller_id: self.header(REQUEST_ID).filter(|id| is_request_id(id)),
-            took: started.elapsed(),
+            took,
         });
+    }
+}
+
+async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| ApiError::bad_request(format!("Unreadable body: {error}")))?;
+        if body.len() + chunk.len() > limit {
+            return Err(ApiError::body_too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The body of an answer to a request of which not everything was read.
+///
+/// It holds what is left until it is sent: let go of, a chunked body would be read on by the HTTP
+/// layer for as long as its sender likes, and the connection kept open.
+struct Abandoned {
+    body: BoxBody,
+    _unread: web::Payload,
+}
+
+impl MessageBody for Abandoned {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(context)
     }
 }
 

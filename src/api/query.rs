@@ -21,6 +21,12 @@ pub struct Query {
 }
 
 impl Query {
+    /// How many parameters [`Query::parse`] finds at most.
+    #[must_use]
+    pub fn count(text: &str) -> usize {
+        1 + text.bytes().filter(|byte| matches!(byte, b'&' | b';')).count()
+    }
+
     /// Reads a query string: `&` and `;` separate, `+` is a blank, a name may lack a value.
     pub fn parse(text: &str) -> Result<Self, NotUtf8> {
         let pairs = text
@@ -99,6 +105,14 @@ mod tests {
         assert_eq!(query.all("a"), ["1", "3"]);
         assert_eq!(query.last("c"), None);
         assert!(query.contains("b") && !query.contains("c"));
+    }
+
+    #[test]
+    fn no_more_are_found_than_are_counted() {
+        for (text, count) in [("", 1), ("a=1", 1), ("a=1&b;c=2", 3), ("&;&", 4)] {
+            assert_eq!(Query::count(text), count, "{text}");
+            assert!(pairs(text).len() <= count, "{text}");
+        }
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::fmt::Display;
 use actix_web::http::StatusCode;
 
 use super::error::{ApiError, Code};
+use crate::metrics::conflicts::Entity;
 use crate::placement::Error;
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let message = error.to_string();
-        match error {
+        let entity = entity(&error);
+        let answer = match error {
             Error::ProviderNotFound(_)
             | Error::ResourceClassNotFound(_)
             | Error::TraitNotFound(_)
@@ -41,7 +43,22 @@ impl From<Error> for ApiError {
             | Error::AllocationProviderNotFound(_) => ApiError::bad_request(message),
 
             Error::Database(error) => error.into(),
+        };
+        match entity {
+            Some(entity) => answer.about(entity),
+            None => answer,
         }
+    }
+}
+
+/// What a conflict is about, if the error is one about generations or amounts.
+fn entity(error: &Error) -> Option<Entity> {
+    match error {
+        Error::ProviderGeneration { .. } => Some(Entity::ResourceProvider),
+        Error::ConsumerGeneration { .. } => Some(Entity::Consumer),
+        Error::CapacityExceeded { .. } => Some(Entity::Capacity),
+        Error::DuplicateInventory { .. } => Some(Entity::Other),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table of routes, and finding the one that a path means.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use actix_web::http::Method;
 
@@ -10,6 +11,7 @@ use super::{
     resource_classes, resource_providers, root, traits, usages,
 };
 use crate::auth::policy;
+use crate::metrics;
 
 /// A function that answers calls.
 pub type Handler = fn(Call) -> Answer;
@@ -238,6 +240,18 @@ pub enum Found {
     Nothing,
 }
 
+impl Route {
+    /// What is counted of a route of the table.
+    #[must_use]
+    pub fn metrics(&'static self) -> Option<&'static metrics::http::Route> {
+        static METRICS: LazyLock<Vec<metrics::http::Route>> =
+            LazyLock::new(|| ROUTES.iter().map(|route| metrics::http::Route::new(route.path)).collect());
+        // A route's place in the table, by its address: it is asked for with each request.
+        let offset = std::ptr::from_ref(self).addr().checked_sub(ROUTES.as_ptr().addr())?;
+        METRICS.get(offset / size_of::<Route>())
+    }
+}
+
 /// Finds the route of a path that is already percent-decoded.
 #[must_use]
 pub fn find(method: &Method, path: &str) -> Found {
@@ -326,6 +340,7 @@ mod tests {
             let again =
                 ROUTES[..index].iter().any(|other| other.method == route.method && other.path == route.path);
             assert!(!again, "{route:?}");
+            assert_eq!(route.metrics().map(metrics::http::Route::path), Some(route.path));
             let open = ["/", "/openapi.json", "/docs"].contains(&route.path);
             assert_eq!(route.rule.is_none(), open, "{route:?}");
             assert_eq!(is_open(route.path), open, "{route:?}");

@@ -53,6 +53,8 @@ pub struct Found {
     pub(super) resources: Vec<Vec<(i32, i64)>>,
     /// The providers chosen at each level, candidate after candidate.
     pub(super) picks: Vec<Slot>,
+    /// How many providers were tried.
+    pub visits: u64,
 }
 
 impl Found {
@@ -97,7 +99,7 @@ pub fn search(picture: &Picture, request: &Request, options: &Options) -> Result
     let picks = sink.finish();
     let groups = plan.levels.iter().map(|level| level.group).collect();
     let resources = plan.levels.into_iter().map(|level| level.resources).collect();
-    Ok(Found { groups, resources, picks })
+    Ok(Found { groups, resources, picks, visits: budget.spent() })
 }
 
 /// All candidates of a tree before those of the next.

@@ -25,6 +25,11 @@ impl Budget {
         Budget { left: visits, total: visits, dead_ends: MAX_DEAD_ENDS }
     }
 
+    /// How many have been tried.
+    pub(super) fn spent(&self) -> u64 {
+        self.total - self.left
+    }
+
     fn spend(&mut self) -> Result<(), Error> {
         match self.left.checked_sub(1) {
             Some(left) => {

@@ -25,6 +25,7 @@ use connection::Manager;
 use tokio::sync::oneshot;
 
 use crate::config::DatabaseSettings;
+use crate::metrics;
 
 /// How many values one question's `IN (…)` has at most: SQLite takes 32,766 binds, and short lists
 /// plan faster.
@@ -40,7 +41,7 @@ pub struct Db {
 }
 
 struct Inner {
-    kind: Kind,
+    target: Target,
     pool: r2d2::Pool<Manager>,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
     writing: Writing,
@@ -59,7 +60,6 @@ impl Db {
     /// Opens the database that `settings` name; no schema is needed yet.
     pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
         let target: Target = settings.url.parse().map_err(Error::Unusable)?;
-        let kind = target.kind;
         // One connection is made here, so that a wrong URL is an error of the start, not of the
         // first request; the others are made when they are wanted.
         let first = Tx::new(connection::establish(&target)?);
@@ -72,8 +72,9 @@ impl Db {
             .test_on_check_out(false)
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(LogErrors))
-            .build_unchecked(Manager::new(target));
-        Ok(Db { inner: Arc::new(Inner { kind, pool, follower, writing }) })
+            .event_handler(Box::new(CountEvents))
+            .build_unchecked(Manager::new(target.clone()));
+        Ok(Db { inner: Arc::new(Inner { target, pool, follower, writing }) })
     }
 
     /// Sets who follows what is written from now on; there can be one.
@@ -96,7 +97,17 @@ impl Db {
 
     /// Which database this is.
     pub fn kind(&self) -> Kind {
-        self.inner.kind
+        self.inner.target.kind
+    }
+
+    /// How many connections of the pool are in use. What SQLite writes goes over another one.
+    pub fn pool_use(&self) -> PoolUse {
+        let state = self.inner.pool.state();
+        PoolUse {
+            in_use: state.connections.saturating_sub(state.idle_connections),
+            idle: state.idle_connections,
+            max: self.inner.pool.max_size(),
+        }
     }
 
     /// Brings the schema and the standard names up to date; returns how many migrations ran.
@@ -107,6 +118,13 @@ impl Db {
     /// The migrations that have not run on this database.
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         migrations::pending(&mut *self.inner.pool.get()?)
+    }
+
+/// Looks whether the database answers, on a connection made for that, and how many migrations
+    /// are pending; blocks the thread.
+    pub fn probe(&self) -> Result<usize, Error> {
+        let mut conn = connection::establish(&self.inner.target)?;
+        Ok(migrations::pending(&mut conn)?.len())
     }
 
     /// Runs `work`, which only reads, on a connection of its own, off the async threads where it waits
@@ -194,6 +212,31 @@ impl Writing {
                 Ok(Writing::Pool(refresher::Refresher::start(target.clone(), follower)?))
             }
         }
+    }
+}
+
+/// How many connections of a pool there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Those that work is done on.
+    pub in_use: u32,
+    /// Those that wait for work.
+    pub idle: u32,
+    /// How many there may be in all.
+    pub max: u32,
+}
+
+/// Counts how long connections are waited for.
+#[derive(Debug)]
+struct CountEvents;
+
+impl r2d2::HandleEvent for CountEvents {
+    fn handle_checkout(&self, event: r2d2::event::CheckoutEvent) {
+        metrics::database::CHECKOUT.observe(event.duration().as_secs_f64());
+    }
+
+    fn handle_timeout(&self, _: r2d2::event::TimeoutEvent) {
+        metrics::database::TIMEOUTS.inc();
     }
 }
 

@@ -6,6 +6,7 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use rand::Rng;
 
 use super::{DbConnection, Error, Tx};
+use crate::metrics;
 
 /// How often a transaction is run before its conflict is given up.
 const MAX_RUNS: u32 = 30;
@@ -88,6 +89,9 @@ pub fn retrying<T, E: TransactionError>(
             Err(error) => error,
         };
         let retryable = error.database().is_some_and(Error::is_retryable);
+        if retryable {
+            metrics::database::retried(name, run < MAX_RUNS);
+        }
         if !retryable || run == MAX_RUNS {
             return Err(error);
         }

@@ -14,10 +14,12 @@ pub mod picture;
 pub mod provider;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::db::{Db, DbConnection, Error, Follower, Part, Touched};
+use crate::metrics;
 use crate::store::fleet as rows;
 
 pub use picture::{Picture, Slot};
@@ -27,11 +29,29 @@ pub use provider::Provider;
 #[derive(Debug)]
 pub struct Fleet {
     picture: RwLock<Picture>,
+    refreshed: Mutex<Refresh>,
+}
+
+/// One time that the picture caught up with the database.
+#[derive(Clone, Copy, Debug)]
+pub struct Refresh {
+    /// When that was done.
+    pub done: Instant,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Refresh {
+    fn begun(begun: Instant) -> Refresh {
+        let took = begun.elapsed();
+        Refresh { done: begun + took, took }
+    }
 }
 
 impl Fleet {
     /// Loads the picture and lets it follow the database from then on; blocks the thread.
     pub fn load(db: &Db) -> Result<Arc<Fleet>, Error> {
+        let begun = Instant::now();
         let picture = db.snapshot(|conn| {
             let mut picture = Picture::default();
             picture.set_names(rows::load_names(conn)?);
@@ -39,10 +59,16 @@ impl Fleet {
             picture.connect();
             Ok(picture)
         })?;
-        let fleet = Arc::new(Fleet { picture: RwLock::new(picture) });
+        let fleet =
+            Arc::new(Fleet { picture: RwLock::new(picture), refreshed: Mutex::new(Refresh::begun(begun)) });
         let follower: Arc<dyn Follower> = Arc::<Fleet>::clone(&fleet);
         db.set_follower(follower)?;
         Ok(fleet)
+    }
+
+    /// The last time that the picture caught up with the database, or was loaded.
+    pub fn refreshed(&self) -> Refresh {
+        *self.refreshed.lock()
     }
 
     /// The picture as it is now; it does not change while this is held.
@@ -53,6 +79,7 @@ impl Fleet {
 
 impl Follower for Fleet {
     fn follow(&self, conn: &mut DbConnection, touched: &Touched) -> Result<(), Error> {
+        let begun = Instant::now();
         let of = |part| {
             let touched = touched.providers.iter().filter(move |(_, p)| **p == part);
             touched.map(|(id, _)| *id).collect::<Vec<i32>>()
@@ -70,6 +97,9 @@ impl Follower for Fleet {
         }
         picture.replace(providers, &gone);
         picture.set_usages(usages);
+        let refresh = Refresh::begun(begun);
+        metrics::fleet::REFRESH.observe(refresh.took.as_secs_f64());
+        *self.refreshed.lock() = refresh;
         Ok(())
     }
 }

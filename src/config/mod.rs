@@ -1,6 +1,16 @@
 //! Settings: defaults, then a TOML file, then the environment, then flags; one struct, checked once.
 
-use std::fmt;
+mod admin;
+mod auth;
+mod changes;
+mod cors;
+mod database;
+mod limits;
+mod placement;
+mod policy;
+mod proxies;
+mod tls;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,14 +20,21 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::policy;
-use crate::db::Target;
+pub use admin::AdminSettings;
+pub use auth::AuthSettings;
+pub use cors::CorsSettings;
+pub use database::DatabaseSettings;
+pub use limits::Limits;
+pub use placement::{PlacementSettings, Strategy};
+pub use policy::PolicySettings;
+pub use proxies::TrustedProxies;
+pub use tls::TlsSettings;
 
 /// What all environment variables begin with; tables and keys are parted by two underscores.
 pub const ENV_PREFIX: &str = "ALLOTMENT_";
 
-/// Variables with the prefix that are no settings: the log's filter, and what tests need.
-const OTHER_VARIABLES: [&str; 2] = ["LOG", "BIN"];
+/// The variable with the prefix that is no setting, but for tests; so are those that begin with TEST.
+const OTHER_VARIABLE: &str = "BIN";
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,10 +42,19 @@ const OTHER_VARIABLES: [&str; 2] = ["LOG", "BIN"];
 pub struct Settings {
     /// Where the service listens.
     pub listen: SocketAddr,
+    /// Which proxies may say who asks, in `Forwarded` or `X-Forwarded-` headers: addresses or networks.
+    pub trusted_proxies: TrustedProxies,
     /// How many threads accept and answer; as many as there are processors when absent.
     pub workers: Option<usize>,
     /// Where the built API reference is served, for `/docs` to lead there.
     pub api_ref_url: Option<String>,
+    /// What is logged: a level (error, warn, info, debug, trace), or levels by part of the program
+    /// (`info,allotment::access=off`). What `RUST_LOG` says when absent, or else info.
+    pub log: Option<String>,
+    /// The `[tls]` table.
+    pub tls: TlsSettings,
+    /// The `[admin]` table.
+    pub admin: AdminSettings,
     /// The `[database]` table.
     pub database: DatabaseSettings,
     /// The `[auth]` table.
@@ -43,185 +69,22 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// The `[database]` table.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-pub struct DatabaseSettings {
-    /// Where the database is: `sqlite:…`, `postgres://…` or `mysql://…`.
-    pub url: String,
-    /// How many connections are open at most.
-    pub pool_size: u32,
-}
-
-/// The `[auth]` table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-pub struct AuthSettings {
-    /// How requests say who they are from.
-    pub strategy: String,
-    /// Lets noauth2 listen on addresses that other machines reach.
-    pub insecure_noauth2: bool,
-}
-
-/// The `[policy]` table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-pub struct PolicySettings {
-    /// Rules in place of the default ones.
-    pub file: Option<PathBuf>,
-    /// Whether the deprecated rules, under which admins may do everything, are gone.
-    pub enforce_new_defaults: bool,
-    /// Whether a token's scope counts.
-    pub enforce_scope: bool,
-}
-
-/// The `[cors]` table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-pub struct CorsSettings {
-    /// Origins whose pages may call, such as `https://horizon.example.com`; `*` for all.
-    pub allowed_origins: Vec<String>,
-    /// Whether such calls may carry what the browser knows of the user.
-    pub allow_credentials: bool,
-    /// Headers of answers that such pages may read, beside the simple ones.
-    pub expose_headers: Vec<String>,
-    /// How many seconds a browser may remember what is allowed.
-    pub max_age: u32,
-    /// Methods that such calls may have.
-    pub allow_methods: Vec<String>,
-    /// Headers that such calls may carry, beside the simple ones.
-    pub allow_headers: Vec<String>,
-}
-
-/// The `[placement]` table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-pub struct PlacementSettings {
-    /// Whether candidates come in random order.
-    pub randomize_allocation_candidates: bool,
-    /// How many candidates are looked at; -1 for all.
-    pub max_allocation_candidates: i64,
-    /// In which order trees are visited.
-    pub allocation_candidates_generation_strategy: Strategy,
-}
-
-/// In which order a search visits trees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// All candidates of a tree before the next tree.
-    DepthFirst,
-    /// One candidate of each tree in turn.
-    BreadthFirst,
-}
-
-/// The `[limits]` table: what a single request may cost.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-pub struct Limits {
-    /// The largest request body, in bytes; more is 413.
-    pub body_bytes: usize,
-    /// The longest query string, in bytes; more is 414.
-    pub query_bytes: usize,
-    /// How many combinations of providers a search for candidates may try; more is 400.
-    pub candidate_visits: u64,
-    /// The largest answer to a search for candidates, in bytes; more is 400.
-    pub candidate_bytes: usize,
-    /// How many connections are open at once for each worker; more wait.
-    pub connections: usize,
-    /// How many seconds a client may take for the head of its request; then 408.
-    pub header_seconds: u64,
-    /// How many seconds requests under way get at a stop.
-    pub shutdown_seconds: u64,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8778)),
+            trusted_proxies: TrustedProxies::default(),
             workers: None,
             api_ref_url: None,
+            log: None,
+            tls: TlsSettings::default(),
+            admin: AdminSettings::default(),
             database: DatabaseSettings::default(),
             auth: AuthSettings::default(),
             policy: PolicySettings::default(),
             cors: CorsSettings::default(),
             placement: PlacementSettings::default(),
             limits: Limits::default(),
-        }
-    }
-}
-
-impl Default for DatabaseSettings {
-    fn default() -> Self {
-        DatabaseSettings { url: "sqlite:allotment.db".to_owned(), pool_size: 16 }
-    }
-}
-
-impl fmt::Debug for DatabaseSettings {
-    /// Without the URL, which may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.url.split(':').next().unwrap_or_default();
-        f.debug_struct("DatabaseSettings")
-            .field("url", &format_args!("{scheme}:…"))
-            .field("pool_size", &self.pool_size)
-            .finish()
-    }
-}
-
-impl Default for AuthSettings {
-    fn default() -> Self {
-        AuthSettings { strategy: "noauth2".to_owned(), insecure_noauth2: false }
-    }
-}
-
-impl Default for PolicySettings {
-    fn default() -> Self {
-        PolicySettings { file: None, enforce_new_defaults: false, enforce_scope: true }
-    }
-}
-
-impl PolicySettings {
-    /// How the rules are to be taken.
-    #[must_use]
-    pub fn options(&self) -> policy::Options {
-        policy::Options { enforce_new_defaults: self.enforce_new_defaults, enforce_scope: self.enforce_scope }
-    }
-}
-
-impl Default for CorsSettings {
-    fn default() -> Self {
-        let methods = ["OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "PATCH"];
-        CorsSettings {
-            allowed_origins: Vec::new(),
-            allow_credentials: true,
-            expose_headers: Vec::new(),
-            max_age: 3600,
-            allow_methods: methods.map(str::to_owned).to_vec(),
-            allow_headers: Vec::new(),
-        }
-    }
-}
-
-impl Default for PlacementSettings {
-    fn default() -> Self {
-        PlacementSettings {
-            randomize_allocation_candidates: false,
-            max_allocation_candidates: -1,
-            allocation_candidates_generation_strategy: Strategy::DepthFirst,
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            body_bytes: 4 << 20,
-            query_bytes: 32 << 10,
-            candidate_visits: 20_000_000,
-            candidate_bytes: 256 << 20,
-            connections: 25_000,
-            header_seconds: 10,
-            shutdown_seconds: 5,
         }
     }
 }
@@ -296,67 +159,27 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let invalid = |key, problem: String| Err(Error::Invalid { key, problem });
-        if let Err(problem) = self.database.url.parse::<Target>() {
-            return invalid("database.url", problem);
-        }
-        if self.database.pool_size == 0 {
-            return invalid("database.pool_size", "at least one connection is needed".to_owned());
-        }
-        match self.auth.strategy.as_str() {
-            "noauth2" => {}
-            "keystone" => {
-                return invalid("auth.strategy", "keystone is not supported yet: use noauth2".to_owned());
-            }
-            _ => return invalid("auth.strategy", "unknown strategy: use noauth2".to_owned()),
-        }
-        if !self.listen.ip().is_loopback() && !self.auth.insecure_noauth2 {
-            return invalid(
-                "listen",
-                format!(
-                    "noauth2 believes whatever a request says of itself, and {} is not a loopback address: \
-                     --insecure-noauth2 allows that all the same",
-                    self.listen
-                ),
-            );
-        }
+        self.database.check()?;
+        self.auth.check(self.listen)?;
+        self.tls.check()?;
+        self.admin.check(self.listen)?;
         if self.workers == Some(0) {
             return invalid("workers", "at least one is needed".to_owned());
         }
-        let is_origin = |text: &&String| *text == "*" || (text.contains("://") && !text.ends_with('/'));
-        if let Some(odd) = self.cors.allowed_origins.iter().find(|text| !is_origin(text)) {
-            let problem = format!("{odd:?} is neither * nor like https://horizon.example.com");
-            return invalid("cors.allowed_origins", problem);
-        }
+        self.cors.check()?;
         if let Some(url) = &self.api_ref_url
             && !["http://", "https://", "/"].iter().any(|start| url.starts_with(start))
         {
             return invalid("api_ref_url", format!("{url:?} is neither a URL nor a path"));
         }
-        let candidates = self.placement.max_allocation_candidates;
-        if candidates != -1 && candidates < 1 {
-            return invalid(
-                "placement.max_allocation_candidates",
-                format!("{candidates} is neither -1 nor positive"),
-            );
-        }
+        self.placement.check()?;
         self.limits.check()
     }
 }
 
-impl Limits {
-    fn check(&self) -> Result<(), Error> {
-        let at_least = |key, value: u64, least: u64| {
-            let problem = format!("{value} is less than {least}");
-            if value < least { Err(Error::Invalid { key, problem }) } else { Ok(()) }
-        };
-        at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
-        at_least("limits.query_bytes", self.query_bytes as u64, 256)?;
-        at_least("limits.candidate_visits", self.candidate_visits, 1_000)?;
-        at_least("limits.candidate_bytes", self.candidate_bytes as u64, 1 << 20)?;
-        at_least("limits.connections", self.connections as u64, 1)?;
-        at_least("limits.header_seconds", self.header_seconds, 1)
-    }
+/// The value of `key` makes no sense.
+fn invalid(key: &'static str, problem: String) -> Result<(), Error> {
+    Err(Error::Invalid { key, problem })
 }
 
 fn read(path: &Path) -> Result<Dict, Error> {
@@ -388,7 +211,7 @@ fn environment() -> Env {
     Env::prefixed(ENV_PREFIX)
         .filter(|key| {
             let key = key.as_str().to_ascii_uppercase();
-            !OTHER_VARIABLES.contains(&key.as_str()) && !key.starts_with("TEST_")
+            key != OTHER_VARIABLE && !key.starts_with("TEST_")
         })
         .split("__")
 }
@@ -449,6 +272,10 @@ mod tests {
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
             ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),
             ("workers = 0", "workers"),
+            ("trusted_proxies = ['10.0.0.0/8', 'hush']", "trusted_proxies"),
+            ("[tls]\ncert = 'a'", "tls.key"),
+            ("[tls]\nkey = 'a'", "tls.cert"),
+            ("[admin]\nlisten = '127.0.0.1:8778'", "admin.listen"),
             ("api_ref_url = 'javascript:alert(1)'", "api_ref_url"),
             ("this is no TOML", "line 1"),
         ] {
@@ -456,12 +283,6 @@ mod tests {
             assert!(error.contains(word), "{toml:?} gives {error:?}");
             assert!(!error.contains("hush"), "{error}");
         }
-    }
-
-    #[test]
-    fn the_url_is_not_shown() {
-        let settings = DatabaseSettings { url: "postgres://u:hush@h/d".to_owned(), pool_size: 1 };
-        assert!(!format!("{settings:?}").contains("hush"));
     }
 
     #[test]

@@ -1,0 +1,118 @@
+//! `/healthcheck`: whether the service lives; `/healthcheck?ready`: whether it can answer requests.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::Admin;
+use crate::db::Db;
+
+/// For how long an answer holds, so that many who ask cost the database no more than one.
+const HOLDS: Duration = Duration::from_secs(1);
+
+/// How long the database may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the service is not ready. Nothing more is told to those who did not say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unready {
+    Stopping,
+    Unreachable,
+    Silent,
+    Unmigrated(usize),
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unready::Stopping => write!(f, "the service is being stopped"),
+            Unready::Unreachable => write!(f, "the database cannot be reached"),
+            Unready::Silent => write!(f, "the database does not answer"),
+            Unready::Unmigrated(count) => write!(f, "{count} migrations of the database are pending"),
+        }
+    }
+}
+
+/// What is known of the database.
+#[derive(Debug, Default)]
+pub(super) struct Readiness {
+    stopping: AtomicBool,
+    last: Mutex<Last>,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    found: Option<(Instant, Result<(), Unready>)>,
+    /// A look that takes longer than anybody waits; there is never a second one beside it.
+    looking: Option<JoinHandle<Result<(), Unready>>>,
+}
+
+impl Readiness {
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    async fn ask(&self, db: &Db) -> Result<(), Unready> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(Unready::Stopping);
+        }
+        let mut last = self.last.lock().await;
+        if let Some((when, found)) = last.found
+            && when.elapsed() < HOLDS
+        {
+            return found;
+        }
+        let looking = last.looking.get_or_insert_with(|| {
+            let db = db.clone();
+            tokio::task::spawn_blocking(move || look(&db))
+        });
+        let found = match timeout(PATIENCE, looking).await {
+            Ok(found) => {
+                last.looking = None;
+                found.unwrap_or(Err(Unready::Unreachable))
+            }
+            Err(_) => Err(Unready::Silent),
+        };
+        if found != last.found.map_or(Ok(()), |(_, before)| before) {
+            match found {
+                Ok(()) => log::info!("ready again"),
+                Err(reason) => log::warn!("not ready: {reason}"),
+            }
+        }
+        last.found = Some((Instant::now(), found));
+        found
+    }
+}
+
+fn look(db: &Db) -> Result<(), Unready> {
+    match db.probe() {
+        Ok(0) => Ok(()),
+        Ok(pending) => Err(Unready::Unmigrated(pending)),
+        Err(error) => {
+            log::debug!("the database cannot be reached: {error}");
+            Err(Unready::Unreachable)
+        }
+    }
+}
+
+/// `GET /healthcheck`
+pub(super) async fn check(request: HttpRequest, admin: web::Data<Admin>) -> HttpResponse {
+    let wants_ready = request.query_string().split('&').any(|pair| pair.split('=').next() == Some("ready"));
+    let (mut response, text) = match wants_ready {
+        false => (HttpResponse::Ok(), "OK\n".to_owned()),
+        true => match admin.readiness.ask(&admin.db).await {
+            Ok(()) => (HttpResponse::Ok(), "OK\n".to_owned()),
+            Err(reason) => (HttpResponse::ServiceUnavailable(), format!("{reason}\n")),
+        },
+    };
+    response
+        .insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(text)
+}

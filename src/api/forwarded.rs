@@ -1,0 +1,231 @@
+//! Who asks, and under what name the service was asked, where proxies stand in between.
+//!
+//! Only proxies that are trusted are believed: `Forwarded` (RFC 7239) or, where that is missing, the
+//! `X-Forwarded-` headers. Each proxy adds what it saw at the end of the list, so the list is read from
+//! there, as far as it was written by proxies that are trusted.
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::http::header::HeaderMap;
+
+use crate::config::TrustedProxies;
+
+/// Where a request comes from.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// Who asks, as far as that is known.
+    pub(super) client: Option<IpAddr>,
+    /// Whether the client asked over TLS, if a proxy says so.
+    pub(super) https: Option<bool>,
+    /// The host that the client asked, if a proxy says so.
+    pub(super) host: Option<String>,
+}
+
+/// What one proxy saw.
+#[derive(Debug, Default)]
+struct Hop {
+    client: Option<IpAddr>,
+    https: Option<bool>,
+    host: Option<String>,
+}
+
+/// The origin of a request that came from the address `peer`.
+pub(super) fn origin(peer: Option<IpAddr>, trusted: &TrustedProxies, headers: &HeaderMap) -> Origin {
+    let mut origin = Origin { client: peer, ..Origin::default() };
+    if trusted.is_empty() || !peer.is_some_and(|peer| trusted.contains(peer)) {
+        return origin;
+    }
+    let hops = match joined(headers, "forwarded") {
+        Some(text) => forwarded(&text),
+        None => x_forwarded(headers),
+    };
+    for hop in hops.into_iter().rev() {
+        origin.https = hop.https;
+        origin.host = hop.host;
+        match hop.client {
+            Some(client) => origin.client = Some(client),
+            // The proxy does not tell: it is the last that is known.
+            None => break,
+        }
+        if !hop.client.is_some_and(|client| trusted.contains(client)) {
+            break;
+        }
+    }
+    origin
+}
+
+/// The values of a header that may be repeated, as one list.
+fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values: Vec<&str> = headers.get_all(name).filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
+    let list = |name| {
+        let text = joined(headers, name).unwrap_or_default();
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (clients, protos, hosts) =
+        (list("x-forwarded-for"), list("x-forwarded-proto"), list("x-forwarded-host"));
+    let count = clients.len().max(1);
+    // Many proxies add to the list of clients, but replace the others.
+    let of = |items: &[String], place: usize| {
+        if items.len() == count { items.get(place).cloned() } else { items.last().cloned() }
+    };
+    (0..count)
+        .map(|place| Hop {
+            client: clients.get(place).and_then(|text| address(text)),
+            https: of(&protos, place).and_then(|text| is_https(&text)),
+            host: of(&hosts, place).filter(|text| is_host(text)),
+        })
+        .collect()
+}
+
+fn forwarded(text: &str) -> Vec<Hop> {
+    let mut hops = Vec::new();
+    for element in split(text, ',') {
+        let mut hop = Hop::default();
+        for pair in split(element, ';') {
+            let Some((name, value)) = pair.split_once('=') else {
+                continue;
+            };
+            let value = unquoted(value.trim());
+            match name.trim().to_ascii_lowercase().as_str() {
+                "for" => hop.client = address(&value),
+                "proto" => hop.https = is_https(&value),
+                "host" => hop.host = Some(value).filter(|text| is_host(text)),
+                _ => {}
+            }
+        }
+        hops.push(hop);
+    }
+    hops
+}
+
+/// Splits at a character that stands outside of quotes.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |character| {
+        let was_escaped = std::mem::take(&mut escaped);
+        match character {
+            '\\' if quoted && !was_escaped => escaped = true,
+            '"' if !was_escaped => quoted = !quoted,
+            _ => {}
+        }
+        character == separator && !quoted
+    })
+    .collect()
+}
+
+fn unquoted(text: &str) -> String {
+    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return text.to_owned();
+    };
+    let mut escaped = false;
+    inner
+        .chars()
+        .filter(|character| {
+            escaped = *character == '\\' && !escaped;
+            !escaped
+        })
+        .collect()
+}
+
+/// An address with or without a port; `unknown` and made-up names are none.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
+}
+
+fn is_https(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "https" => Some(true),
+        "http" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a text is a host with or without a port, and nothing that would change a URL.
+fn is_host(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    !text.is_empty() && text.len() <= 255 && text.bytes().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn seen(peer: &str, headers: &[(&str, &str)]) -> (String, Option<bool>, Option<String>) {
+        let trusted = serde_json::from_str(r#"["10.0.0.0/8", "2001:db8:1::/48"]"#).unwrap();
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let origin = origin(Some(peer.parse().unwrap()), &trusted, &map);
+        (origin.client.unwrap().to_string(), origin.https, origin.host)
+    }
+
+    #[test]
+    fn strangers_are_not_believed() {
+        let headers = [
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "cloud.example.com"),
+            ("forwarded", "for=192.0.2.1;proto=https;host=cloud.example.com"),
+        ];
+        assert_eq!(seen("192.0.2.9", &headers), ("192.0.2.9".to_owned(), None, None));
+    }
+
+    #[test]
+    fn a_list_is_read_from_its_end_as_far_as_proxies_are_trusted() {
+        for (list, client) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1, 10.1.1.1", "192.0.2.1"),
+            // The client itself may have written the first.
+            ("198.51.100.7, 192.0.2.1, 10.1.1.1", "192.0.2.1"),
+            ("10.9.9.9, 10.1.1.1", "10.9.9.9"),
+            ("198.51.100.7, unknown", "10.0.0.1"),
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("", "10.0.0.1"),
+        ] {
+            assert_eq!(seen("10.0.0.1", &[("x-forwarded-for", list)]).0, client, "{list}");
+        }
+    }
+
+    #[test]
+    fn proto_and_host_are_those_of_the_client() {
+        let own = |client: &str, host: &str| (client.to_owned(), Some(true), Some(host.to_owned()));
+        let headers = [
+            ("x-forwarded-for", "192.0.2.1, 10.1.1.1"),
+            ("x-forwarded-proto", "https, http"),
+            ("x-forwarded-host", "cloud.example.com:8443, inner"),
+        ];
+        assert_eq!(seen("10.0.0.1", &headers), own("192.0.2.1", "cloud.example.com:8443"));
+        let headers = [("x-forwarded-proto", "https"), ("x-forwarded-host", "cloud.example.com")];
+        assert_eq!(seen("10.0.0.1", &headers), own("10.0.0.1", "cloud.example.com"));
+        for odd in ["a/b", "a b", "user@host", "a\"b", ""] {
+            assert_eq!(seen("10.0.0.1", &[("x-forwarded-host", odd)]).2, None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn forwarded_is_read_before_the_others() {
+        let headers = [
+            (
+                "forwarded",
+                r#"for=198.51.100.7;proto=http, For="[2001:db8::17]:4711";Proto=HTTPS;host="a.example:1""#,
+            ),
+            ("forwarded", "for=10.2.2.2;by=203.0.113.43;proto=http;host=inner"),
+            ("x-forwarded-for", "192.0.2.1"),
+        ];
+        let expected = ("2001:db8::17".to_owned(), Some(true), Some("a.example:1".to_owned()));
+        assert_eq!(seen("2001:db8:1::5", &headers), expected);
+        let odd = [("forwarded", r#"for="_hidden, x\"";proto=https;;=;host"#)];
+        assert_eq!(seen("10.0.0.1", &odd), ("10.0.0.1".to_owned(), Some(true), None));
+    }
+}

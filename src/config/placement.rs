@@ -1,0 +1,49 @@
+//! The `[placement]` table: how candidates are searched for.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, invalid};
+
+/// The `[placement]` table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct PlacementSettings {
+    /// Whether candidates come in random order.
+    pub randomize_allocation_candidates: bool,
+    /// How many candidates are looked at; -1 for all.
+    pub max_allocation_candidates: i64,
+    /// In which order trees are visited.
+    pub allocation_candidates_generation_strategy: Strategy,
+}
+
+/// In which order a search visits trees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// All candidates of a tree before the next tree.
+    DepthFirst,
+    /// One candidate of each tree in turn.
+    BreadthFirst,
+}
+
+impl Default for PlacementSettings {
+    fn default() -> Self {
+        PlacementSettings {
+            randomize_allocation_candidates: false,
+            max_allocation_candidates: -1,
+            allocation_candidates_generation_strategy: Strategy::DepthFirst,
+        }
+    }
+}
+
+impl PlacementSettings {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let candidates = self.max_allocation_candidates;
+        if candidates != -1 && candidates < 1 {
+            let problem = format!("{candidates} is neither -1 nor positive");
+            return invalid("placement.max_allocation_candidates", problem);
+        }
+        Ok(())
+    }
+}

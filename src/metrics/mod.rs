@@ -1,0 +1,105 @@
+//! What is counted and measured, for Prometheus; a file a subject, each with its metrics by name.
+//!
+//! - `http`: requests
+//! - `database`: connections, transactions
+//! - `conflicts`: who was told to read again
+//! - `candidates`: searches
+//! - `fleet`: the picture
+//!
+//! They are of the process, and so all rooms may count without being handed anything. Whoever counts
+//! often holds the metric itself: to look one up by its labels takes longer than to count.
+
+pub mod candidates;
+pub mod conflicts;
+pub mod database;
+pub mod fleet;
+pub mod http;
+
+use std::sync::LazyLock;
+
+use prometheus::core::Collector;
+use prometheus::{Encoder, Error, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+
+/// The content type of [`text`].
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// Bounds for what takes from a tenth of a millisecond to some seconds.
+pub const SECONDS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+
+/// Bounds for how many of something there were.
+pub const COUNTS: [f64; 8] = [0.0, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
+
+/// All metrics as text, with those that `more` registers for this one time: what is not counted but
+/// looked up.
+pub fn text(more: impl FnOnce(&Registry) -> Result<(), Error>) -> Result<Vec<u8>, Error> {
+    let looked_up = Registry::new();
+    more(&looked_up)?;
+    let mut families = REGISTRY.gather();
+    families.extend(looked_up.gather());
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&families, &mut text)?;
+    Ok(text)
+}
+
+/// A counter of several, by labels.
+fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    #[expect(clippy::expect_used, reason = "names and labels are constants, which a test goes through")]
+    registered(IntCounterVec::new(Opts::new(name, help), labels).expect("a good name"))
+}
+
+/// A histogram of several, by labels.
+fn histograms(name: &str, help: &str, bounds: &[f64], labels: &[&str]) -> HistogramVec {
+    let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+    #[expect(clippy::expect_used, reason = "names and labels are constants, which a test goes through")]
+    registered(HistogramVec::new(options, labels).expect("a good name"))
+}
+
+fn registered<M: Collector + Clone + 'static>(metric: M) -> M {
+    if let Err(error) = REGISTRY.register(Box::new(metric.clone())) {
+        // It counts all the same, but nobody sees it.
+        log::error!("a metric is not shown: {error}");
+    }
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::IntGauge;
+
+    use super::*;
+
+    #[test]
+    fn all_that_is_counted_is_shown() {
+        static ROUTE: http::Route = http::Route::new("/shown");
+        http::count(Some(&ROUTE), &actix_web::http::Method::GET, 404, std::time::Duration::from_millis(2));
+        database::retried("test", true);
+        database::CHECKOUT.observe(0.1);
+        database::TIMEOUTS.inc();
+        conflicts::count(conflicts::Entity::Consumer);
+        candidates::count(7, 2);
+        fleet::REFRESH.observe(0.1);
+        let text = text(|more| {
+            let gauge = IntGauge::new("allotment_test", "A test.")?;
+            gauge.set(17);
+            more.register(Box::new(gauge))
+        });
+        let text = String::from_utf8(text.unwrap()).unwrap();
+        for name in [
+            "http_requests_total{method=\"GET\",route=\"/shown\",status=\"404\"} 1",
+            "http_request_duration_seconds_count{method=\"GET\",route=\"/shown\"} 1",
+            "database_retries_total{outcome=\"again\",transaction=\"test\"} 1",
+            "database_checkout_seconds_count",
+            "database_checkout_timeouts_total",
+            "conflicts_total{entity=\"consumer\"}",
+            "candidates_visited_count",
+            "candidates_returned_count",
+            "fleet_refresh_seconds_count",
+            "test 17",
+        ] {
+            assert!(text.contains(&format!("allotment_{name}")), "{name} in {text}");
+        }
+    }
+}

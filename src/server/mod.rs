@@ -1,0 +1,221 @@
+//! Puts the rooms together, starts the service and stops it.
+
+mod connection;
+mod guard;
+mod listener;
+mod reload;
+mod tls;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
+use actix_web::{rt, web};
+
+use crate::admin::{self, Admin};
+use crate::api::{self, App};
+use crate::auth::policy::{self, Enforcer};
+use crate::config::{Flags, Settings};
+use crate::db::{self, Db};
+use crate::fleet::Fleet;
+
+use guard::Patience;
+use listener::Options;
+use tls::Tls;
+
+/// How many connections the address for operators has at most.
+const ADMIN_CONNECTIONS: usize = 1_000;
+
+/// Why the service did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database can't be used.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+    /// The policy file can't be used.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
+    /// The certificate or its key can't be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// The address can't be listened on, or the network failed.
+    #[error("cannot serve on {address}: {cause}")]
+    Network {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+/// Servers that are to be run.
+struct Bound {
+    api: Server,
+    addr: SocketAddr,
+    admin: Option<(Server, SocketAddr)>,
+}
+
+/// A service that runs on threads of its own; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens; the real port where the settings asked for any.
+    pub addr: SocketAddr,
+    /// Where health is asked for, if that has an address of its own.
+    pub admin_addr: Option<SocketAddr>,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Serves until the process is told to stop: SIGTERM lets requests under way end, SIGINT does not.
+/// At SIGHUP the settings are read again as `flags` have it, as far as they can be.
+pub fn run(settings: Settings, flags: Flags) -> Result<(), Error> {
+    let tls = Tls::load(&settings.tls)?;
+    let app = open(settings)?;
+    rt::System::new().block_on(async {
+        let bound = bind(&app, tls.clone(), true)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        log::info!("listening on {scheme}://{}", bound.addr);
+        if let Some((_, addr)) = bound.admin {
+            log::info!("health and metrics are at http://{addr}");
+        }
+        rt::spawn(reload::on_hangup(app, tls, flags));
+        bound.serve().await?;
+        log::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Starts a service in the background of this process.
+pub fn start(settings: Settings) -> Result<Running, Error> {
+    let tls = Tls::load(&settings.tls)?;
+    let app = open(settings)?;
+    let (started, outcome) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        rt::System::new().block_on(async {
+            match bind(&app, tls, false) {
+                Ok(bound) => {
+                    let admin_addr = bound.admin.as_ref().map(|(_, addr)| *addr);
+                    // Whoever started it is waiting for this.
+                    let _ = started.send(Ok((bound.addr, admin_addr, bound.api.handle())));
+                    if let Err(error) = bound.serve().await {
+                        log::error!("the service ended: {error}");
+                    }
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+            }
+        });
+    });
+    match outcome.recv() {
+        Ok(Ok((addr, admin_addr, handle))) => Ok(Running { addr, admin_addr, handle, thread: Some(thread) }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(db::Error::CutShort.into()),
+    }
+}
+
+impl Bound {
+    /// Serves until the API is told to stop. What tells of its health goes last.
+    async fn serve(self) -> Result<(), Error> {
+        let address = self.addr;
+        let admin = self.admin.map(|(server, _)| {
+            let handle = server.handle();
+            rt::spawn(server);
+            handle
+        });
+        let outcome = self.api.await;
+        if let Some(admin) = admin {
+            admin.stop(false).await;
+        }
+        outcome.map_err(|cause| Error::Network { address, cause })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The future resolves once all is stopped; joining the thread waits for the same.
+        drop(self.handle.stop(true));
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the service's thread panicked");
+        }
+    }
+}
+
+/// Opens and migrates the database, and says what a newcomer should know.
+fn open(settings: Settings) -> Result<web::Data<App>, Error> {
+    let policy = Enforcer::new(settings.policy.file.as_deref(), settings.policy.options())?;
+    let db = Db::open(&settings.database)?;
+    let applied = db.migrate()?;
+    if applied > 0 {
+        log::info!("the database was brought up to date ({applied} migrations)");
+    }
+    log::warn!("auth.strategy is noauth2: every request is believed, which is for trying out only");
+    let fleet = Fleet::load(&db)?;
+    log::info!("{} resource providers are loaded", fleet.read().present().len());
+    Ok(web::Data::new(App { settings, policy, db, fleet }))
+}
+
+/// Listens on the addresses in the settings.
+fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bound, Error> {
+    let settings = &app.settings;
+    let limits = &settings.limits;
+    let patience = Patience {
+        head: Duration::from_secs(limits.header_seconds),
+        next: Duration::from_secs(limits.keep_alive_seconds),
+        answer: Duration::from_secs(limits.answer_seconds),
+    };
+    let admin = web::Data::new(Admin::new(app.db.clone(), Arc::clone(&app.fleet)));
+    let apart = match settings.admin.listen {
+        Some(address) => {
+            let options = Options {
+                patience,
+                workers: Some(1),
+                connections: ADMIN_CONNECTIONS,
+                shutdown_seconds: 0,
+                signals: false,
+            };
+            let admin = admin.clone();
+            let (server, addr, _) = listen(address, options, None, move |config| {
+                config.app_data(admin.clone()).configure(admin::configure);
+            })?;
+            Some((server, addr))
+        }
+        None => None,
+    };
+    let options = Options {
+        patience,
+        workers: settings.workers,
+        connections: limits.connections,
+        shutdown_seconds: limits.shutdown_seconds,
+        signals,
+    };
+    let (app, shared, is_apart) = (app.clone(), admin.clone(), apart.is_some());
+    let (api, addr, stopping) = listen(settings.listen, options, tls, move |config| {
+        if !is_apart {
+            config.app_data(shared.clone()).configure(admin::configure);
+        }
+        config.app_data(app.clone()).configure(api::configure);
+    })?;
+    rt::spawn(async move {
+        stopping.notified().await;
+        admin.stop();
+    });
+    Ok(Bound { api, addr, admin: apart })
+}
+
+fn listen(
+    address: SocketAddr,
+    options: Options,
+    tls: Option<Arc<Tls>>,
+    configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> Result<(Server, SocketAddr, GracefulShutdownSignal), Error> {
+    let network = |cause| Error::Network { address, cause };
+    let listener = listener::bind(address).map_err(network)?;
+    let addr = listener.local_addr().map_err(network)?;
+    let (server, stopping) = listener::serve(listener, options, tls, configure).map_err(network)?;
+    Ok((server, addr, stopping))
+}

@@ -1,0 +1,102 @@
+//! TLS: the certificate and its key, read from files, and read again while connections are served.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rustls::ServerConfig;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::TlsSettings;
+
+/// What is wrong with the files.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// One of them can't be read.
+    #[error("{key}: cannot read {path}: {cause}")]
+    Unreadable {
+        /// The setting that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// One of them is not what it should be.
+    #[error("{key}: {path}: {problem}")]
+    Unusable {
+        /// The setting that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// How new connections are encrypted. Those that are open stay as they are.
+#[derive(Debug)]
+pub(super) struct Tls {
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl Tls {
+    /// Reads the files, if the settings name any.
+    pub(super) fn load(settings: &TlsSettings) -> Result<Option<Arc<Tls>>, Error> {
+        let Some((cert, key)) = settings.files() else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Tls { current: RwLock::new(read(cert, key)?) })))
+    }
+
+    /// Reads the files again; on an error those of before stay in force.
+    pub(super) fn reload(&self, settings: &TlsSettings) -> Result<(), Error> {
+        if let Some((cert, key)) = settings.files() {
+            *self.current.write() = read(cert, key)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read())
+    }
+}
+
+fn read(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, Error> {
+    let unusable = |key: &'static str, path: &Path, problem: String| Error::Unusable {
+        key,
+        path: path.to_owned(),
+        problem,
+    };
+    let bytes = bytes("tls.cert", cert)?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, pem::Error>>()
+        .map_err(|error| unusable("tls.cert", cert, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(unusable("tls.cert", cert, "there is no certificate in PEM format in it".to_owned()));
+    }
+    let private = PrivateKeyDer::from_pem_slice(&self::bytes("tls.key", key)?).map_err(|error| {
+        let problem = match error {
+            pem::Error::NoItemsFound => "there is no private key in PEM format in it".to_owned(),
+            other => other.to_string(),
+        };
+        unusable("tls.key", key, problem)
+    })?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable("tls.cert", cert, error.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| {
+            unusable("tls.key", key, format!("it does not go with {}: {error}", cert.display()))
+        })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn bytes(key: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|cause| Error::Unreadable { key, path: path.to_owned(), cause })
+}
