@@ -102,8 +102,8 @@ fn main() -> ExitCode {
     task(settings).unwrap_or_else(|error| {
         eprintln!("allotment: {error}");
         match error {
-            // A policy file is a setting, if a long one.
-            server::Error::Policy(_) => ExitCode::from(2),
+            // Files that settings name are settings too.
+            server::Error::Policy(_) | server::Error::Keystone(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     })

@@ -11,7 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, App};
 use crate::auth::policy::{self, Enforcer};
-use crate::config::Settings;
+use crate::auth::{Authenticator, Keystone, keystone};
+use crate::config::{AuthSettings, AuthStrategy, Settings};
 use crate::db::{self, Db};
 use crate::fleet::Fleet;
 
@@ -27,6 +28,9 @@ pub enum Error {
     /// The policy file can't be used.
     #[error(transparent)]
     Policy(#[from] policy::Error),
+    /// What the settings say of Keystone can't be used.
+    #[error(transparent)]
+    Keystone(#[from] keystone::Unusable),
     /// The address can't be listened on, or the network failed.
     #[error("cannot serve on {address}: {cause}")]
     Network {
@@ -55,6 +59,7 @@ pub fn run(settings: Settings) -> Result<(), Error> {
     rt::System::new().block_on(async {
         let (server, addr) = bind(app.clone(), true)?;
         log::info!("listening on http://{addr}");
+        rt::spawn(try_out_keystone(app.clone()));
         rt::spawn(reload_on_hangup(app));
         server.await.map_err(network)?;
         log::info!("stopped");
@@ -104,15 +109,35 @@ impl Drop for Running {
 /// Opens and migrates the database, and says what a newcomer should know.
 fn open(settings: Settings) -> Result<web::Data<App>, Error> {
     let policy = Enforcer::new(settings.policy.file.as_deref(), settings.policy.options())?;
+    let auth = authenticator(&settings.auth)?;
     let db = Db::open(&settings.database)?;
     let applied = db.migrate()?;
     if applied > 0 {
         log::info!("the database was brought up to date ({applied} migrations)");
     }
-    log::warn!("auth.strategy is noauth2: every request is believed, which is for trying out only");
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
-    Ok(web::Data::new(App { settings, policy, db, fleet }))
+    Ok(web::Data::new(App { settings, auth, policy, db, fleet }))
+}
+
+fn authenticator(settings: &AuthSettings) -> Result<Authenticator, keystone::Unusable> {
+    match settings.strategy {
+        AuthStrategy::Noauth2 => {
+            log::warn!("auth.strategy is noauth2: every request is believed, which is for trying out only");
+            Ok(Authenticator::Noauth2)
+        }
+        AuthStrategy::Keystone => Ok(Authenticator::Keystone(Box::new(Keystone::new(&settings.keystone)?))),
+    }
+}
+
+/// Has the log say soon if Keystone can't be used; the service starts all the same, since Keystone
+/// may be starting too.
+async fn try_out_keystone(app: web::Data<App>) {
+    if let Authenticator::Keystone(keystone) = &app.auth
+        && let Err(error) = keystone.try_out().await
+    {
+        log::error!("Keystone cannot be used, and no request can be let in before it can: {error}");
+    }
 }
 
 /// Reads again what can be read again, at each SIGHUP.

@@ -2,7 +2,7 @@
 # Run the named suites one after the other, all of them even where one fails,
 # and close with how many tests passed and failed. To be run by the Makefile,
 # under tests/servers/servers.py.
-#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|policy|crash]…
+#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|policy|keystone|crash]…
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${VENV:-target/venv}/bin/python"
@@ -48,6 +48,7 @@ openstack() { python_tests openstack openstack_cli; }
 crash() { python_tests crash crash; }
 readme() { python_tests readme readme; }
 policy() { python_tests policy policy; }
+keystone() { python_tests keystone keystone; }
 openapi() { python_tests openapi openapi; }
 conformance() {
     binary
@@ -59,7 +60,7 @@ conformance() {
     done
 }
 
-[ $# -gt 0 ] || set -- unit integration upstream candidates openstack readme openapi policy crash conformance
+[ $# -gt 0 ] || set -- unit integration upstream candidates openstack readme openapi policy keystone crash conformance
 for name in "$@"; do "$name"; done
 
 echo
