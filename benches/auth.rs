@@ -94,7 +94,7 @@ fn ask(authenticator: &Authenticator, runtime: &Runtime, token: &str) -> Identit
 }
 
 /// One client, whose token is the same each time.
-#[divan::bench]
+#[divan::bench(sample_size = 100)]
 fn keystone_one_token(bencher: Bencher) {
     let (authenticator, runtime) = known();
     let token = token(7);
@@ -102,7 +102,7 @@ fn keystone_one_token(bencher: Bencher) {
 }
 
 /// Thousands of clients by turns.
-#[divan::bench]
+#[divan::bench(sample_size = 100)]
 fn keystone_many_tokens(bencher: Bencher) {
     let (authenticator, runtime) = known();
     let tokens: Vec<_> = (0..TOKENS).map(token).collect();
@@ -114,7 +114,7 @@ fn keystone_many_tokens(bencher: Bencher) {
 }
 
 /// For comparison: nothing is looked up.
-#[divan::bench]
+#[divan::bench(sample_size = 100)]
 fn noauth2(bencher: Bencher) {
     let runtime = Builder::new_current_thread().build().unwrap();
     bencher.bench_local(|| ask(&Authenticator::Noauth2, &runtime, black_box("admin:lab")));

@@ -178,7 +178,7 @@ const COMMON: [(u16, &str); 8] = [
     (413, "The body is longer than the service takes."),
     (414, "The query string is longer than the service takes."),
     (415, "The body is not sent as application/json."),
-    (503, "The database is out of reach. The same request may succeed later."),
+    (503, "The database or Keystone is out of reach. The same request may succeed later."),
 ];
 
 fn common_name(status: u16) -> String {

@@ -1,7 +1,7 @@
 //! What happens to every request, in the order in which Placement does it.
 //!
 //! 1. an id; the body is read as far as it may go
-//! 2. who asks: 401, but for paths that are open to all
+//! 2. who asks: 401, or 503 if nobody can tell, but for paths that are open to all
 //! 3. the microversion: 406, 400
 //! 4. size (413, 414), and a body that has no content type: 400
 //! 5. the route: 404, 405

@@ -61,7 +61,8 @@ impl Cache {
             return Ok(known);
         }
         let question = async { ask(allow_expired).await.map(Arc::new) };
-        let found = self.entries.try_get_with((hash, allow_expired), question).await;
+        // Boxed, so that requests with a known token don't carry the room for it along.
+        let found = Box::pin(self.entries.try_get_with((hash, allow_expired), question)).await;
         let validated = found.map_err(|failure| (*failure).clone())?;
         if validated.is_expired() && !allow_expired { Err(Failure::Invalid) } else { Ok(validated) }
     }
