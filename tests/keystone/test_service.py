@@ -17,6 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from waiting import until
 
 pytestmark = pytest.mark.parametrize('database', ['sqlite'], indirect=True)
 
@@ -150,16 +151,20 @@ def test_our_own_token_is_got_again_once_it_is_refused(placement, keystone, clou
     # Whoever is disabled loses all tokens.
     for enabled in (False, True):
         keystone('PATCH', f'/users/{cloud.users["placement"]}', {'user': {'enabled': enabled}})
-    assert server.status('/traits', token) == 200
-    assert keystone.requests().count('POST /v3/auth/tokens') == log_ins + 1
+    # In Keystone's eyes this goes also for those that it gives out within the same second.
+    until(lambda: server.status('/traits', token) == 200, 'there is a new token')
+    assert keystone.requests().count('POST /v3/auth/tokens') > log_ins
 
 
 def test_our_own_token_is_renewed_before_its_end(placement, keystone, cloud):
     short = keystone.beside('short_own', expiration=3)
     server = placement(auth_url=short.url, cache_seconds=0)
     token = keystone.token('boss', project='lab')
-    while short.requests().count('POST /v3/auth/tokens') < 3:
+    def renewed():
         assert server.status('/traits', token) == 200
+        return short.requests().count('POST /v3/auth/tokens') >= 3
+
+    until(renewed, 'it is renewed twice')
     assert 'Keystone cannot' not in server.log()
 
 
