@@ -2,8 +2,8 @@
 #
 #   make test        everything: unit, integration, conformance, takeover from
 #                    upstream, openstack command, the README's tour, the OpenAPI
-#                    document, policies, limits and kill -9, on SQLite, PostgreSQL and
-#                    MariaDB servers started for it
+#                    document, policies, limits, a Keystone and kill -9, on SQLite,
+#                    PostgreSQL and MariaDB servers started for it
 #   make bench       speed, beside upstream's
 #   make lint        formatting, clippy, documentation, licences
 #   make servers     start the database servers and leave them running, for
@@ -17,7 +17,7 @@ SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
 .PHONY: all setup test unit integration conformance upstream candidates \
-        openstack crash policy limits readme openapi bench fmt lint servers clean-servers
+        openstack crash policy limits keystone readme openapi bench fmt lint servers clean-servers
 
 all:
 	cargo build --release --all-features
@@ -28,7 +28,7 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream candidates openstack crash policy limits readme openapi: setup
+unit integration conformance upstream candidates openstack crash policy limits keystone readme openapi: setup
 	$(RUN) $@
 
 # Takes a quarter of an hour, most of it upstream's.

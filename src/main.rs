@@ -108,8 +108,10 @@ fn main() -> ExitCode {
     task(settings).unwrap_or_else(|error| {
         eprintln!("allotment: {error}");
         match error {
-            // These files are settings, if long ones.
-            server::Error::Policy(_) | server::Error::Tls(_) => ExitCode::from(2),
+            // Files that settings name are settings too.
+            server::Error::Policy(_) | server::Error::Tls(_) | server::Error::Keystone(_) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     })

@@ -235,6 +235,12 @@ impl ApiError {
         Self { cause: Some(cause.to_string()), ..error }
     }
 
+    /// 503: nobody can say whether the token is good.
+    #[must_use]
+    pub fn keystone_unavailable() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "The Keystone service is temporarily unavailable.")
+    }
+
     /// The same error with a code.
     #[must_use]
     pub fn with_code(self, code: Code) -> Self {
@@ -346,6 +352,12 @@ pub(super) fn unauthorized(format: ErrorFormat) -> (&'static str, String) {
         ErrorFormat::Html => ("text/html; charset=UTF-8", page(status, &format!("{sentence}<br /><br />\n"))),
         ErrorFormat::Plain => ("text/plain; charset=UTF-8", format!("{status}\n\n{sentence}\n\n   ")),
     }
+}
+
+/// The body of a 401 where tokens are Keystone's.
+pub(super) fn no_valid_token() -> String {
+    let message = "The request you have made requires authentication.";
+    json!({"error": {"code": 401, "title": "Unauthorized", "message": message}}).to_string()
 }
 
 fn page(status: &str, body: &str) -> String {

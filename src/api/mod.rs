@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 
+use crate::auth::Authenticator;
 use crate::auth::policy::Enforcer;
 use crate::config::Settings;
 use crate::db::Db;
@@ -69,6 +70,8 @@ pub use reply::Reply;
 pub struct App {
     /// How the server is configured.
     pub settings: Settings,
+    /// Who is asking.
+    pub auth: Authenticator,
     /// Who may do what.
     pub policy: Enforcer,
     /// Where everything is kept.

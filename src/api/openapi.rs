@@ -180,7 +180,7 @@ const COMMON: [(u16, &str); 10] = [
     (414, "The query string is longer than the service takes."),
     (415, "The body is not sent as application/json."),
     (431, "The headers are longer than the service takes."),
-    (503, "The database is out of reach. The same request may succeed later."),
+    (503, "The database or Keystone is out of reach. The same request may succeed later."),
 ];
 
 fn common_name(status: u16) -> String {

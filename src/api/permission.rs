@@ -20,8 +20,8 @@ pub(super) fn check(
 }
 
 /// Logs a request that is refused because nobody knows whose it is.
-pub(super) fn log_unknown(request_id: &str) {
-    log::info!(target: "allotment::policy", "{request_id}: refused: it has no token");
+pub(super) fn log_unknown(request_id: &str, why: &str) {
+    log::info!(target: "allotment::policy", "{request_id}: refused: {why}");
 }
 
 /// Whose request it was is not told: in noauth2 the names of user and project are the token.

@@ -1,7 +1,7 @@
 //! What happens to every request, in the order in which Placement does it.
 //!
 //! 1. an id; the body is read as far as it may go
-//! 2. who asks: 401, but for paths that are open to all
+//! 2. who asks: 401, or 503 if nobody can tell, but for paths that are open to all
 //! 3. the microversion: 406, 400
 //! 4. size (431, 413, 414, 400), time (408), and a body that has no content type: 400
 //! 5. the route: 404, 405
@@ -33,7 +33,7 @@ use super::reply::{self, Body, Reply};
 use super::routes::{self, BodyKind, Found, Route, TooOld};
 use super::{Answer, App, Call, HandlerResult, access_log, cors, permission};
 use crate::auth::policy::{self, Target};
-use crate::auth::{Identity, noauth2};
+use crate::auth::{self, Identity, Presented};
 use crate::metrics;
 
 const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
@@ -123,15 +123,7 @@ impl Exchange {
 
     async fn process(&mut self, body: Result<Bytes, ApiError>) -> Result<Reply, Refusal> {
         let path = self.path();
-        let identity = match self.identify() {
-            Some(identity) => identity,
-            // Who asks for what shows no data need not say who it is.
-            None if path.as_deref().is_some_and(routes::is_open) => Identity::default(),
-            None => {
-                permission::log_unknown(&self.request_id);
-                return Err(Refusal::Unauthorized);
-            }
-        };
+        let identity = self.identify(path.as_deref()).await?;
         let version = self.read_version()?;
         self.version = Some(version);
         let body = self.check_size(body).map_err(ApiError::before_handler)?;
@@ -159,8 +151,23 @@ impl Exchange {
         (!path.contains('\0')).then(|| path.into_owned())
     }
 
-    fn identify(&self) -> Option<Identity> {
-        noauth2::authenticate(|name| self.header(name))
+    async fn identify(&self, path: Option<&str>) -> Result<Identity, Refusal> {
+        // Who asks for what shows no data need not say who it is, and is not asked.
+        if path.is_some_and(routes::is_open) {
+            return Ok(Identity::default());
+        }
+        let presented = Presented {
+            header: |name: &str| self.header(name),
+            method: self.request.method().as_str(),
+            path: self.request.uri().path(),
+        };
+        self.app.auth.authenticate(presented).await.map_err(|error| match error {
+            auth::Error::Unknown(why) => {
+                permission::log_unknown(&self.request_id, why);
+                Refusal::Unauthorized
+            }
+            auth::Error::Unavailable(_) => ApiError::keystone_unavailable().before_handler().into(),
+        })
     }
 
     fn read_version(&self) -> Result<Microversion, ApiError> {
@@ -257,9 +264,7 @@ impl Exchange {
             Ok(Reply { body: Body::Broken(cause), .. }) => self.respond_error(&ApiError::internal(cause)),
             Ok(reply) => self.respond_reply(reply),
             Err(Refusal::Error(error)) => self.respond_error(&error),
-            Err(Refusal::Unauthorized) => {
-                with_body(StatusCode::UNAUTHORIZED, error::unauthorized(self.accept.error_format()))
-            }
+            Err(Refusal::Unauthorized) => self.respond_unauthorized(),
         };
         let cors = &self.app.settings.cors;
         if cors::is_preflight(cors, &self.request) {
@@ -268,6 +273,17 @@ impl Exchange {
         }
         cors::decorate(cors, &self.request, response.headers_mut());
         set(response.headers_mut(), REQUEST_ID, &self.request_id);
+        (response, length)
+    }
+
+    /// Tells where there are tokens, if that is known, and then as all services of OpenStack do.
+    fn respond_unauthorized(&self) -> (HttpResponse, usize) {
+        let Some(challenge) = self.app.auth.challenge() else {
+            return with_body(StatusCode::UNAUTHORIZED, error::unauthorized(self.accept.error_format()));
+        };
+        let (mut response, length) =
+            with_body(StatusCode::UNAUTHORIZED, ("application/json; charset=UTF-8", error::no_valid_token()));
+        set(response.headers_mut(), header::WWW_AUTHENTICATE, challenge);
         (response, length)
     }
 

@@ -1,70 +1,54 @@
 //! Who is asking, and may they.
 
+mod error;
+mod identity;
+pub mod keystone;
 pub mod noauth2;
 pub mod policy;
 
-use std::borrow::Cow;
+pub use error::Error;
+pub use identity::{Identity, Scope};
+pub use keystone::Keystone;
 
-use serde_json::Value;
-
-/// Who sent a request, as the authentication found out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The user's id.
-    pub user: String,
-    /// The domain that the user belongs to.
-    pub user_domain: Option<String>,
-    /// The project that the token is for.
-    pub project: Option<String>,
-    /// The domain that the project belongs to.
-    pub project_domain: Option<String>,
-    /// The roles that the user has there.
-    pub roles: Vec<String>,
-    /// Set if the token is for the whole system instead of a project.
-    pub system_scope: Option<String>,
-    /// Set if the token is for a domain instead of a project.
-    pub domain_id: Option<String>,
+/// What a request says of who sent it.
+///
+/// `header` looks a header up by its name; what is not visible ASCII counts as absent.
+pub struct Presented<'a, F> {
+    /// The headers.
+    pub header: F,
+    /// The method, in capitals.
+    pub method: &'a str,
+    /// The path without the query string, as it came.
+    pub path: &'a str,
 }
 
-/// What a token is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The whole deployment.
-    System,
-    /// One domain.
-    Domain,
-    /// One project.
-    Project,
+/// Finds out who sent a request.
+#[derive(Debug)]
+pub enum Authenticator {
+    /// Believes what the headers say.
+    Noauth2,
+    /// Believes Keystone alone.
+    Keystone(Box<Keystone>),
 }
 
-impl policy::Credentials for Identity {
-    fn has_role(&self, role: &str) -> bool {
-        self.roles.iter().any(|own| own.to_lowercase() == role.to_lowercase())
+impl Authenticator {
+    /// Who sent the request.
+    pub async fn authenticate<'h, F>(&self, request: Presented<'_, F>) -> Result<Identity, Error>
+    where
+        F: Fn(&str) -> Option<&'h str>,
+    {
+        match self {
+            Self::Noauth2 => noauth2::authenticate(request.header).ok_or(Error::NO_TOKEN),
+            Self::Keystone(keystone) => keystone.authenticate(request).await,
+        }
     }
 
-    /// The names are those that oslo.context gives to policies.
-    fn attribute(&self, name: &str) -> Option<Cow<'_, Value>> {
-        let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
-        let value = match name {
-            "user_id" => self.user.clone().into(),
-            "user_domain_id" => text(&self.user_domain),
-            "project_id" => text(&self.project),
-            "project_domain_id" => text(&self.project_domain),
-            "domain_id" => text(&self.domain_id),
-            "system_scope" => text(&self.system_scope),
-            // oslo.policy knows it under two names, but under this one only if it is there.
-            "system" => self.system_scope.clone()?.into(),
-            "roles" => self.roles.clone().into(),
-            _ => return None,
-        };
-        Some(Cow::Owned(value))
-    }
-
-    fn scope(&self) -> Scope {
-        match (&self.system_scope, &self.domain_id) {
-            (Some(_), _) => Scope::System,
-            (None, Some(_)) => Scope::Domain,
-            (None, None) => Scope::Project,
+    /// What a refused request is told about where to get a token, for `WWW-Authenticate`.
+    #[must_use]
+    pub fn challenge(&self) -> Option<&str> {
+        match self {
+            Self::Noauth2 => None,
+            Self::Keystone(keystone) => Some(keystone.challenge()),
         }
     }
 }

@@ -24,6 +24,7 @@ pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Iden
         roles: roles(user, header("x-roles")),
         system_scope: system_scope.map(str::to_owned),
         domain_id: filled("x-domain-id").map(str::to_owned),
+        service: None,
     })
 }
 

@@ -21,7 +21,7 @@ use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 
 pub use admin::AdminSettings;
-pub use auth::AuthSettings;
+pub use auth::{AuthSettings, AuthStrategy};
 pub use cors::CorsSettings;
 pub use database::DatabaseSettings;
 pub use limits::Limits;
@@ -143,7 +143,7 @@ impl Settings {
         if let Some(path) = &flags.config {
             figment = figment.merge(Serialized::defaults(read(path)?));
         }
-        figment = figment.merge(environment());
+        figment = auth::take_texts(figment.merge(environment()));
         if let Some(listen) = flags.listen {
             figment = figment.merge(("listen", listen));
         }
@@ -262,7 +262,10 @@ mod tests {
             ("lisen = 'x'", "lisen"),
             ("[database]\nurll = 'x'", "urll"),
             ("listen = 'nowhere'", "listen"),
-            ("[auth]\nstrategy = 'keystone'", "not supported yet"),
+            ("[auth]\nstrategy = 'keystone'", "auth.keystone.auth_url: is needed"),
+            ("[auth.keystone]\npasword = 'hush'", "unknown key \"pasword\""),
+            ("[auth.keystone]\npassword = ['hush']", "auth.keystone.password: must be a string"),
+            ("[auth.keystone]\ninterface = 'hush'", "auth.keystone.interface: must be one of"),
             ("[auth]\nstrategy = 'none'", "auth.strategy"),
             ("listen = '0.0.0.0:8778'", "--insecure-noauth2"),
             ("[database]\nurl = 'oracle://u:hush@h/d'", "database.url"),

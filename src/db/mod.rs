@@ -120,7 +120,7 @@ impl Db {
         migrations::pending(&mut *self.inner.pool.get()?)
     }
 
-/// Looks whether the database answers, on a connection made for that, and how many migrations
+    /// Looks whether the database answers, on a connection made for that, and how many migrations
     /// are pending; blocks the thread.
     pub fn probe(&self) -> Result<usize, Error> {
         let mut conn = connection::establish(&self.inner.target)?;
@@ -137,7 +137,7 @@ impl Db {
     {
         // A read of SQLite waits for nobody and takes less than the way to another thread and back.
         #[cfg(feature = "sqlite")]
-        if self.inner.kind == Kind::Sqlite
+        if self.inner.target.kind == Kind::Sqlite
             && let Some(mut conn) = self.inner.pool.try_get()
         {
             return work(&mut conn);

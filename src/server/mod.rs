@@ -17,7 +17,8 @@ use actix_web::{rt, web};
 use crate::admin::{self, Admin};
 use crate::api::{self, App};
 use crate::auth::policy::{self, Enforcer};
-use crate::config::{Flags, Settings};
+use crate::auth::{Authenticator, Keystone, keystone};
+use crate::config::{AuthSettings, AuthStrategy, Flags, Settings};
 use crate::db::{self, Db};
 use crate::fleet::Fleet;
 
@@ -37,6 +38,9 @@ pub enum Error {
     /// The policy file can't be used.
     #[error(transparent)]
     Policy(#[from] policy::Error),
+    /// What the settings say of Keystone can't be used.
+    #[error(transparent)]
+    Keystone(#[from] keystone::Unusable),
     /// The certificate or its key can't be used.
     #[error(transparent)]
     Tls(#[from] tls::Error),
@@ -80,6 +84,7 @@ pub fn run(settings: Settings, flags: Flags) -> Result<(), Error> {
         if let Some((_, addr)) = bound.admin {
             log::info!("health and metrics are at http://{addr}");
         }
+        rt::spawn(try_out_keystone(app.clone()));
         rt::spawn(reload::on_hangup(app, tls, flags));
         bound.serve().await?;
         log::info!("stopped");
@@ -148,15 +153,35 @@ impl Drop for Running {
 /// Opens and migrates the database, and says what a newcomer should know.
 fn open(settings: Settings) -> Result<web::Data<App>, Error> {
     let policy = Enforcer::new(settings.policy.file.as_deref(), settings.policy.options())?;
+    let auth = authenticator(&settings.auth)?;
     let db = Db::open(&settings.database)?;
     let applied = db.migrate()?;
     if applied > 0 {
         log::info!("the database was brought up to date ({applied} migrations)");
     }
-    log::warn!("auth.strategy is noauth2: every request is believed, which is for trying out only");
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
-    Ok(web::Data::new(App { settings, policy, db, fleet }))
+    Ok(web::Data::new(App { settings, auth, policy, db, fleet }))
+}
+
+fn authenticator(settings: &AuthSettings) -> Result<Authenticator, keystone::Unusable> {
+    match settings.strategy {
+        AuthStrategy::Noauth2 => {
+            log::warn!("auth.strategy is noauth2: every request is believed, which is for trying out only");
+            Ok(Authenticator::Noauth2)
+        }
+        AuthStrategy::Keystone => Ok(Authenticator::Keystone(Box::new(Keystone::new(&settings.keystone)?))),
+    }
+}
+
+/// Has the log say soon if Keystone can't be used; the service starts all the same, since Keystone
+/// may be starting too.
+async fn try_out_keystone(app: web::Data<App>) {
+    if let Authenticator::Keystone(keystone) = &app.auth
+        && let Err(error) = keystone.try_out().await
+    {
+        log::error!("Keystone cannot be used, and no request can be let in before it can: {error}");
+    }
 }
 
 /// Listens on the addresses in the settings.

@@ -15,6 +15,7 @@ mod claims;
 mod claims_model;
 mod fuzz;
 mod generations;
+mod permissions;
 mod replicas;
 mod request_ids;
 mod settings;

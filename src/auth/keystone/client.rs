@@ -1,0 +1,325 @@
+//! Asks Keystone about tokens, with a token of our own.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Response, StatusCode, Url, redirect};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde::Deserialize;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::credentials::Credentials;
+use super::settings::{Interface, Settings, Unusable};
+use super::token::{Body, Validated};
+
+const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+/// Says that we hold to access rules; without it Keystone denies knowing a token that has some.
+const ACCESS_RULES: HeaderName = HeaderName::from_static("openstack-identity-access-rules");
+
+/// An answer that is longer is none of Keystone's; a catalog of thousands of endpoints fits.
+const LONGEST_ANSWER: usize = 4 << 20;
+/// Our own token is renewed so long before its end, or when a quarter of its time is left.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Why a token is not vouched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Keystone says that it is no token, or not any more.
+    Invalid,
+    /// Keystone does not say anything that helps; in words for the log.
+    Unavailable(String),
+}
+
+fn unavailable<T>(cause: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::Unavailable(cause.into()))
+}
+
+/// A connection to Keystone; all threads share it.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    auth: Url,
+    credentials: Credentials,
+    interface: Interface,
+    region: Option<String>,
+    timeout: Duration,
+    /// Our token; whoever finds it missing holds the lock until there is a new one.
+    own: Mutex<Option<Arc<Own>>>,
+    places: Semaphore,
+}
+
+/// Our own token.
+#[derive(Debug)]
+struct Own {
+    token: HeaderValue,
+    renew: SystemTime,
+    /// Where tokens are validated.
+    tokens: Url,
+}
+
+impl Client {
+    /// Reads the CA file; connects to nobody.
+    pub fn new(settings: &Settings) -> Result<Self, Unusable> {
+        let unusable = |key, problem: String| Unusable { key, problem };
+        let url = Url::parse(&settings.auth_url)
+            .map_err(|error| unusable("auth.keystone.auth_url", error.to_string()))?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(settings.ca_file.as_deref())?)
+            .connect_timeout(Duration::from_secs(settings.connect_seconds))
+            .pool_max_idle_per_host(settings.connections)
+            // A token goes to nobody else.
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("allotment/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| unusable("auth.keystone", error.to_string()))?;
+        Ok(Self {
+            http,
+            auth: tokens_of(url),
+            credentials: Credentials::new(settings)?,
+            interface: settings.interface,
+            region: settings.region_name.clone().filter(|name| !name.is_empty()),
+            timeout: Duration::from_secs(settings.timeout_seconds),
+            own: Mutex::new(None),
+            places: Semaphore::new(settings.connections),
+        })
+    }
+
+    /// Gets a token of our own, unless there is one.
+    pub async fn try_out(&self) -> Result<(), Failure> {
+        self.in_time(self.own()).await.map(drop)
+    }
+
+    /// What Keystone says of a token; of an expired one only if asked to.
+    pub async fn validate(&self, token: &str, allow_expired: bool) -> Result<Validated, Failure> {
+        let Ok(mut subject) = HeaderValue::from_str(token) else {
+            return Err(Failure::Invalid);
+        };
+        subject.set_sensitive(true);
+        let answer = self.in_time(self.ask(subject, allow_expired)).await;
+        if let Err(Failure::Unavailable(cause)) = &answer {
+            log::error!("Keystone cannot be asked about a token: {cause}");
+        }
+        answer
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.timeout, work).await {
+            Ok(done) => done,
+            Err(_) => unavailable(format!("no answer within {} s", self.timeout.as_secs())),
+        }
+    }
+
+    async fn ask(&self, subject: HeaderValue, allow_expired: bool) -> Result<Validated, Failure> {
+        // It is never closed.
+        let _place = self.places.acquire().await;
+        for _ in 0..2 {
+            let own = self.own().await?;
+            let mut url = own.tokens.clone();
+            url.set_query(Some(if allow_expired { "nocatalog&allow_expired=1" } else { "nocatalog" }));
+            let request = self
+                .http
+                .get(url)
+                .header(AUTH_TOKEN, own.token.clone())
+                .header(SUBJECT_TOKEN, subject.clone())
+                .header(ACCESS_RULES, "1");
+            let response = request.send().await.map_err(|error| network(&error))?;
+            match response.status() {
+                StatusCode::OK => return Ok(read::<Body>(response).await?.into()),
+                StatusCode::NOT_FOUND => {
+                    // So would a web server answer on which there is no Keystone.
+                    return match read::<Refused>(response).await {
+                        Ok(Refused { error: Code { code: 404 } }) => Err(Failure::Invalid),
+                        _ => unavailable(format!("there is no Keystone at {}", own.tokens)),
+                    };
+                }
+                StatusCode::UNAUTHORIZED => self.forget(&own).await,
+                StatusCode::FORBIDDEN => {
+                    return unavailable(
+                        "403: our own user may not validate tokens; the role \"service\" in its project \
+                         would let it",
+                    );
+                }
+                other => return unavailable(format!("it answered {other}")),
+            }
+        }
+        unavailable("it does not accept the token that it has just given us")
+    }
+
+    /// Our own token, renewed if its end is near.
+    async fn own(&self) -> Result<Arc<Own>, Failure> {
+        let mut own = self.own.lock().await;
+        match &*own {
+            Some(known) if SystemTime::now() < known.renew => Ok(known.clone()),
+            _ => {
+                let new = Arc::new(self.log_in().await?);
+                *own = Some(new.clone());
+                Ok(new)
+            }
+        }
+    }
+
+    /// Gives our token up, unless there is another one already.
+    async fn forget(&self, refused: &Arc<Own>) {
+        let mut own = self.own.lock().await;
+        if own.as_ref().is_some_and(|own| Arc::ptr_eq(own, refused)) {
+            *own = None;
+        }
+    }
+
+    async fn log_in(&self) -> Result<Own, Failure> {
+        let request = self.http.post(self.auth.clone()).json(self.credentials.body());
+        let response = request.send().await.map_err(|error| network(&error))?;
+        match response.status() {
+            StatusCode::CREATED => {}
+            StatusCode::UNAUTHORIZED => return unavailable("it refuses our credentials"),
+            other => return unavailable(format!("{} answered {other} to our credentials", self.auth)),
+        }
+        let Some(mut token) = response.headers().get(SUBJECT_TOKEN).cloned() else {
+            return unavailable(format!("{} gave us no token", self.auth));
+        };
+        token.set_sensitive(true);
+        let body: Body = read(response).await?;
+        let url = body.identity_url(self.interface, self.region.as_deref());
+        let Some(url) = url.and_then(|url| Url::parse(url).ok()) else {
+            return unavailable(format!(
+                "its catalog has no {} endpoint of identity in {}",
+                self.interface.as_str(),
+                self.region
+                    .as_deref()
+                    .map_or_else(|| "any region".to_owned(), |name| format!("region {name:?}")),
+            ));
+        };
+        Ok(Own { token, renew: renewal(SystemTime::now(), body.expires()), tokens: tokens_of(url) })
+    }
+}
+
+/// When to renew a token that was got now and ends then.
+fn renewal(now: SystemTime, end: SystemTime) -> SystemTime {
+    let lasts = end.duration_since(now).unwrap_or_default();
+    now + lasts - MARGIN.min(lasts / 4)
+}
+
+/// Where a Keystone's tokens are; `base` may lead to version 3 or to the list of versions.
+fn tokens_of(mut base: Url) -> Url {
+    let is_v3 = base.path().trim_end_matches('/').ends_with("/v3");
+    // A URL of http or https can always be a base.
+    if let Ok(mut path) = base.path_segments_mut() {
+        path.pop_if_empty();
+        if !is_v3 {
+            path.push("v3");
+        }
+        path.extend(["auth", "tokens"]);
+    }
+    base
+}
+
+/// The body of a refusal.
+#[derive(Deserialize)]
+struct Refused {
+    error: Code,
+}
+
+#[derive(Deserialize)]
+struct Code {
+    code: u16,
+}
+
+async fn read<T: for<'de> Deserialize<'de>>(mut response: Response) -> Result<T, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return unavailable(format!("its answer has more than {LONGEST_ANSWER} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body)
+        .map_err(|error| Failure::Unavailable(format!("its answer is none of Keystone's: {error}")))
+}
+
+/// What a network error was in the end; the outer ones only say that there was one.
+fn network(error: &reqwest::Error) -> Failure {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let at = error.url().map(|url| format!("{}: ", url.origin().ascii_serialization()));
+    Failure::Unavailable(format!("{}{cause}", at.unwrap_or_default()))
+}
+
+/// The authorities of the file, or those of the system.
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, Unusable> {
+    let key = "auth.keystone.ca_file";
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(path) => {
+            let unusable = |cause: String| Unusable { key, problem: format!("{}: {cause}", path.display()) };
+            for certificate in read_certificates(path).map_err(|error| unusable(error.to_string()))? {
+                roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(unusable("there is no certificate in it".to_owned()));
+            }
+        }
+        // Without any, no https URL will do, and its error will say so.
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Unusable { key, problem: error.to_string() })
+        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn read_certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let pem = fs::read(path)?;
+    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keystone_is_found_with_and_without_its_version() {
+        for (base, tokens) in [
+            ("http://k:5000", "http://k:5000/v3/auth/tokens"),
+            ("http://k:5000/", "http://k:5000/v3/auth/tokens"),
+            ("http://k:5000/v3", "http://k:5000/v3/auth/tokens"),
+            ("http://k:5000/v3/", "http://k:5000/v3/auth/tokens"),
+            ("https://k/identity", "https://k/identity/v3/auth/tokens"),
+            ("https://k/identity/v3", "https://k/identity/v3/auth/tokens"),
+        ] {
+            assert_eq!(tokens_of(Url::parse(base).unwrap()).as_str(), tokens);
+        }
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_its_end() {
+        let now = SystemTime::now();
+        for (lasts, until_renewal) in [(3600, 3540), (100, 75), (0, 0)] {
+            let renew = renewal(now, now + Duration::from_secs(lasts));
+            assert_eq!(renew.duration_since(now).unwrap().as_secs(), until_renewal);
+        }
+        assert_eq!(renewal(now, now - MARGIN), now);
+    }
+
+    #[test]
+    fn a_ca_file_without_certificates_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let wrong = tls(Some(file.path())).unwrap_err();
+        assert!(wrong.to_string().contains("no certificate in it"), "{wrong}");
+        let wrong = tls(Some(Path::new("/nonexistent"))).unwrap_err();
+        assert!(wrong.to_string().starts_with("auth.keystone.ca_file: /nonexistent: "), "{wrong}");
+        fs::write(file.path(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        assert!(tls(Some(file.path())).is_err());
+    }
+}

@@ -1,0 +1,54 @@
+"""Serve Keystone over HTTP: serve_keystone.py CONFIG_DIR PORT [CERTIFICATE KEY].
+
+With a certificate it is HTTPS. REQUESTS in CONFIG_DIR has a line for each request.
+"""
+
+import os
+import pathlib
+import socketserver
+import ssl
+import sys
+import threading
+from wsgiref import simple_server
+
+
+class Recorded:
+    """Notes each request before Keystone has it."""
+
+    def __init__(self, application, path):
+        self.application = application
+        self.path = path
+        self.lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        query = environ.get('QUERY_STRING')
+        target = environ['PATH_INFO'] + (f'?{query}' if query else '')
+        with self.lock, open(self.path, 'a') as requests:
+            requests.write(f'{environ["REQUEST_METHOD"]} {target}\n')
+        return self.application(environ, start_response)
+
+
+class Threaded(socketserver.ThreadingMixIn, simple_server.WSGIServer):
+    daemon_threads = True
+
+
+def main(config_dir, port, certificate=None, key=None):
+    os.environ['OS_KEYSTONE_CONFIG_DIR'] = config_dir
+    # Keystone would take ours for its own.
+    del sys.argv[1:]
+    from keystone.wsgi import api
+
+    application = Recorded(api.application, pathlib.Path(config_dir) / 'REQUESTS')
+    if certificate is None:
+        import waitress
+        waitress.serve(application, host='127.0.0.1', port=int(port), threads=4)
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = simple_server.make_server('127.0.0.1', int(port), application, server_class=Threaded)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever()
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
