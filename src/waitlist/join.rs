@@ -141,13 +141,15 @@ fn take_all(
 fn check_owners(conn: &mut DbConnection, tickets: &[&NewTicket]) -> Result<()> {
     let mut owners: Vec<&str> = tickets.iter().map(|ticket| ticket.owner.as_str()).collect();
     owners.dedup();
-    owners.retain(|owner| *owner != DEFAULT_OWNER);
-    for owner in owners {
-        if resource_providers::find_key(conn, owner)?.is_none() {
-            return Err(Error::OwnerNotFound(owner.to_owned()));
-        }
+    owners.into_iter().try_for_each(|owner| check_owner(conn, owner))
+}
+
+/// Whether there is such an owner.
+pub(super) fn check_owner(conn: &mut DbConnection, owner: &str) -> Result<()> {
+    if owner == DEFAULT_OWNER || resource_providers::find_key(conn, owner)?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::OwnerNotFound(owner.to_owned()))
 }
 
 /// Takes the owners to whom a queue will be given, in their order and before any queue, and returns

@@ -4,6 +4,7 @@ use crate::db::DbConnection;
 use crate::store::waitlist_queues::{self as queues, Queue};
 use crate::store::waitlist_tickets::{self as rows, ListFilter, Ticket};
 
+use super::join::check_owner;
 use super::{Error, Result};
 
 /// Tickets and their queues, each queue with its active ticket.
@@ -20,8 +21,17 @@ pub fn find(conn: &mut DbConnection, uuid: &str) -> Result<Ticket> {
     rows::find(conn, uuid)?.ok_or_else(|| Error::TicketNotFound(uuid.to_owned()))
 }
 
+/// The ticket of this uuid, if it is this owner's.
+pub fn find_of(conn: &mut DbConnection, owner: &str, uuid: &str) -> Result<Ticket> {
+    let found = find(conn, uuid)?;
+    if found.owner == owner { Ok(found) } else { Err(Error::TicketNotFound(uuid.to_owned())) }
+}
+
 /// Tickets and queues that a filter lets through. To be of one moment, it needs a snapshot.
 pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> Result<Listing> {
+    if let Some(owner) = &filter.queues.owner {
+        check_owner(conn, owner)?;
+    }
     let tickets = rows::list(conn, filter)?;
     let mut ids: Vec<i32> = tickets.iter().map(|ticket| ticket.queue_id).collect();
     let named = &filter.queues;

@@ -41,7 +41,7 @@ pub use end::{end, expire, remove, remove_some};
 pub use error::Error;
 pub use group::{Group, end_group, find_group, renew_group};
 pub use join::{Expected, NewTicket, Term, join, join_together};
-pub use listing::{Listing, ahead, find, list, list_by_owner, list_live};
+pub use listing::{Listing, ahead, find, find_of, list, list_by_owner, list_live};
 pub use prove::prove_active;
 pub use prune::prune;
 pub use renew::{Renewal, renew};
@@ -115,7 +115,7 @@ impl Waitlist {
         let waiter = self.waiters.register(uuid, true);
         let read = || {
             let uuid = uuid.to_owned();
-            db.read(move |conn| find_group(conn, &uuid))
+            db.read_snapshot(move |conn| find_group(conn, &uuid))
         };
         waiter.until(timeout, read, |group: &Group| group.status() != QUEUED).await
     }
