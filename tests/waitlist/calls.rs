@@ -156,9 +156,9 @@ fn a_wait_ends_with_its_time(app: TestApp) {
     assert_eq!(queue.wait(&second, 1)["status"], "queued");
     // Whoever gives up while waiting is told so.
     std::thread::scope(|scope| {
-        let waiter = queue.with(&app.client());
-        let waiting = scope.spawn(|| waiter.wait(&second, 100));
-        queue.release(&second);
+        let (waiter, second) = (queue.with(&app.client()), &second);
+        let waiting = scope.spawn(move || waiter.wait(second, 100));
+        queue.release(second);
         assert_eq!(waiting.join().unwrap()["status"], "finished");
     });
     assert_eq!(queue.wait(&first, 100)["status"], "active");
