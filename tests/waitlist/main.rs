@@ -12,6 +12,8 @@
 mod support;
 
 mod calls;
+mod clock;
+mod expiry;
 mod fences;
 mod groups;
 mod queue;
