@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use super::accept::Accept;
 use super::error::{self, ApiError};
+use super::fence::TICKET_HEADER;
 use super::forwarded::{self, Origin};
 use super::microversion::{Microversion, SERVICE, VersionError};
 use super::query::Query;
@@ -140,6 +141,7 @@ impl Exchange {
             params,
             query,
             body,
+            fence: joined(self.request.headers(), &HeaderName::from_static(TICKET_HEADER)),
         };
         Ok(shielded((route.handler)(call)).await?)
     }

@@ -10,6 +10,7 @@ mod placement;
 mod policy;
 mod proxies;
 mod tls;
+mod waitlist;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use placement::{PlacementSettings, Strategy};
 pub use policy::PolicySettings;
 pub use proxies::TrustedProxies;
 pub use tls::TlsSettings;
+pub use waitlist::WaitlistSettings;
 
 /// What all environment variables begin with; tables and keys are parted by two underscores.
 pub const ENV_PREFIX: &str = "ALLOTMENT_";
@@ -65,6 +67,8 @@ pub struct Settings {
     pub cors: CorsSettings,
     /// The `[placement]` table.
     pub placement: PlacementSettings,
+    /// The `[waitlist]` table.
+    pub waitlist: WaitlistSettings,
     /// The `[limits]` table.
     pub limits: Limits,
 }
@@ -84,6 +88,7 @@ impl Default for Settings {
             policy: PolicySettings::default(),
             cors: CorsSettings::default(),
             placement: PlacementSettings::default(),
+            waitlist: WaitlistSettings::default(),
             limits: Limits::default(),
         }
     }
@@ -173,6 +178,7 @@ impl Settings {
             return invalid("api_ref_url", format!("{url:?} is neither a URL nor a path"));
         }
         self.placement.check()?;
+        self.waitlist.check()?;
         self.limits.check()
     }
 }

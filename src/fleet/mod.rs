@@ -57,7 +57,7 @@ impl Fleet {
             picture.set_names(rows::load_names(conn)?);
             rows::load_all(conn, |batch| picture.add_unconnected(batch))?;
             picture.connect();
-            Ok(picture)
+            Ok::<_, Error>(picture)
         })?;
         let fleet =
             Arc::new(Fleet { picture: RwLock::new(picture), refreshed: Mutex::new(Refresh::begun(begun)) });

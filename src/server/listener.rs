@@ -91,6 +91,8 @@ pub(super) fn serve(
             .client_request_timeout(patience.head)
             .client_disconnect_timeout(LINGER)
             .keep_alive(patience.next)
+            // Who hangs up is not answered, and so does not wait for a ticket any more.
+            .h1_allow_half_closed(false)
             .local_addr(address)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();

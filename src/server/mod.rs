@@ -21,6 +21,7 @@ use crate::auth::{Authenticator, Keystone, keystone};
 use crate::config::{AuthSettings, AuthStrategy, Flags, Settings};
 use crate::db::{self, Db};
 use crate::fleet::Fleet;
+use crate::waitlist::{Clock, SystemClock, Waitlist};
 
 use guard::Patience;
 use listener::Options;
@@ -68,6 +69,8 @@ pub struct Running {
     pub addr: SocketAddr,
     /// Where health is asked for, if that has an address of its own.
     pub admin_addr: Option<SocketAddr>,
+    /// Who waits there.
+    pub waitlist: Arc<Waitlist>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -76,7 +79,7 @@ pub struct Running {
 /// At SIGHUP the settings are read again as `flags` have it, as far as they can be.
 pub fn run(settings: Settings, flags: Flags) -> Result<(), Error> {
     let tls = Tls::load(&settings.tls)?;
-    let app = open(settings)?;
+    let app = open(settings, Arc::new(SystemClock))?;
     rt::System::new().block_on(async {
         let bound = bind(&app, tls.clone(), true)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -94,8 +97,14 @@ pub fn run(settings: Settings, flags: Flags) -> Result<(), Error> {
 
 /// Starts a service in the background of this process.
 pub fn start(settings: Settings) -> Result<Running, Error> {
+    start_with(settings, Arc::new(SystemClock))
+}
+
+/// The same with a clock by which tickets expire.
+pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, Error> {
     let tls = Tls::load(&settings.tls)?;
-    let app = open(settings)?;
+    let app = open(settings, clock)?;
+    let waitlist = Arc::clone(&app.waitlist);
     let (started, outcome) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         rt::System::new().block_on(async {
@@ -115,7 +124,9 @@ pub fn start(settings: Settings) -> Result<Running, Error> {
         });
     });
     match outcome.recv() {
-        Ok(Ok((addr, admin_addr, handle))) => Ok(Running { addr, admin_addr, handle, thread: Some(thread) }),
+        Ok(Ok((addr, admin_addr, handle))) => {
+            Ok(Running { addr, admin_addr, waitlist, handle, thread: Some(thread) })
+        }
         Ok(Err(error)) => Err(error),
         Err(_) => Err(db::Error::CutShort.into()),
     }
@@ -140,6 +151,7 @@ impl Bound {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.waitlist.close();
         // The future resolves once all is stopped; joining the thread waits for the same.
         drop(self.handle.stop(true));
         if let Some(thread) = self.thread.take()
@@ -151,7 +163,7 @@ impl Drop for Running {
 }
 
 /// Opens and migrates the database, and says what a newcomer should know.
-fn open(settings: Settings) -> Result<web::Data<App>, Error> {
+fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<web::Data<App>, Error> {
     let policy = Enforcer::new(settings.policy.file.as_deref(), settings.policy.options())?;
     let auth = authenticator(&settings.auth)?;
     let db = Db::open(&settings.database)?;
@@ -161,7 +173,8 @@ fn open(settings: Settings) -> Result<web::Data<App>, Error> {
     }
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
-    Ok(web::Data::new(App { settings, auth, policy, db, fleet }))
+    let waitlist = Waitlist::new(settings.waitlist.clone(), clock, &db)?;
+    Ok(web::Data::new(App { settings, auth, policy, db, fleet, waitlist }))
 }
 
 fn authenticator(settings: &AuthSettings) -> Result<Authenticator, keystone::Unusable> {
@@ -184,7 +197,8 @@ async fn try_out_keystone(app: web::Data<App>) {
     }
 }
 
-/// Listens on the addresses in the settings.
+/// Listens on the addresses in the settings; what comes there is answered from then on, and the
+/// waitlist is kept in order.
 fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bound, Error> {
     let settings = &app.settings;
     let limits = &settings.limits;
@@ -218,6 +232,8 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
         shutdown_seconds: limits.shutdown_seconds,
         signals,
     };
+    let waitlist = Arc::clone(&app.waitlist);
+    rt::spawn(Arc::clone(&waitlist).keep(app.db.clone()));
     let (app, shared, is_apart) = (app.clone(), admin.clone(), apart.is_some());
     let (api, addr, stopping) = listen(settings.listen, options, tls, move |config| {
         if !is_apart {
@@ -228,6 +244,8 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
     rt::spawn(async move {
         stopping.notified().await;
         admin.stop();
+        // Those who wait for a ticket are answered, so that they can ask another replica.
+        waitlist.close();
     });
     Ok(Bound { api, addr, admin: apart })
 }
