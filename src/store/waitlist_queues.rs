@@ -54,13 +54,13 @@ pub fn find(
         .filter(queues::owner.eq(owner))
         .filter(queues::scope.eq(scope))
         .filter(queues::resource_id.eq(resource_id))
-        .first(conn)
+        .get_result(conn)
         .optional()
 }
 
 /// The queue with this row id.
 pub fn find_by_id(conn: &mut DbConnection, id: i32) -> QueryResult<Option<Queue>> {
-    queues::table.filter(queues::id.eq(id)).first(conn).optional()
+    queues::table.filter(queues::id.eq(id)).get_result(conn).optional()
 }
 
 /// The queues with these row ids, ordered by them.
@@ -79,7 +79,7 @@ pub fn take_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
             .values((owners::owner.eq(owner), owners::generation.eq(1_i64), owners::fence_floor.eq(0_i64)))
             .execute(tx.conn())?;
     }
-    owners::table.filter(owners::owner.eq(owner)).select(owners::fence_floor).first(tx.conn())
+    owners::table.filter(owners::owner.eq(owner)).select(owners::fence_floor).get_result(tx.conn())
 }
 
 /// Takes all queues of an owner that is about to go; `false` if one has live tickets.
@@ -121,7 +121,7 @@ pub fn insert(tx: &mut Tx, owner: &str, scope: &str, resource_id: &str, floor: i
         .filter(queues::scope.eq(scope))
         .filter(queues::resource_id.eq(resource_id))
         .select(queues::id)
-        .first(tx.conn())
+        .get_result(tx.conn())
 }
 
 /// Queues that nobody is in any more, that have not changed since a time and whose tickets are all
@@ -161,7 +161,7 @@ pub fn insert_group(tx: &mut Tx, uuid: &str) -> QueryResult<()> {
 
 /// The generation of a group.
 pub fn find_group(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<i64>> {
-    groups::table.filter(groups::uuid.eq(uuid)).select(groups::generation).first(conn).optional()
+    groups::table.filter(groups::uuid.eq(uuid)).select(groups::generation).get_result(conn).optional()
 }
 
 /// Deletes groups of before a time whose tickets are all forgotten; returns how many.

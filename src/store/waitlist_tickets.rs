@@ -206,7 +206,7 @@ macro_rules! full_rows {
 
 /// The ticket of this uuid.
 pub fn find(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Ticket>> {
-    full_rows!().filter(tickets::uuid.eq(uuid)).first(conn).optional()
+    full_rows!().filter(tickets::uuid.eq(uuid)).get_result(conn).optional()
 }
 
 /// The tickets of these uuids, as far as there are such.
