@@ -61,6 +61,16 @@ const ROWS: &[(&str, &str, For)] = &[
     ("DELETE", "/traits/{name}", Operators),
     ("GET", "/usages", Readers),
     ("POST", "/reshaper", Services),
+    ("GET", "/resource_providers/{uuid}/waitlist", Operators),
+    ("POST", "/resource_providers/{uuid}/waitlist", Operators),
+    ("GET", "/resource_providers/{uuid}/waitlist/{ticket}", Operators),
+    ("PUT", "/resource_providers/{uuid}/waitlist/{ticket}", Operators),
+    ("DELETE", "/resource_providers/{uuid}/waitlist/{ticket}", Operators),
+    ("GET", "/waitlist", Operators),
+    ("POST", "/waitlist", Operators),
+    ("GET", "/waitlist/{group}", Operators),
+    ("PUT", "/waitlist/{group}", Operators),
+    ("DELETE", "/waitlist/{group}", Operators),
 ];
 
 /// Who asks.
