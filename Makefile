@@ -4,6 +4,8 @@
 #                    upstream, openstack command, the README's tour, the OpenAPI
 #                    document, policies and kill -9, on SQLite, PostgreSQL and
 #                    MariaDB servers started for it
+#   make api-ref     the API reference, a site in target/api-ref
+#   make api-ref-update  what is generated of it, after a change of the API
 #   make bench       speed, beside upstream's
 #   make lint        formatting, clippy, documentation, licences
 #   make servers     start the database servers and leave them running, for
@@ -16,7 +18,7 @@ export VENV
 SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
-.PHONY: all setup test unit integration conformance upstream candidates \
+.PHONY: all api-ref api-ref-update setup test unit integration conformance upstream candidates \
         openstack crash policy readme openapi bench fmt lint servers clean-servers
 
 all:
@@ -30,6 +32,14 @@ test: setup
 
 unit integration conformance upstream candidates openstack crash policy readme openapi: setup
 	$(RUN) $@
+
+api-ref: setup
+	$(VENV)/bin/sphinx-build -E -W --keep-going -q -b html api-ref/source target/api-ref
+	@echo 'The site is in target/api-ref/index.html.'
+
+api-ref-update: setup
+	cargo build --locked --all-features
+	ALLOTMENT_BIN=target/debug/allotment $(VENV)/bin/python api-ref/generate.py
 
 # Takes a quarter of an hour, most of it upstream's.
 bench: setup
