@@ -2,10 +2,12 @@
 #
 #   make test        everything: unit, integration, conformance, takeover from
 #                    upstream, openstack command, the README's tour, the OpenAPI
-#                    document, policies and kill -9, on SQLite, PostgreSQL and
-#                    MariaDB servers started for it
+#                    document, the API reference, the examples, policies and
+#                    kill -9, on SQLite, PostgreSQL and MariaDB servers started
+#                    for it
 #   make api-ref     the API reference, a site in target/api-ref
-#   make api-ref-update  what is generated of it, after a change of the API
+#   make api-ref-update
+#                    what of it is made of the service, after a change of the API
 #   make bench       speed, beside upstream's
 #   make lint        formatting, clippy, documentation, licences
 #   make servers     start the database servers and leave them running, for
@@ -19,7 +21,7 @@ SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
 .PHONY: all api-ref api-ref-update setup test unit integration conformance upstream candidates \
-        openstack crash policy readme openapi bench fmt lint servers clean-servers
+        openstack crash policy readme openapi apiref examples bench fmt lint servers clean-servers
 
 all:
 	cargo build --release --all-features
@@ -30,7 +32,7 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream candidates openstack crash policy readme openapi: setup
+unit integration conformance upstream candidates openstack crash policy readme openapi apiref examples: setup
 	$(RUN) $@
 
 api-ref: setup

@@ -115,6 +115,13 @@ class Operation:
             place = answer.fields.setdefault(name, Place(name, 'body'))
             place.add(minor, field, required, field.get('description'))
 
+    def add_refusals(self, described, document):
+        """What only requests are answered that name a version without the operation."""
+        for status, answer in described['responses'].items():
+            if int(status) not in self.answers:
+                for minor in self.minors:
+                    self._add_answer(minor, int(status), resolved(answer, document), document)
+
     def places(self):
         """Everything that has a history, with words for what it is."""
         for place in self.parameters.values():

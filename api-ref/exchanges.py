@@ -40,14 +40,11 @@ class Recorder:
 
     def send(self, method, target, headers, body):
         """One exchange; returns status, headers and body, with stand-ins."""
-        target, payload = self._real(target), None
-        if body is not None:
-            payload = self._real(json.dumps(body))
-            headers = {'Content-Type': 'application/json', **headers}
+        payload = None if body is None else json.dumps(body)
         self.said += target + (payload or '')
         connection = http.client.HTTPConnection(self.address.hostname, self.address.port, timeout=60)
         try:
-            connection.request(method, target, payload, {
+            connection.request(method, self._real(target), payload and self._real(payload), {
                 name: self._real(value) for name, value in {'Host': HOST, **headers}.items()})
             answer = connection.getresponse()
             text = answer.read().decode()

@@ -54,10 +54,14 @@ def service():
             server.stop()
 
 
+def fetched(url):
+    """What is at an address, which no proxy may come between."""
+    return json.load(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url))
+
+
 def documents(url):
     """The OpenAPI document of every version, by minor version."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    return {minor: json.load(opener.open(f'{url}/openapi.json?microversion=1.{minor}'))
+    return {minor: fetched(f'{url}/openapi.json?microversion=1.{minor}')
             for minor in range(LAST + 1)}
 
 
@@ -276,6 +280,9 @@ def everything(url):
     """All that is made, by its path below source/."""
     described = documents(url)
     operations = document.operations(described)
+    whole = fetched(f'{url}/openapi.json')
+    for operation in operations:
+        operation.add_refusals(whole['paths'][operation.path][operation.method.lower()], whole)
     walked = exchanges.record(url)
     changes, parameters, statuses = history(), Parameters(), Statuses()
     made = {}

@@ -2,7 +2,7 @@
 # Run the named suites one after the other, all of them even where one fails,
 # and close with how many tests passed and failed. To be run by the Makefile,
 # under tests/servers/servers.py.
-#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|policy|crash]…
+#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|crash]…
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${VENV:-target/venv}/bin/python"
@@ -49,6 +49,8 @@ crash() { python_tests crash crash; }
 readme() { python_tests readme readme; }
 policy() { python_tests policy policy; }
 openapi() { python_tests openapi openapi; }
+apiref() { python_tests apiref apiref; }
+examples() { python_tests examples examples; }
 conformance() {
     binary
     for database in sqlite postgres mysql; do
@@ -59,7 +61,7 @@ conformance() {
     done
 }
 
-[ $# -gt 0 ] || set -- unit integration upstream candidates openstack readme openapi policy crash conformance
+[ $# -gt 0 ] || set -- unit integration upstream candidates openstack readme openapi apiref examples policy crash conformance
 for name in "$@"; do "$name"; done
 
 echo

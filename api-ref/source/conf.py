@@ -23,6 +23,7 @@ html_theme_options = {
 templates_path = ['_templates']
 html_static_path = ['_static']
 html_css_files = ['allotment.css']
+html_js_files = ['allotment.js']
 html_favicon = '_static/favicon.svg'
 html_copy_source = False
 html_show_sphinx = False
