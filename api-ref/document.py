@@ -166,11 +166,14 @@ def operations(documents):
 
 
 def resolved(part, document):
+    """A part of a document, and what it lists, without references."""
     while '$ref' in part:
         target = document
         for name in part['$ref'].removeprefix('#/').split('/'):
             target = target[name.replace('~1', '/')]
         part = {**target, **{key: value for key, value in part.items() if key != '$ref'}}
+    if 'items' in part:
+        part = {**part, 'items': resolved(part['items'], document)}
     return part
 
 
