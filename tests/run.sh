@@ -50,7 +50,10 @@ readme() { python_tests readme readme; }
 policy() { python_tests policy policy; }
 openapi() { python_tests openapi openapi; }
 apiref() { python_tests apiref apiref; }
-examples() { python_tests examples examples; }
+examples() {
+    cargo build --locked --all-features --examples || exit 1
+    python_tests examples examples
+}
 conformance() {
     binary
     for database in sqlite postgres mysql; do

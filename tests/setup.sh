@@ -20,6 +20,9 @@ need gcc has gcc
 need libc6-dev test -e /usr/include/stdio.h
 need make has make
 need pkg-config has pkg-config
+# The examples in shell.
+need curl has curl
+need jq has jq
 need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
 need mariadb-server has mariadbd
 need mariadb-client has mariadb-admin
