@@ -19,6 +19,11 @@ pub const ENV_PREFIX: &str = "ALLOTMENT_";
 /// Variables with the prefix that are no settings: the log's filter, and what tests need.
 const OTHER_VARIABLES: [&str; 2] = ["LOG", "BIN"];
 
+/// The most characters that the waitlist's columns hold.
+const LONGEST_NAME: usize = 255;
+/// The most bytes that they hold where they hold a text.
+const LONGEST_TEXT: usize = (64 << 10) - 1;
+
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,6 +44,8 @@ pub struct Settings {
     pub cors: CorsSettings,
     /// The `[placement]` table.
     pub placement: PlacementSettings,
+    /// The `[waitlist]` table.
+    pub waitlist: WaitlistSettings,
     /// The `[limits]` table.
     pub limits: Limits,
 }
@@ -115,6 +122,30 @@ pub enum Strategy {
     BreadthFirst,
 }
 
+/// The `[waitlist]` table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct WaitlistSettings {
+    /// For how many days tickets that have ended are kept.
+    pub retention_days: u32,
+    /// How many seconds a request may wait for its turn; those who ask for more wait so long.
+    pub max_wait_seconds: u64,
+    /// How many seconds may pass until what other processes have changed is noticed here.
+    pub recheck_seconds: u64,
+    /// The longest lease, in seconds; more is 400.
+    pub max_lease_seconds: i32,
+    /// How many tickets a group may have; more is 400.
+    pub group_tickets: usize,
+    /// How many live tickets a queue may have; more is 409.
+    pub queue_tickets: u32,
+    /// How many tickets a page of a list has at most.
+    pub list_tickets: u32,
+    /// The longest scope, id or action, in characters; more is 400.
+    pub name_length: usize,
+    /// The largest `extra`, in bytes of JSON; more is 400.
+    pub extra_bytes: usize,
+}
+
 /// The `[limits]` table: what a single request may cost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
@@ -146,6 +177,7 @@ impl Default for Settings {
             policy: PolicySettings::default(),
             cors: CorsSettings::default(),
             placement: PlacementSettings::default(),
+            waitlist: WaitlistSettings::default(),
             limits: Limits::default(),
         }
     }
@@ -208,6 +240,22 @@ impl Default for PlacementSettings {
             randomize_allocation_candidates: false,
             max_allocation_candidates: -1,
             allocation_candidates_generation_strategy: Strategy::DepthFirst,
+        }
+    }
+}
+
+impl Default for WaitlistSettings {
+    fn default() -> Self {
+        WaitlistSettings {
+            retention_days: 30,
+            max_wait_seconds: 3_600,
+            recheck_seconds: 5,
+            max_lease_seconds: 30 * 86_400,
+            group_tickets: 64,
+            queue_tickets: 100_000,
+            list_tickets: 1_000,
+            name_length: LONGEST_NAME,
+            extra_bytes: 16 << 10,
         }
     }
 }
@@ -340,7 +388,35 @@ impl Settings {
                 format!("{candidates} is neither -1 nor positive"),
             );
         }
+        self.waitlist.check()?;
         self.limits.check()
+    }
+}
+
+/// Refuses a number that is too small or too large.
+fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Error> {
+    let problem = match value {
+        _ if value < least => format!("{value} is less than {least}"),
+        _ if value > most => format!("{value} is more than {most}"),
+        _ => return Ok(()),
+    };
+    Err(Error::Invalid { key, problem })
+}
+
+impl WaitlistSettings {
+    fn check(&self) -> Result<(), Error> {
+        // Times this far off are still times in all databases.
+        const CENTURY: u64 = 36_525;
+        let lease = u64::try_from(self.max_lease_seconds).unwrap_or_default();
+        within("waitlist.retention_days", self.retention_days.into(), 0, CENTURY)?;
+        within("waitlist.max_wait_seconds", self.max_wait_seconds, 1, 86_400)?;
+        within("waitlist.recheck_seconds", self.recheck_seconds, 1, 3_600)?;
+        within("waitlist.max_lease_seconds", lease, 1, i32::MAX as u64)?;
+        within("waitlist.group_tickets", self.group_tickets as u64, 1, 1_000)?;
+        within("waitlist.queue_tickets", self.queue_tickets.into(), 1, 10_000_000)?;
+        within("waitlist.list_tickets", self.list_tickets.into(), 1, 100_000)?;
+        within("waitlist.name_length", self.name_length as u64, 1, LONGEST_NAME as u64)?;
+        within("waitlist.extra_bytes", self.extra_bytes as u64, 2, LONGEST_TEXT as u64)
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`server`]: puts the rooms together, starts and stops them
 //! - [`api`]: HTTP: routes, microversions, bodies, errors
 //! - [`auth`]: who is asking, and may they
+//! - [`waitlist`]: queues and tickets, and those who wait for their turn
 //! - [`candidates`]: the search for providers that can take a workload
 //! - [`placement`]: the rules for providers, inventories, traits, claims
 //! - [`fleet`]: the providers as one in-memory picture
@@ -23,3 +24,4 @@ pub mod placement;
 pub mod server;
 pub mod standard;
 pub mod store;
+pub mod waitlist;

@@ -1,7 +1,7 @@
 //! Puts the rooms together, starts the service and stops it.
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::auth::policy::{self, Enforcer};
 use crate::config::Settings;
 use crate::db::{self, Db};
 use crate::fleet::Fleet;
+use crate::waitlist::{Clock, SystemClock, Waitlist};
 
 /// How long an idle connection is kept for the client's next request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -42,6 +43,8 @@ pub enum Error {
 pub struct Running {
     /// Where it listens; the real port where the settings asked for any.
     pub addr: SocketAddr,
+    /// Who waits there.
+    pub waitlist: Arc<Waitlist>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -51,11 +54,12 @@ pub struct Running {
 pub fn run(settings: Settings) -> Result<(), Error> {
     let address = settings.listen;
     let network = |cause| Error::Network { address, cause };
-    let app = open(settings)?;
+    let app = open(settings, Arc::new(SystemClock))?;
     rt::System::new().block_on(async {
-        let (server, addr) = bind(app.clone(), true)?;
+        let (server, addr) = bind(app.clone())?;
         log::info!("listening on http://{addr}");
-        rt::spawn(reload_on_hangup(app));
+        rt::spawn(reload_on_hangup(app.clone()));
+        rt::spawn(stop_on_signal(app, server.handle()));
         server.await.map_err(network)?;
         log::info!("stopped");
         Ok(())
@@ -64,11 +68,17 @@ pub fn run(settings: Settings) -> Result<(), Error> {
 
 /// Starts a service in the background of this process.
 pub fn start(settings: Settings) -> Result<Running, Error> {
-    let app = open(settings)?;
+    start_with(settings, Arc::new(SystemClock))
+}
+
+/// The same with a clock by which tickets expire.
+pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, Error> {
+    let app = open(settings, clock)?;
+    let waitlist = Arc::clone(&app.waitlist);
     let (started, outcome) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         rt::System::new().block_on(async {
-            match bind(app, false) {
+            match bind(app) {
                 Ok((server, addr)) => {
                     // Whoever started it is waiting for this.
                     let _ = started.send(Ok((addr, server.handle())));
@@ -83,7 +93,7 @@ pub fn start(settings: Settings) -> Result<Running, Error> {
         });
     });
     match outcome.recv() {
-        Ok(Ok((addr, handle))) => Ok(Running { addr, handle, thread: Some(thread) }),
+        Ok(Ok((addr, handle))) => Ok(Running { addr, waitlist, handle, thread: Some(thread) }),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(db::Error::CutShort.into()),
     }
@@ -91,6 +101,7 @@ pub fn start(settings: Settings) -> Result<Running, Error> {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.waitlist.close();
         // The future resolves once all is stopped; joining the thread waits for the same.
         drop(self.handle.stop(true));
         if let Some(thread) = self.thread.take()
@@ -102,7 +113,7 @@ impl Drop for Running {
 }
 
 /// Opens and migrates the database, and says what a newcomer should know.
-fn open(settings: Settings) -> Result<web::Data<App>, Error> {
+fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<web::Data<App>, Error> {
     let policy = Enforcer::new(settings.policy.file.as_deref(), settings.policy.options())?;
     let db = Db::open(&settings.database)?;
     let applied = db.migrate()?;
@@ -112,7 +123,8 @@ fn open(settings: Settings) -> Result<web::Data<App>, Error> {
     log::warn!("auth.strategy is noauth2: every request is believed, which is for trying out only");
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
-    Ok(web::Data::new(App { settings, policy, db, fleet }))
+    let waitlist = Waitlist::new(settings.waitlist.clone(), clock, &db)?;
+    Ok(web::Data::new(App { settings, policy, db, fleet, waitlist }))
 }
 
 /// Reads again what can be read again, at each SIGHUP.
@@ -127,20 +139,39 @@ async fn reload_on_hangup(app: web::Data<App>) {
     }
 }
 
-fn bind(app: web::Data<App>, signals: bool) -> Result<(Server, SocketAddr), Error> {
+/// Stops the service when the process is told to. Those who wait for a ticket are answered first, so
+/// that they can ask another replica.
+async fn stop_on_signal(app: web::Data<App>, server: ServerHandle) {
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            app.waitlist.close();
+            server.stop(true).await;
+        }
+        (Err(error), _) | (_, Err(error)) => log::warn!("signals to stop are not listened to: {error}"),
+    }
+}
+
+/// Opens the address; what comes there is answered from then on, and the waitlist is kept in order.
+fn bind(app: web::Data<App>) -> Result<(Server, SocketAddr), Error> {
     let settings = app.settings.clone();
+    rt::spawn(Arc::clone(&app.waitlist).keep(app.db.clone()));
     let network = |cause| Error::Network { address: settings.listen, cause };
     let mut server =
         HttpServer::new(move || actix_web::App::new().app_data(app.clone()).configure(api::configure))
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(Duration::from_secs(settings.limits.header_seconds))
             .max_connections(settings.limits.connections)
-            .shutdown_timeout(settings.limits.shutdown_seconds);
+            .shutdown_timeout(settings.limits.shutdown_seconds)
+            // Who hangs up is not answered, and so does not wait for a ticket any more.
+            .h1_allow_half_closed(false)
+            .disable_signals();
     if let Some(workers) = settings.workers {
         server = server.workers(workers);
-    }
-    if !signals {
-        server = server.disable_signals();
     }
     let server = server.bind(settings.listen).map_err(network)?;
     let addr = server.addrs().first().copied().unwrap_or(settings.listen);

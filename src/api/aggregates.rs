@@ -48,7 +48,7 @@ pub async fn replace(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let echoed = list.clone();
     let work = move |conn: &mut _| aggregates::replace(conn, &uuid, given, &list);
-    let written = call.app.db.write("replace aggregates", work).await;
+    let written = call.write("replace aggregates", work).await?;
     let generation = written.map_err(|error| match error {
         Error::ProviderGeneration { .. } => generation_changed(),
         error => error.into(),

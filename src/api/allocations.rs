@@ -200,7 +200,7 @@ pub async fn replace_several(call: Call) -> HandlerResult {
 
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {
     let written =
-        call.app.db.write("replace allocations", move |conn| allocations::replace_all(conn, &claims)).await;
+        call.write("replace allocations", move |conn| allocations::replace_all(conn, &claims)).await?;
     written.map_err(|error| refusal(error, unknown_class))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
@@ -219,6 +219,6 @@ pub(super) fn refusal(error: Error, unknown_class: &str) -> ApiError {
 /// `DELETE /allocations/{consumer_uuid}`
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid = call.param("consumer_uuid").to_owned();
-    call.app.db.write("delete allocations", move |conn| allocations::delete(conn, &uuid)).await?;
+    call.write("delete allocations", move |conn| allocations::delete(conn, &uuid)).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

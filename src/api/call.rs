@@ -5,12 +5,14 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use super::fence::{self, Fenced};
 use super::json;
 use super::microversion::Microversion;
 use super::query::{NotUtf8, Query};
 use super::schema::{self, LazySchema};
 use super::{App, python};
 use crate::auth::Identity;
+use crate::db::{TransactionError, Tx};
 use crate::placement::resource_providers;
 
 /// One request on its way through a handler.
@@ -26,6 +28,8 @@ pub struct Call {
     pub(super) params: Vec<(&'static str, String)>,
     pub(super) query: Result<Query, NotUtf8>,
     pub(super) body: Bytes,
+    /// The tickets that fence what it writes, as the header names them.
+    pub(super) fence: Option<String>,
 }
 
 impl Call {
@@ -59,6 +63,24 @@ impl Call {
                 "Invalid query string parameters: {} contains a NUL",
                 python::repr_str(value)
             ))),
+        }
+    }
+
+    /// Runs `work` in a transaction, if all tickets are active that the request names to fence it: else
+    /// nothing is written and the answer is 409. Everything that a request writes goes through here.
+    pub async fn write<T, E, F>(&self, name: &'static str, work: F) -> Result<Result<T, E>, ApiError>
+    where
+        T: Send + 'static,
+        E: TransactionError + Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
+    {
+        let most = self.app.settings.waitlist.group_tickets;
+        let tickets = fence::tickets(self.fence.as_deref(), most)?;
+        let fenced = move |tx: &mut Tx| fence::prove_then(tx, &tickets, &work);
+        match self.app.db.write(name, fenced).await {
+            Ok(value) => Ok(Ok(value)),
+            Err(Fenced::Work(error)) => Ok(Err(error)),
+            Err(Fenced::NotActive(error)) => Err(error.into()),
         }
     }
 

@@ -32,6 +32,12 @@ pub enum Code {
     BadQueryValue,
     /// A query parameter is missing.
     MissingQueryValue,
+    /// A write was fenced by a ticket that is not active.
+    NotActive,
+    /// No ticket, or group of tickets, has this uuid.
+    TicketNotFound,
+    /// The ticket has ended already.
+    TicketEnded,
 }
 
 impl Code {
@@ -49,6 +55,9 @@ impl Code {
             Self::DuplicateQueryKey => "placement.query.duplicate_key",
             Self::BadQueryValue => "placement.query.bad_value",
             Self::MissingQueryValue => "placement.query.missing_value",
+            Self::NotActive => "placement.waitlist.not_active",
+            Self::TicketNotFound => "placement.waitlist.ticket_not_found",
+            Self::TicketEnded => "placement.waitlist.ended",
         }
     }
 }

@@ -171,7 +171,7 @@ pub async fn create(call: Call) -> HandlerResult {
     let tried = format!("Unable to create inventory for resource provider {uuid}: ");
     let limit = reserved_limit(&call);
     let work = move |conn: &mut _| inventories::create(conn, &uuid, &class, amounts, limit);
-    let written = call.app.db.write("create inventory", work).await;
+    let written = call.write("create inventory", work).await?;
     let generation = written.map_err(|error| match error {
         Error::DuplicateInventory { .. } => ApiError::from(error).context("Update conflict: "),
         Error::ProviderNotFound(_) => error.into(),
@@ -190,7 +190,7 @@ pub async fn replace(call: Call) -> HandlerResult {
     let (limit, given) = (reserved_limit(&call), body.resource_provider_generation);
     let shown = list.clone();
     let work = move |conn: &mut _| inventories::replace(conn, &uuid, given, &list, limit);
-    let written = call.app.db.write("replace inventories", work).await;
+    let written = call.write("replace inventories", work).await?;
     let generation = written.map_err(|error| {
         let uuid = call.param("uuid");
         match error {
@@ -213,7 +213,7 @@ pub async fn update(call: Call) -> HandlerResult {
     let (given, amounts) = (body.resource_provider_generation, Amounts::from(body.amounts));
     let limit = reserved_limit(&call);
     let work = move |conn: &mut _| inventories::update(conn, &uuid, given, (&class, amounts), limit);
-    let written = call.app.db.write("update inventory", work).await;
+    let written = call.write("update inventory", work).await?;
     let generation = written.map_err(|error| {
         let uuid = call.param("uuid");
         match error {
@@ -239,7 +239,7 @@ fn cannot_update(uuid: &str, error: Error) -> ApiError {
 /// `DELETE /resource_providers/{uuid}/inventories`
 pub async fn delete_all(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    call.app.db.write("delete inventories", move |conn| inventories::delete_all(conn, &uuid)).await?;
+    call.write("delete inventories", move |conn| inventories::delete_all(conn, &uuid)).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -248,7 +248,7 @@ pub async fn delete(call: Call) -> HandlerResult {
     let (uuid, class) = (call.param("uuid").to_owned(), call.param("resource_class").to_owned());
     let named = class.clone();
     let deleted =
-        call.app.db.write("delete inventory", move |conn| inventories::delete(conn, &uuid, &class)).await;
+        call.write("delete inventory", move |conn| inventories::delete(conn, &uuid, &class)).await?;
     deleted.map_err(|error| match error {
         Error::InventoryInUse { .. } => ApiError::from(error)
             .with_code(Code::ConcurrentUpdate)

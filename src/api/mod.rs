@@ -5,6 +5,7 @@
 //! - `call`, `reply`, `error`: what a handler gets, and the two things it may return
 //! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
 //! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
+//! - `fence`: writes that depend on tickets
 //! - `permission`: what the policy says of a request
 //! - `cors`: which web pages may call
 //! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
@@ -21,6 +22,7 @@ use crate::auth::policy::Enforcer;
 use crate::config::Settings;
 use crate::db::Db;
 use crate::fleet::Fleet;
+use crate::waitlist::Waitlist;
 
 pub mod accept;
 mod access_log;
@@ -33,6 +35,7 @@ pub mod constraints;
 mod cors;
 pub mod docs;
 pub mod error;
+mod fence;
 pub mod inventories;
 pub mod json;
 pub mod microversion;
@@ -53,9 +56,13 @@ pub mod resource_providers;
 pub mod root;
 pub mod routes;
 pub mod schema;
+pub mod times;
 pub mod traits;
 pub mod usages;
 mod view;
+pub mod waitlist;
+mod waitlist_body;
+mod waitlist_view;
 mod wording;
 
 pub use call::Call;
@@ -73,6 +80,8 @@ pub struct App {
     pub db: Db,
     /// The providers as a picture, for searching.
     pub fleet: Arc<Fleet>,
+    /// Queues and tickets, and who waits for them.
+    pub waitlist: Arc<Waitlist>,
 }
 
 /// What a handler returns.

@@ -9,7 +9,8 @@ use super::microversion::{
     V1_23, V1_28, V1_29, V1_34, V1_38,
 };
 use super::routes::{
-    AGGREGATES, CONSUMER, INVENTORIES, INVENTORY, PROVIDER, PROVIDER_TRAITS, RESOURCE_CLASS, TRAIT,
+    AGGREGATES, CONSUMER, GROUP, INVENTORIES, INVENTORY, PROVIDER, PROVIDER_TRAITS, PROVIDER_WAITLIST,
+    RESOURCE_CLASS, TICKET, TRAIT, WAITLIST,
 };
 use super::schema::{self, LazySchema, Versions};
 
@@ -162,6 +163,7 @@ const ALLOCATIONS: &str = "Allocations";
 const CANDIDATES: &str = "Allocation candidates";
 const USAGES: &str = "Usages";
 const RESHAPER: &str = "Reshaper";
+const TURNS: &str = "Waitlist";
 
 const SHOWN: &str = "What was asked for.";
 const GONE: &str = "It is gone.";
@@ -198,6 +200,10 @@ const CANDIDATE_SHAPES: Shapes = &[
     (V1_29, "allocation_candidates_1_29"),
     (V1_34, "allocation_candidates_1_34"),
 ];
+
+const TICKET_SHAPES: Shapes = &[(V1_0, "waitlist_ticket_1_0")];
+const TICKET_LIST: Shapes = &[(V1_0, "waitlist_list_1_0")];
+const GROUP_SHAPES: Shapes = &[(V1_0, "waitlist_group_1_0")];
 
 /// The errors of a status have these shapes; a code came with 1.23.
 pub(super) const ERROR_SHAPES: Shapes = &[(V1_0, "error_1_0"), (V1_23, "error_1_23")];
@@ -375,6 +381,46 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .body(schema::RESHAPER_POST)
         .answers(&[empty(204, "All of it was done.")])
         .codes(&[(400, &[Code::ProviderNotFound]), (409, &[Code::Undefined, Code::InventoryInUse])]),
+    operation(Method::GET, PROVIDER_WAITLIST, TURNS, "List the tickets of a resource provider")
+        .query(Versions::only(V1_0, &schema::WAITLIST_QUERY))
+        .answers(&[json(200, "Those that fulfil every filter, by queue, and their queues.", TICKET_LIST)]),
+    operation(Method::POST, PROVIDER_WAITLIST, TURNS, "Take a ticket")
+        .body(Versions::only(V1_0, &schema::WAITLIST_POST))
+        .answers(&[
+            json(201, "It was taken: it is active already if nobody was before it.", TICKET_SHAPES).located()
+        ])
+        .codes(&[(409, &[Code::Undefined])]),
+    operation(Method::GET, TICKET, TURNS, "Show a ticket, or wait until it is no longer queued")
+        .query(Versions::only(V1_0, &schema::WAITLIST_TICKET_QUERY))
+        .answers(&[json(200, SHOWN, TICKET_SHAPES)])
+        .codes(&[(404, &[Code::TicketNotFound])]),
+    operation(Method::PUT, TICKET, TURNS, "Renew a ticket")
+        .body(Versions::only(V1_0, &schema::WAITLIST_PUT))
+        .answers(&[json(200, "As it is now.", TICKET_SHAPES)])
+        .codes(&[(404, &[Code::TicketNotFound]), (409, &[Code::TicketEnded])]),
+    operation(Method::DELETE, TICKET, TURNS, "Release a ticket, or give it up while it waits")
+        .query(Versions::only(V1_0, &schema::WAITLIST_DELETE_QUERY))
+        .answers(&[empty(204, "It has ended, now or before; the next one is active.")])
+        .codes(&[(404, &[Code::TicketNotFound])]),
+    operation(Method::GET, WAITLIST, TURNS, "List tickets")
+        .query(Versions::only(V1_0, &schema::WAITLIST_QUERY))
+        .answers(&[json(200, "Those that fulfil every filter, by queue, and their queues.", TICKET_LIST)]),
+    operation(Method::POST, WAITLIST, TURNS, "Take several tickets, or none")
+        .body(Versions::only(V1_0, &schema::WAITLIST_GROUP_POST))
+        .answers(&[json(201, "All were taken.", GROUP_SHAPES).located()])
+        .codes(&[(400, &[Code::ProviderNotFound]), (409, &[Code::Undefined])]),
+    operation(Method::GET, GROUP, TURNS, "Show several tickets, or wait until all are active")
+        .query(Versions::only(V1_0, &schema::WAITLIST_TICKET_QUERY))
+        .answers(&[json(200, SHOWN, GROUP_SHAPES)])
+        .codes(&[(404, &[Code::TicketNotFound])]),
+    operation(Method::PUT, GROUP, TURNS, "Renew several tickets")
+        .body(Versions::only(V1_0, &schema::WAITLIST_PUT))
+        .answers(&[json(200, "As they are now.", GROUP_SHAPES)])
+        .codes(&[(404, &[Code::TicketNotFound]), (409, &[Code::TicketEnded])]),
+    operation(Method::DELETE, GROUP, TURNS, "Release several tickets")
+        .query(Versions::only(V1_0, &schema::WAITLIST_DELETE_QUERY))
+        .answers(&[empty(204, "All have ended, now or before.")])
+        .codes(&[(404, &[Code::TicketNotFound])]),
 ];
 
 const fn html(status: u16, text: &'static str) -> Answer {

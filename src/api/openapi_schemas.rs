@@ -55,6 +55,9 @@ answers! {
     "usages_1_9"
     "version_1_0"
     "version_error_1_0"
+    "waitlist_group_1_0"
+    "waitlist_list_1_0"
+    "waitlist_ticket_1_0"
 }
 
 /// What fields and parameters mean: by name, or by name within a schema or path.

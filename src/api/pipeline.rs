@@ -24,6 +24,7 @@ use percent_encoding::percent_decode_str;
 
 use super::accept::Accept;
 use super::error::{self, ApiError};
+use super::fence::TICKET_HEADER;
 use super::microversion::{Microversion, SERVICE, VersionError};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
@@ -132,6 +133,7 @@ impl Exchange {
             params,
             query,
             body,
+            fence: joined(self.request.headers(), &HeaderName::from_static(TICKET_HEADER)),
         };
         Ok(shielded((route.handler)(call)).await?)
     }

@@ -1,4 +1,4 @@
-//! How a refusal of the placement room is told over HTTP: its status and its code.
+//! How a refusal of the rooms below is told over HTTP: its status and its code.
 
 use std::fmt::Display;
 
@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 
 use super::error::{ApiError, Code};
 use crate::placement::Error;
+use crate::waitlist;
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -25,7 +26,9 @@ impl From<Error> for ApiError {
                 ApiError::conflict_with(Code::DuplicateName, message)
             }
             Error::ProviderHasChildren => ApiError::conflict_with(Code::CannotDeleteParent, message),
-            Error::ProviderInUse => ApiError::conflict_with(Code::ProviderInUse, message),
+            Error::ProviderInUse | Error::ProviderAwaited => {
+                ApiError::conflict_with(Code::ProviderInUse, message)
+            }
             Error::InventoryInUse { .. } => ApiError::conflict_with(Code::InventoryInUse, message),
             Error::DuplicateResourceClass(_)
             | Error::ResourceClassInUse(_)
@@ -40,6 +43,27 @@ impl From<Error> for ApiError {
             | Error::Reserved { .. }
             | Error::AllocationProviderNotFound(_) => ApiError::bad_request(message),
 
+            Error::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<waitlist::Error> for ApiError {
+    fn from(error: waitlist::Error) -> Self {
+        use waitlist::Error;
+        let message = error.to_string();
+        match error {
+            Error::OwnerNotFound(_) => ApiError::not_found(message),
+            Error::TicketNotFound(_) | Error::GroupNotFound(_) => {
+                ApiError::not_found(message).with_code(Code::TicketNotFound)
+            }
+            Error::NotActive(_) => ApiError::conflict_with(Code::NotActive, message),
+            Error::Ended { .. } => ApiError::conflict_with(Code::TicketEnded, message),
+            Error::TicketGeneration { .. }
+            | Error::GroupGeneration { .. }
+            | Error::QueueGeneration { .. } => ApiError::conflict_with(Code::ConcurrentUpdate, message),
+            Error::QueueFull { .. } => ApiError::conflict(message),
+            Error::Twice { .. } => ApiError::bad_request(message),
             Error::Database(error) => error.into(),
         }
     }

@@ -35,7 +35,7 @@ pub async fn reshape(call: Call) -> HandlerResult {
         .collect();
     let claims = claims(body.allocations, call.version);
     let work = move |conn: &mut _| reshaper::reshape(conn, &providers, &claims);
-    call.app.db.write("reshape", work).await.map_err(|error| match error {
+    call.write("reshape", work).await?.map_err(|error| match error {
         Error::ProviderNotFound(uuid) => ApiError::bad_request_with(
             Code::ProviderNotFound,
             format!(

@@ -44,7 +44,7 @@ pub async fn list(call: Call) -> HandlerResult {
 pub async fn create(call: Call) -> HandlerResult {
     let NameBody { name } = call.json(&schema::RESOURCE_CLASS)?;
     let location = path(&name);
-    let created = call.app.db.write("create resource class", move |conn| classes::create(conn, &name)).await;
+    let created = call.write("create resource class", move |conn| classes::create(conn, &name)).await?;
     created.map_err(|error| match error {
         Error::DuplicateResourceClass(name) => {
             ApiError::conflict(format!("Conflicting resource class already exists: {name}"))
@@ -72,7 +72,7 @@ async fn rename(call: Call) -> HandlerResult {
     let body: NameBody = call.json(&schema::RESOURCE_CLASS)?;
     let name = call.param("name").to_owned();
     let work = move |conn: &mut _| classes::rename(conn, &name, &body.name);
-    let renamed = call.app.db.write("rename resource class", work).await;
+    let renamed = call.write("rename resource class", work).await?;
     let class = renamed.map_err(|error| match error {
         Error::DuplicateResourceClass(name) => {
             ApiError::conflict(format!("Resource class already exists: {name}"))
@@ -90,7 +90,7 @@ async fn ensure(call: Call) -> HandlerResult {
     // The name is held to the rules of a body that would bring it.
     schema::loaded(&schema::RESOURCE_CLASS)?.check(&serde_json::json!({ "name": name }))?;
     let location = path(&name);
-    let made = call.app.db.write("ensure resource class", move |conn| classes::ensure(conn, &name)).await?;
+    let made = call.write("ensure resource class", move |conn| classes::ensure(conn, &name)).await??;
     let status = if made { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     Ok(Reply::empty(status).location(location))
 }
@@ -98,7 +98,7 @@ async fn ensure(call: Call) -> HandlerResult {
 /// `DELETE /resource_classes/{name}`
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
-    let deleted = call.app.db.write("delete resource class", move |conn| classes::delete(conn, &name)).await;
+    let deleted = call.write("delete resource class", move |conn| classes::delete(conn, &name)).await?;
     deleted.map_err(|error| match error {
         Error::StandardResourceClass(_) | Error::ResourceClassInUse(_) => {
             ApiError::from(error).context("Error in delete resource class: ")

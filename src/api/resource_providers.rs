@@ -191,8 +191,7 @@ pub async fn create(call: Call) -> HandlerResult {
         body.uuid.as_deref().and_then(canonical_uuid).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let new = NewProvider { uuid, name: body.name, parent_uuid: body.parent_provider_uuid };
     let tried = format!("Unable to create resource provider \"{}\", {}: ", new.name, new.uuid);
-    let created =
-        call.app.db.write("create resource provider", move |conn| providers::create(conn, &new)).await;
+    let created = call.write("create resource provider", move |conn| providers::create(conn, &new)).await?;
     let provider = created.map_err(|error| match error {
         Error::DuplicateProviderName(_) | Error::DuplicateProviderUuid(_) => {
             let message = format!("Conflicting resource provider {error} already exists.");
@@ -226,7 +225,7 @@ pub async fn update(call: Call) -> HandlerResult {
     };
     let tried = format!("Unable to save resource provider {uuid}: ");
     let work = move |conn: &mut _| providers::update(conn, &uuid, &changes);
-    let updated = call.app.db.write("update resource provider", work).await;
+    let updated = call.write("update resource provider", work).await?;
     let provider = updated.map_err(|error| match error {
         Error::DuplicateProviderName(name) => {
             let message = format!("Conflicting resource provider {name} already exists.");
@@ -242,15 +241,14 @@ pub async fn update(call: Call) -> HandlerResult {
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let named = uuid.clone();
-    let deleted =
-        call.app.db.write("delete resource provider", move |conn| providers::delete(conn, &uuid)).await;
+    let deleted = call.write("delete resource provider", move |conn| providers::delete(conn, &uuid)).await?;
     deleted.map_err(|error| match error {
         Error::ProviderNotFound(_) => ApiError::not_found(format!("{error} for delete")),
         Error::ProviderHasChildren => ApiError::conflict_with(
             Code::CannotDeleteParent,
             format!("Unable to delete parent resource provider {named}: It has child resource providers."),
         ),
-        Error::ProviderInUse => {
+        Error::ProviderInUse | Error::ProviderAwaited => {
             ApiError::from(error).context(format!("Unable to delete resource provider {named}: "))
         }
         error => error.into(),

@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use super::microversion::{Microversion, V1_0, V1_1, V1_2, V1_5, V1_6, V1_7, V1_9, V1_10, V1_13, V1_30};
 use super::{
     Answer, Call, aggregates, allocation_candidates, allocations, docs, inventories, reshaper,
-    resource_classes, resource_providers, root, traits, usages,
+    resource_classes, resource_providers, root, traits, usages, waitlist,
 };
 use crate::auth::policy;
 
@@ -138,6 +138,16 @@ pub static ROUTES: &[Route] = &[
     delete(TRAIT, "placement:traits:delete", answer!(traits::delete)).since(V1_6),
     get("/usages", policy::USAGES, answer!(usages::list_by_project)).since(V1_9),
     post("/reshaper", "placement:reshaper:reshape", answer!(reshaper::reshape)).since(V1_30),
+    get(PROVIDER_WAITLIST, policy::WAITLIST_LIST, answer!(waitlist::list)),
+    post(PROVIDER_WAITLIST, policy::WAITLIST_CREATE, answer!(waitlist::create)),
+    get(TICKET, policy::WAITLIST_SHOW, answer!(waitlist::show)),
+    put(TICKET, policy::WAITLIST_UPDATE, answer!(waitlist::renew)),
+    delete(TICKET, policy::WAITLIST_DELETE, answer!(waitlist::delete)),
+    get(WAITLIST, policy::WAITLIST_LIST, answer!(waitlist::list_all)),
+    post(WAITLIST, policy::WAITLIST_CREATE, answer!(waitlist::create_group)),
+    get(GROUP, policy::WAITLIST_SHOW, answer!(waitlist::show_group)),
+    put(GROUP, policy::WAITLIST_UPDATE, answer!(waitlist::renew_group)),
+    delete(GROUP, policy::WAITLIST_DELETE, answer!(waitlist::delete_group)),
 ];
 
 pub(super) const RESOURCE_CLASS: &str = "/resource_classes/{name}";
@@ -148,6 +158,10 @@ pub(super) const AGGREGATES: &str = "/resource_providers/{uuid}/aggregates";
 pub(super) const PROVIDER_TRAITS: &str = "/resource_providers/{uuid}/traits";
 pub(super) const CONSUMER: &str = "/allocations/{consumer_uuid}";
 pub(super) const TRAIT: &str = "/traits/{name}";
+pub(super) const PROVIDER_WAITLIST: &str = "/resource_providers/{uuid}/waitlist";
+pub(super) const TICKET: &str = "/resource_providers/{uuid}/waitlist/{ticket}";
+pub(super) const WAITLIST: &str = "/waitlist";
+pub(super) const GROUP: &str = "/waitlist/{group}";
 
 /// A POST brings JSON.
 const fn post(path: &'static str, rule: &'static str, handler: Handler) -> Route {

@@ -138,6 +138,9 @@ schemas! {
     body RESOURCE_PROVIDER_PUT_1_0 = "resource_provider_put_1_0": "PUT of a provider.";
     body RESOURCE_PROVIDER_PUT_1_14 = "resource_provider_put_1_14": "The same with a parent.";
     body TRAITS_PUT = "traits_put_1_6": "PUT of a provider's traits.";
+    body WAITLIST_GROUP_POST = "waitlist_group_post_1_0": "POST of several tickets.";
+    body WAITLIST_POST = "waitlist_post_1_0": "POST of a ticket.";
+    body WAITLIST_PUT = "waitlist_put_1_0": "PUT of a ticket, or of several.";
     query CANDIDATES_QUERY_1_10 = "allocation_candidates_query_1_10":
         "GET /allocation_candidates.";
     query CANDIDATES_QUERY_1_16 = "allocation_candidates_query_1_16":
@@ -170,6 +173,9 @@ schemas! {
     query TRAITS_QUERY = "traits_query_1_6": "GET /traits.";
     query USAGES_QUERY_1_9 = "usages_query_1_9": "GET /usages.";
     query USAGES_QUERY_1_38 = "usages_query_1_38": "The same with `consumer_type`.";
+    query WAITLIST_DELETE_QUERY = "waitlist_delete_query_1_0": "DELETE of a ticket, or of several.";
+    query WAITLIST_QUERY = "waitlist_query_1_0": "GET of a waitlist.";
+    query WAITLIST_TICKET_QUERY = "waitlist_ticket_query_1_0": "GET of a ticket, or of several.";
 }
 
 /// A schema and the version that brought it.

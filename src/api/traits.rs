@@ -86,7 +86,7 @@ pub async fn ensure(call: Call) -> HandlerResult {
         ));
     }
     let location = format!("/traits/{name}");
-    let (found, made) = call.app.db.write("ensure trait", move |conn| traits::ensure(conn, &name)).await?;
+    let (found, made) = call.write("ensure trait", move |conn| traits::ensure(conn, &name)).await??;
     let status = if made { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     Ok(Reply::empty(status).location(location).cacheable(call.version, found.created_at))
 }
@@ -94,7 +94,7 @@ pub async fn ensure(call: Call) -> HandlerResult {
 /// `DELETE /traits/{name}`
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
-    call.app.db.write("delete trait", move |conn| traits::delete(conn, &name)).await?;
+    call.write("delete trait", move |conn| traits::delete(conn, &name)).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -113,7 +113,7 @@ pub async fn replace(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let work =
         move |conn: &mut _| traits::replace(conn, &uuid, body.resource_provider_generation, &body.traits);
-    let written = call.app.db.write("replace traits", work).await;
+    let written = call.write("replace traits", work).await?;
     let (generation, list) = written.map_err(|error| match error {
         Error::ProviderGeneration { .. } => generation_changed(),
         Error::TraitNotFound(names) => ApiError::bad_request(format!("No such trait {names}")),
@@ -125,6 +125,6 @@ pub async fn replace(call: Call) -> HandlerResult {
 /// `DELETE /resource_providers/{uuid}/traits`
 pub async fn delete_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    call.app.db.write("delete traits", move |conn| traits::delete_by_provider(conn, &uuid)).await?;
+    call.write("delete traits", move |conn| traits::delete_by_provider(conn, &uuid)).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

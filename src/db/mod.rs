@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, Kind, MultiBackend, Target};
 pub use error::Error;
-pub use touched::{Follower, Part, Touched, Tx};
+pub use touched::{Follower, Listener, Part, Touched, Turns, Tx};
 pub use transaction::TransactionError;
 
 use connection::Manager;
@@ -42,7 +42,23 @@ struct Inner {
     kind: Kind,
     pool: r2d2::Pool<Manager>,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
+    listener: Ears,
     writing: Writing,
+}
+
+/// Who listens to changes of the waitlist, once somebody does.
+#[derive(Clone, Default)]
+struct Ears(Arc<OnceLock<Arc<dyn Listener>>>);
+
+impl Ears {
+    /// Tells what a commit has changed.
+    fn tell(&self, turns: &Turns) {
+        if let Some(listener) = self.0.get()
+            && !turns.is_empty()
+        {
+            listener.changed(turns);
+        }
+    }
 }
 
 /// How transactions are written.
@@ -63,7 +79,8 @@ impl Db {
         // first request; the others are made when they are wanted.
         let first = Tx::new(connection::establish(&target)?);
         let follower = Arc::new(OnceLock::new());
-        let writing = Writing::start(first, &target, &follower)
+        let listener = Ears::default();
+        let writing = Writing::start(first, &target, &follower, &listener)
             .map_err(|e| Error::Unusable(format!("cannot start a thread for the database: {e}")))?;
         let pool = r2d2::Pool::builder()
             .max_size(settings.pool_size)
@@ -72,7 +89,7 @@ impl Db {
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(LogErrors))
             .build_unchecked(Manager::new(target));
-        Ok(Db { inner: Arc::new(Inner { kind, pool, follower, writing }) })
+        Ok(Db { inner: Arc::new(Inner { kind, pool, follower, listener, writing }) })
     }
 
     /// Sets who follows what is written from now on; there can be one.
@@ -81,9 +98,18 @@ impl Db {
         self.inner.follower.set(follower).map_err(taken)
     }
 
+    /// Sets who hears of changes of the waitlist from now on; there can be one.
+    pub fn set_listener(&self, listener: Arc<dyn Listener>) -> Result<(), Error> {
+        let taken = |_| Error::Unusable("the database has a listener already".to_owned());
+        self.inner.listener.0.set(listener).map_err(taken)
+    }
+
     /// Runs `work` where all its questions get their answers of one moment; blocks the thread.
-    pub fn snapshot<T>(&self, work: impl FnOnce(&mut DbConnection) -> Result<T, Error>) -> Result<T, Error> {
-        let mut conn = self.inner.pool.get()?;
+    pub fn snapshot<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut conn = self.inner.pool.get().map_err(Error::from)?;
         transaction::begin_snapshot(&mut conn)?;
         let outcome = work(&mut conn);
         let ended = transaction::end_snapshot(&mut conn);
@@ -123,6 +149,18 @@ impl Db {
         task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))
     }
 
+    /// Runs `work` as [`Self::read`] does, all its questions answered of one moment.
+    pub async fn read_snapshot<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
+    {
+        let db = self.clone();
+        let task = tokio::task::spawn_blocking(move || db.snapshot(work));
+        task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))
+    }
+
     /// Runs `work` in a transaction and returns once it is committed and the follower has seen it.
     ///
     /// On a conflict that the server can settle the whole of `work` runs again, so it does nothing
@@ -157,12 +195,15 @@ impl Inner {
         let mut tx = self.pool.get().map_err(Error::from)?;
         let caught_up = Cell::new(None);
         let commit = |tx: &mut Tx| {
-            match &self.writing {
-                Writing::Pool(refresher) => caught_up.set(refresher.commit(tx)?),
+            let turns = tx.take_turns();
+            let outcome = match &self.writing {
+                Writing::Pool(refresher) => refresher.commit(tx).map(|receiver| caught_up.set(receiver)),
                 #[cfg(feature = "sqlite")]
-                Writing::OneThread(_) => transaction::commit(tx)?,
-            }
-            Ok(())
+                Writing::OneThread(_) => transaction::commit(tx),
+            };
+            // A commit that failed may have happened all the same.
+            self.listener.tell(&turns);
+            outcome
         };
         let value = transaction::retrying(&mut tx, name, work, commit)?;
         Ok((value, caught_up.take()))
@@ -175,11 +216,15 @@ impl Writing {
         first: Tx,
         target: &Target,
         follower: &Arc<OnceLock<Arc<dyn Follower>>>,
+        listener: &Ears,
     ) -> std::io::Result<Writing> {
         let follower = Arc::clone(follower);
         match target.kind {
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite => Ok(Writing::OneThread(writer::Writer::start(first, target.clone(), follower)?)),
+            Kind::Sqlite => {
+                let writer = writer::Writer::start(first, target.clone(), follower, listener.clone())?;
+                Ok(Writing::OneThread(writer))
+            }
             _ => {
                 drop(first);
                 Ok(Writing::Pool(refresher::Refresher::start(target.clone(), follower)?))

@@ -134,6 +134,67 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    waitlist_owners (owner) {
+        owner -> Text,
+        generation -> BigInt,
+        fence_floor -> BigInt,
+    }
+}
+
+diesel::table! {
+    waitlist_queues (id) {
+        id -> Integer,
+        owner -> Text,
+        scope -> Text,
+        resource_id -> Text,
+        generation -> BigInt,
+        live -> Integer,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    waitlist_groups (uuid) {
+        uuid -> Text,
+        generation -> BigInt,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    waitlist_tickets (queue_id, position) {
+        queue_id -> Integer,
+        position -> BigInt,
+        uuid -> Text,
+        status -> Text,
+        holds -> Nullable<Integer>,
+        generation -> BigInt,
+        fence -> Nullable<BigInt>,
+        fenced_writes -> BigInt,
+        group_uuid -> Nullable<Text>,
+        action -> Nullable<Text>,
+        extra -> Nullable<Text>,
+        project_id -> Nullable<Text>,
+        user_id -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        expires_at -> Nullable<Timestamp>,
+        expires_text -> Nullable<Text>,
+        lease_seconds -> Nullable<Integer>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        activated_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    waitlist_owners,
+    waitlist_queues,
+    waitlist_groups,
+    waitlist_tickets,
+);
+
 diesel::allow_tables_to_appear_in_same_query!(
     resource_providers,
     inventories,

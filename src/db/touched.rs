@@ -1,7 +1,10 @@
-//! What a transaction has touched, so that those who keep a picture of the database can follow.
+//! What a transaction has touched, so that those who keep a picture of the database can follow, and
+//! those who wait for something in it can be woken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
+
+use chrono::NaiveDateTime;
 
 use super::{DbConnection, Error, LONGEST_LIST};
 
@@ -50,6 +53,33 @@ impl Touched {
     }
 }
 
+/// What one or more transactions have changed of the waitlist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// Uuids of tickets, and of groups of tickets, whose status has changed.
+    pub changed: BTreeSet<String>,
+    /// The earliest of the times at which tickets now expire.
+    pub earliest_expiry: Option<NaiveDateTime>,
+}
+
+impl Turns {
+    /// Whether nothing was changed.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.earliest_expiry.is_none()
+    }
+
+    /// Adds what another transaction has changed.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn merge(&mut self, other: Turns) {
+        self.changed.extend(other.changed);
+        self.note_expiry(other.earliest_expiry);
+    }
+
+    fn note_expiry(&mut self, at: Option<NaiveDateTime>) {
+        self.earliest_expiry = [self.earliest_expiry, at].into_iter().flatten().min();
+    }
+}
+
 /// A connection that can write, and what its open transaction has touched so far.
 ///
 /// Functions that write take this, functions that only read the [`DbConnection`] in it, so that
@@ -57,11 +87,12 @@ impl Touched {
 pub struct Tx {
     conn: DbConnection,
     touched: Touched,
+    turns: Turns,
 }
 
 impl Tx {
     pub(super) fn new(conn: DbConnection) -> Tx {
-        Tx { conn, touched: Touched::default() }
+        Tx { conn, touched: Touched::default(), turns: Turns::default() }
     }
 
     /// The connection itself, for queries.
@@ -79,9 +110,30 @@ impl Tx {
         self.touched.names = true;
     }
 
+    /// Notes that somebody may wait for what a ticket, or a group of tickets, has become.
+    pub fn touch_turn(&mut self, uuid: &str) {
+        self.turns.changed.insert(uuid.to_owned());
+    }
+
+    /// Notes that a ticket expires at this time from now on.
+    pub fn touch_expiry(&mut self, at: Option<NaiveDateTime>) {
+        self.turns.note_expiry(at);
+    }
+
     /// Hands over what was touched, and forgets it.
     pub(super) fn take_touched(&mut self) -> Touched {
         std::mem::take(&mut self.touched)
+    }
+
+    /// Hands over what was changed of the waitlist, and forgets it.
+    pub(super) fn take_turns(&mut self) -> Turns {
+        std::mem::take(&mut self.turns)
+    }
+
+    /// Forgets what was touched, as it was rolled back.
+    pub(super) fn forget(&mut self) {
+        self.take_touched();
+        self.take_turns();
     }
 }
 
@@ -104,4 +156,11 @@ pub trait Follower: Send + Sync {
     /// Catches up with what was touched, by reading it through `conn`, which sees all of it
     /// committed and nothing that is not announced. Called by one thread at a time.
     fn follow(&self, conn: &mut DbConnection, touched: &Touched) -> Result<(), Error>;
+}
+
+/// Hears of changes of the waitlist right after their commit.
+pub trait Listener: Send + Sync {
+    /// Something has changed, or may have: of a commit that failed only the database knows what has
+    /// become. It is called by whatever thread commits, so it must not wait for anything.
+    fn changed(&self, turns: &Turns);
 }

@@ -82,7 +82,7 @@ pub fn retrying<T, E: TransactionError>(
     let mut run = 1;
     loop {
         // What an earlier run touched was rolled back with it.
-        tx.take_touched();
+        tx.forget();
         let error = match transaction(tx, &work, &commit) {
             Ok(value) => return Ok(value),
             Err(error) => error,

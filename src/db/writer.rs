@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::connection::{Target, establish, is_broken};
 use super::transaction::{TransactionError, commit, roll_back, savepoint, transaction};
-use super::{Error, Follower, Touched, Tx};
+use super::{Ears, Error, Follower, Touched, Turns, Tx};
 
 /// How many transactions share a commit at most, so that the first does not wait for ever.
 const MAX_BATCH: usize = 256;
@@ -33,9 +33,10 @@ impl Writer {
         tx: Tx,
         target: Target,
         follower: Arc<OnceLock<Arc<dyn Follower>>>,
+        listener: Ears,
     ) -> std::io::Result<Writer> {
         let (jobs, waiting) = channel();
-        let mut thread = Thread { tx, target, follower };
+        let mut thread = Thread { tx, target, follower, listener };
         std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || thread.run(&waiting))?;
         Ok(Writer { jobs })
     }
@@ -52,7 +53,7 @@ impl Writer {
         let job: Job = Box::new(move |tx| {
             let result = savepoint(tx, work);
             if result.is_err() {
-                tx.take_touched();
+                tx.forget();
             }
             Box::new(move |failure| {
                 let result = match failure {
@@ -76,6 +77,7 @@ struct Thread {
     tx: Tx,
     target: Target,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
+    listener: Ears,
 }
 
 impl Thread {
@@ -83,6 +85,7 @@ impl Thread {
         while let Ok(first) = waiting.recv() {
             let mut completions = Vec::new();
             let mut touched = Touched::default();
+            let mut turns = Turns::default();
             let outcome = transaction(
                 &mut self.tx,
                 |tx| {
@@ -91,6 +94,7 @@ impl Thread {
                     while let Some(job) = next {
                         completions.extend(run_job(tx, job)?);
                         touched.merge(tx.take_touched());
+                        turns.merge(tx.take_turns());
                         taken += 1;
                         next = if taken < MAX_BATCH { waiting.try_recv().ok() } else { None };
                     }
@@ -104,6 +108,7 @@ impl Thread {
                 self.recover();
             }
             // A commit that failed may have happened all the same: what the database says counts.
+            self.listener.tell(&turns);
             self.follow(&touched);
             for completion in completions {
                 completion(failure.clone());
@@ -129,7 +134,7 @@ impl Thread {
 
     /// Ends what may be left of a transaction, on a new connection if need be.
     fn recover(&mut self) {
-        self.tx.take_touched();
+        self.tx.forget();
         if roll_back(&mut self.tx).is_ok() && !is_broken(&mut self.tx) {
             return;
         }
@@ -153,7 +158,7 @@ fn run_job(tx: &mut Tx, job: Job) -> Result<Option<Completion>, Error> {
         Ok(completion) => Ok(Some(completion)),
         Err(_) if panicked => {
             log::error!("a transaction panicked and was rolled back");
-            tx.take_touched();
+            tx.forget();
             Ok(None)
         }
         Err(error) => Err(error),
@@ -199,7 +204,7 @@ mod tests {
         let follows = Arc::new(Follows { failures: failures.into(), ..Follows::default() });
         let follower = Arc::new(OnceLock::new());
         follower.set(Arc::<Follows>::clone(&follows) as Arc<dyn Follower>).ok().unwrap();
-        (Writer::start(Tx::new(conn), target, follower).unwrap(), follows)
+        (Writer::start(Tx::new(conn), target, follower, Ears::default()).unwrap(), follows)
     }
 
     async fn write(writer: &Writer, provider: i32, sql: &'static str) -> Result<(), Error> {

@@ -37,7 +37,7 @@ impl Fleet {
             picture.set_names(rows::load_names(conn)?);
             rows::load_all(conn, |batch| picture.add_unconnected(batch))?;
             picture.connect();
-            Ok(picture)
+            Ok::<_, Error>(picture)
         })?;
         let fleet = Arc::new(Fleet { picture: RwLock::new(picture) });
         let follower: Arc<dyn Follower> = Arc::<Fleet>::clone(&fleet);

@@ -67,6 +67,9 @@ pub enum Error {
     /// Something is allocated from the provider.
     #[error("Resource provider has allocations.")]
     ProviderInUse,
+    /// The waitlist has tickets for the provider.
+    #[error("Resource provider has tickets on its waitlist.")]
+    ProviderAwaited,
     /// Something is allocated of classes that were to be deleted; their names, joined.
     #[error("Inventory for '{classes}' on resource provider '{uuid}' in use.")]
     InventoryInUse {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::db::{DbConnection, Tx};
 use crate::store::resource_providers::{self as rows, ResourceProvider};
-use crate::store::{allocations, generation};
+use crate::store::{allocations, generation, waitlist_queues};
 
 use super::{Error, Result};
 
@@ -119,7 +119,8 @@ pub fn update(tx: &mut Tx, uuid: &str, changes: &Changes) -> Result<ResourceProv
     find(tx, uuid)
 }
 
-/// Deletes a provider from which nothing is allocated and which has no children.
+/// Deletes a provider from which nothing is allocated, which has no children and for which nobody has a
+/// ticket.
 pub fn delete(tx: &mut Tx, uuid: &str) -> Result<()> {
     let id = take(tx, uuid)?;
     if rows::has_children(tx, id)? {
@@ -127,6 +128,9 @@ pub fn delete(tx: &mut Tx, uuid: &str) -> Result<()> {
     }
     if allocations::provider_in_use(tx, id)? {
         return Err(Error::ProviderInUse);
+    }
+    if !waitlist_queues::close_owner(tx, uuid)? {
+        return Err(Error::ProviderAwaited);
     }
     Ok(rows::delete(tx, id)?)
 }

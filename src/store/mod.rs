@@ -11,6 +11,8 @@ pub mod resource_providers;
 pub mod standard;
 pub mod traits;
 pub mod usages;
+pub mod waitlist_queues;
+pub mod waitlist_tickets;
 
 use chrono::{NaiveDateTime, SubsecRound, Utc};
 

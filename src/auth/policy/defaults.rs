@@ -7,6 +7,17 @@ pub const RESHAPE: &str = "placement:reshaper:reshape";
 /// The rule of `GET /usages`, the only one that looks at what is asked for.
 pub const USAGES: &str = "placement:usages";
 
+/// The rule of lists of the waitlist.
+pub const WAITLIST_LIST: &str = "placement:waitlist:list";
+/// The rule of looking at a ticket, which is asked about the ticket's project too, as the others are.
+pub const WAITLIST_SHOW: &str = "placement:waitlist:show";
+/// The rule of taking tickets.
+pub const WAITLIST_CREATE: &str = "placement:waitlist:create";
+/// The rule of renewing a ticket.
+pub const WAITLIST_UPDATE: &str = "placement:waitlist:update";
+/// The rule of releasing a ticket.
+pub const WAITLIST_DELETE: &str = "placement:waitlist:delete";
+
 /// A default rule.
 #[derive(Clone, Copy, Debug)]
 pub struct DefaultRule {
@@ -77,6 +88,11 @@ pub static DEFAULTS: &[DefaultRule] = &[
     api("placement:traits:delete", ADMIN_OR_SERVICE),
     api(USAGES, "rule:admin_or_project_reader_or_service_api"),
     api(RESHAPE, "rule:service_api"),
+    api(WAITLIST_LIST, ADMIN_OR_SERVICE),
+    api(WAITLIST_SHOW, ADMIN_OR_SERVICE),
+    api(WAITLIST_CREATE, ADMIN_OR_SERVICE),
+    api(WAITLIST_UPDATE, ADMIN_OR_SERVICE),
+    api(WAITLIST_DELETE, ADMIN_OR_SERVICE),
 ];
 
 const fn base(name: &'static str, check: &'static str) -> DefaultRule {

@@ -14,7 +14,10 @@ mod parser;
 mod rules;
 
 pub use check::{Check, Credentials, Target, as_text};
-pub use defaults::{DEFAULTS, DefaultRule, RESHAPE, USAGES};
+pub use defaults::{
+    DEFAULTS, DefaultRule, RESHAPE, USAGES, WAITLIST_CREATE, WAITLIST_DELETE, WAITLIST_LIST, WAITLIST_SHOW,
+    WAITLIST_UPDATE,
+};
 pub use enforcer::Enforcer;
 pub use file::{Error, Wrong};
 pub use rules::{Denied, Options, Rules};

@@ -1,0 +1,90 @@
+//! Fenced writes: those that happen only while the tickets that a request names are active.
+
+use super::error::ApiError;
+use super::names::canonical_uuid;
+use crate::db::{self, TransactionError, Tx};
+use crate::waitlist;
+
+/// The header that names tickets.
+pub(super) const TICKET_HEADER: &str = "x-waitlist-ticket";
+
+/// What can go wrong with a write that tickets fence.
+pub(super) enum Fenced<E> {
+    /// A ticket is not active.
+    NotActive(waitlist::Error),
+    /// The write itself was refused, or the database failed.
+    Work(E),
+}
+
+impl<E: From<db::Error>> From<db::Error> for Fenced<E> {
+    fn from(error: db::Error) -> Self {
+        Fenced::Work(error.into())
+    }
+}
+
+impl<E: From<diesel::result::Error>> From<diesel::result::Error> for Fenced<E> {
+    fn from(error: diesel::result::Error) -> Self {
+        Fenced::Work(error.into())
+    }
+}
+
+impl<E: TransactionError> TransactionError for Fenced<E> {
+    fn database(&self) -> Option<&db::Error> {
+        match self {
+            Fenced::NotActive(error) => error.database(),
+            Fenced::Work(error) => error.database(),
+        }
+    }
+}
+
+/// Proves that tickets are active, then does the work.
+pub(super) fn prove_then<T, E: TransactionError>(
+    tx: &mut Tx,
+    tickets: &[String],
+    work: &impl Fn(&mut Tx) -> Result<T, E>,
+) -> Result<T, Fenced<E>> {
+    waitlist::prove_active(tx, tickets).map_err(|error| match error {
+        waitlist::Error::Database(error) => Fenced::from(error),
+        error => Fenced::NotActive(error),
+    })?;
+    work(tx).map_err(Fenced::Work)
+}
+
+/// The tickets that a header names, at most `most`: 400 if it names what can be none.
+pub(super) fn tickets(header: Option<&str>, most: usize) -> Result<Vec<String>, ApiError> {
+    let Some(header) = header else {
+        return Ok(Vec::new());
+    };
+    let named: Vec<&str> = header.split(',').map(str::trim).collect();
+    if named.len() > most {
+        return Err(ApiError::bad_request(format!("X-Waitlist-Ticket names more than {most} tickets.")));
+    }
+    named
+        .into_iter()
+        .map(|text| {
+            canonical_uuid(text).ok_or_else(|| {
+                ApiError::bad_request(
+                    "X-Waitlist-Ticket must be the uuid of a ticket, or several with commas.",
+                )
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "6d6c8f4e-5b0c-4b0c-9d0a-3f7e6f1f2a01";
+
+    #[test]
+    fn a_header_names_tickets() {
+        assert_eq!(tickets(None, 1).unwrap(), Vec::<String>::new());
+        assert_eq!(tickets(Some(A), 1).unwrap(), [A]);
+        let upper = A.to_uppercase();
+        assert_eq!(tickets(Some(&format!("{A} ,{upper}")), 2).unwrap(), [A, A]);
+        for wrong in ["", ",", "x", &format!("{A},"), &format!("{A},{A},{A}")] {
+            assert!(tickets(Some(wrong), 2).is_err(), "{wrong}");
+        }
+    }
+}

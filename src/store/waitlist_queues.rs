@@ -1,0 +1,175 @@
+//! Rows of the waitlist's queues, of those who own them, and of groups of tickets.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use crate::db::schema::{
+    waitlist_groups as groups, waitlist_owners as owners, waitlist_queues as queues,
+    waitlist_tickets as tickets,
+};
+use crate::db::{DbConnection, Tx};
+
+use super::{generation, load_list, now};
+
+/// A queue: those who want their turn at one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct Queue {
+    /// Row id.
+    pub id: i32,
+    /// The uuid of the resource provider, or the name of an owner that is none.
+    pub owner: String,
+    /// What kind of thing its tickets are for.
+    pub scope: String,
+    /// Which one of that kind.
+    pub resource_id: String,
+    /// Its generation: one more with each ticket that comes or ends.
+    pub generation: i64,
+    /// How many of its tickets are queued or active.
+    pub live: i32,
+    /// When it was created.
+    pub created_at: NaiveDateTime,
+    /// When a ticket last came or ended.
+    pub updated_at: NaiveDateTime,
+}
+
+/// Which queues a list is to have; what is `None` is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueFilter {
+    /// Their owner.
+    pub owner: Option<String>,
+    /// Their scope.
+    pub scope: Option<String>,
+    /// Their id.
+    pub resource_id: Option<String>,
+}
+
+/// The queue of this owner, scope and id.
+pub fn find(
+    conn: &mut DbConnection,
+    owner: &str,
+    scope: &str,
+    resource_id: &str,
+) -> QueryResult<Option<Queue>> {
+    queues::table
+        .filter(queues::owner.eq(owner))
+        .filter(queues::scope.eq(scope))
+        .filter(queues::resource_id.eq(resource_id))
+        .first(conn)
+        .optional()
+}
+
+/// The queue with this row id.
+pub fn find_by_id(conn: &mut DbConnection, id: i32) -> QueryResult<Option<Queue>> {
+    queues::table.filter(queues::id.eq(id)).first(conn).optional()
+}
+
+/// The queues with these row ids, ordered by them.
+pub fn list_by_ids(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<Queue>> {
+    let mut found: Vec<Queue> =
+        super::chunked(ids, |chunk| load_list!(conn, queues::table.filter(queues::id.eq_any(chunk))))?;
+    found.sort_by_key(|queue| queue.id);
+    Ok(found)
+}
+
+/// Takes the row of an owner, which is made if it has none, so that nobody else gives it a new queue
+/// or ends it before the transaction ends. Returns the number that all its fences are above.
+pub fn take_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
+    if !generation::bump_waitlist_owner(tx, owner)? {
+        diesel::insert_into(owners::table)
+            .values((owners::owner.eq(owner), owners::generation.eq(1_i64), owners::fence_floor.eq(0_i64)))
+            .execute(tx.conn())?;
+    }
+    owners::table.filter(owners::owner.eq(owner)).select(owners::fence_floor).first(tx.conn())
+}
+
+/// Takes all queues of an owner that is about to go; `false` if one has live tickets.
+///
+/// Whoever joins one of them takes the queue's row, or that of its owner if the queue is new: so a
+/// ticket is either seen here, or its writer sees that the owner is gone.
+#[must_use = "an owner with live tickets must stay"]
+pub fn close_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
+    take_owner(tx, owner)?;
+    generation::bump_queues_of(tx, owner)?;
+    let of_owner = queues::table.filter(queues::owner.eq(owner));
+    let live = of_owner.filter(queues::live.gt(0)).select(queues::id).first::<i32>(tx.conn()).optional()?;
+    let used = of_owner.select(queues::id).first::<i32>(tx.conn()).optional()?;
+    if used.is_none() {
+        // It never had a ticket, or none that is not forgotten; then its floor alone is to be kept.
+        let untouched = owners::table.filter(owners::owner.eq(owner)).filter(owners::fence_floor.eq(0));
+        diesel::delete(untouched).execute(tx.conn())?;
+    }
+    Ok(live.is_none())
+}
+
+/// Inserts a queue at the generation that its owner's fences are above, and returns its row id. The
+/// owner's row must be taken.
+pub fn insert(tx: &mut Tx, owner: &str, scope: &str, resource_id: &str, floor: i64) -> QueryResult<i32> {
+    let now = now();
+    diesel::insert_into(queues::table)
+        .values((
+            queues::owner.eq(owner),
+            queues::scope.eq(scope),
+            queues::resource_id.eq(resource_id),
+            queues::generation.eq(floor),
+            queues::live.eq(0),
+            queues::created_at.eq(now),
+            queues::updated_at.eq(now),
+        ))
+        .execute(tx.conn())?;
+    queues::table
+        .filter(queues::owner.eq(owner))
+        .filter(queues::scope.eq(scope))
+        .filter(queues::resource_id.eq(resource_id))
+        .select(queues::id)
+        .first(tx.conn())
+}
+
+/// Queues that nobody is in any more, that have not changed since a time and whose tickets are all
+/// forgotten.
+pub fn list_forgotten(conn: &mut DbConnection, before: NaiveDateTime, limit: i64) -> QueryResult<Vec<Queue>> {
+    let tickets = tickets::table.filter(tickets::queue_id.eq(queues::id)).select(tickets::position);
+    queues::table
+        .filter(queues::live.eq(0))
+        .filter(queues::updated_at.lt(before))
+        .filter(diesel::dsl::not(diesel::dsl::exists(tickets)))
+        .order((queues::owner, queues::id))
+        .limit(limit)
+        .load(conn)
+}
+
+/// Deletes a queue if it still is as it was read, and keeps its owner's fences above it. The owner's
+/// row must be taken.
+#[must_use = "a queue that has changed stays"]
+pub fn forget(tx: &mut Tx, queue: &Queue, floor: i64) -> QueryResult<bool> {
+    let row = queues::table.filter(queues::id.eq(queue.id)).filter(queues::generation.eq(queue.generation));
+    let gone = diesel::delete(row).execute(tx.conn())? == 1;
+    if gone && queue.generation > floor {
+        diesel::update(owners::table.filter(owners::owner.eq(&queue.owner)))
+            .set(owners::fence_floor.eq(queue.generation))
+            .execute(tx.conn())?;
+    }
+    Ok(gone)
+}
+
+/// Inserts a group of tickets at generation 1.
+pub fn insert_group(tx: &mut Tx, uuid: &str) -> QueryResult<()> {
+    diesel::insert_into(groups::table)
+        .values((groups::uuid.eq(uuid), groups::generation.eq(1_i64), groups::created_at.eq(now())))
+        .execute(tx.conn())?;
+    Ok(())
+}
+
+/// The generation of a group.
+pub fn find_group(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<i64>> {
+    groups::table.filter(groups::uuid.eq(uuid)).select(groups::generation).first(conn).optional()
+}
+
+/// Deletes groups of before a time whose tickets are all forgotten; returns how many.
+pub fn forget_groups(tx: &mut Tx, before: NaiveDateTime) -> QueryResult<usize> {
+    let members =
+        tickets::table.filter(tickets::group_uuid.eq(groups::uuid.nullable())).select(tickets::position);
+    let forgotten = groups::table
+        .filter(groups::created_at.lt(before))
+        .filter(diesel::dsl::not(diesel::dsl::exists(members)));
+    diesel::delete(forgotten).execute(tx.conn())
+}

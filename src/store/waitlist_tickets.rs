@@ -1,0 +1,363 @@
+//! Rows of the waitlist's tickets.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use crate::db::schema::{waitlist_queues as queues, waitlist_tickets as tickets};
+use crate::db::{DbConnection, MultiBackend, Tx};
+
+use super::load_list;
+use super::waitlist_queues::QueueFilter;
+
+/// The status of a ticket that waits for its turn.
+pub const QUEUED: &str = "queued";
+/// The status of the ticket whose turn it is.
+pub const ACTIVE: &str = "active";
+/// The status of a ticket that was released, or given up while it waited.
+pub const FINISHED: &str = "finished";
+/// The status of a ticket whose time ran out.
+pub const EXPIRED: &str = "expired";
+
+/// A ticket with what its queue says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct Ticket {
+    /// Row id of its queue.
+    pub queue_id: i32,
+    /// Its place in the queue's order: the queue's generation when it came.
+    pub position: i64,
+    /// The uuid under which clients know it.
+    pub uuid: String,
+    /// The uuid of the resource provider, or the name of an owner that is none.
+    pub owner: String,
+    /// What kind of thing it is for.
+    pub scope: String,
+    /// Which one of that kind.
+    pub resource_id: String,
+    /// [`QUEUED`], [`ACTIVE`], [`FINISHED`] or [`EXPIRED`].
+    pub status: String,
+    /// Its generation: one more with each change.
+    pub generation: i64,
+    /// The queue's generation when it became active.
+    pub fence: Option<i64>,
+    /// The group that it was created with.
+    pub group_uuid: Option<String>,
+    /// What its holder is going to do, in the client's words.
+    pub action: Option<String>,
+    /// What else the client has to say, as JSON.
+    pub extra: Option<String>,
+    /// The project of whoever created it.
+    pub project_id: Option<String>,
+    /// Whoever created it.
+    pub user_id: Option<String>,
+    /// The id of the request that created it.
+    pub request_id: Option<String>,
+    /// When its time runs out; none if it has a lease that does not run yet, or no end at all.
+    pub expires_at: Option<NaiveDateTime>,
+    /// The end of its time as the client spelled it, where that is told again.
+    pub expires_text: Option<String>,
+    /// How long it may be active.
+    pub lease_seconds: Option<i32>,
+    /// When it was created.
+    pub created_at: NaiveDateTime,
+    /// When it was last changed.
+    pub updated_at: NaiveDateTime,
+    /// When it became active.
+    pub activated_at: Option<NaiveDateTime>,
+}
+
+impl Ticket {
+    /// Whether it is queued or active.
+    pub fn is_live(&self) -> bool {
+        self.status == QUEUED || self.status == ACTIVE
+    }
+}
+
+/// A ticket that is to be inserted.
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = tickets)]
+pub struct NewTicket<'a> {
+    /// Row id of its queue.
+    pub queue_id: i32,
+    /// The queue's generation.
+    pub position: i64,
+    /// Its uuid.
+    pub uuid: &'a str,
+    /// Queued or active.
+    pub status: &'static str,
+    /// The queue, if it is active.
+    pub holds: Option<i32>,
+    /// Its generation.
+    pub generation: i64,
+    /// The queue's generation, if it is active.
+    pub fence: Option<i64>,
+    /// How many writes it has fenced.
+    pub fenced_writes: i64,
+    /// The group that it is created with.
+    pub group_uuid: Option<&'a str>,
+    /// What its holder is going to do.
+    pub action: Option<&'a str>,
+    /// What else the client has to say, as JSON.
+    pub extra: Option<&'a str>,
+    /// The project of whoever creates it.
+    pub project_id: Option<&'a str>,
+    /// Whoever creates it.
+    pub user_id: Option<&'a str>,
+    /// The id of the request that creates it.
+    pub request_id: Option<&'a str>,
+    /// When its time runs out.
+    pub expires_at: Option<NaiveDateTime>,
+    /// The same as the client spelled it.
+    pub expires_text: Option<&'a str>,
+    /// How long it may be active.
+    pub lease_seconds: Option<i32>,
+    /// Now.
+    pub created_at: NaiveDateTime,
+    /// Now.
+    pub updated_at: NaiveDateTime,
+    /// Now, if it is active.
+    pub activated_at: Option<NaiveDateTime>,
+}
+
+/// What of a ticket is to change; what is `None` stays.
+#[derive(Clone, Debug, Default, AsChangeset)]
+#[diesel(table_name = tickets)]
+pub struct Changes {
+    /// Its status.
+    pub status: Option<&'static str>,
+    /// The queue that it holds.
+    pub holds: Option<Option<i32>>,
+    /// The queue's generation at which it became active.
+    pub fence: Option<Option<i64>>,
+    /// What else the client has to say, as JSON.
+    pub extra: Option<Option<String>>,
+    /// When its time runs out.
+    pub expires_at: Option<Option<NaiveDateTime>>,
+    /// The same as the client spelled it.
+    pub expires_text: Option<Option<String>>,
+    /// How long it may be active.
+    pub lease_seconds: Option<Option<i32>>,
+    /// When it became active.
+    pub activated_at: Option<Option<NaiveDateTime>>,
+}
+
+/// The columns of [`Ticket`], joined.
+macro_rules! full_rows {
+    () => {
+        tickets::table.inner_join(queues::table.on(tickets::queue_id.eq(queues::id))).select((
+            tickets::queue_id,
+            tickets::position,
+            tickets::uuid,
+            queues::owner,
+            queues::scope,
+            queues::resource_id,
+            tickets::status,
+            tickets::generation,
+            tickets::fence,
+            tickets::group_uuid,
+            tickets::action,
+            tickets::extra,
+            tickets::project_id,
+            tickets::user_id,
+            tickets::request_id,
+            tickets::expires_at,
+            tickets::expires_text,
+            tickets::lease_seconds,
+            tickets::created_at,
+            tickets::updated_at,
+            tickets::activated_at,
+        ))
+    };
+}
+
+/// The ticket of this uuid.
+pub fn find(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Ticket>> {
+    full_rows!().filter(tickets::uuid.eq(uuid)).first(conn).optional()
+}
+
+/// The tickets of these uuids, as far as there are such.
+pub fn find_several(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<Ticket>> {
+    super::chunked(uuids, |chunk| load_list!(conn, full_rows!().filter(tickets::uuid.eq_any(chunk))))
+}
+
+/// The tickets of a group, in the order in which its queues are taken.
+pub fn list_by_group(conn: &mut DbConnection, group_uuid: &str) -> QueryResult<Vec<Ticket>> {
+    full_rows!()
+        .filter(tickets::group_uuid.eq(group_uuid))
+        .order((queues::owner, queues::scope, queues::resource_id))
+        .load(conn)
+}
+
+/// The live tickets of a queue, oldest first.
+pub fn list_live(conn: &mut DbConnection, queue_id: i32, limit: i64) -> QueryResult<Vec<Ticket>> {
+    full_rows!()
+        .filter(tickets::queue_id.eq(queue_id))
+        .filter(tickets::status.eq_any([QUEUED, ACTIVE]))
+        .order(tickets::position)
+        .limit(limit)
+        .load(conn)
+}
+
+/// The oldest ticket of a queue that waits.
+pub fn find_head(conn: &mut DbConnection, queue_id: i32) -> QueryResult<Option<Ticket>> {
+    full_rows!()
+        .filter(tickets::queue_id.eq(queue_id))
+        .filter(tickets::status.eq(QUEUED))
+        .order(tickets::position)
+        .first(conn)
+        .optional()
+}
+
+/// How many tickets of a queue are before this position and still live.
+pub fn count_ahead(conn: &mut DbConnection, queue_id: i32, position: i64) -> QueryResult<i64> {
+    tickets::table
+        .filter(tickets::queue_id.eq(queue_id))
+        .filter(tickets::status.eq_any([QUEUED, ACTIVE]))
+        .filter(tickets::position.lt(position))
+        .count()
+        .get_result(conn)
+}
+
+/// The uuids of active tickets by their queues.
+pub fn find_active(conn: &mut DbConnection, queue_ids: &[i32]) -> QueryResult<Vec<(i32, String)>> {
+    let queue_ids: Vec<Option<i32>> = queue_ids.iter().copied().map(Some).collect();
+    super::chunked(&queue_ids, |chunk| {
+        load_list!(
+            conn,
+            tickets::table.filter(tickets::holds.eq_any(chunk)).select((tickets::queue_id, tickets::uuid))
+        )
+    })
+}
+
+/// Which tickets a list is to have.
+#[derive(Clone, Debug)]
+pub struct ListFilter {
+    /// Of which queues.
+    pub queues: QueueFilter,
+    /// With which status; any, if none is named.
+    pub statuses: Vec<&'static str>,
+    /// Only those after this place: a queue's row id and a position.
+    pub after: Option<(i32, i64)>,
+    /// How many at most.
+    pub limit: i64,
+}
+
+/// Tickets by queue, each queue in its order.
+pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> QueryResult<Vec<Ticket>> {
+    let mut query = full_rows!().into_boxed::<MultiBackend>();
+    if let Some(owner) = &filter.queues.owner {
+        query = query.filter(queues::owner.eq(owner));
+    }
+    if let Some(scope) = &filter.queues.scope {
+        query = query.filter(queues::scope.eq(scope));
+    }
+    if let Some(id) = &filter.queues.resource_id {
+        query = query.filter(queues::resource_id.eq(id));
+    }
+    if !filter.statuses.is_empty() {
+        query = query.filter(tickets::status.eq_any(filter.statuses.clone()));
+    }
+    if let Some((queue_id, position)) = filter.after {
+        let later = tickets::queue_id.eq(queue_id).and(tickets::position.gt(position));
+        query = query.filter(tickets::queue_id.gt(queue_id).or(later));
+    }
+    query.order((tickets::queue_id, tickets::position)).limit(filter.limit).load(conn)
+}
+
+/// Tickets of an owner in the order in which they were created, also those that have ended.
+pub fn list_by_owner(
+    conn: &mut DbConnection,
+    owner: &str,
+    limit: i64,
+    offset: i64,
+) -> QueryResult<Vec<Ticket>> {
+    full_rows!()
+        .filter(queues::owner.eq(owner))
+        .order((tickets::created_at, tickets::queue_id, tickets::position))
+        .limit(limit)
+        .offset(offset)
+        .load(conn)
+}
+
+/// Tickets of an owner, from the ends of its queues.
+pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> QueryResult<Vec<Ticket>> {
+    full_rows!()
+        .filter(queues::owner.eq(owner))
+        .order((tickets::queue_id, tickets::position.desc()))
+        .limit(limit)
+        .load(conn)
+}
+
+/// Uuids of live tickets whose time has run out, the longest ago first.
+pub fn list_overdue(conn: &mut DbConnection, now: NaiveDateTime, limit: i64) -> QueryResult<Vec<String>> {
+    tickets::table
+        .filter(tickets::status.eq_any([QUEUED, ACTIVE]))
+        .filter(tickets::expires_at.le(now))
+        .order(tickets::expires_at)
+        .limit(limit)
+        .select(tickets::uuid)
+        .load(conn)
+}
+
+/// When the next of the live tickets runs out.
+pub fn earliest_expiry(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateTime>> {
+    let next = tickets::table
+        .filter(tickets::status.eq_any([QUEUED, ACTIVE]))
+        .filter(tickets::expires_at.is_not_null())
+        .order(tickets::expires_at)
+        .select(tickets::expires_at)
+        .first::<Option<NaiveDateTime>>(conn)
+        .optional()?;
+    Ok(next.flatten())
+}
+
+/// Those of these tickets that still wait.
+pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
+    super::chunked(uuids, |chunk| {
+        load_list!(
+            conn,
+            tickets::table
+                .filter(tickets::uuid.eq_any(chunk))
+                .filter(tickets::status.eq(QUEUED))
+                .select(tickets::uuid)
+        )
+    })
+}
+
+/// Inserts a ticket.
+pub fn insert(tx: &mut Tx, ticket: &NewTicket<'_>) -> QueryResult<()> {
+    tx.touch_expiry(ticket.expires_at);
+    diesel::insert_into(tickets::table).values(ticket).execute(tx.conn())?;
+    Ok(())
+}
+
+/// Takes the row of a ticket by a write, if the ticket is active: until the transaction ends it stays
+/// so. A write, since Galera certifies nothing else.
+#[must_use = "a ticket that is not active proves nothing"]
+pub fn prove_active(tx: &mut Tx, uuid: &str) -> QueryResult<bool> {
+    let row = tickets::table.filter(tickets::uuid.eq(uuid)).filter(tickets::status.eq(ACTIVE));
+    let proven =
+        diesel::update(row).set(tickets::fenced_writes.eq(tickets::fenced_writes + 1)).execute(tx.conn())?;
+    Ok(proven == 1)
+}
+
+/// Deletes a ticket that has ended.
+pub fn delete(tx: &mut Tx, ticket: &Ticket) -> QueryResult<usize> {
+    tx.touch_turn(&ticket.uuid);
+    diesel::delete(tickets::table.filter(tickets::uuid.eq(&ticket.uuid))).execute(tx.conn())
+}
+
+/// Deletes tickets that ended before a time, at most so many; returns how many.
+pub fn prune(tx: &mut Tx, before: NaiveDateTime, limit: i64) -> QueryResult<usize> {
+    let uuids: Vec<String> = tickets::table
+        .filter(tickets::status.eq_any([FINISHED, EXPIRED]))
+        .filter(tickets::updated_at.lt(before))
+        .limit(limit)
+        .select(tickets::uuid)
+        .load(tx.conn())?;
+    let mut gone = 0;
+    for chunk in uuids.chunks(super::CHUNK) {
+        let rows = tickets::table.filter(tickets::uuid.eq_any(chunk));
+        gone += diesel::delete(rows).execute(tx.conn())?;
+    }
+    Ok(gone)
+}

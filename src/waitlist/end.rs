@@ -1,0 +1,141 @@
+//! Ending tickets: released, given up, expired, removed; the next one becomes active.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDateTime;
+
+use crate::db::Tx;
+use crate::store::generation;
+use crate::store::waitlist_queues as queues;
+use crate::store::waitlist_tickets::{self as rows, ACTIVE, Changes, EXPIRED, FINISHED, QUEUED, Ticket};
+
+use super::join::lease_end;
+use super::{Error, Result, group};
+
+/// Releases a ticket, or gives it up while it waits. The next one is active in the same step. A
+/// ticket that has ended stays as it is. Returns the ticket as it then is.
+///
+/// `given` is the generation that the client saw.
+pub fn end(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> Result<Ticket> {
+    let ticket = find(tx, uuid)?;
+    if !ticket.is_live() {
+        return Ok(ticket);
+    }
+    check_given(&ticket, given)?;
+    end_all(tx, std::slice::from_ref(&ticket), FINISHED, now)?;
+    find(tx, uuid)
+}
+
+/// Ends a ticket if its time has run out; whether it had.
+pub fn expire(tx: &mut Tx, uuid: &str, now: NaiveDateTime) -> Result<bool> {
+    let overdue = rows::find(tx, uuid)?.filter(|ticket| ticket.is_live() && is_overdue(ticket, now));
+    match overdue {
+        Some(ticket) => end_all(tx, &[ticket], EXPIRED, now).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Ends a ticket, if it is live, and deletes it.
+pub fn remove(tx: &mut Tx, uuid: &str, now: NaiveDateTime) -> Result<()> {
+    let ticket = end(tx, uuid, None, now)?;
+    rows::delete(tx, &ticket)?;
+    Ok(())
+}
+
+/// Ends and deletes some of an owner's tickets, at most so many; returns how many. Those at the end
+/// of their queues go first, so that none becomes active only to be removed.
+pub fn remove_some(tx: &mut Tx, owner: &str, limit: i64, now: NaiveDateTime) -> Result<usize> {
+    let tickets = rows::list_last_by_owner(tx, owner, limit)?;
+    let live: Vec<Ticket> = tickets.iter().filter(|ticket| ticket.is_live()).cloned().collect();
+    end_all(tx, &live, FINISHED, now)?;
+    for ticket in &tickets {
+        rows::delete(tx, ticket)?;
+    }
+    Ok(tickets.len())
+}
+
+fn find(tx: &mut Tx, uuid: &str) -> Result<Ticket> {
+    rows::find(tx, uuid)?.ok_or_else(|| Error::TicketNotFound(uuid.to_owned()))
+}
+
+/// Refuses a generation that is not the ticket's.
+pub(super) fn check_given(ticket: &Ticket, given: Option<i64>) -> Result<()> {
+    match given {
+        Some(given) if given != ticket.generation => {
+            Err(Error::TicketGeneration { uuid: ticket.uuid.clone(), actual: ticket.generation, given })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_overdue(ticket: &Ticket, now: NaiveDateTime) -> bool {
+    ticket.expires_at.is_some_and(|at| at <= now)
+}
+
+/// Ends tickets that are live: takes their queues, in the order in which everybody takes them, then
+/// changes the tickets, then makes the next ones active.
+pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: &'static str, now: NaiveDateTime) -> Result<()> {
+    let mut ordered: Vec<&Ticket> = tickets.iter().collect();
+    ordered.sort_by(|a, b| (&a.owner, &a.scope, &a.resource_id).cmp(&(&b.owner, &b.scope, &b.resource_id)));
+    for ticket in &ordered {
+        leave(tx, ticket)?;
+    }
+    let mut groups = BTreeSet::new();
+    let mut vacant = BTreeMap::new();
+    for ticket in &ordered {
+        close(tx, ticket, how, now)?;
+        groups.extend(ticket.group_uuid.clone());
+        if ticket.status == ACTIVE {
+            vacant.insert((&ticket.owner, &ticket.scope, &ticket.resource_id), ticket.queue_id);
+        }
+    }
+    for queue_id in vacant.into_values() {
+        promote(tx, queue_id, now, &mut groups)?;
+    }
+    for group_uuid in groups {
+        group::settle(tx, &group_uuid, now)?;
+    }
+    Ok(())
+}
+
+/// Takes a ticket's queue, one ticket shorter and one generation on.
+fn leave(tx: &mut Tx, ticket: &Ticket) -> Result<()> {
+    if generation::bump_queue(tx, ticket.queue_id, -1)? { Ok(()) } else { Err(Error::lost_race()) }
+}
+
+/// Ends a ticket whose queue is taken. One that has changed since it was read is looked at again.
+fn close(tx: &mut Tx, ticket: &Ticket, how: &'static str, now: NaiveDateTime) -> Result<()> {
+    let changes = Changes { status: Some(how), holds: Some(None), ..Changes::default() };
+    if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
+}
+
+/// Makes the oldest ticket of a queue active. Those whose time has run out expire instead, each a
+/// step of the queue's generation, since nobody works on them any more.
+fn promote(tx: &mut Tx, queue_id: i32, now: NaiveDateTime, groups: &mut BTreeSet<String>) -> Result<()> {
+    while let Some(head) = rows::find_head(tx, queue_id)? {
+        groups.extend(head.group_uuid.clone());
+        if is_overdue(&head, now) {
+            leave(tx, &head)?;
+            close(tx, &head, EXPIRED, now)?;
+            continue;
+        }
+        let queue = queues::find_by_id(tx, queue_id)?.ok_or_else(Error::lost_race)?;
+        let runs = head.lease_seconds.filter(|_| head.group_uuid.is_none());
+        let changes = Changes {
+            status: Some(ACTIVE),
+            holds: Some(Some(queue_id)),
+            fence: Some(Some(queue.generation)),
+            expires_at: runs.map(|seconds| Some(lease_end(now, seconds))),
+            activated_at: Some(Some(now)),
+            ..Changes::default()
+        };
+        debug_assert_eq!(head.status, QUEUED);
+        // Renewed a moment ago: the second run sees that.
+        return if generation::swap_ticket(tx, &head, now, changes)? {
+            Ok(())
+        } else {
+            Err(Error::lost_race())
+        };
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! The waitlist: clients take tickets and get their turns, strictly in order.
+//!
+//! A queue is one thing of one owner; its tickets are queued, then active, then finished or expired.
+//! At most one ticket of a queue is active, and if it has live tickets, one is. Each ticket that
+//! comes or ends is one step of the queue's generation, in a transaction that holds the queue's row;
+//! the ticket that thereby becomes active does so in the same step, which is its fence.
+//!
+//! - `join`, `end`, `renew`, `prove`, `prune`: the rules, within a transaction that their caller owns
+//! - `group`: tickets that are created together
+//! - `listing`: what there is
+//! - `waiters`: who waits for a ticket, and waking them
+//! - `timer`: ends what has expired, forgets what is old
+//! - `clock`: the time of day, which tests set
+//!
+//! Nothing here knows of HTTP.
+
+mod clock;
+mod end;
+mod error;
+mod group;
+mod join;
+mod listing;
+mod prove;
+mod prune;
+mod renew;
+mod timer;
+mod waiters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+
+use crate::config::WaitlistSettings;
+use crate::db::{Db, Listener, Turns};
+pub use crate::store::waitlist_queues::{Queue, QueueFilter};
+pub use crate::store::waitlist_tickets::{ACTIVE, EXPIRED, FINISHED, ListFilter, QUEUED, Ticket};
+
+pub use clock::{Clock, SystemClock};
+pub use end::{end, expire, remove, remove_some};
+pub use error::Error;
+pub use group::{Group, end_group, find_group, renew_group};
+pub use join::{Expected, NewTicket, Term, join, join_together};
+pub use listing::{Listing, ahead, find, find_of, list, list_by_owner, list_live};
+pub use prove::prove_active;
+pub use prune::prune;
+pub use renew::{Renewal, renew};
+
+use timer::Timer;
+use waiters::Waiters;
+
+/// What most functions here return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The owner of queues that belong to no resource provider.
+pub const DEFAULT_OWNER: &str = "default";
+
+/// The latest time that can be an end; later ones have no place in all databases.
+pub const LATEST_YEAR: i32 = 9999;
+
+/// What lives beside the database: who waits, and the timer for what expires next.
+pub struct Waitlist {
+    settings: WaitlistSettings,
+    clock: Arc<dyn Clock>,
+    waiters: Arc<Waiters>,
+    timer: Timer,
+}
+
+impl Waitlist {
+    /// A waitlist that hears of what `db` commits from now on.
+    pub fn new(
+        settings: WaitlistSettings,
+        clock: Arc<dyn Clock>,
+        db: &Db,
+    ) -> std::result::Result<Arc<Waitlist>, crate::db::Error> {
+        let waiters = Arc::new(Waiters::default());
+        let waitlist = Arc::new(Waitlist { settings, clock, waiters, timer: Timer::default() });
+        db.set_listener(Arc::<Waitlist>::clone(&waitlist))?;
+        Ok(waitlist)
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &WaitlistSettings {
+        &self.settings
+    }
+
+    /// The time of day, by which tickets expire.
+    pub fn now(&self) -> NaiveDateTime {
+        self.clock.now()
+    }
+
+    /// How many wait in this process.
+    pub fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// Answers all who wait with their tickets as they are, also those who come later.
+    pub fn close(&self) {
+        self.waiters.close();
+        self.timer.wake();
+    }
+
+    /// The ticket, once it is no longer queued, or as it is when the time is over.
+    pub async fn wait(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Ticket> {
+        let waiter = self.waiters.register(uuid, false);
+        let read = || {
+            let uuid = uuid.to_owned();
+            db.read(move |conn| find(conn, &uuid))
+        };
+        waiter.until(timeout, read, |ticket: &Ticket| ticket.status != QUEUED).await
+    }
+
+    /// The group, once all its tickets are active or one has ended, or as it is when the time is over.
+    pub async fn wait_for_group(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Group> {
+        let waiter = self.waiters.register(uuid, true);
+        let read = || {
+            let uuid = uuid.to_owned();
+            db.read_snapshot(move |conn| find_group(conn, &uuid))
+        };
+        waiter.until(timeout, read, |group: &Group| group.status() != QUEUED).await
+    }
+
+    /// Ends what expires, wakes those whom no commit of this process wakes and forgets what is old,
+    /// until the waitlist is closed.
+    pub async fn keep(self: Arc<Self>, db: Db) {
+        timer::keep(&self, &db).await;
+    }
+}
+
+impl std::fmt::Debug for Waitlist {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waitlist").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
+
+impl Listener for Waitlist {
+    fn changed(&self, turns: &Turns) {
+        turns.changed.iter().for_each(|uuid| self.waiters.wake(uuid));
+        if let Some(at) = turns.earliest_expiry {
+            self.timer.expires_at(at);
+        }
+    }
+}

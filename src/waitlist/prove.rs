@@ -1,0 +1,19 @@
+//! Proving, within the transaction that depends on it, that tickets are active.
+
+use crate::db::Tx;
+use crate::store::waitlist_tickets as rows;
+
+use super::{Error, Result};
+
+/// Fails unless all these tickets are active; they stay so until the transaction ends.
+pub fn prove_active(tx: &mut Tx, uuids: &[String]) -> Result<()> {
+    let mut ordered: Vec<&String> = uuids.iter().collect();
+    ordered.sort_unstable();
+    ordered.dedup();
+    for uuid in ordered {
+        if !rows::prove_active(tx, uuid)? {
+            return Err(Error::NotActive(uuid.clone()));
+        }
+    }
+    Ok(())
+}
