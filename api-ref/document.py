@@ -17,6 +17,8 @@ KEYS = {
 # The query parameter that stands for all those with a suffix; it is never sent itself.
 GROUPS = 'groups'
 SUFFIX = 'SUFFIX'
+# Every request may have this header, so it is explained once.
+VERSION_HEADER = 'OpenStack-API-Version'
 WHOLE_BODY = '(the body)'
 
 
@@ -76,7 +78,8 @@ class Operation:
         self.tag, = described['tags']
         self.summary = described['summary']
         for parameter in described['parameters']:
-            if '$ref' not in parameter:
+            parameter = resolved(parameter, document)
+            if parameter['name'] != VERSION_HEADER:
                 self._add_parameter(minor, parameter)
         body = described.get('requestBody')
         if body:
@@ -131,7 +134,7 @@ class Operation:
         for answer in self.answers.values():
             for place in answer.headers.values():
                 # It names the version, so it differs from version to version.
-                if place.name != 'OpenStack-API-Version':
+                if place.name != VERSION_HEADER:
                     yield f'header {place.name} of {answer.status}', place
             if answer.status < 400:
                 for place in answer.fields.values():

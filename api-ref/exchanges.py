@@ -23,7 +23,7 @@ LEFT_OUT = {'content-length', 'date', 'connection', 'transfer-encoding'}
 
 UUID = re.compile(r'[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 DATE = re.compile(r'[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT')
-TIME = re.compile(r'\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(?:\.\d+)?(?=Z|[+-]\d\d:\d\d|\b)')
+TIME = re.compile(r'(\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d)(\.\d+)?(?=Z|[+-]\d\d:\d\d|\b)')
 SAME_DATE = 'Tue, 03 Nov 2026 00:26:37 GMT'
 SAME_TIME = '2026-11-03{}00:26:37'
 
@@ -64,16 +64,20 @@ class Recorder:
     def _stable(self, text):
         text = UUID.sub(lambda found: self._stand_in(found[0], text), text)
         text = DATE.sub(SAME_DATE, text)
-        return TIME.sub(lambda found: found[0] if found[0] in self.said
-                        else SAME_TIME.format(found[1]), text)
+        return TIME.sub(self._stable_time, text)
+
+    def _stable_time(self, found):
+        if found[1] in self.said:
+            return found[0]
+        # Its form stays: as many digits as there were.
+        return SAME_TIME.format(found[2]) + re.sub(r'\d', '0', found[3] or '')
 
     def _stand_in(self, real, text):
         if real in self.said:
             return real
         if f'req-{real}' in text:
             return str(uuid.uuid5(uuid.NAMESPACE_URL, 'request'))
-        number = len(self.stand_ins)
-        return self.stand_ins.setdefault(real, str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))))
+        return self.stand_ins.setdefault(real, scenario.made(len(self.stand_ins)))
 
 
 def _title(name):

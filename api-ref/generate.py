@@ -27,7 +27,7 @@ SECTIONS = ['header', 'path', 'query', 'body']
 # Every answer has these; the page on versions and that on request ids explain them.
 COMMON_HEADERS = {'OpenStack-API-Version', 'X-Openstack-Request-Id'}
 # Samples that the pages before those of resources show.
-FRONT_MATTER = {'provider-traits-stale'}
+FRONT_MATTER = {'provider-traits-stale', 'fenced', 'fenced-late'}
 LAST = int(scenario.NEWEST.partition('.')[2])
 
 

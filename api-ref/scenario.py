@@ -6,6 +6,7 @@ in order to a service with an empty database.
 """
 
 import dataclasses
+import uuid
 
 NEWEST = '1.39'
 
@@ -52,6 +53,11 @@ class Step:
     def target(self):
         path = self.operation.partition(' ')[2].format(**self.fill)
         return path + (f'?{self.query}' if self.query else '')
+
+
+def made(number):
+    """What stands in the samples for the uuid that the service makes up as its first, second, …"""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, str(number)))
 
 
 def claim(*parts, generation=None, **more):
@@ -283,6 +289,59 @@ def reshaper():
         'allocations': {}}, code='placement.resource_provider.not_found')
 
 
+FIRST, SECOND, GROUP = made(0), made(1), made(2)
+
+
+def tickets():
+    every, one = '/resource_providers/{uuid}/waitlist', '/resource_providers/{uuid}/waitlist/{ticket}'
+    numa1, wanted = {'uuid': NUMA1}, {'scope': 'vm', 'id': VM1}
+    first, second = {'uuid': NUMA1, 'ticket': FIRST}, {'uuid': NUMA1, 'ticket': SECOND}
+    yield Step('ticket-take', f'POST {every}', 'Nobody was before it', 201, numa1, body={
+        **wanted, 'lease_seconds': 60, 'action': 'resize', 'extra': {'to': 'large'}})
+    yield Step('ticket-take-queued', f'POST {every}', 'It has to wait', 201, numa1, body={
+        **wanted, 'expires_at': '2099-01-01T00:00:00Z'})
+    yield Step('ticket-take-only-if-free', f'POST {every}', 'Only if nobody ever asked before', 409, numa1,
+               body={**wanted, 'lease_seconds': 60, 'queue_generation': None},
+               code='placement.concurrent_update')
+    yield Step('ticket-take-bad', f'POST {every}', 'No end', 400, numa1, body=wanted,
+               code='placement.undefined_code')
+    yield Step('ticket-list', f'GET {every}', 'Who works and who waits', 200, numa1)
+    yield Step('ticket-show', f'GET {one}', 'It waits', 200, second)
+    yield Step('ticket-renew', f'PUT {one}', 'Two more minutes', 200, first,
+               body={'generation': 1, 'lease_seconds': 120})
+    yield Step('ticket-renew-stale', f'PUT {one}', 'It is not as it was seen', 409, first,
+               body={'generation': 1, 'lease_seconds': 120}, code='placement.concurrent_update')
+    yield Step('fenced', 'PUT /allocations/{consumer_uuid}', 'Fenced by a ticket that is active', 204,
+               {'consumer_uuid': VM1}, body=claim((NUMA1, {'VCPU': 4, 'MEMORY_MB': 2048}), generation=4),
+               headers={'X-Waitlist-Ticket': FIRST})
+    yield Step('ticket-release', f'DELETE {one}', 'Done; the next one is active', 204, first)
+    yield Step('fenced-late', 'PUT /allocations/{consumer_uuid}', 'Fenced by a ticket that has ended', 409,
+               {'consumer_uuid': VM1}, body=claim((NUMA1, {'VCPU': 8, 'MEMORY_MB': 2048}), generation=5),
+               headers={'X-Waitlist-Ticket': FIRST}, code='placement.waitlist.not_active')
+    yield Step('ticket-wait', f'GET {one}', 'Its turn has come', 200, second,
+               query='wait=true&timeout=30')
+    yield Step('ticket-show-ended', f'GET {one}', 'It has ended', 200, first)
+    yield Step('ticket-renew-ended', f'PUT {one}', 'It has ended', 409, first,
+               body={'generation': 3, 'lease_seconds': 60}, code='placement.waitlist.ended')
+    yield Step('ticket-missing', f'GET {one}', 'There is none', 404, {'uuid': NUMA1, 'ticket': NOBODY},
+               code='placement.waitlist.ticket_not_found')
+    yield Step('ticket-release-2', f'DELETE {one}', 'Only as it was seen', 204, second, query='generation=2')
+    several, group = 'POST /waitlist', {'group': GROUP}
+    yield Step('tickets-take', several, 'One on each of two hosts', 201, body={
+        'tickets': [{'resource_provider_uuid': NUMA1, **wanted},
+                    {'resource_provider_uuid': NUMA0, **wanted}],
+        'lease_seconds': 300, 'action': 'migrate'})
+    yield Step('tickets-take-missing', several, 'There is no such provider', 400, body={
+        'tickets': [{'resource_provider_uuid': NOBODY, **wanted}], 'lease_seconds': 300},
+        code='placement.resource_provider.not_found')
+    yield Step('tickets-wait', 'GET /waitlist/{group}', 'All are active', 200, group,
+               query='wait=true&timeout=30')
+    yield Step('tickets-renew', 'PUT /waitlist/{group}', 'More time for all', 200, group,
+               body={'generation': 1, 'lease_seconds': 600})
+    yield Step('tickets-list', 'GET /waitlist', 'All that are active', 200, query='status=active')
+    yield Step('tickets-release', 'DELETE /waitlist/{group}', 'Done', 204, group)
+
+
 def refused():
     """What may happen to any request, shown on the page of errors."""
     listing, create = 'GET /resource_providers', 'POST /resource_providers'
@@ -299,7 +358,8 @@ def refused():
 
 
 CHAPTERS = [documents, providers, classes, inventories, traits, traits_of_providers, aggregates,
-            candidates, allocations, usages, in_use, reshaper, refused]
+            candidates, allocations, usages, in_use, reshaper, tickets,
+            refused]
 
 
 def steps():

@@ -21,16 +21,17 @@ def command(name, language):
     return [sys.executable, program] if program.suffix == '.py' else [program]
 
 
-def run(url, name, language, *arguments):
+def run(url, name, language, *arguments, **settings):
     """Run an example against the service to its end."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith('OS_')}
     return subprocess.run(
         [*command(name, language), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=120, env={**kept, 'PLACEMENT_URL': url, 'NO_PROXY': '*', 'no_proxy': '*',
-                          'OS_AUTH_TYPE': 'admin_token', 'OS_TOKEN': 'admin', 'OS_ENDPOINT': url})
+                          'OS_AUTH_TYPE': 'admin_token', 'OS_TOKEN': 'admin', 'OS_ENDPOINT': url,
+                          **settings})
 
 
-def run_all(url, name, calls):
+def run_all(url, name, calls, **settings):
     """Run an example many times at once, each with a language and arguments."""
     with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(lambda call: run(url, name, *call), calls))
+        return list(pool.map(lambda call: run(url, name, *call, **settings), calls))

@@ -1,6 +1,8 @@
 """The examples do what they promise, many at once and in every language."""
 
+import concurrent.futures
 import json
+import time
 import uuid
 
 import api
@@ -92,3 +94,101 @@ def test_all_get_a_place_while_there_is_one(client, url):
     assert [run.stderr for run in done if run.returncode] == []
     used = [client('GET', f'/resource_providers/{host}/usages')['usages']['VCPU'] for host in hosts]
     assert used == [3] * len(hosts)
+
+
+def held(client, consumer):
+    """What a consumer holds, by provider."""
+    found = client('GET', f'/allocations/{consumer}')['allocations']
+    return {provider: part['resources'] for provider, part in found.items()}
+
+
+def placed(client, host, vcpus=1):
+    """A consumer that holds some of a host."""
+    consumer = str(uuid.uuid4())
+    client('PUT', f'/allocations/{consumer}', {
+        'allocations': {host: {'resources': {'VCPU': vcpus}}}, 'project_id': 'lab', 'user_id': 'ann',
+        'consumer_type': 'INSTANCE', 'consumer_generation': None})
+    return consumer
+
+
+def live_tickets(client):
+    return client('GET', '/waitlist')['tickets']
+
+
+@SQLITE
+@EACH
+def test_a_consumer_is_moved(client, url, language):
+    source, destination = provider(client, VCPU=2), provider(client, VCPU=2)
+    consumer = placed(client, source)
+    # The second run finds that all is done.
+    for _ in range(2):
+        done = programs.run(url, 'migrate', language, consumer, source, destination)
+        assert (done.returncode, done.stdout) == (0, 'moved\n'), done.stderr
+        assert held(client, consumer) == {destination: {'VCPU': 1}}
+    big = placed(client, source, 2)
+    done = programs.run(url, 'migrate', language, big, source, destination)
+    assert done.returncode != 0 and 'NoRoom' in done.stderr
+    assert held(client, big) == {source: {'VCPU': 2}}
+    assert live_tickets(client) == []
+
+
+def until(found):
+    """Ask again and again until something is found."""
+    for _ in range(600):
+        result = found()
+        if result:
+            return result
+        time.sleep(0.1)
+    raise AssertionError('it never happened')
+
+
+@SQLITE
+@EACH
+def test_a_lost_turn_is_noticed_by_the_fence(client, url, language):
+    source, destination = provider(client, VCPU=2), provider(client, VCPU=2)
+    consumer = placed(client, source)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        # Too short to renew: only the fence of the last write can tell.
+        running = pool.submit(programs.run, url, 'migrate', language, consumer, source, destination,
+                              COPY_SECONDS='4')
+        until(lambda: len(held(client, consumer)) == 2)
+        client('DELETE', f'/waitlist/{live_tickets(client)[0]["group"]}')
+        done = running.result()
+    assert done.returncode != 0 and 'LostTurn' in done.stderr, done
+    assert set(held(client, consumer)) == {source, destination}
+    # The next one goes on from there.
+    done = programs.run(url, 'migrate', language, consumer, source, destination)
+    assert (done.returncode, done.stdout) == (0, 'moved\n'), done.stderr
+    assert held(client, consumer) == {destination: {'VCPU': 1}}
+
+
+@SQLITE
+def test_a_turn_is_renewed_while_the_work_takes_longer_than_the_lease(client, url):
+    hosts = provider(client, VCPU=8), provider(client, VCPU=8)
+    consumers = [placed(client, hosts[0]) for _ in LANGUAGES]
+    calls = [(language, consumer, *hosts) for language, consumer in zip(LANGUAGES, consumers)]
+    for done in programs.run_all(url, 'migrate', calls, LEASE_SECONDS='6', COPY_SECONDS='9'):
+        assert (done.returncode, done.stdout) == (0, 'moved\n'), done.stderr
+    assert all(held(client, consumer) == {hosts[1]: {'VCPU': 1}} for consumer in consumers)
+    ended = client('GET', '/waitlist?status=all')['tickets']
+    assert {ticket['status'] for ticket in ended} == {'finished'}
+
+
+@pytest.mark.parametrize('database', ['sqlite', 'postgres', 'mysql'], indirect=True)
+def test_those_who_move_the_same_take_turns(client, url):
+    one, other = provider(client, VCPU=8), provider(client, VCPU=8)
+    consumer = placed(client, one)
+    # Half of them back again: whoever took the tickets one by one would wait forever.
+    calls = [(language, consumer, *pair) for language in LANGUAGES
+             for pair in ((one, other), (other, one))]
+    for done in programs.run_all(url, 'migrate', calls):
+        assert (done.returncode, done.stdout) == (0, 'moved\n'), done.stderr
+    assert list(held(client, consumer).values()) == [{'VCPU': 1}]
+    assert live_tickets(client) == []
+    # Each step of each turn was done by the holder of both tickets, one after the other.
+    ended = client('GET', '/waitlist?status=all')['tickets']
+    for host in (one, other):
+        turns = sorted((ticket['activated_at'], ticket['updated_at'], ticket['fence'])
+                       for ticket in ended if ticket['resource_provider_uuid'] == host)
+        assert len(turns) == len(calls)
+        assert [turn[2] for turn in turns] == sorted(turn[2] for turn in turns)
