@@ -1,0 +1,19 @@
+//! The waitlist over HTTP: tickets, turns, groups, fenced writes, on SQLite, PostgreSQL and MariaDB.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that meets what it did not expect fails"
+)]
+
+#[macro_use]
+#[allow(dead_code, unused_imports, reason = "it is shared with the other tests, which need more of it")]
+#[path = "../api/support/mod.rs"]
+mod support;
+
+mod calls;
+mod clock;
+mod expiry;
+mod fences;
+mod groups;
+mod queue;
