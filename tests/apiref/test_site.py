@@ -191,6 +191,13 @@ def test_the_history_has_every_change(made):
             assert operations[key].since < minor, (key, minor)
 
 
+def test_the_site_speaks_of_the_newest_version(whole):
+    newest = whole['info']['version']
+    assert newest == f'1.{generate.LAST}'
+    assert f"os_api_ref_max_microversion = '{newest}'" in (built.SOURCE / 'conf.py').read_text()
+    assert f'from 1.0 to {newest}.' in (built.SOURCE / 'versions.rst').read_text()
+
+
 def test_links_lead_somewhere_and_nothing_comes_from_elsewhere(site):
     dead, leaving = built.dead_links(site)
     assert dead == []
