@@ -16,4 +16,6 @@ mod clock;
 mod expiry;
 mod fences;
 mod groups;
+mod model;
 mod queue;
+mod storms;
