@@ -55,10 +55,10 @@ impl Model {
         self.tickets[index].status = status;
         self.tickets[index].generation += 1;
         self.generation += 1;
-        while was_active {
-            let Some(next) = self.tickets.iter().position(|ticket| ticket.status == "queued") else {
-                break;
-            };
+        if !was_active {
+            return;
+        }
+        while let Some(next) = self.tickets.iter().position(|ticket| ticket.status == "queued") {
             let ticket = &mut self.tickets[next];
             ticket.generation += 1;
             if ticket.ends.is_some_and(|ends| ends <= now) {
