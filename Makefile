@@ -2,8 +2,12 @@
 #
 #   make test        everything: unit, integration, conformance, takeover from
 #                    upstream, openstack command, the README's tour, the OpenAPI
-#                    document, policies, limits, a Keystone and kill -9, on SQLite,
-#                    PostgreSQL and MariaDB servers started for it
+#                    document, the API reference, the examples, policies, limits,
+#                    a Keystone and kill -9, on SQLite, PostgreSQL and MariaDB
+#                    servers started for it
+#   make api-ref     the API reference, a site in target/api-ref
+#   make api-ref-update
+#                    what of it is made of the service, after a change of the API
 #   make bench       speed, beside upstream's
 #   make lint        formatting, clippy, documentation, licences
 #   make servers     start the database servers and leave them running, for
@@ -16,8 +20,9 @@ export VENV
 SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
-.PHONY: all setup test unit integration conformance upstream candidates \
-        openstack crash policy limits keystone readme openapi bench fmt lint servers clean-servers
+.PHONY: all api-ref api-ref-update setup test unit integration conformance upstream candidates \
+        openstack crash policy limits keystone readme \
+        openapi apiref examples bench fmt lint servers clean-servers
 
 all:
 	cargo build --release --all-features
@@ -28,8 +33,16 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream candidates openstack crash policy limits keystone readme openapi: setup
+unit integration conformance upstream candidates openstack crash policy readme openapi apiref examples limits keystone: setup
 	$(RUN) $@
+
+api-ref: setup
+	$(VENV)/bin/sphinx-build -E -W --keep-going -q -b html api-ref/source target/api-ref
+	@echo 'The site is in target/api-ref/index.html.'
+
+api-ref-update: setup
+	cargo build --locked --all-features
+	ALLOTMENT_BIN=target/debug/allotment $(VENV)/bin/python api-ref/generate.py
 
 # Takes a quarter of an hour, most of it upstream's.
 bench: setup

@@ -2,7 +2,7 @@
 # Run the named suites one after the other, all of them even where one fails,
 # and close with how many tests passed and failed. To be run by the Makefile,
 # under tests/servers/servers.py.
-#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|policy|limits|keystone|crash]…
+#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|keystone|crash]…
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${VENV:-target/venv}/bin/python"
@@ -51,6 +51,11 @@ policy() { python_tests policy policy; }
 limits() { python_tests limits limits; }
 keystone() { python_tests keystone keystone; }
 openapi() { python_tests openapi openapi; }
+apiref() { python_tests apiref apiref; }
+examples() {
+    cargo build --locked --all-features --examples || exit 1
+    python_tests examples examples
+}
 conformance() {
     binary
     for database in sqlite postgres mysql; do
@@ -61,7 +66,7 @@ conformance() {
     done
 }
 
-[ $# -gt 0 ] || set -- unit integration upstream candidates openstack readme openapi policy limits keystone crash conformance
+[ $# -gt 0 ] || set -- unit integration upstream candidates openstack readme openapi apiref examples policy limits keystone crash conformance
 for name in "$@"; do "$name"; done
 
 echo

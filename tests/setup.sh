@@ -22,6 +22,9 @@ need make has make
 need pkg-config has pkg-config
 # Certificates for the tests of TLS.
 need openssl has openssl
+# The examples in shell.
+need curl has curl
+need jq has jq
 need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
 need mariadb-server has mariadbd
 need mariadb-client has mariadb-admin

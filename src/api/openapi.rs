@@ -138,7 +138,10 @@ pub fn document(version: Option<Microversion>) -> Result<Value, Broken> {
                 "name": "X-Auth-Token",
                 "description": "With noauth2 `admin`, or USER:PROJECT; else a token of Keystone.",
             }},
-            "parameters": {"version": openapi_parameters::version_header(builder.scope)},
+            "parameters": {
+                "fence": openapi_parameters::fence_header(),
+                "version": openapi_parameters::version_header(builder.scope),
+            },
             "responses": builder.common_responses()?,
             "schemas": builder.components.finish(version.is_none()),
         },
@@ -209,6 +212,9 @@ impl Builder {
         }
         let mut parameters = openapi_parameters::in_path(route.path, operation.name)?;
         parameters.push(json!({"$ref": "#/components/parameters/version"}));
+        if is_write(route) {
+            parameters.push(json!({"$ref": "#/components/parameters/fence"}));
+        }
         if let Some(query) = operation.query {
             parameters.extend(openapi_parameters::in_query(query, range, self.scope)?);
         }
@@ -331,9 +337,10 @@ impl Builder {
         if route.path.contains('{') || is_newer {
             errors.insert(404, vec![Code::Undefined]);
         }
-        // A write that other writers overtake again and again is given up in the end.
-        if route.method != actix_web::http::Method::GET {
-            errors.insert(409, vec![Code::ConcurrentUpdate]);
+        // A write that other writers overtake again and again is given up in the end; and any write
+        // may be fenced.
+        if is_write(route) {
+            errors.insert(409, vec![Code::ConcurrentUpdate, Code::NotActive]);
         }
         for (status, codes) in operation.codes {
             errors.entry(*status).or_default().extend_from_slice(codes);
@@ -401,6 +408,11 @@ impl Builder {
         }
         Ok(Value::Object(responses))
     }
+}
+
+/// Whether a route may change something.
+fn is_write(route: &Route) -> bool {
+    route.method != actix_web::http::Method::GET
 }
 
 /// The versions in which a route takes a body.

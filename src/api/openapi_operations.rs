@@ -383,7 +383,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .codes(&[(400, &[Code::ProviderNotFound]), (409, &[Code::Undefined, Code::InventoryInUse])]),
     operation(Method::GET, PROVIDER_WAITLIST, TURNS, "List the tickets of a resource provider")
         .query(Versions::only(V1_0, &schema::WAITLIST_QUERY))
-        .answers(&[json(200, "Those that fulfil every filter, by queue, and their queues.", TICKET_LIST)]),
+        .answers(&[json(200, "Those that fulfil every filter, by queue, and their queues.", TICKET_LIST)])
+        .codes(&[(400, &[Code::TicketNotFound])]),
     operation(Method::POST, PROVIDER_WAITLIST, TURNS, "Take a ticket")
         .body(Versions::only(V1_0, &schema::WAITLIST_POST))
         .answers(&[
@@ -404,7 +405,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .codes(&[(404, &[Code::TicketNotFound])]),
     operation(Method::GET, WAITLIST, TURNS, "List tickets")
         .query(Versions::only(V1_0, &schema::WAITLIST_QUERY))
-        .answers(&[json(200, "Those that fulfil every filter, by queue, and their queues.", TICKET_LIST)]),
+        .answers(&[json(200, "Those that fulfil every filter, by queue, and their queues.", TICKET_LIST)])
+        .codes(&[(400, &[Code::TicketNotFound])]),
     operation(Method::POST, WAITLIST, TURNS, "Take several tickets, or none")
         .body(Versions::only(V1_0, &schema::WAITLIST_GROUP_POST))
         .answers(&[json(201, "All were taken.", GROUP_SHAPES).located()])

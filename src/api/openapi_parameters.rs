@@ -13,6 +13,12 @@ use super::schema::{self, LazySchema, Versions};
 /// members of an exploded object are parameters of their own.
 const GROUPS: &str = "groups";
 
+/// The header that names tickets, as it is written in documents.
+const FENCE_HEADER: &str = "X-Waitlist-Ticket";
+/// Uuids, joined by commas.
+const FENCE_PATTERN: &str =
+    "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(,[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})*$";
+
 /// The header that says which version is meant.
 pub(super) fn version_header(scope: Scope) -> Value {
     json!({
@@ -21,6 +27,17 @@ pub(super) fn version_header(scope: Scope) -> Value {
         "description": words(&[VERSION_HEADER]),
         "required": scope.0.is_some_and(|version| version > MIN),
         "schema": version_schema(scope),
+    })
+}
+
+/// The header by which a write is fenced.
+pub(super) fn fence_header() -> Value {
+    json!({
+        "name": FENCE_HEADER,
+        "in": "header",
+        "description": words(&[FENCE_HEADER]),
+        "required": false,
+        "schema": {"type": "string", "pattern": FENCE_PATTERN},
     })
 }
 

@@ -152,6 +152,7 @@ fn an_operation_names_its_error_codes() {
         schema["properties"]["errors"]["items"]["properties"]["code"]["enum"],
         json!([
             "placement.concurrent_update",
+            "placement.waitlist.not_active",
             "placement.resource_provider.inuse",
             "placement.resource_provider.cannot_delete_parent"
         ])

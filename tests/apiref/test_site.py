@@ -1,0 +1,232 @@
+"""The site covers the service, no more and no less, and can be read without a network."""
+
+import json
+import pathlib
+import re
+import sys
+
+import built
+import drivers
+import httpx
+import pytest
+
+sys.path.insert(0, str(built.ROOT / 'api-ref'))
+import document  # noqa: E402
+import generate  # noqa: E402
+
+# Refusals that are the same for all are shown on the page of errors, which test_errors reads.
+GROUPS = 'groups'
+
+
+@pytest.fixture(scope='session')
+def site(tmp_path_factory):
+    directory = tmp_path_factory.mktemp('site')
+    problems = built.build(directory)
+    assert not problems, problems
+    return directory
+
+
+@pytest.fixture(scope='session')
+def made():
+    """What the service would have written now."""
+    with generate.service() as url:
+        return {'files': generate.everything(url), 'documents': generate.documents(url),
+                'whole': httpx.get(f'{url}/openapi.json', trust_env=False).json()}
+
+
+@pytest.fixture(scope='session')
+def whole(made):
+    return made['whole']
+
+
+@pytest.fixture(scope='session')
+def said(site):
+    return built.operations(site)
+
+
+def described(whole):
+    """Every operation of the OpenAPI document, by method and path."""
+    return {f'{method.upper()} {path}': operation for path, methods in whole['paths'].items()
+            for method, operation in methods.items()}
+
+
+def names(schema, whole):
+    """The names of all fields in a schema, whatever is above them."""
+    schema = document.resolved(schema, whole) if isinstance(schema, dict) else schema
+    if isinstance(schema, list):
+        return {name for part in schema for name in names(part, whole)}
+    if not isinstance(schema, dict):
+        return set()
+    fields = schema.get('properties', {})
+    return set(fields) | {name for part in [*fields.values(), *(
+        value for key, value in schema.items() if key != 'properties')]
+        for name in names(part, whole)}
+
+
+def last(field):
+    """The name of a field, without what is above it."""
+    return field.rpartition('.')[2].removesuffix('[]')
+
+
+def test_what_is_made_of_the_service_is_up_to_date(made):
+    assert generate.differences(made['files']) == [], 'run make api-ref-update'
+
+
+def test_a_change_of_the_service_is_noticed(made):
+    files = {**made['files'], 'parameters.yaml': made['files']['parameters.yaml'] + ' '}
+    del files['operations/root-get.inc']
+    assert generate.differences(files) == [
+        'operations/root-get.inc: not made any more', 'parameters.yaml: differs']
+
+
+def test_every_operation_is_told_and_nothing_else(said, whole):
+    assert set(said) == set(described(whole))
+    for key, operation in described(whole).items():
+        assert said[key].since == operation['x-openstack']['min-ver'], key
+
+
+def test_every_parameter_is_told_and_nothing_else(said, whole):
+    for key, operation in described(whole).items():
+        expected = set()
+        for parameter in operation['parameters']:
+            parameter = document.resolved(parameter, whole)
+            if parameter['name'] == GROUPS:
+                patterns = json.dumps(parameter['schema'])
+                expected |= {('query', name + 'SUFFIX') for name in re.findall(r'"\^([a-z_]+)\[', patterns)}
+            else:
+                expected.add((parameter['in'], parameter['name']))
+        # This one is explained on the page on versions.
+        expected.remove(('header', document.VERSION_HEADER))
+        assert said[key].parameters == expected, key
+        body = operation.get('requestBody', {}).get('content', {}).get('application/json', {}).get('schema', {})
+        told = {last(field) for field in said[key].request_fields} - {document.WHOLE_BODY}
+        assert told == names(body, whole), key
+
+
+def statuses(operation, whole):
+    """Each status of an operation with its error codes."""
+    return {int(status): set(re.findall(r'"(placement\.[a-z_.]+)"', json.dumps(
+        document.resolved(answer, whole).get('content', {}))))
+            for status, answer in operation['responses'].items()}
+
+
+def test_every_status_and_code_is_told_and_nothing_else(said, made):
+    expected = {}
+    for version in made['documents'].values():
+        for key, operation in described(version).items():
+            told = expected.setdefault(key, {})
+            for status, codes in statuses(operation, version).items():
+                told.setdefault(status, set()).update(codes)
+    for key, operation in described(made['whole']).items():
+        # Only the document of all versions has what is answered before there is an operation.
+        assert said[key].statuses == {**statuses(operation, made['whole']), **expected[key]}, key
+
+
+def test_every_answer_is_told_and_nothing_else(said, whole):
+    for key, operation in described(whole).items():
+        successes = {status: answer for status, answer in operation['responses'].items() if status < '400'}
+        expected = {}
+        for status, answer in successes.items():
+            headers = {('header', name) for name in answer['headers']
+                       if name not in generate.COMMON_HEADERS}
+            content = answer.get('content', {}).get('application/json', {}).get('schema', {})
+            told = headers | {('body', name) for name in names(content, whole)}
+            if told:
+                expected['' if len(successes) == 1 else status] = told
+        found = {status: {(where, last(name)) for name, where in places}
+                 for status, places in said[key].answers.items()}
+        assert found == expected, key
+
+
+def test_headers_of_every_answer_are_told(site, whole):
+    for operation in described(whole).values():
+        for status, answer in operation['responses'].items():
+            if status < '400':
+                assert generate.COMMON_HEADERS <= set(answer['headers'])
+    assert 'X-Openstack-Request-Id' in (built.SOURCE / 'request-ids.rst').read_text()
+    assert 'OpenStack-API-Version' in (site / 'html' / 'versions.html').read_text()
+
+
+def test_every_error_code_is_explained_and_nothing_else(whole):
+    rust = (built.ROOT / 'src' / 'api' / 'error.rs').read_text().partition('#[cfg(test)]')[0]
+    known = set(re.findall(r'=> "(placement\.[a-z_.]+)"', rust))
+    assert len(known) >= 10
+    page = (built.SOURCE / 'errors.rst').read_text()
+    explained = re.findall(r'^\.\. _(placement\.[a-z_.]+):$', page, re.MULTILINE)
+    assert len(explained) == len(set(explained))
+    assert set(explained) == known
+    assert known == set(re.findall(r'"(placement\.[a-z_.]+)"', json.dumps(whole)))
+
+
+def test_every_error_code_and_success_has_a_sample(made, whole):
+    walked = json.loads(made['files']['samples/exchanges.json'])
+    codes = {part['code'] for exchange in walked if exchange['response']['status'] >= 400
+             for part in json.loads(made['files'].get(f'samples/{exchange["name"]}-response.json', '{}'))
+             .get('errors', []) if 'code' in part}
+    assert codes == set(re.findall(r'"(placement\.[a-z_.]+)"', json.dumps(whole)))
+    shown = {(exchange['operation'], str(exchange['response']['status'])) for exchange in walked}
+    for key, operation in described(whole).items():
+        missing = {status for status in operation['responses'] if status < '400'
+                   and (key, status) not in shown}
+        assert not missing, key
+
+
+def test_every_status_of_the_service_is_explained(whole):
+    page = (built.SOURCE / 'errors.rst').read_text()
+    headings = re.findall(r'^([45]\d\d(?:, [45]\d\d)*)\n~+$', page, re.MULTILINE)
+    explained = {status for heading in headings for status in heading.split(', ')}
+    common = {name.removeprefix('error_') for name in whole['components']['responses']}
+    assert explained == common | {'400', '404', '500'}
+
+
+def test_the_history_has_every_change(made):
+    history = generate.history()
+    assert set(history) == set(range(1, max(made['documents']) + 1))
+    operations = {operation.key: operation for operation in document.operations(made['documents'])}
+    for operation in operations.values():
+        for minor, what in operation.changes().items():
+            assert operation.key in history[minor].get('operations', {}), (operation.key, minor, what)
+    for minor, entry in history.items():
+        for key in set(entry.get('operations', {})) - {'*'}:
+            assert operations[key].since < minor, (key, minor)
+
+
+def test_the_site_speaks_of_the_newest_version(whole):
+    newest = whole['info']['version']
+    assert newest == f'1.{generate.LAST}'
+    assert f"os_api_ref_max_microversion = '{newest}'" in (built.SOURCE / 'conf.py').read_text()
+    assert f'from 1.0 to {newest}.' in (built.SOURCE / 'versions.rst').read_text()
+
+
+def test_links_lead_somewhere_and_nothing_comes_from_elsewhere(site):
+    dead, leaving = built.dead_links(site)
+    assert dead == []
+    assert leaving == []
+
+
+def test_a_dead_link_is_noticed(tmp_path):
+    page = tmp_path / 'html' / 'page.html'
+    page.parent.mkdir()
+    page.write_text('<a href="none.html">x</a><a href="#none">x</a><b id="there"></b><a href="#there">x</a>'
+                    '<a href="page.html#there">x</a><script src="https://example.com/x.js"></script>')
+    assert built.dead_links(tmp_path) == (
+        ['page.html: #none', 'page.html: none.html'], ['page.html: https://example.com/x.js'])
+
+
+def test_the_search_index_has_every_page(site):
+    index = json.loads(re.search(r'Search\.setIndex\((.*)\)', (site / 'html' / 'searchindex.js').read_text(),
+                                 re.DOTALL)[1])
+    pages = {str(path.relative_to(built.SOURCE).with_suffix('')) for path in built.SOURCE.glob('*.rst')}
+    assert set(index['docnames']) == pages
+    found = [index[where]['reshap'] for where in ('terms', 'titleterms')]
+    assert {index['docnames'][number] for entry in found
+            for number in (entry if isinstance(entry, list) else [entry])} >= {'reshaper', 'generations'}
+
+
+@pytest.mark.parametrize('database', ['sqlite'], indirect=True)
+def test_the_service_leads_to_the_site(serve, database, tmp_path):
+    server = serve(drivers.AllotmentServer)
+    page = httpx.get(f'{server.url}/docs', trust_env=False).text
+    assert 'make api-ref' in page and 'href="openapi.json"' in page
+    makefile = (pathlib.Path(built.ROOT) / 'Makefile').read_text()
+    assert re.search(r'^api-ref:', makefile, re.MULTILINE)
