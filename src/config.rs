@@ -16,8 +16,9 @@ use crate::db::Target;
 /// What all environment variables begin with; tables and keys are parted by two underscores.
 pub const ENV_PREFIX: &str = "ALLOTMENT_";
 
-/// Variables with the prefix that are no settings: the log's filter, and what tests need.
-const OTHER_VARIABLES: [&str; 2] = ["LOG", "BIN"];
+/// Variables with the prefix that are no settings: the log's filter, what `allotment lock` reads and
+/// tells its command, and what tests need.
+const OTHER_VARIABLES: [&str; 5] = ["LOG", "TOKEN", "TICKET", "FENCE", "BIN"];
 
 /// The most characters that the waitlist's columns hold.
 const LONGEST_NAME: usize = 255;

@@ -13,6 +13,7 @@
 //! - [`store`]: queries, a file per noun, and generations
 //! - [`db`]: what differs between databases
 //! - [`standard`]: the standard resource classes and traits, used by all
+//! - [`tls`]: whom to believe behind an https URL
 
 pub mod api;
 pub mod auth;
@@ -24,4 +25,5 @@ pub mod placement;
 pub mod server;
 pub mod standard;
 pub mod store;
+pub mod tls;
 pub mod waitlist;
