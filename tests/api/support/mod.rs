@@ -13,7 +13,7 @@ pub use app::{TestApp, settings};
 pub use client::{Answer, Client};
 pub use database::{Backend, Database};
 pub use fixtures::{allocations, claim, inventory, uuid};
-pub use process::{Ended, Program};
+pub use process::{Ended, Process, Program};
 pub use random::{rng, seed};
 pub use raw::{exchange, exchange_cut_short};
 pub use world::{CLASS, TRAIT, World};
