@@ -144,3 +144,35 @@ fn who_is_stopped_stops_the_command_and_continues_it() {
     place.touch("go");
     assert_eq!(process.wait().code, Some(0));
 }
+
+#[cfg(all(feature = "sqlite", target_os = "linux"))]
+#[test]
+fn in_the_foreground_the_terminal_sends_its_own_signals() {
+    let (_app, place) = sqlite();
+    let process = place.lock("one", &["--foreground"], UNTIL_GO);
+    let pid = place.pid("one");
+    assert_eq!(group(&pid), group(&process.id().to_string()));
+    // The terminal would send these to all of the group.
+    process.signal("INT");
+    process.signal("QUIT");
+    place.touch("go");
+    assert_eq!(process.wait().code, Some(0));
+    std::fs::remove_file(place.file("go")).unwrap();
+
+    let process = place.lock("two", &["--foreground"], UNTIL_GO);
+    place.pid("two");
+    process.signal("TERM");
+    assert_eq!(process.wait().code, Some(143));
+
+    let process = place.lock("three", &[], UNTIL_GO);
+    let pid = place.pid("three");
+    assert_eq!(group(&pid), pid);
+    place.touch("go");
+    assert_eq!(process.wait().code, Some(0));
+}
+
+/// The process group of a process, as Linux has it.
+fn group(pid: &str) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(2).unwrap().to_owned()
+}

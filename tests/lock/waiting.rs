@@ -158,3 +158,27 @@ fn a_lock_within_a_lock_is_no_matter() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(place.text("rules").contains("placement:waitlist:create"));
 }
+
+/// As under nohup.
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_that_are_to_be_ignored_are() {
+    let (app, place) = sqlite();
+    let other = crate::queue::Queue { id: "two".to_owned(), ..place.queue.clone() };
+    let first = other.join();
+    let inner = format!(
+        "trap '' HUP; exec '{}' lock --url http://{} --provider {} --scope vm --id two -- true",
+        env!("CARGO_BIN_EXE_allotment"),
+        app.address(),
+        other.provider,
+    );
+    let process = place.lock("x", &[], &inner);
+    let queued = || other.list("queued")["tickets"].as_array().unwrap().len();
+    eventually("one who waits", || (queued() == 1).then_some(()));
+    // It is passed on to the one within.
+    process.signal("HUP");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(queued(), 1);
+    other.release(&first);
+    assert_eq!(process.wait().code, Some(0));
+}

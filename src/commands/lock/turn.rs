@@ -35,8 +35,10 @@ struct Turn<'a> {
 /// Takes a ticket and waits until it is active, for so long; whatever happens before, the ticket is
 /// given up again.
 pub async fn take(queue: &Queue, wait: Option<Duration>, signals: &mut Signals) -> Result<Lease, End> {
+    // Whose turn it is at once has it without waiting; the one question for that has its own limit.
+    let at_once = wait.is_some_and(|wait| wait.is_zero());
     // What is too far off for a clock is never.
-    let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
+    let deadline = wait.filter(|_| !at_once).and_then(|wait| Instant::now().checked_add(wait));
     let turn = Turn {
         queue,
         taken: RefCell::default(),
@@ -47,7 +49,7 @@ pub async fn take(queue: &Queue, wait: Option<Duration>, signals: &mut Signals) 
     let ended = tokio::select! {
         biased;
         signal = signals.next() => Err(End::Interrupted(signal)),
-        ended = turn.come(wait.is_some_and(|wait| wait.is_zero())) => ended,
+        ended = turn.come(at_once) => ended,
         () = until(deadline) => Err(End::WaitOver(turn.wait_over())),
     };
     turn.place.hide();
@@ -59,9 +61,8 @@ pub async fn take(queue: &Queue, wait: Option<Duration>, signals: &mut Signals) 
 
 async fn until(deadline: Option<Instant>) {
     match deadline {
-        // Whose turn it is at once has it without waiting, so there is one question at least.
-        Some(deadline) if deadline > Instant::now() => sleep_until(deadline).await,
-        _ => pending().await,
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
     }
 }
 

@@ -111,7 +111,7 @@ impl Process {
 
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let killed = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        let killed = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
         assert!(killed.unwrap().success());
     }
 
