@@ -16,6 +16,7 @@
 //! - [`logging`]: what is logged, of all of them
 //! - [`metrics`]: what all of them count
 //! - [`standard`]: the standard resource classes and traits, used by all
+//! - [`tls`]: whom to believe behind an https URL
 
 pub mod admin;
 pub mod api;
@@ -30,4 +31,5 @@ pub mod placement;
 pub mod server;
 pub mod standard;
 pub mod store;
+pub mod tls;
 pub mod waitlist;

@@ -1,4 +1,4 @@
-//! The command line: serve, migrate, policy, openapi.
+//! The command line: serve, migrate, policy, openapi, lock, tickets.
 
 mod commands;
 
@@ -11,7 +11,7 @@ use allotment::config::{Flags, Settings};
 use allotment::db::Db;
 use allotment::{logging, server};
 use clap::{Args, Parser, Subcommand};
-use commands::{openapi, policy};
+use commands::{lock, openapi, policy, tickets};
 
 /// The OpenStack Placement API in one binary.
 #[derive(Parser)]
@@ -63,6 +63,10 @@ enum Command {
         #[arg(long, value_name = "VERSION", value_parser = openapi::version)]
         microversion: Option<Microversion>,
     },
+    /// Run a command while holding a ticket of the waitlist, as flock does for a file
+    Lock(lock::Arguments),
+    /// List the queues of the waitlist and who holds and awaits what
+    Tickets(tickets::Arguments),
 }
 
 #[derive(Args)]
@@ -94,6 +98,8 @@ fn main() -> ExitCode {
             (flags, Box::new(move |settings| command.run(&settings.policy)))
         }
         Command::Openapi { microversion } => return openapi::run(microversion),
+        Command::Lock(arguments) => return lock::run(&arguments),
+        Command::Tickets(arguments) => return tickets::run(&arguments),
     };
     let settings = match Settings::load(&flags) {
         Ok(settings) => {

@@ -1,4 +1,7 @@
 //! What the subcommands do that are more than a call.
 
+pub mod lock;
 pub mod openapi;
 pub mod policy;
+mod service;
+pub mod tickets;

@@ -35,8 +35,9 @@ pub use waitlist::WaitlistSettings;
 /// What all environment variables begin with; tables and keys are parted by two underscores.
 pub const ENV_PREFIX: &str = "ALLOTMENT_";
 
-/// The variable with the prefix that is no setting, but for tests; so are those that begin with TEST.
-const OTHER_VARIABLE: &str = "BIN";
+/// Variables with the prefix that are no settings: what `allotment lock` reads and tells its command,
+/// and what tests need; so are those that begin with TEST.
+const OTHER_VARIABLES: [&str; 4] = ["TOKEN", "TICKET", "FENCE", "BIN"];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -217,7 +218,7 @@ fn environment() -> Env {
     Env::prefixed(ENV_PREFIX)
         .filter(|key| {
             let key = key.as_str().to_ascii_uppercase();
-            key != OTHER_VARIABLE && !key.starts_with("TEST_")
+            !OTHER_VARIABLES.contains(&key.as_str()) && !key.starts_with("TEST_")
         })
         .split("__")
 }

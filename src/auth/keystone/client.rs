@@ -1,22 +1,17 @@
 //! Asks Keystone about tokens, with a token of our own.
 
-use std::fs;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode, Url, redirect};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::credentials::Credentials;
 use super::settings::{Interface, Settings, Unusable};
 use super::token::{Body, Validated};
+use crate::tls;
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -70,8 +65,10 @@ impl Client {
         let unusable = |key, problem: String| Unusable { key, problem };
         let url = Url::parse(&settings.auth_url)
             .map_err(|error| unusable("auth.keystone.auth_url", error.to_string()))?;
+        let trust = tls::client_config(settings.ca_file.as_deref())
+            .map_err(|error| unusable("auth.keystone.ca_file", error.to_string()))?;
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(settings.ca_file.as_deref())?)
+            .tls_backend_preconfigured(trust)
             .connect_timeout(Duration::from_secs(settings.connect_seconds))
             .pool_max_idle_per_host(settings.connections)
             // A token goes to nobody else.
@@ -254,36 +251,6 @@ fn network(error: &reqwest::Error) -> Failure {
     Failure::Unavailable(format!("{}{cause}", at.unwrap_or_default()))
 }
 
-/// The authorities of the file, or those of the system.
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, Unusable> {
-    let key = "auth.keystone.ca_file";
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(path) => {
-            let unusable = |cause: String| Unusable { key, problem: format!("{}: {cause}", path.display()) };
-            for certificate in read_certificates(path).map_err(|error| unusable(error.to_string()))? {
-                roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable("there is no certificate in it".to_owned()));
-            }
-        }
-        // Without any, no https URL will do, and its error will say so.
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Unusable { key, problem: error.to_string() })
-        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
-}
-
-fn read_certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let pem = fs::read(path)?;
-    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(io::Error::other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,16 +277,5 @@ mod tests {
             assert_eq!(renew.duration_since(now).unwrap().as_secs(), until_renewal);
         }
         assert_eq!(renewal(now, now - MARGIN), now);
-    }
-
-    #[test]
-    fn a_ca_file_without_certificates_is_refused() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let wrong = tls(Some(file.path())).unwrap_err();
-        assert!(wrong.to_string().contains("no certificate in it"), "{wrong}");
-        let wrong = tls(Some(Path::new("/nonexistent"))).unwrap_err();
-        assert!(wrong.to_string().starts_with("auth.keystone.ca_file: /nonexistent: "), "{wrong}");
-        fs::write(file.path(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-        assert!(tls(Some(file.path())).is_err());
     }
 }

@@ -13,6 +13,8 @@ pub use app::{TestApp, settings};
 pub use client::{Answer, Client};
 pub use database::{Backend, Database};
 pub use fixtures::{allocations, claim, inventory, uuid};
+#[allow(unused_imports, reason = "the tests of commands keep them running")]
+pub use process::Process;
 pub use process::{Ended, Program};
 pub use random::{rng, seed};
 pub use raw::{exchange, exchange_cut_short};

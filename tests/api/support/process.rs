@@ -107,15 +107,30 @@ impl Process {
         self.address.expect("address() was asked before")
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it runs.
     pub fn directory(&self) -> PathBuf {
         self.directory.path().to_owned()
     }
 
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let killed = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+        assert!(killed.unwrap().success());
+    }
+
     /// Ends it as an administrator would, and returns how it ended with all of its log.
-    pub fn terminate(mut self) -> Ended {
-        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(killed.success());
+    pub fn terminate(self) -> Ended {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(mut self) -> Ended {
         let code = self.child.wait().unwrap().code();
         let mut stdout = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();

@@ -1,0 +1,201 @@
+//! `allotment lock`: runs a command while holding a ticket, as flock(1) does for a file.
+//!
+//! - `turn`: takes a ticket and waits until it is active
+//! - `lease`: keeps an active ticket, for as long as that goes
+//! - `work`: runs the command meanwhile, and stops it when the ticket is lost
+//! - `queue`: the calls of the service
+//! - `signals`: the signals that this process gets and sends
+
+mod lease;
+mod queue;
+mod signals;
+mod turn;
+mod work;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use rand::Rng;
+use rustix::process::Signal;
+use uuid::Uuid;
+
+use super::service::Access;
+use queue::Queue;
+use signals::Signals;
+
+/// The exit code when the command was not run, or was not watched over to its end, through a fault
+/// that is not its own. It and those of [`work`] are those of timeout(1) and env(1).
+const FAILED: u8 = 125;
+/// The exit code when the ticket was lost.
+const LOST: u8 = 76;
+
+/// What is asked for.
+#[derive(Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(flatten)]
+    access: Access,
+    /// The resource provider whose queue it is
+    #[arg(long, value_name = "UUID")]
+    provider: Uuid,
+    /// The kind of thing that is locked, such as vm
+    #[arg(long)]
+    scope: String,
+    /// Which of them
+    #[arg(long)]
+    id: String,
+    /// How long others wait at most when this process dies: the ticket is renewed each third of it
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = lease)]
+    lease: Duration,
+    /// How long to wait for the turn at most; 0 for not at all [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    wait: Option<Duration>,
+    /// The exit code when the turn has not come within --wait
+    #[arg(short = 'E', long, value_name = "CODE", default_value_t = 75)]
+    conflict_exit_code: u8,
+    /// How long the command has to end after SIGTERM when the ticket is lost, before SIGKILL
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    grace: Duration,
+    /// Leave the command in the foreground of the terminal, so that it can read there. What it has
+    /// started itself is then not stopped with it
+    #[arg(long)]
+    foreground: bool,
+    /// What to run, with its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+const EXIT_CODES: &str = "\
+The ticket's uuid and fence are in the command's environment as ALLOTMENT_TICKET and ALLOTMENT_FENCE. The uuid \
+can go along with writes as X-Waitlist-Ticket: they are then refused unless the ticket is active. The fence \
+grows from holder to holder: whatever remembers the highest it has seen can refuse those who come late.\n\n\
+Signals are passed on to the command and what it has started. When the ticket is lost (it was deleted, or could \
+not be renewed within its lease), all these are stopped.\n\n\
+Times are such as 90s, 10m, 1h 30m.\n\n\
+Exit codes: that of the command, or 128 and the signal that ended it; 75 if the turn did not come in time \
+(--conflict-exit-code), 76 if the ticket was lost, 125 if the service refuses, 126 if the command can't be run, \
+127 if it is not found, 128 and the signal if one came while waiting, 2 wrong usage.";
+
+/// Why the command's own status is not the one to exit with.
+enum End {
+    /// A signal came before the turn did.
+    Interrupted(Signal),
+    /// The turn did not come in time.
+    WaitOver(String),
+    /// The ticket is no longer held.
+    Lost(String),
+    /// The service refuses, or this process lacks something.
+    Failed(String),
+}
+
+/// A time such as `10m`; of a bare number the unit is the second.
+fn time(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map(Duration::from_secs);
+    seconds.or_else(|_| humantime::parse_duration(text)).map_err(|error| error.to_string())
+}
+
+/// A time of whole seconds.
+fn lease(text: &str) -> Result<Duration, String> {
+    time(text).and_then(|lease| {
+        let is_whole = lease.subsec_nanos() == 0 && !lease.is_zero();
+        if is_whole { Ok(lease) } else { Err("it must be whole seconds, at least one".to_owned()) }
+    })
+}
+
+/// Takes a ticket, waits, runs the command, releases the ticket. Returns what to exit with.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(lock(arguments)),
+        Err(error) => Err(End::from(error)),
+    };
+    ExitCode::from(ended.unwrap_or_else(|end| end.tell(arguments)))
+}
+
+async fn lock(arguments: &Arguments) -> Result<u8, End> {
+    let mut signals = Signals::listen()?;
+    let queue = Queue::new(arguments).map_err(End::Failed)?;
+    let mut lease = turn::take(&queue, arguments.wait, &mut signals).await?;
+    let ended = work::run(arguments, &queue, &mut lease, &mut signals).await;
+    lease.release(&queue).await;
+    ended
+}
+
+impl End {
+    /// Says it, and returns the code for it.
+    fn tell(&self, arguments: &Arguments) -> u8 {
+        match self {
+            End::Interrupted(signal) => return code_of(*signal),
+            End::WaitOver(why) | End::Lost(why) | End::Failed(why) => complain(why),
+        }
+        match self {
+            End::WaitOver(_) => arguments.conflict_exit_code,
+            End::Lost(_) => LOST,
+            _ => FAILED,
+        }
+    }
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        End::Failed(error.to_string())
+    }
+}
+
+/// The exit code of what a signal has ended, as shells have it.
+fn code_of(signal: Signal) -> u8 {
+    u8::try_from(128 + signal.as_raw()).unwrap_or(FAILED)
+}
+
+fn complain(what: &str) {
+    eprintln!("allotment: {what}");
+}
+
+/// How long to leave the service in peace before it is asked again: longer each time, and not for all
+/// alike, since many may have lost it at the same moment.
+struct Pauses(Duration);
+
+impl Pauses {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    fn new() -> Pauses {
+        Pauses(Self::FIRST)
+    }
+
+    fn next(&mut self) -> Duration {
+        let now = self.0.mul_f64(rand::rng().random_range(0.5..1.5));
+        self.0 = (self.0 * 2).min(Self::LONGEST);
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("1h 30m", 5_400), ("5", 5), ("0", 0), ("0s", 0)] {
+            assert_eq!(time(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "x", "-1s", "10 parsecs", "99999999999999999999s"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+        assert_eq!(lease("1s"), Ok(Duration::from_secs(1)));
+        for text in ["0s", "500ms", "1s 1ms"] {
+            assert!(lease(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_up_to_a_limit() {
+        let mut pauses = Pauses::new();
+        assert!(pauses.next() < Duration::from_millis(150));
+        let longest = (0..20).map(|_| pauses.next()).max().unwrap();
+        assert!(longest > Pauses::LONGEST / 2 && longest < Pauses::LONGEST * 3 / 2);
+    }
+}

@@ -1,0 +1,141 @@
+//! A queue, as one who takes a ticket there sees it.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Arguments;
+use crate::commands::service::{Failure, Service};
+
+/// How long a request may take that asks for nothing that takes time.
+pub const ANSWERING: Duration = Duration::from_secs(10);
+
+/// Where tickets are taken, and what they say.
+pub struct Queue {
+    service: Service,
+    provider: String,
+    scope: String,
+    id: String,
+    lease_seconds: u64,
+    /// By which this process finds its own ticket again.
+    mark: String,
+    program: String,
+}
+
+/// A ticket, as far as its holder looks at it.
+#[derive(Debug, Deserialize)]
+pub struct Ticket {
+    pub uuid: String,
+    pub status: Status,
+    pub generation: i64,
+    pub fence: Option<i64>,
+    #[serde(default)]
+    pub ahead: u64,
+    #[serde(default)]
+    extra: Value,
+}
+
+/// What is with a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Queued,
+    Active,
+    Finished,
+    Expired,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    tickets: Vec<Ticket>,
+}
+
+impl Queue {
+    /// Connects to nobody.
+    pub fn new(arguments: &Arguments) -> Result<Queue, String> {
+        let program = arguments.command.first().map(|name| name.to_string_lossy().into_owned());
+        Ok(Queue {
+            service: Service::new(&arguments.access)?,
+            provider: arguments.provider.to_string(),
+            scope: arguments.scope.clone(),
+            id: arguments.id.clone(),
+            lease_seconds: arguments.lease.as_secs(),
+            mark: Uuid::new_v4().to_string(),
+            program: program.unwrap_or_default(),
+        })
+    }
+
+    /// How long a ticket is held without being renewed.
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds)
+    }
+
+    fn tickets(&self) -> [&str; 3] {
+        ["resource_providers", &self.provider, "waitlist"]
+    }
+
+    fn ticket<'a>(&'a self, uuid: &'a str) -> [&'a str; 4] {
+        ["resource_providers", &self.provider, "waitlist", uuid]
+    }
+
+    /// Takes a ticket. It says where it came from, for those who read lists.
+    pub async fn join(&self) -> Result<Ticket, Failure> {
+        let host = rustix::system::uname();
+        let body = json!({
+            "scope": self.scope,
+            "id": self.id,
+            "lease_seconds": self.lease_seconds,
+            "extra": {
+                "lock": self.mark,
+                "host": host.nodename().to_string_lossy(),
+                "pid": std::process::id(),
+                "program": self.program,
+            },
+        });
+        self.service.write(Method::POST, &self.tickets(), &body, ANSWERING).await
+    }
+
+    /// The ticket that was taken by a request that had no answer, if it was.
+    pub async fn find(&self) -> Result<Option<Ticket>, Failure> {
+        let mut last: Option<String> = None;
+        loop {
+            let mut query = vec![("scope", self.scope.as_str()), ("id", self.id.as_str())];
+            query.extend(last.as_deref().map(|last| ("marker", last)));
+            let page: Page = self.service.get(&self.tickets(), &query, ANSWERING).await?;
+            last = page.tickets.last().map(|ticket| ticket.uuid.clone());
+            if last.is_none() {
+                return Ok(None);
+            }
+            let own = |ticket: &Ticket| ticket.extra["lock"] == self.mark.as_str();
+            if let Some(found) = page.tickets.into_iter().find(own) {
+                return Ok(Some(found));
+            }
+        }
+    }
+
+    /// The ticket, once it is no longer queued, or as it is after so long.
+    pub async fn wait(&self, uuid: &str, patience: Duration) -> Result<Ticket, Failure> {
+        let seconds = patience.as_millis().div_ceil(1_000).to_string();
+        let query = [("wait", "true"), ("timeout", seconds.as_str())];
+        self.service.get(&self.ticket(uuid), &query, patience + ANSWERING).await
+    }
+
+    /// The ticket as it is.
+    pub async fn show(&self, uuid: &str, patience: Duration) -> Result<Ticket, Failure> {
+        self.service.get(&self.ticket(uuid), &[], patience).await
+    }
+
+    /// Has the lease start again.
+    pub async fn renew(&self, ticket: &Ticket, patience: Duration) -> Result<Ticket, Failure> {
+        let body = json!({ "generation": ticket.generation, "lease_seconds": self.lease_seconds });
+        self.service.write(Method::PUT, &self.ticket(&ticket.uuid), &body, patience).await
+    }
+
+    /// Releases the ticket, or gives it up while it waits.
+    pub async fn release(&self, uuid: &str) -> Result<(), Failure> {
+        self.service.delete(&self.ticket(uuid), ANSWERING).await
+    }
+}

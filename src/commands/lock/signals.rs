@@ -1,0 +1,101 @@
+//! The signals that this process gets and sends.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+use tokio::signal::unix::{self, SignalKind, signal};
+
+/// Those that end a process that does not say otherwise.
+const ENDING: [Signal; 6] =
+    [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2];
+
+/// The signals that come, from when this is made.
+pub struct Signals {
+    coming: Vec<(Signal, unix::Signal)>,
+}
+
+impl Signals {
+    /// Listens to those that would end this process. Who has it ignore some, as nohup does, means that.
+    pub fn listen() -> io::Result<Signals> {
+        let mut signals = Signals { coming: Vec::new() };
+        let ignored = ignored();
+        for one in ENDING.into_iter().filter(|one| ignored & bit(*one) == 0) {
+            signals.add(one)?;
+        }
+        Ok(signals)
+    }
+
+    /// Listens to the one that stops this process, which until then stops it.
+    pub fn listen_to_stop(&mut self) -> io::Result<()> {
+        if ignored() & bit(Signal::TSTP) == 0 { self.add(Signal::TSTP) } else { Ok(()) }
+    }
+
+    fn add(&mut self, one: Signal) -> io::Result<()> {
+        self.coming.push((one, signal(SignalKind::from_raw(one.as_raw()))?));
+        Ok(())
+    }
+
+    /// The next signal.
+    pub async fn next(&mut self) -> Signal {
+        poll_fn(|context| {
+            for (one, coming) in &mut self.coming {
+                if let Poll::Ready(Some(())) = coming.poll_recv(context) {
+                    return Poll::Ready(*one);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+fn bit(signal: Signal) -> u64 {
+    1 << (signal.as_raw() - 1)
+}
+
+/// Which signals this process was started to ignore; none where the system does not say.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+/// Stops this process until somebody has it continue.
+pub fn stop_here() {
+    // It can't be refused.
+    let _ = kill_process(rustix::process::getpid(), Signal::STOP);
+}
+
+/// The processes that a signal is for.
+#[derive(Clone, Copy)]
+pub enum Target {
+    /// One process.
+    Process(Pid),
+    /// A process and those it has started, as far as they stay in its group.
+    Group(Pid),
+}
+
+impl Target {
+    /// Sends a signal; to who is gone already, in vain.
+    pub fn send(self, signal: Signal) {
+        let sent = match self {
+            Target::Process(pid) => kill_process(pid, signal),
+            Target::Group(pid) => kill_process_group(pid, signal),
+        };
+        if let Err(error) = sent
+            && error != rustix::io::Errno::SRCH
+        {
+            super::complain(&format!("the command can't be sent signal {}: {error}", signal.as_raw()));
+        }
+    }
+
+    /// Whether anybody is left whose first process has been seen to end.
+    pub fn is_left(self) -> bool {
+        match self {
+            Target::Process(_) => false,
+            Target::Group(pid) => test_kill_process_group(pid).is_ok(),
+        }
+    }
+}

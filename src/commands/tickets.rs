@@ -1,0 +1,195 @@
+//! `allotment tickets`: lists queues and their tickets.
+
+use std::collections::HashMap;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::service::{Access, Failure, Service};
+
+/// How long a page of the list may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What to list.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    access: Access,
+    /// List the queues of this resource provider alone
+    #[arg(long, value_name = "UUID")]
+    provider: Option<Uuid>,
+    /// List the queues of this scope alone, such as vm
+    #[arg(long)]
+    scope: Option<String>,
+    /// List the queues for this id alone
+    #[arg(long)]
+    id: Option<String>,
+    /// Print the service's JSON, all pages as one
+    #[arg(long)]
+    json: bool,
+}
+
+/// A page of the service's list, or all of them. What is not looked at here is kept as it is.
+#[derive(Default, Serialize, Deserialize)]
+struct Listing {
+    queues: Vec<Value>,
+    tickets: Vec<Value>,
+}
+
+/// Lists on standard output.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let printed = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+        let listing = runtime.block_on(read(arguments))?;
+        let text = if arguments.json { format!("{:#}", json!(listing)) } else { table(&listing.tickets) };
+        writeln!(io::stdout(), "{text}").map_err(|error| error.to_string())
+    });
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("allotment: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads the live tickets and their queues, page by page: each is of one moment, but not all together.
+async fn read(arguments: &Arguments) -> Result<Listing, String> {
+    let service = Service::new(&arguments.access)?;
+    let provider = arguments.provider.map(|uuid| uuid.to_string());
+    let path = match &provider {
+        Some(provider) => vec!["resource_providers", provider.as_str(), "waitlist"],
+        None => vec!["waitlist"],
+    };
+    let mut all = Listing::default();
+    let mut last: Option<String> = None;
+    loop {
+        let filters = [("scope", &arguments.scope), ("id", &arguments.id), ("marker", &last)];
+        let given = |(name, value): (&'static str, _)| Option::as_deref(value).map(|value| (name, value));
+        let query: Vec<(&str, &str)> = filters.into_iter().filter_map(given).collect();
+        let page: Listing = match service.get(&path, &query, PATIENCE).await {
+            Ok(page) => page,
+            // The last one that was read is gone, with those that ended long ago.
+            Err(Failure::Refused { status: 400, .. }) if last.is_some() => {
+                return Err("the list changed while it was read".to_owned());
+            }
+            Err(failure) => return Err(failure.to_string()),
+        };
+        all.add_queues(page.queues);
+        let Some(ticket) = page.tickets.last() else {
+            return Ok(all);
+        };
+        last = Some(text(&ticket["uuid"]));
+        all.tickets.extend(page.tickets);
+    }
+}
+
+impl Listing {
+    /// Adds queues, in place of what a page before said of the same.
+    fn add_queues(&mut self, queues: Vec<Value>) {
+        for queue in queues {
+            match self.queues.iter_mut().rev().find(|known| key(known) == key(&queue)) {
+                Some(known) => *known = queue,
+                None => self.queues.push(queue),
+            }
+        }
+    }
+}
+
+/// What tells a queue from others, in a queue or a ticket.
+fn key(value: &Value) -> [String; 3] {
+    ["resource_provider_uuid", "scope", "id"].map(|name| text(&value[name]))
+}
+
+/// A value as a table shows it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => printable(text),
+        other => other.to_string(),
+    }
+}
+
+/// A text without what would do something to a terminal, since anybody may have written it.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_unicode().collect() } else { String::from(c) };
+    text.chars().map(shown).collect()
+}
+
+fn table(tickets: &[Value]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header([
+        "PROVIDER", "SCOPE", "ID", "PLACE", "STATUS", "USER", "PROJECT", "EXPIRES", "AGE", "TICKET",
+    ]);
+    let mut places: HashMap<[String; 3], usize> = HashMap::new();
+    for ticket in tickets {
+        let place = places.entry(key(ticket)).or_default();
+        *place += 1;
+        let [provider, scope, id] = key(ticket);
+        let shown = |name: &str| text(&ticket[name]);
+        table.add_row([
+            provider,
+            scope,
+            id,
+            place.to_string(),
+            shown("status"),
+            shown("user_id"),
+            shown("project_id"),
+            shown("expires_at"),
+            age(&ticket["created_at"]),
+            shown("uuid"),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+/// How long ago a time was, in the two largest units that say something.
+fn age(time: &Value) -> String {
+    let since = time.as_str().and_then(|time| humantime::parse_rfc3339_weak(time).ok());
+    // A clock that is behind the service's makes it no younger than that.
+    let age = since.map(|since| SystemTime::now().duration_since(since).unwrap_or_default());
+    age.map_or_else(
+        || "-".to_owned(),
+        |age| {
+            let whole = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
+            whole.split(' ').take(2).collect::<Vec<_>>().join(" ")
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_in_each_queue() {
+        let ticket = |id: &str, status: &str| {
+            json!({
+                "resource_provider_uuid": "p", "scope": "vm", "id": id, "status": status, "user_id": "ann",
+                "project_id": null, "expires_at": null, "created_at": "1970-01-01T00:00:00Z", "uuid": "u",
+            })
+        };
+        let shown = table(&[ticket("a", "active"), ticket("a", "queued"), ticket("b\u{1b}[2J", "active")]);
+        let rows: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0][..5], ["PROVIDER", "SCOPE", "ID", "PLACE", "STATUS"]);
+        assert_eq!(rows[1][..7], ["p", "vm", "a", "1", "active", "ann", "-"]);
+        assert_eq!(rows[2][..5], ["p", "vm", "a", "2", "queued"]);
+        // What others have written does nothing to the terminal.
+        assert_eq!(rows[3][..4], ["p", "vm", "b\\u{1b}[2J", "1"]);
+    }
+
+    #[test]
+    fn queues_are_there_once() {
+        let queue = |id: &str, generation: i64| json!({ "resource_provider_uuid": "p", "scope": "vm", "id": id, "generation": generation });
+        let mut listing = Listing::default();
+        listing.add_queues(vec![queue("a", 1), queue("b", 1)]);
+        listing.add_queues(vec![queue("b", 2), queue("c", 1)]);
+        assert_eq!(listing.queues, [queue("a", 1), queue("b", 2), queue("c", 1)]);
+    }
+}
