@@ -40,7 +40,7 @@ def names(context):
 def before_generate_path_parameters(context, strategy):
     """Three of four paths name what there is."""
     known = {'uuid': fleet.PROVIDERS, 'consumer_uuid': fleet.CONSUMERS,
-             'resource_class': fleet.CLASSES}
+             'resource_class': fleet.CLASSES, 'ticket': fleet.TICKETS, 'group': fleet.GROUPS}
     path = context.operation.path
     known['name'] = fleet.TRAITS if path.startswith('/traits') else fleet.OWN_CLASSES
     wanted = names(context)
@@ -86,6 +86,30 @@ def before_call(context, case, kwargs):
     dice = random.Random(repr((case.method, case.path, case.path_parameters, case.body)))
     if is_good(case) and isinstance(case.body, dict) and dice.random() < 0.8:
         case.body = world.known(case.body, uuid, case.operation.path == '/allocations')
+    take_tickets(case, uuid)
+
+
+def take_tickets(case, uuid):
+    """See to it that there are tickets, and that nobody waits for long."""
+    named = case.path_parameters or {}
+    taken = False
+    if named.get('ticket') in fleet.TICKETS and uuid:
+        named['ticket'] = world.ticket(uuid)
+        taken = True
+    if named.get('group') in fleet.GROUPS:
+        named['group'] = world.group()
+        taken = True
+    if not is_good(case):
+        return
+    if taken and isinstance(case.body, dict) and 'generation' in case.body:
+        case.body = {'generation': 1, 'lease_seconds': 2, 'extra': case.body.get('extra')}
+    elif 'waitlist' in case.operation.path and isinstance(case.body, dict):
+        # One of two ends is required, which the schema does not say.
+        case.body.pop('expires_at', None)
+        case.body['lease_seconds'] = 1
+        case.body.pop('queue_generation', None)
+    if (case.query or {}).get('wait') == 'true':
+        case.query['timeout'] = '1'
 
 
 @schemathesis.hook
