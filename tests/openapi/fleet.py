@@ -1,6 +1,7 @@
 """A fleet for the fuzzer to play with; it is mended whenever it is touched."""
 
 import uuid
+from uuid import uuid4
 
 import api
 
@@ -14,12 +15,12 @@ def numbered(kind, count):
 PROVIDERS = numbered('provider', 4)
 CONSUMERS = numbered('consumer', 4)
 AGGREGATES = numbered('aggregate', 2)
+# These stand for tickets and groups that are taken when they are asked for.
+TICKETS = numbered('ticket', 2)
+GROUPS = numbered('group', 2)
 OWN_CLASSES = ['CUSTOM_GPU', 'CUSTOM_SLICE', 'CUSTOM_UNUSED']
 CLASSES = ['VCPU', 'MEMORY_MB', 'CUSTOM_GPU']
 TRAITS = ['CUSTOM_FAST', 'CUSTOM_QUIET', 'HW_CPU_X86_AVX2']
-
-# These stand in paths for tickets that are made when they are needed, since each is used up.
-TICKET, GROUP = numbered('ticket', 2)
 
 RESOURCES = ['VCPU:1', 'VCPU:1,MEMORY_MB:8', 'MEMORY_MB:64', 'CUSTOM_GPU:1']
 # What a parameter whose name starts so may well be.
@@ -33,6 +34,10 @@ QUERY = {
     'name': ['host0', 'in:CUSTOM_FAST', 'startswith:HW_'],
     'associated': ['true', 'false'],
     'microversion': ['1.0', '1.10', 'latest'],
+    'status': ['live', 'all', 'active'],
+    'wait': ['true', 'false'],
+    'timeout': ['0', '1'],
+    'generation': ['1'],
 }
 
 
@@ -66,6 +71,22 @@ class Fleet:
     def generation(self, uuid):
         return self.api('GET', f'/resource_providers/{uuid}')['generation']
 
+    def ticket(self, uuid):
+        """Take a ticket that is active and does not keep its provider for long."""
+        return self.api('POST', f'/resource_providers/{uuid}/waitlist', self.queue())['uuid']
+
+    def group(self):
+        """The same for two of them."""
+        uuids = PROVIDERS[:2]
+        for uuid in uuids:
+            self.restore(uuid)
+        tickets = [{'resource_provider_uuid': uuid, 'scope': 'vm', 'id': str(uuid4())}
+                   for uuid in uuids]
+        return self.api('POST', '/waitlist', {'tickets': tickets, 'lease_seconds': 1})['uuid']
+
+    def queue(self):
+        return {'scope': 'vm', 'id': str(uuid4()), 'lease_seconds': 1}
+
     def known(self, body, uuid, of_consumers):
         """The same body with names that mean something and generations that are right.
 
@@ -77,13 +98,11 @@ class Fleet:
         def mend(value, field, uuid):
             if field == 'resource_provider_generation' and uuid:
                 return self.generation(uuid)
-            if field == 'resource_class':
-                return CLASSES[-1]
             if field == 'resource_provider_uuid':
                 self.restore(PROVIDERS[0])
                 return PROVIDERS[0]
-            if field == 'expires_at':
-                return '2099-01-01T00:00:00Z'
+            if field == 'resource_class':
+                return CLASSES[-1]
             if field == 'traits':
                 return TRAITS[:len(value)]
             if field == 'resource_provider':
@@ -104,35 +123,6 @@ class Fleet:
         if of_consumers:
             body = rename(body, CONSUMERS)
         return mend(body, None, uuid)
-
-    def timed(self, body):
-        """The same request for tickets, or more time, with one end and without conditions."""
-        body = {name: value for name, value in body.items() if name != 'queue_generation'}
-        if 'expires_at' in body or 'generation' not in body:
-            body.pop('lease_seconds', None)
-            body['expires_at'] = '2099-01-01T00:00:00Z'
-        if 'lease_seconds' in body:
-            body['lease_seconds'] = min(body['lease_seconds'], 3600)
-        if 'generation' in body:
-            body['generation'] = 1
-        if 'tickets' in body:
-            body['tickets'] = [{**ticket, 'id': str(uuid.uuid4()), 'queue_generation': None}
-                               for ticket in body['tickets'][:3]]
-        return body
-
-    def ticket(self):
-        """A provider and a ticket on it."""
-        self.restore(PROVIDERS[0])
-        made = self.api('POST', f'/resource_providers/{PROVIDERS[0]}/waitlist', {
-            'scope': 'vm', 'id': str(uuid.uuid4()), 'lease_seconds': 3600})
-        return PROVIDERS[0], made['uuid']
-
-    def group(self):
-        """A group of two tickets."""
-        self.restore(PROVIDERS[0])
-        wanted = [{'resource_provider_uuid': PROVIDERS[0], 'scope': 'vm', 'id': str(uuid.uuid4())}
-                  for _ in range(2)]
-        return self.api('POST', '/waitlist', {'tickets': wanted, 'lease_seconds': 3600})['uuid']
 
     def make(self):
         for name in OWN_CLASSES:

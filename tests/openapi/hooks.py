@@ -40,7 +40,7 @@ def names(context):
 def before_generate_path_parameters(context, strategy):
     """Three of four paths name what there is."""
     known = {'uuid': fleet.PROVIDERS, 'consumer_uuid': fleet.CONSUMERS,
-             'resource_class': fleet.CLASSES, 'ticket': [fleet.TICKET], 'group': [fleet.GROUP]}
+             'resource_class': fleet.CLASSES, 'ticket': fleet.TICKETS, 'group': fleet.GROUPS}
     path = context.operation.path
     known['name'] = fleet.TRAITS if path.startswith('/traits') else fleet.OWN_CLASSES
     wanted = names(context)
@@ -78,16 +78,7 @@ def is_good(case):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """See to it that what is named is there, and mostly at the generation stated."""
-    names = case.path_parameters or {}
-    if names.get('ticket') == fleet.TICKET:
-        names['uuid'], names['ticket'] = world.ticket()
-    if names.get('group') == fleet.GROUP:
-        names['group'] = world.group()
-    query = case.query or {}
-    if query.get('wait') == 'true' and str(query.get('timeout', 9)).isdecimal():
-        # Nobody ends what it would wait for.
-        query['timeout'] = '0'
-    uuid = names.get('uuid')
+    uuid = (case.path_parameters or {}).get('uuid')
     if uuid in fleet.PROVIDERS:
         world.restore(uuid)
     else:
@@ -95,11 +86,33 @@ def before_call(context, case, kwargs):
     dice = random.Random(repr((case.method, case.path, case.path_parameters, case.body)))
     if is_good(case) and isinstance(case.body, dict) and dice.random() < 0.8:
         case.body = world.known(case.body, uuid, case.operation.path == '/allocations')
-        if 'waitlist' in case.path:
-            case.body = world.timed(case.body)
     if is_good(case) and dice.random() < 0.8:
         # A write that tickets fence which there are not is never done.
         (case.headers or {}).pop('X-Waitlist-Ticket', None)
+    take_tickets(case, uuid)
+
+
+def take_tickets(case, uuid):
+    """See to it that there are tickets, and that nobody waits for long."""
+    named = case.path_parameters or {}
+    taken = False
+    if named.get('ticket') in fleet.TICKETS and uuid:
+        named['ticket'] = world.ticket(uuid)
+        taken = True
+    if named.get('group') in fleet.GROUPS:
+        named['group'] = world.group()
+        taken = True
+    if not is_good(case):
+        return
+    if taken and isinstance(case.body, dict) and 'generation' in case.body:
+        case.body = {'generation': 1, 'lease_seconds': 2, 'extra': case.body.get('extra')}
+    elif 'waitlist' in case.operation.path and isinstance(case.body, dict):
+        # One of two ends is required, which the schema does not say.
+        case.body.pop('expires_at', None)
+        case.body['lease_seconds'] = 1
+        case.body.pop('queue_generation', None)
+    if (case.query or {}).get('wait') == 'true':
+        case.query['timeout'] = '1'
 
 
 @schemathesis.hook
