@@ -126,6 +126,8 @@ pub enum Strategy {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct WaitlistSettings {
+    /// Where the dialects of CNAPI, and nothing else, are served to whoever asks, without a token.
+    pub cnapi_listen: Option<SocketAddr>,
     /// For how many days tickets that have ended are kept.
     pub retention_days: u32,
     /// How many seconds a request may wait for its turn; those who ask for more wait so long.
@@ -247,6 +249,7 @@ impl Default for PlacementSettings {
 impl Default for WaitlistSettings {
     fn default() -> Self {
         WaitlistSettings {
+            cnapi_listen: None,
             retention_days: 30,
             max_wait_seconds: 3_600,
             recheck_seconds: 5,
@@ -388,6 +391,10 @@ impl Settings {
                 format!("{candidates} is neither -1 nor positive"),
             );
         }
+        // Port 0 is another one each time.
+        if self.listen.port() != 0 && self.waitlist.cnapi_listen == Some(self.listen) {
+            return invalid("waitlist.cnapi_listen", format!("{} is where the service listens", self.listen));
+        }
         self.waitlist.check()?;
         self.limits.check()
     }
@@ -525,6 +532,8 @@ mod tests {
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
             ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),
             ("workers = 0", "workers"),
+            ("[waitlist]\ncnapi_listen = 'x'", "waitlist.cnapi_listen"),
+            ("[waitlist]\ncnapi_listen = '127.0.0.1:8778'", "waitlist.cnapi_listen"),
             ("api_ref_url = 'javascript:alert(1)'", "api_ref_url"),
             ("this is no TOML", "line 1"),
         ] {

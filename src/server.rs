@@ -1,7 +1,7 @@
 //! Puts the rooms together, starts the service and stops it.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub enum Error {
 pub struct Running {
     /// Where it listens; the real port where the settings asked for any.
     pub addr: SocketAddr,
+    /// Where it serves the dialects of CNAPI without a token, if it does.
+    pub cnapi_addr: Option<SocketAddr>,
     /// Who waits there.
     pub waitlist: Arc<Waitlist>,
     handle: ServerHandle,
@@ -53,11 +55,16 @@ pub struct Running {
 /// SIGHUP has the policy file read again.
 pub fn run(settings: Settings) -> Result<(), Error> {
     let address = settings.listen;
-    let network = |cause| Error::Network { address, cause };
+    let network = move |cause| Error::Network { address, cause };
     let app = open(settings, Arc::new(SystemClock))?;
     rt::System::new().block_on(async {
         let (server, addr) = bind(app.clone())?;
         log::info!("listening on http://{addr}");
+        if let Some(door) = app.cnapi_door.get() {
+            log::warn!(
+                "http://{door} is open to all who reach it, for the waitlist in CNAPI's dialects alone"
+            );
+        }
         rt::spawn(reload_on_hangup(app.clone()));
         rt::spawn(stop_on_signal(app, server.handle()));
         server.await.map_err(network)?;
@@ -78,10 +85,11 @@ pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, 
     let (started, outcome) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         rt::System::new().block_on(async {
-            match bind(app) {
+            match bind(app.clone()) {
                 Ok((server, addr)) => {
                     // Whoever started it is waiting for this.
-                    let _ = started.send(Ok((addr, server.handle())));
+                    let door = app.cnapi_door.get().copied();
+                    let _ = started.send(Ok((addr, door, server.handle())));
                     if let Err(error) = server.await {
                         log::error!("the service ended: {error}");
                     }
@@ -93,7 +101,9 @@ pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, 
         });
     });
     match outcome.recv() {
-        Ok(Ok((addr, handle))) => Ok(Running { addr, waitlist, handle, thread: Some(thread) }),
+        Ok(Ok((addr, cnapi_addr, handle))) => {
+            Ok(Running { addr, cnapi_addr, waitlist, handle, thread: Some(thread) })
+        }
         Ok(Err(error)) => Err(error),
         Err(_) => Err(db::Error::CutShort.into()),
     }
@@ -124,7 +134,7 @@ fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<web::Data<App>, Err
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
     let waitlist = Waitlist::new(settings.waitlist.clone(), clock, &db)?;
-    Ok(web::Data::new(App { settings, policy, db, fleet, waitlist }))
+    Ok(web::Data::new(App { settings, policy, db, fleet, waitlist, cnapi_door: OnceLock::new() }))
 }
 
 /// Reads again what can be read again, at each SIGHUP.
@@ -156,13 +166,13 @@ async fn stop_on_signal(app: web::Data<App>, server: ServerHandle) {
     }
 }
 
-/// Opens the address; what comes there is answered from then on, and the waitlist is kept in order.
+/// Opens the addresses; what comes there is answered from then on, and the waitlist is kept in order.
 fn bind(app: web::Data<App>) -> Result<(Server, SocketAddr), Error> {
     let settings = app.settings.clone();
     rt::spawn(Arc::clone(&app.waitlist).keep(app.db.clone()));
-    let network = |cause| Error::Network { address: settings.listen, cause };
+    let data = app.clone();
     let mut server =
-        HttpServer::new(move || actix_web::App::new().app_data(app.clone()).configure(api::configure))
+        HttpServer::new(move || actix_web::App::new().app_data(data.clone()).configure(api::configure))
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(Duration::from_secs(settings.limits.header_seconds))
             .max_connections(settings.limits.connections)
@@ -173,7 +183,14 @@ fn bind(app: web::Data<App>) -> Result<(Server, SocketAddr), Error> {
     if let Some(workers) = settings.workers {
         server = server.workers(workers);
     }
-    let server = server.bind(settings.listen).map_err(network)?;
+    let network = |address| move |cause| Error::Network { address, cause };
+    let mut server = server.bind(settings.listen).map_err(network(settings.listen))?;
     let addr = server.addrs().first().copied().unwrap_or(settings.listen);
+    if let Some(address) = settings.waitlist.cnapi_listen {
+        server = server.bind(address).map_err(network(address))?;
+        // No request comes before the server runs, and by then it is known which door is which.
+        let door = server.addrs().get(1).copied().unwrap_or(address);
+        app.cnapi_door.get_or_init(|| door);
+    }
     Ok((server.run(), addr))
 }

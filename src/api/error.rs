@@ -86,6 +86,8 @@ pub struct ApiError {
     pub allow: Option<String>,
     /// Whether the answer came about before a handler was chosen; it has no `Vary` then.
     pub before_handler: bool,
+    /// The code in the dialects of CNAPI, where it is not the one that belongs to the status.
+    pub word: Option<&'static str>,
     lead: Lead,
 }
 
@@ -117,6 +119,7 @@ impl ApiError {
             cause: None,
             allow: None,
             before_handler: false,
+            word: None,
             lead: Lead::Stock,
         }
     }
@@ -223,6 +226,12 @@ impl ApiError {
         Self { code, ..self }
     }
 
+    /// The same error with a code of CNAPI.
+    #[must_use]
+    pub fn with_word(self, word: &'static str) -> Self {
+        Self { word: Some(word), ..self }
+    }
+
     pub(super) fn before_handler(self) -> Self {
         Self { before_handler: true, ..self }
     }
@@ -323,7 +332,8 @@ fn title(status: StatusCode) -> &'static str {
     }
 }
 
-fn stock_sentence(status: StatusCode) -> &'static str {
+/// What a status means, as Placement says it.
+pub(super) fn stock_sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => {
             "The server could not comply with the request since it is either malformed or \

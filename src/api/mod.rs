@@ -9,12 +9,14 @@
 //! - `permission`: what the policy says of a request
 //! - `cors`: which web pages may call
 //! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
+//! - `cnapi`: the waitlist in the dialects of CNAPI
 //! - `access_log`: a line for each request
 //! - the other files: the handlers, one file a resource
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::web;
 
@@ -31,6 +33,7 @@ pub mod allocation_candidates;
 pub mod allocations;
 pub mod call;
 pub mod candidate_query;
+pub mod cnapi;
 pub mod constraints;
 mod cors;
 pub mod docs;
@@ -82,6 +85,8 @@ pub struct App {
     pub fleet: Arc<Fleet>,
     /// Queues and tickets, and who waits for them.
     pub waitlist: Arc<Waitlist>,
+    /// Where the dialects of CNAPI are served without a token, once it is listened there.
+    pub cnapi_door: OnceLock<SocketAddr>,
 }
 
 /// What a handler returns.
