@@ -179,7 +179,7 @@ diesel::table! {
         project_id -> Nullable<Text>,
         user_id -> Nullable<Text>,
         request_id -> Nullable<Text>,
-        expires_at -> Nullable<Timestamp>,
+        expires_at -> Nullable<BigInt>,
         expires_text -> Nullable<Text>,
         lease_seconds -> Nullable<Integer>,
         created_at -> Timestamp,

@@ -10,7 +10,7 @@ use crate::db::schema::{
 use crate::db::{Part, Tx};
 
 use super::now;
-use super::waitlist_tickets::{Changes, Ticket};
+use super::waitlist_tickets::{Changes, Ticket, from_micros};
 
 /// Increments a provider's generation if it still is `seen`; `false` when another writer was first.
 ///
@@ -92,7 +92,7 @@ pub fn swap_ticket(tx: &mut Tx, seen: &Ticket, now: NaiveDateTime, changes: Chan
     if changes.status.is_some() {
         tx.touch_turn(&seen.uuid);
     }
-    tx.touch_expiry(changes.expires_at.flatten());
+    tx.touch_expiry(changes.expires_at.flatten().map(from_micros));
     let row =
         tickets::table.filter(tickets::uuid.eq(&seen.uuid)).filter(tickets::generation.eq(seen.generation));
     let changed = diesel::update(row)

@@ -1,7 +1,10 @@
 //! Rows of the waitlist's tickets.
 
-use chrono::NaiveDateTime;
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::backend::Backend;
+use diesel::deserialize::FromStaticSqlRow;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable};
 
 use crate::db::schema::{waitlist_queues as queues, waitlist_tickets as tickets};
 use crate::db::{DbConnection, MultiBackend, Tx};
@@ -52,6 +55,7 @@ pub struct Ticket {
     /// The id of the request that created it.
     pub request_id: Option<String>,
     /// When its time runs out; none if it has a lease that does not run yet, or no end at all.
+    #[diesel(deserialize_as = StoredTime)]
     pub expires_at: Option<NaiveDateTime>,
     /// The end of its time as the client spelled it, where that is told again.
     pub expires_text: Option<String>,
@@ -63,6 +67,37 @@ pub struct Ticket {
     pub updated_at: NaiveDateTime,
     /// When it became active.
     pub activated_at: Option<NaiveDateTime>,
+}
+
+/// A time as the row has it: in microseconds since 1970, if there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredTime(Option<i64>);
+
+impl<DB> Queryable<Nullable<BigInt>, DB> for StoredTime
+where
+    DB: Backend,
+    Option<i64>: FromStaticSqlRow<Nullable<BigInt>, DB>,
+{
+    type Row = Option<i64>;
+
+    fn build(row: Self::Row) -> diesel::deserialize::Result<Self> {
+        Ok(StoredTime(row))
+    }
+}
+
+impl From<StoredTime> for Option<NaiveDateTime> {
+    fn from(StoredTime(micros): StoredTime) -> Self {
+        micros.map(from_micros)
+    }
+}
+
+pub(super) fn from_micros(micros: i64) -> NaiveDateTime {
+    DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::<Utc>::MAX_UTC).naive_utc()
+}
+
+/// A time in microseconds since 1970, as rows have the ends of tickets.
+pub fn micros(time: NaiveDateTime) -> i64 {
+    time.and_utc().timestamp_micros()
 }
 
 impl Ticket {
@@ -104,8 +139,8 @@ pub struct NewTicket<'a> {
     pub user_id: Option<&'a str>,
     /// The id of the request that creates it.
     pub request_id: Option<&'a str>,
-    /// When its time runs out.
-    pub expires_at: Option<NaiveDateTime>,
+    /// When its time runs out, in [`micros`].
+    pub expires_at: Option<i64>,
     /// The same as the client spelled it.
     pub expires_text: Option<&'a str>,
     /// How long it may be active.
@@ -130,8 +165,8 @@ pub struct Changes {
     pub fence: Option<Option<i64>>,
     /// What else the client has to say, as JSON.
     pub extra: Option<Option<String>>,
-    /// When its time runs out.
-    pub expires_at: Option<Option<NaiveDateTime>>,
+    /// When its time runs out, in [`micros`].
+    pub expires_at: Option<Option<i64>>,
     /// The same as the client spelled it.
     pub expires_text: Option<Option<String>>,
     /// How long it may be active.
@@ -297,7 +332,7 @@ pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> Q
 pub fn list_overdue(conn: &mut DbConnection, now: NaiveDateTime, limit: i64) -> QueryResult<Vec<String>> {
     tickets::table
         .filter(tickets::status.eq_any([QUEUED, ACTIVE]))
-        .filter(tickets::expires_at.le(now))
+        .filter(tickets::expires_at.le(micros(now)))
         .order(tickets::expires_at)
         .limit(limit)
         .select(tickets::uuid)
@@ -311,9 +346,9 @@ pub fn earliest_expiry(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateT
         .filter(tickets::expires_at.is_not_null())
         .order(tickets::expires_at)
         .select(tickets::expires_at)
-        .first::<Option<NaiveDateTime>>(conn)
+        .first::<Option<i64>>(conn)
         .optional()?;
-    Ok(next.flatten())
+    Ok(next.flatten().map(from_micros))
 }
 
 /// Those of these tickets that still wait.
@@ -331,7 +366,7 @@ pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec
 
 /// Inserts a ticket.
 pub fn insert(tx: &mut Tx, ticket: &NewTicket<'_>) -> QueryResult<()> {
-    tx.touch_expiry(ticket.expires_at);
+    tx.touch_expiry(ticket.expires_at.map(from_micros));
     diesel::insert_into(tickets::table).values(ticket).execute(tx.conn())?;
     Ok(())
 }

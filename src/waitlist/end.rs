@@ -125,7 +125,7 @@ fn promote(tx: &mut Tx, queue_id: i32, now: NaiveDateTime, groups: &mut BTreeSet
             status: Some(ACTIVE),
             holds: Some(Some(queue_id)),
             fence: Some(Some(queue.generation)),
-            expires_at: runs.map(|seconds| Some(lease_end(now, seconds))),
+            expires_at: runs.map(|seconds| Some(rows::micros(lease_end(now, seconds)))),
             activated_at: Some(Some(now)),
             ..Changes::default()
         };

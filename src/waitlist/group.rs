@@ -105,7 +105,8 @@ pub(super) fn start_leases(tx: &mut Tx, tickets: &[Ticket], now: NaiveDateTime) 
         if ticket.status != ACTIVE || ticket.expires_at.is_some() {
             continue;
         }
-        let changes = Changes { expires_at: Some(Some(lease_end(now, seconds))), ..Changes::default() };
+        let end = rows::micros(lease_end(now, seconds));
+        let changes = Changes { expires_at: Some(Some(end)), ..Changes::default() };
         if !generation::swap_ticket(tx, ticket, now, changes)? {
             return Err(Error::lost_race());
         }

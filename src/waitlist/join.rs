@@ -237,7 +237,7 @@ fn insert(
             project_id: new.project_id.as_deref(),
             user_id: new.user_id.as_deref(),
             request_id: new.request_id.as_deref(),
-            expires_at,
+            expires_at: expires_at.map(rows::micros),
             expires_text: new.expires_text.as_deref(),
             lease_seconds,
             created_at: now,

@@ -49,7 +49,7 @@ pub(super) fn change(tx: &mut Tx, ticket: &Ticket, renewal: &Renewal, now: Naive
     let mut changes = Changes { extra: renewal.extra.clone(), ..Changes::default() };
     if let Some(term) = term {
         let (expires_at, lease_seconds) = term.columns(now, runs);
-        changes.expires_at = Some(expires_at);
+        changes.expires_at = Some(expires_at.map(rows::micros));
         changes.lease_seconds = Some(lease_seconds);
         changes.expires_text = Some(renewal.expires_text.clone());
     }

@@ -12,6 +12,10 @@
 mod support;
 
 mod calls;
+mod clock;
+mod expiry;
 mod fences;
 mod groups;
+mod model;
 mod queue;
+mod storms;

@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS waitlist_groups (
     PRIMARY KEY (uuid)
 );
 
--- holds is the queue of an active ticket, so that no queue can have two.
+-- holds is the queue of an active ticket, so that no queue can have two. expires_at
+-- is in microseconds since 1970: as times, those after 2037 get lost on MariaDB.
 CREATE TABLE IF NOT EXISTS waitlist_tickets (
     queue_id INTEGER NOT NULL,
     position BIGINT NOT NULL,
@@ -47,7 +48,7 @@ CREATE TABLE IF NOT EXISTS waitlist_tickets (
     project_id VARCHAR(255),
     user_id VARCHAR(255),
     request_id VARCHAR(255),
-    expires_at TIMESTAMP,
+    expires_at BIGINT,
     expires_text VARCHAR(255),
     lease_seconds INTEGER,
     created_at TIMESTAMP NOT NULL,

@@ -34,6 +34,10 @@ const RESOURCE_CLASS: &str = "/resource_classes/{name}";
 const ALLOCATIONS: &str = "/allocations";
 const CONSUMER: &str = "/allocations/{consumer_uuid}";
 const RESHAPER: &str = "/reshaper";
+const PROVIDER_WAITLIST: &str = "/resource_providers/{uuid}/waitlist";
+const TICKET: &str = "/resource_providers/{uuid}/waitlist/{ticket}";
+const WAITLIST: &str = "/waitlist";
+const GROUP: &str = "/waitlist/{group}";
 
 pub const ROWS: &[Row] = &[
     row("POST", CLASSES, "1.2", |_| (CLASSES.to_owned(), json!({ "name": new_class() }))),
@@ -97,7 +101,40 @@ pub const ROWS: &[Row] = &[
     row("POST", RESHAPER, "1.30", |world| (RESHAPER.to_owned(), reshape(world, 30))),
     row("POST", RESHAPER, "1.34", |world| (RESHAPER.to_owned(), reshape(world, 34))),
     row("POST", RESHAPER, "1.38", |world| (RESHAPER.to_owned(), reshape(world, 38))),
+    row("POST", PROVIDER_WAITLIST, "1.0", |world| {
+        let mut body = ticket();
+        body["lease_seconds"] = 600.into();
+        body["queue_generation"] = Value::Null;
+        (of_provider(world, "/waitlist"), body)
+    }),
+    row("PUT", TICKET, "1.0", |world| {
+        let mut body = ticket();
+        body["lease_seconds"] = 600.into();
+        let path = of_provider(world, "/waitlist");
+        let taken = world.client.post(&path, &body).ok();
+        let renewal = json!({ "generation": 1, "expires_at": END, "extra": { "a": 1 } });
+        (format!("{path}/{}", taken["uuid"].as_str().unwrap()), renewal)
+    }),
+    row("POST", WAITLIST, "1.0", |world| (WAITLIST.to_owned(), group(world))),
+    row("PUT", GROUP, "1.0", |world| {
+        let taken = world.client.post(WAITLIST, &group(world)).ok();
+        let path = format!("{WAITLIST}/{}", taken["uuid"].as_str().unwrap());
+        (path, json!({ "generation": 1, "lease_seconds": 600 }))
+    }),
 ];
+
+const END: &str = "2999-01-01T00:00:00Z";
+
+/// A ticket of a queue that nobody else is in.
+fn ticket() -> Value {
+    json!({ "scope": "vm", "id": new_name(), "action": "move", "extra": { "a": 1 } })
+}
+
+fn group(world: &World) -> Value {
+    let mut member = ticket();
+    member["resource_provider_uuid"] = world.provider.as_str().into();
+    json!({ "tickets": [member], "action": "move", "extra": null, "expires_at": END })
+}
 
 fn of_provider(world: &World, part: &str) -> String {
     format!("{PROVIDERS}/{}{part}", world.provider)

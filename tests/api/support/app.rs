@@ -46,6 +46,11 @@ impl TestApp {
         Client::new(self.address())
     }
 
+    /// How many wait for a ticket.
+    pub fn waiting(&self) -> usize {
+        self.servers.iter().map(|server| server.waitlist.waiting()).sum()
+    }
+
     /// The clients of the service's replicas.
     pub fn clients(&self) -> Vec<Client> {
         self.servers.iter().map(|server| Client::new(server.addr)).collect()

@@ -38,6 +38,13 @@ impl Client {
         self.send("GET", path, &[], None)
     }
 
+    /// Whether there is an answer at all.
+    pub fn try_get(&self, path: &str) -> Result<u16, ureq::Error> {
+        let request = Request::get(format!("{}{path}", self.base)).header("x-auth-token", "admin");
+        let response = self.agent.run(request.body(()).unwrap())?;
+        Ok(response.status().as_u16())
+    }
+
     pub fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", path, &[], None)
     }

@@ -67,7 +67,7 @@ impl Program {
                 let _ = lines.send(line.unwrap());
             }
         });
-        Process { child, log, seen: Vec::new(), directory: self.directory }
+        Process { child, log, seen: Vec::new(), directory: self.directory, address: None }
     }
 }
 
@@ -77,6 +77,7 @@ pub struct Process {
     log: Receiver<String>,
     seen: Vec<String>,
     directory: tempfile::TempDir,
+    address: Option<SocketAddr>,
 }
 
 impl Process {
@@ -96,7 +97,14 @@ impl Process {
     /// Waits until it listens, and says where.
     pub fn address(&mut self) -> SocketAddr {
         let line = self.wait_for("listening on http://");
-        line.rsplit("http://").next().unwrap().trim().parse().unwrap()
+        let address = line.rsplit("http://").next().unwrap().trim().parse().unwrap();
+        self.address = Some(address);
+        address
+    }
+
+    /// The address that it has said already.
+    pub fn address_seen(&self) -> SocketAddr {
+        self.address.expect("address() was asked before")
     }
 
     /// Where it runs.

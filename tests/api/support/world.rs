@@ -62,7 +62,13 @@ impl World {
     /// All that can be seen of the database.
     pub fn seen(&self) -> Value {
         let mut seen = json!({});
-        for path in ["/resource_providers", "/resource_classes", "/usages?project_id=project"] {
+        let lists = [
+            "/resource_providers",
+            "/resource_classes",
+            "/usages?project_id=project",
+            "/waitlist?status=all",
+        ];
+        for path in lists {
             seen[path] = self.client.get(path).ok();
         }
         for provider in [&self.provider, &self.child, &self.other] {
