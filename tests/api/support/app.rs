@@ -51,6 +51,11 @@ impl TestApp {
         self.servers.iter().map(|server| server.waitlist.waiting()).sum()
     }
 
+    /// A client of the address that takes no tokens.
+    pub fn cnapi(&self) -> Client {
+        Client::new(self.servers.first().and_then(|server| server.cnapi_addr).unwrap()).unknown()
+    }
+
     /// The clients of the service's replicas.
     pub fn clients(&self) -> Vec<Client> {
         self.servers.iter().map(|server| Client::new(server.addr)).collect()
