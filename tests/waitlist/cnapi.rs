@@ -114,7 +114,7 @@ fn tickets_are_taken_and_released(app: TestApp) {
         let waits: Vec<_> = (0..2)
             .map(|_| {
                 let (waiter, second) = (Server { client: app.client(), ..server.clone() }, &second);
-                scope.spawn(move || waiter.wait(&second).expect(204).body)
+                scope.spawn(move || waiter.wait(second).expect(204).body)
             })
             .collect();
         assert!(server.release(&first).expect(204).body.is_empty());
@@ -309,12 +309,10 @@ fn a_wait_says_how_it_ended(backend: Backend) {
         let waits: Vec<_> = (0..3)
             .map(|_| {
                 let (waiter, second) = (Server { client: app.client(), ..server.clone() }, &second);
-                scope.spawn(move || waiter.wait(&second))
+                scope.spawn(move || waiter.wait(second))
             })
             .collect();
-        while app.waiting() < waits.len() {
-            std::thread::yield_now();
-        }
+        app.until_waiting(waits.len());
         clock.jump(2_000);
         for wait in waits {
             assert_eq!(refusal(wait.join().unwrap(), 500, "InternalError"), "ticket has expired");
@@ -359,9 +357,7 @@ fn every_wait_ends(app: TestApp) {
                 assert!(ended.load(Ordering::SeqCst), "{answer}");
                 answer
             });
-            while app.waiting() == 0 {
-                std::thread::yield_now();
-            }
+            app.until_waiting(1);
             ended.store(true, Ordering::SeqCst);
             end(ticket);
             refusal(wait.join().unwrap(), status, code);

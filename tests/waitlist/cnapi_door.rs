@@ -23,7 +23,7 @@ fn nobody_need_say_who_asks_there(backend: Backend) {
     let (first, second) = (server.take(&json!({})), server.take(&json!({})));
     std::thread::scope(|scope| {
         let (waiter, second) = (Server { client: app.cnapi(), ..server.clone() }, &second);
-        let wait = scope.spawn(move || waiter.wait(&second).expect(204));
+        let wait = scope.spawn(move || waiter.wait(second).expect(204));
         // From the main address, where one must say it.
         queue.release(&first);
         wait.join().unwrap();

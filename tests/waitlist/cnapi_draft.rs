@@ -126,9 +126,7 @@ fn a_ticket_is_waited_for_in_either_spelling(app: TestApp) {
         std::thread::scope(|scope| {
             let (waiter, waited) = (app.client(), format!("{}{spelling}", path(&second)));
             let wait = scope.spawn(move || waiter.get(&waited).expect(200).json());
-            while app.waiting() == 0 {
-                std::thread::yield_now();
-            }
+            app.until_waiting(1);
             client.delete(&path(&first)).expect(202);
             let up = wait.join().unwrap();
             assert_eq!(up["status"], "active", "{spelling}");

@@ -56,6 +56,16 @@ impl TestApp {
         Client::new(self.servers.first().and_then(|server| server.cnapi_addr).unwrap()).unknown()
     }
 
+    /// Comes back when so many wait for a ticket.
+    pub fn until_waiting(&self, number: usize) {
+        loop {
+            if self.waiting() >= number {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
     /// The clients of the service's replicas.
     pub fn clients(&self) -> Vec<Client> {
         self.servers.iter().map(|server| Client::new(server.addr)).collect()

@@ -135,6 +135,11 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// Whether it came in a dialect of CNAPI.
+    pub fn is_cnapi(&self) -> bool {
+        self.header("x-server-name").is_some()
+    }
+
     /// Fails unless the answer has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Answer {
