@@ -8,6 +8,7 @@
 )]
 
 #[macro_use]
+#[allow(dead_code, reason = "it is shared with the other tests, which need more of it")]
 mod support;
 
 mod bad_input;

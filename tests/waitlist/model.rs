@@ -55,10 +55,10 @@ impl Model {
         self.tickets[index].status = status;
         self.tickets[index].generation += 1;
         self.generation += 1;
-        while was_active {
-            let Some(next) = self.tickets.iter().position(|ticket| ticket.status == "queued") else {
-                break;
-            };
+        if !was_active {
+            return;
+        }
+        while let Some(next) = self.tickets.iter().position(|ticket| ticket.status == "queued") {
             let ticket = &mut self.tickets[next];
             ticket.generation += 1;
             if ticket.ends.is_some_and(|ends| ends <= now) {
@@ -193,9 +193,18 @@ impl Model {
         (!same).then(|| format!("expected {} {expected:#?}, got {list:#}", self.generation))
     }
 
-    /// Checks, once what has expired is ended.
-    fn check(&self) {
+    /// Checks, once what has expired is ended. Of several that expire at once, any may be ended first;
+    /// the fence of the one that is active then says how many were before its turn came.
+    fn check(&mut self) {
         for _ in 0..3_000 {
+            let list = self.queue.list("all");
+            for (ticket, seen) in self.tickets.iter_mut().zip(list["tickets"].as_array().unwrap()) {
+                let fence = seen["fence"].as_i64();
+                if fence.is_some_and(|fence| ticket.fence.is_some() && fence <= self.generation) {
+                    ticket.fence = fence;
+                }
+            }
+            check_order(&list);
             if self.difference().is_none() {
                 return;
             }

@@ -1,6 +1,7 @@
 //! Bad input: every route that takes a body or a query string says what is wrong with it.
 
 mod bodies;
+mod fences;
 pub mod paths;
 mod queries;
 pub mod rows;
