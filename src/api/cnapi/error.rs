@@ -9,6 +9,8 @@ use crate::waitlist::Error;
 /// Content type and body of an error.
 pub(in crate::api) fn render(error: &ApiError) -> (&'static str, String) {
     let message = if error.message.is_empty() { stock_sentence(error.status) } else { &error.message };
+    // What schemas say goes on for lines, which are for those who have Placement's clients.
+    let message = message.lines().next().unwrap_or_default();
     ("application/json", json!({ "code": code(error), "message": message }).to_string())
 }
 
