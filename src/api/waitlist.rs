@@ -50,7 +50,7 @@ async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
         waitlist::list(conn, &ListFilter { queues, statuses, after, limit })
     };
     let listing = call.app.db.read_snapshot(work).await.map_err(|error| match error {
-        Error::TicketNotFound(_) => ApiError::from(error).not_found_is_bad().context("Invalid marker: "),
+        Error::TicketNotFound(_) => ApiError::bad_request(format!("Invalid marker: {error}")),
         error => error.into(),
     })?;
     let time = newest(&listing.tickets);

@@ -1,6 +1,7 @@
 """A fleet for the fuzzer to play with; it is mended whenever it is touched."""
 
 import uuid
+from uuid import uuid4
 
 import api
 
@@ -14,6 +15,9 @@ def numbered(kind, count):
 PROVIDERS = numbered('provider', 4)
 CONSUMERS = numbered('consumer', 4)
 AGGREGATES = numbered('aggregate', 2)
+# These stand for tickets and groups that are taken when they are asked for.
+TICKETS = numbered('ticket', 2)
+GROUPS = numbered('group', 2)
 OWN_CLASSES = ['CUSTOM_GPU', 'CUSTOM_SLICE', 'CUSTOM_UNUSED']
 CLASSES = ['VCPU', 'MEMORY_MB', 'CUSTOM_GPU']
 TRAITS = ['CUSTOM_FAST', 'CUSTOM_QUIET', 'HW_CPU_X86_AVX2']
@@ -30,6 +34,10 @@ QUERY = {
     'name': ['host0', 'in:CUSTOM_FAST', 'startswith:HW_'],
     'associated': ['true', 'false'],
     'microversion': ['1.0', '1.10', 'latest'],
+    'status': ['live', 'all', 'active'],
+    'wait': ['true', 'false'],
+    'timeout': ['0', '1'],
+    'generation': ['1'],
 }
 
 
@@ -63,6 +71,22 @@ class Fleet:
     def generation(self, uuid):
         return self.api('GET', f'/resource_providers/{uuid}')['generation']
 
+    def ticket(self, uuid):
+        """Take a ticket that is active and does not keep its provider for long."""
+        return self.api('POST', f'/resource_providers/{uuid}/waitlist', self.queue())['uuid']
+
+    def group(self):
+        """The same for two of them."""
+        uuids = PROVIDERS[:2]
+        for uuid in uuids:
+            self.restore(uuid)
+        tickets = [{'resource_provider_uuid': uuid, 'scope': 'vm', 'id': str(uuid4())}
+                   for uuid in uuids]
+        return self.api('POST', '/waitlist', {'tickets': tickets, 'lease_seconds': 1})['uuid']
+
+    def queue(self):
+        return {'scope': 'vm', 'id': str(uuid4()), 'lease_seconds': 1}
+
     def known(self, body, uuid, of_consumers):
         """The same body with names that mean something and generations that are right.
 
@@ -74,6 +98,9 @@ class Fleet:
         def mend(value, field, uuid):
             if field == 'resource_provider_generation' and uuid:
                 return self.generation(uuid)
+            if field == 'resource_provider_uuid':
+                self.restore(PROVIDERS[0])
+                return PROVIDERS[0]
             if field == 'resource_class':
                 return CLASSES[-1]
             if field == 'traits':
