@@ -28,6 +28,8 @@ pub struct Call {
     pub(super) params: Vec<(&'static str, String)>,
     pub(super) query: Result<Query, NotUtf8>,
     pub(super) body: Bytes,
+    /// Whether the body is said to be a form.
+    pub(super) is_form: bool,
     /// The tickets that fence what it writes, as the header names them.
     pub(super) fence: Option<String>,
 }

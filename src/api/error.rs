@@ -82,13 +82,15 @@ pub struct ApiError {
     /// What the client reads, after the sentence of its status.
     pub message: String,
     /// What only the log may say.
-    pub cause: Option<String>,
+    pub cause: Option<Box<str>>,
     /// The methods for `Allow`, of a 405.
-    pub allow: Option<String>,
+    pub allow: Option<Box<str>>,
     /// Whether the answer came about before a handler was chosen; it has no `Vary` then.
     pub before_handler: bool,
     /// The setting whose limit the request exceeds, for the log.
     pub limit: Option<&'static str>,
+    /// The code in the dialects of CNAPI, where it is not the one that belongs to the status.
+    pub word: Option<&'static str>,
     lead: Lead,
     entity: Option<Entity>,
 }
@@ -122,6 +124,7 @@ impl ApiError {
             allow: None,
             before_handler: false,
             limit: None,
+            word: None,
             lead: Lead::Stock,
             entity: None,
         }
@@ -159,7 +162,10 @@ impl ApiError {
             None => "",
         };
         let sentence = format!("The method {method} is not allowed for this resource.");
-        Self { allow, ..Self::about_request(StatusCode::METHOD_NOT_ALLOWED, sentence, message) }
+        Self {
+            allow: allow.map(Into::into),
+            ..Self::about_request(StatusCode::METHOD_NOT_ALLOWED, sentence, message)
+        }
     }
 
     /// 406
@@ -234,14 +240,14 @@ impl ApiError {
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "");
-        Self { cause: Some(cause.to_string()), ..error }
+        Self { cause: Some(cause.to_string().into()), ..error }
     }
 
     /// 503: the database is away or overloaded, and the same request may succeed later.
     #[must_use]
     pub fn unavailable(cause: impl fmt::Display) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "The database is not available.");
-        Self { cause: Some(cause.to_string()), ..error }
+        Self { cause: Some(cause.to_string().into()), ..error }
     }
 
     /// 503: nobody can say whether the token is good.
@@ -276,6 +282,12 @@ impl ApiError {
             _ => Entity::Other,
         };
         self.entity.unwrap_or(by_code)
+    }
+
+    /// The same error with a code of CNAPI.
+    #[must_use]
+    pub fn with_word(self, word: &'static str) -> Self {
+        Self { word: Some(word), ..self }
     }
 
     pub(super) fn before_handler(self) -> Self {
@@ -384,7 +396,8 @@ fn title(status: StatusCode) -> &'static str {
     }
 }
 
-fn stock_sentence(status: StatusCode) -> &'static str {
+/// What a status means, as Placement says it.
+pub(super) fn stock_sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => {
             "The server could not comply with the request since it is either malformed or \

@@ -9,6 +9,7 @@
 //! - `permission`: what the policy says of a request
 //! - `cors`: which web pages may call
 //! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
+//! - `cnapi`: the waitlist in the dialects of CNAPI
 //! - `forwarded`: what trusted proxies say of who asks
 //! - `access_log`: a line for each request
 //! - the other files: the handlers, one file a resource
@@ -33,6 +34,7 @@ pub mod allocation_candidates;
 pub mod allocations;
 pub mod call;
 pub mod candidate_query;
+pub mod cnapi;
 pub mod constraints;
 mod cors;
 pub mod docs;
@@ -88,6 +90,10 @@ pub struct App {
     /// Queues and tickets, and who waits for them.
     pub waitlist: Arc<Waitlist>,
 }
+
+/// Marks the address where the dialects of CNAPI, and nothing else, are served without a token.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenDoor;
 
 /// What a handler returns.
 pub type HandlerResult = Result<Reply, ApiError>;

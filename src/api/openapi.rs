@@ -14,7 +14,7 @@ use super::microversion::{MAX, MIN, Microversion, SERVICE, V1_0, V1_23};
 use super::openapi_operations::{Answer, Content, ERROR_SHAPES, OPERATIONS, Operation, Shapes};
 use super::openapi_parameters;
 use super::openapi_schemas::Components;
-use super::routes::{BodyKind, ROUTES, Route, TooOld};
+use super::routes::{BodyKind, Dialect, ROUTES, Route, TooOld};
 use super::schema::{self, Versions};
 
 /// The header by which clients name the version that they mean.
@@ -211,9 +211,11 @@ impl Builder {
             described["security"] = json!([]);
         }
         let mut parameters = openapi_parameters::in_path(route.path, operation.name)?;
-        parameters.push(json!({"$ref": "#/components/parameters/version"}));
-        if is_write(route) {
-            parameters.push(json!({"$ref": "#/components/parameters/fence"}));
+        if route.dialect == Dialect::Placement {
+            parameters.push(json!({"$ref": "#/components/parameters/version"}));
+            if is_write(route) {
+                parameters.push(json!({"$ref": "#/components/parameters/fence"}));
+            }
         }
         if let Some(query) = operation.query {
             parameters.extend(openapi_parameters::in_query(query, range, self.scope)?);
@@ -238,10 +240,15 @@ impl Builder {
             let schema = schema::loaded(lazy).map_err(|error| error.to_string())?;
             branches.push((range, self.components.add(schema.name, range)?));
         }
+        let is_optional = route.body == BodyKind::JsonOrForm;
+        let schema = one_of(branches);
         let mut body = json!({
-            "required": self.scope.is_all(range, Range::from(route.since)),
-            "content": {"application/json": {"schema": one_of(branches)}},
+            "required": !is_optional && self.scope.is_all(range, Range::from(route.since)),
+            "content": {"application/json": {"schema": schema}},
         });
+        if is_optional {
+            body["content"]["application/x-www-form-urlencoded"] = json!({ "schema": schema });
+        }
         if self.scope.0.is_none() && range.until.is_some() {
             body["x-openstack"] = range.extension();
         }
@@ -258,19 +265,40 @@ impl Builder {
             let described = self.success(route, answer, range)?;
             responses.insert(answer.status, described);
         }
-        for (status, codes) in self.errors(route, operation) {
+        let errors = self.errors(route, operation);
+        if route.dialect == Dialect::Cnapi {
+            for status in errors.into_keys().chain(self.common_statuses(route)) {
+                let described = self.cnapi_error(status, operation)?;
+                responses.insert(status, described);
+            }
+            return Ok(by_status(responses));
+        }
+        for (status, codes) in errors {
             responses.insert(status, self.error(status, &codes)?);
         }
         for status in self.common_statuses(route) {
             let name = common_name(status);
             responses.insert(status, json!({"$ref": format!("#/components/responses/{name}")}));
         }
-        let named = responses.into_iter().map(|(status, response)| (status.to_string(), response));
-        Ok(Value::Object(named.collect()))
+        Ok(by_status(responses))
+    }
+
+    /// An error of CNAPI, which has one form in all versions.
+    fn cnapi_error(&mut self, status: u16, operation: &Operation) -> Result<Value, Broken> {
+        let common = COMMON.iter().find(|common| common.0 == status).map(|common| common.1);
+        let own = operation.words.iter().find(|own| own.0 == status).map(|own| own.1);
+        let text = own.or(common).unwrap_or_else(|| text_of(status));
+        let schema = self.components.add("cnapi_error_1_0", Range::from(V1_0))?;
+        Ok(json!({
+            "description": text,
+            "headers": {"X-Openstack-Request-Id": request_id()},
+            "content": {"application/json": {"schema": schema}},
+        }))
     }
 
     fn success(&mut self, route: &Route, answer: &Answer, range: Range) -> Result<Value, Broken> {
-        let mut response = json!({"description": answer.text, "headers": self.headers(answer, range)});
+        let mut response =
+            json!({"description": answer.text, "headers": self.headers(route.dialect, answer, range)});
         if self.scope.0.is_none() && range != Range::from(route.since) {
             response["x-openstack"] = range.extension();
         }
@@ -294,15 +322,15 @@ impl Builder {
         Ok(one_of(branches))
     }
 
-    fn headers(&self, answer: &Answer, range: Range) -> Value {
-        let mut headers = json!({
-            VERSION_HEADER: {
+    fn headers(&self, dialect: Dialect, answer: &Answer, range: Range) -> Value {
+        let mut headers = json!({"X-Openstack-Request-Id": request_id()});
+        if dialect == Dialect::Placement {
+            headers[VERSION_HEADER] = json!({
                 "description": "The version that was obeyed.",
                 "required": true,
                 "schema": openapi_parameters::version_schema(self.scope),
-            },
-            "X-Openstack-Request-Id": request_id(),
-        });
+            });
+        }
         if answer.located {
             headers["Location"] = json!({
                 "description": "Where it is.",
@@ -345,18 +373,14 @@ impl Builder {
         for (status, codes) in operation.codes {
             errors.entry(*status).or_default().extend_from_slice(codes);
         }
+        for (status, _) in operation.words {
+            errors.entry(*status).or_default();
+        }
         errors
     }
 
     fn error(&mut self, status: u16, codes: &[Code]) -> Result<Value, Broken> {
-        let text = match status {
-            400 => "The request is malformed, or names what there is not.",
-            404 => "There is no such thing, or not yet in this version.",
-            _ => {
-                "What is there does not allow it. With the code placement.concurrent_update: read again, \
-                 decide again, write again."
-            }
-        };
+        let text = text_of(status);
         let mut branches = Vec::new();
         for (range, name) in self.scope.pieces(ERROR_SHAPES.iter().copied(), Range::from(V1_0)) {
             let mut branch = self.components.add(name, range)?;
@@ -388,6 +412,7 @@ impl Builder {
                 401 | 403 | 503 => guarded,
                 405 => was_refused,
                 408 | 413 | 415 => has_body,
+                406 => route.dialect == Dialect::Placement,
                 _ => true,
             })
             .collect()
@@ -415,10 +440,27 @@ fn is_write(route: &Route) -> bool {
     route.method != actix_web::http::Method::GET
 }
 
+fn by_status(responses: BTreeMap<u16, Value>) -> Value {
+    let named = responses.into_iter().map(|(status, response)| (status.to_string(), response));
+    Value::Object(named.collect())
+}
+
+/// What a status of an error means.
+fn text_of(status: u16) -> &'static str {
+    match status {
+        400 => "The request is malformed, or names what there is not.",
+        404 => "There is no such thing, or not yet in this version.",
+        _ => {
+            "What is there does not allow it. With the code placement.concurrent_update: read again, \
+             decide again, write again."
+        }
+    }
+}
+
 /// The versions in which a route takes a body.
 fn body_range(route: &Route) -> Option<Range> {
     match route.body {
-        BodyKind::Json => Some(Range::from(route.since)),
+        BodyKind::Json | BodyKind::JsonOrForm => Some(Range::from(route.since)),
         BodyKind::JsonBefore(until) => Some(Range { since: route.since, until: Some(until) }),
         BodyKind::Ignored => None,
     }

@@ -9,8 +9,9 @@ use super::microversion::{
     V1_23, V1_28, V1_29, V1_34, V1_38,
 };
 use super::routes::{
-    AGGREGATES, CONSUMER, GROUP, INVENTORIES, INVENTORY, PROVIDER, PROVIDER_TRAITS, PROVIDER_WAITLIST,
-    RESOURCE_CLASS, TICKET, TRAIT, WAITLIST,
+    AGGREGATES, CNAPI_RELEASE, CNAPI_TICKET, CNAPI_WAIT, CONSUMER, DRAFT, DRAFT_TICKET, GROUP, INVENTORIES,
+    INVENTORY, PROVIDER, PROVIDER_TRAITS, PROVIDER_WAITLIST, RESOURCE_CLASS, SERVER_TICKETS, TICKET, TRAIT,
+    WAITLIST,
 };
 use super::schema::{self, LazySchema, Versions};
 
@@ -36,6 +37,8 @@ pub(super) struct Operation {
     pub(super) answers: &'static [Answer],
     /// The error codes of a status beside those that every route has (see `openapi`).
     pub(super) codes: &'static [(u16, &'static [Code])],
+    /// What statuses of errors mean here, where that is not what they mean elsewhere.
+    pub(super) words: &'static [(u16, &'static str)],
 }
 
 /// One success status of an operation.
@@ -71,7 +74,18 @@ const fn operation(
     tag: &'static str,
     summary: &'static str,
 ) -> Operation {
-    Operation { method, path, tag, summary, name: None, query: None, body: None, answers: &[], codes: &[] }
+    Operation {
+        method,
+        path,
+        tag,
+        summary,
+        name: None,
+        query: None,
+        body: None,
+        answers: &[],
+        codes: &[],
+        words: &[],
+    }
 }
 
 impl Operation {
@@ -98,6 +112,11 @@ impl Operation {
 
     const fn codes(mut self, codes: &'static [(u16, &'static [Code])]) -> Self {
         self.codes = codes;
+        self
+    }
+
+    const fn words(mut self, words: &'static [(u16, &'static str)]) -> Self {
+        self.words = words;
         self
     }
 }
@@ -164,6 +183,8 @@ const CANDIDATES: &str = "Allocation candidates";
 const USAGES: &str = "Usages";
 const RESHAPER: &str = "Reshaper";
 const TURNS: &str = "Waitlist";
+const CNAPI: &str = "Waitlist of CNAPI";
+const CNAPI_DRAFT: &str = "Waitlist of CNAPI, first page";
 
 const SHOWN: &str = "What was asked for.";
 const GONE: &str = "It is gone.";
@@ -202,6 +223,12 @@ const CANDIDATE_SHAPES: Shapes = &[
 ];
 
 const TICKET_SHAPES: Shapes = &[(V1_0, "waitlist_ticket_1_0")];
+const CNAPI_SHAPES: Shapes = &[(V1_0, "cnapi_ticket_1_0")];
+const CNAPI_LIST: Shapes = &[(V1_0, "cnapi_ticket_list_1_0")];
+const CNAPI_CREATED: Shapes = &[(V1_0, "cnapi_created_1_0")];
+const DRAFT_SHAPES: Shapes = &[(V1_0, "cnapi_draft_ticket_1_0")];
+const DRAFT_LIST: Shapes = &[(V1_0, "cnapi_draft_ticket_list_1_0")];
+const DRAFT_CREATED: Shapes = &[(V1_0, "cnapi_draft_created_1_0")];
 const TICKET_LIST: Shapes = &[(V1_0, "waitlist_list_1_0")];
 const GROUP_SHAPES: Shapes = &[(V1_0, "waitlist_group_1_0")];
 
@@ -423,7 +450,73 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .query(Versions::only(V1_0, &schema::WAITLIST_DELETE_QUERY))
         .answers(&[empty(204, "All have ended, now or before.")])
         .codes(&[(404, &[Code::TicketNotFound])]),
+    operation(Method::GET, SERVER_TICKETS, CNAPI, "List the tickets of a server")
+        .query(Versions::only(V1_0, &schema::CNAPI_TICKETS_QUERY))
+        .answers(&[plain(200, "As they were created, also those that have ended.", CNAPI_LIST)])
+        .words(&[(409, "A parameter makes no sense, or there is no such one.")]),
+    operation(Method::POST, SERVER_TICKETS, CNAPI, "Take a ticket of a server")
+        .body(Versions::only(V1_0, &schema::CNAPI_TICKET_POST))
+        .answers(&[plain(
+            202,
+            "It was taken: its queue has it, active if nobody was before it.",
+            CNAPI_CREATED,
+        )])
+        .words(&[(409, "What is asked for makes no sense, or the queue is full.")]),
+    operation(Method::DELETE, SERVER_TICKETS, CNAPI, "Delete all tickets of a server")
+        .query(Versions::only(V1_0, &schema::CNAPI_FORCE_QUERY))
+        .answers(&[empty(204, "There are none any more.")])
+        .words(&[(412, "It is not forced.")]),
+    operation(Method::GET, CNAPI_TICKET, CNAPI, "Show a ticket of a server")
+        .answers(&[plain(200, SHOWN, CNAPI_SHAPES)])
+        .words(NO_UUID),
+    operation(Method::DELETE, CNAPI_TICKET, CNAPI, "Delete a ticket of a server")
+        .answers(&[empty(204, "It is gone; the next one is active.")])
+        .words(NO_UUID),
+    operation(Method::GET, CNAPI_WAIT, CNAPI, "Wait until a ticket is active")
+        .answers(&[empty(204, "It is active.")])
+        .words(&[
+            (409, "It is finished, or what names it is no uuid."),
+            (500, "It has expired, as the message says."),
+        ]),
+    operation(
+        Method::PUT,
+        CNAPI_RELEASE,
+        CNAPI,
+        "Release a ticket of a server, or give it up while it waits",
+    )
+    .answers(&[empty(204, "It has ended, now or before; the next one is active.")])
+    .words(NO_UUID),
+    operation(Method::GET, DRAFT, CNAPI_DRAFT, "List the live tickets of a server")
+        .query(Versions::only(V1_0, &schema::CNAPI_DRAFT_QUERY))
+        .answers(&[plain(200, "As they were created.", DRAFT_LIST)])
+        .words(NO_SERVER),
+    operation(Method::POST, DRAFT, CNAPI_DRAFT, "Take a ticket of a server")
+        .body(Versions::only(V1_0, &schema::CNAPI_DRAFT_POST))
+        .answers(&[plain(200, "It was taken.", DRAFT_CREATED)])
+        .words(&[(409, "What names the server is no uuid, or the queue is full.")]),
+    operation(
+        Method::GET,
+        DRAFT_TICKET,
+        CNAPI_DRAFT,
+        "Show a ticket of a server, or wait until it is active",
+    )
+    .query(Versions::only(V1_0, &schema::CNAPI_DRAFT_TICKET_QUERY))
+    .answers(&[plain(200, SHOWN, DRAFT_SHAPES)])
+    .words(NO_SERVER),
+    operation(Method::DELETE, DRAFT_TICKET, CNAPI_DRAFT, "Delete a ticket of a server")
+        .answers(&[empty(202, "It is gone; the next one is active.")])
+        .words(NO_SERVER),
 ];
+
+const NO_UUID: &[(u16, &str)] = &[(409, "What names the ticket is no uuid.")];
+const NO_SERVER: &[(u16, &str)] = &[(409, "What names the server is no uuid.")];
+
+/// JSON without the time of what it shows.
+const fn plain(status: u16, text: &'static str, shapes: Shapes) -> Answer {
+    let mut answer = empty(status, text);
+    answer.content = Content::Json(shapes);
+    answer
+}
 
 const fn html(status: u16, text: &'static str) -> Answer {
     let mut answer = empty(status, text);

@@ -8,6 +8,9 @@
 //! 6. version range (404), content type (415), `Accept` (406)
 //! 7. policy: 403
 //! 8. the handler
+//!
+//! The dialects of CNAPI have no versions and say no content type needlessly; their errors have another
+//! form. At an address of their own, nobody need say who asks.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,16 +31,18 @@ use super::accept::Accept;
 use super::error::{self, ApiError};
 use super::fence::TICKET_HEADER;
 use super::forwarded::{self, Origin};
-use super::microversion::{Microversion, SERVICE, VersionError};
+use super::microversion::{MIN, Microversion, SERVICE, VersionError};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
-use super::routes::{self, BodyKind, Found, Route, TooOld};
-use super::{Answer, App, Call, HandlerResult, access_log, cors, permission};
+use super::routes::{self, BodyKind, Dialect, Found, Route, TooOld};
+use super::{Answer, App, Call, HandlerResult, OpenDoor, access_log, cnapi, cors, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{self, Identity, Presented};
 use crate::metrics;
 
 const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
 /// How a request ends that is not answered by a handler.
@@ -62,6 +67,12 @@ struct Exchange {
     version: Option<Microversion>,
     route: Option<&'static Route>,
     origin: Origin,
+    started: Instant,
+    /// The path, percent-decoded, or `None` if no route can have it.
+    path: Option<String>,
+    dialect: Dialect,
+    /// Whether it came to the address that takes no tokens.
+    is_open_door: bool,
 }
 
 /// Answers any request.
@@ -75,7 +86,26 @@ pub(super) async fn serve(
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
     let peer = request.peer_addr().map(|address| address.ip());
     let origin = forwarded::origin(peer, &app.settings.trusted_proxies, request.headers());
-    let mut exchange = Exchange { request, app, request_id, accept, version: None, route: None, origin };
+    let path = decoded_path(&request);
+    let is_open_door = request.app_data::<OpenDoor>().is_some();
+    let dialect = match &path {
+        _ if is_open_door => Dialect::Cnapi,
+        Some(path) => routes::dialect(path),
+        None => Dialect::Placement,
+    };
+    let mut exchange = Exchange {
+        request,
+        app,
+        request_id,
+        accept,
+        version: None,
+        route: None,
+        origin,
+        started,
+        path,
+        dialect,
+        is_open_door,
+    };
     let body = exchange.read_body(&mut payload).await;
     let unread = body.is_err();
     let result = exchange.process(body).await;
@@ -85,7 +115,7 @@ pub(super) async fn serve(
         response.head_mut().set_connection_type(ConnectionType::Close);
         response = response.map_body(|_, body| BoxBody::new(Abandoned { body, _unread: payload }));
     }
-    exchange.log(&response, length, started);
+    exchange.log(&response, length);
     response
 }
 
@@ -122,16 +152,26 @@ impl Exchange {
         self.header(header::CONTENT_TYPE).filter(|text| !text.is_empty())
     }
 
+    /// The content type without its parameters.
+    fn media_type(&self) -> Option<&str> {
+        self.content_type().and_then(|text| text.split(';').next()).map(str::trim)
+    }
+
     async fn process(&mut self, body: Result<Bytes, ApiError>) -> Result<Reply, Refusal> {
-        let path = self.path();
-        let identity = self.identify(path.as_deref()).await?;
-        let version = self.read_version()?;
-        self.version = Some(version);
+        let identity = self.identify().await?;
+        let version = match self.dialect {
+            Dialect::Placement => self.read_version()?,
+            Dialect::Cnapi => MIN,
+        };
+        self.version = (self.dialect == Dialect::Placement).then_some(version);
         let body = self.check_size(body).map_err(ApiError::before_handler)?;
-        let (route, params) = self.find_route(path.as_deref())?;
+        let (route, params) = self.find_route()?;
         self.route = Some(route);
-        self.check_types(route, version)?;
-        let query = Query::parse(self.request.query_string());
+        self.check_types(route, version, &body)?;
+        let query = match self.dialect {
+            Dialect::Placement => Query::parse(self.request.query_string()),
+            Dialect::Cnapi => Query::parse_form(self.request.query_string()),
+        };
         self.check_policy(route, &identity, query.as_ref().ok())?;
         let call = Call {
             app: self.app.clone(),
@@ -141,21 +181,18 @@ impl Exchange {
             params,
             query,
             body,
+            is_form: self.media_type().is_some_and(|kind| kind.eq_ignore_ascii_case(FORM)),
             fence: joined(self.request.headers(), &HeaderName::from_static(TICKET_HEADER)),
         };
         Ok(shielded((route.handler)(call)).await?)
     }
 
-    /// The path, percent-decoded, or `None` if no route can have it.
-    fn path(&self) -> Option<String> {
-        let path = percent_decode_str(self.request.uri().path()).decode_utf8().ok()?;
-        // Databases have no NUL in strings, so nothing is called so.
-        (!path.contains('\0')).then(|| path.into_owned())
-    }
-
-    async fn identify(&self, path: Option<&str>) -> Result<Identity, Refusal> {
+    async fn identify(&self) -> Result<Identity, Refusal> {
+        if self.is_open_door {
+            return Ok(cnapi::anybody());
+        }
         // Who asks for what shows no data need not say who it is, and is not asked.
-        if path.is_some_and(routes::is_open) {
+        if self.path.as_deref().is_some_and(routes::is_open) {
             return Ok(Identity::default());
         }
         let presented = Presented {
@@ -190,7 +227,8 @@ impl Exchange {
             return Err(ApiError::too_many_parameters(limits.query_parameters));
         }
         let body = body?;
-        if self.content_length() > 0 && self.content_type().is_none() {
+        let is_typed = self.content_type().is_some() || self.dialect == Dialect::Cnapi;
+        if self.content_length() > 0 && !is_typed {
             let message = "content-type header required when content-length > 0";
             return Err(ApiError::bad_request(message));
         }
@@ -198,21 +236,22 @@ impl Exchange {
     }
 
     #[expect(clippy::type_complexity)]
-    fn find_route(
-        &self,
-        path: Option<&str>,
-    ) -> Result<(&'static Route, Vec<(&'static str, String)>), ApiError> {
+    fn find_route(&self) -> Result<(&'static Route, Vec<(&'static str, String)>), ApiError> {
         let method = self.request.method();
-        match path.map_or(Found::Nothing, |path| routes::find(method, path)) {
+        let found = |path| match self.is_open_door {
+            true => routes::find_in(Dialect::Cnapi, method, path),
+            false => routes::find(method, path),
+        };
+        match self.path.as_deref().map_or(Found::Nothing, found) {
             Found::Route(route, params) => Ok((route, params)),
             Found::OtherMethods(allow) => Err(ApiError::method_not_allowed(method, Some(allow))),
             Found::Nothing => Err(ApiError::not_found("").before_handler()),
         }
     }
 
-    fn check_types(&self, route: &Route, version: Microversion) -> Result<(), ApiError> {
+    fn check_types(&self, route: &Route, version: Microversion, body: &Bytes) -> Result<(), ApiError> {
         if route.type_before_version {
-            self.check_media_types(route, version)?;
+            self.check_media_types(route, version, body)?;
         }
         if version < route.since {
             return Err(match route.too_old {
@@ -220,19 +259,23 @@ impl Exchange {
                 TooOld::MethodNotAllowed => ApiError::method_not_allowed(&route.method, None),
             });
         }
-        self.check_media_types(route, version)
+        self.check_media_types(route, version, body)
     }
 
-    fn check_media_types(&self, route: &Route, version: Microversion) -> Result<(), ApiError> {
-        let needs_json = match route.body {
-            BodyKind::Json => true,
-            BodyKind::JsonBefore(until) => version < until,
-            BodyKind::Ignored => false,
+    fn check_media_types(&self, route: &Route, version: Microversion, body: &Bytes) -> Result<(), ApiError> {
+        let is_json = || self.media_type() == Some(JSON);
+        let fits = match route.body {
+            BodyKind::Json => is_json(),
+            BodyKind::JsonBefore(until) => version >= until || is_json(),
+            BodyKind::JsonOrForm => {
+                let is_either =
+                    |kind: &str| [JSON, FORM].iter().any(|known| known.eq_ignore_ascii_case(kind));
+                body.is_empty() || self.media_type().is_none_or(is_either)
+            }
+            BodyKind::Ignored => true,
         };
-        let content_type = self.content_type();
-        let media_type = content_type.and_then(|text| text.split(';').next()).map(str::trim);
-        if needs_json && media_type != Some("application/json") {
-            return Err(ApiError::unsupported_media_type(content_type));
+        if !fits {
+            return Err(ApiError::unsupported_media_type(self.content_type()));
         }
         if route.accept_checked && !self.accept.takes_json() {
             let message = "Only application/json is provided";
@@ -275,11 +318,21 @@ impl Exchange {
         }
         cors::decorate(cors, &self.request, response.headers_mut());
         set(response.headers_mut(), REQUEST_ID, &self.request_id);
+        if self.dialect == Dialect::Cnapi {
+            let asked = self.request.headers();
+            cnapi::decorate(response.headers_mut(), asked, &self.request_id, self.started);
+        }
         (response, length)
     }
 
     /// Tells where there are tokens, if that is known, and then as all services of OpenStack do.
     fn respond_unauthorized(&self) -> (HttpResponse, usize) {
+        if self.dialect == Dialect::Cnapi {
+            return with_body(
+                StatusCode::UNAUTHORIZED,
+                cnapi::render(&ApiError::new(StatusCode::UNAUTHORIZED, "")),
+            );
+        }
         let Some(challenge) = self.app.auth.challenge() else {
             return with_body(StatusCode::UNAUTHORIZED, error::unauthorized(self.accept.error_format()));
         };
@@ -324,8 +377,10 @@ impl Exchange {
         if error.status == StatusCode::CONFLICT {
             metrics::conflicts::count(error.entity());
         }
-        let format = self.accept.error_format();
-        let rendered = error.render(format, self.version, &self.request_id);
+        let rendered = match self.dialect {
+            Dialect::Placement => error.render(self.accept.error_format(), self.version, &self.request_id),
+            Dialect::Cnapi => cnapi::render(error),
+        };
         let (mut response, length) = with_body(error.status, rendered);
         let headers = response.headers_mut();
         if error.status != StatusCode::INTERNAL_SERVER_ERROR {
@@ -366,14 +421,14 @@ impl Exchange {
 
     /// The route, also of a request that was refused before that mattered.
     fn asked_route(&self) -> Option<&'static Route> {
-        self.route.or_else(|| match routes::find(self.request.method(), &self.path()?) {
+        self.route.or_else(|| match routes::find(self.request.method(), self.path.as_deref()?) {
             Found::Route(route, _) => Some(route),
             Found::OtherMethods(_) | Found::Nothing => None,
         })
     }
 
-    fn log(&self, response: &HttpResponse, length: usize, started: Instant) {
-        let (took, route) = (started.elapsed(), self.asked_route());
+    fn log(&self, response: &HttpResponse, length: usize) {
+        let (took, route) = (self.started.elapsed(), self.asked_route());
         let (method, status) = (self.request.method(), response.status());
         metrics::http::count(route.and_then(Route::metrics), method, status.as_u16(), took);
         let uri = self.request.uri();
@@ -425,6 +480,13 @@ impl MessageBody for Abandoned {
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         Pin::new(&mut self.get_mut().body).poll_next(context)
     }
+}
+
+/// The path, percent-decoded, or `None` if no route can have it.
+fn decoded_path(request: &HttpRequest) -> Option<String> {
+    let path = percent_decode_str(request.uri().path()).decode_utf8().ok()?;
+    // Databases have no NUL in strings, so nothing is called so.
+    (!path.contains('\0')).then(|| path.into_owned())
 }
 
 /// Runs a handler so that its panic is a 500 and not the end of the connection.

@@ -29,8 +29,17 @@ impl Query {
 
     /// Reads a query string: `&` and `;` separate, `+` is a blank, a name may lack a value.
     pub fn parse(text: &str) -> Result<Self, NotUtf8> {
+        Self::parse_split(text, &['&', ';'])
+    }
+
+    /// Reads a form, or a query string as forms are written: `&` alone separates.
+    pub fn parse_form(text: &str) -> Result<Self, NotUtf8> {
+        Self::parse_split(text, &['&'])
+    }
+
+    fn parse_split(text: &str, separators: &[char]) -> Result<Self, NotUtf8> {
         let pairs = text
-            .split(['&', ';'])
+            .split(separators)
             .filter(|pair| !pair.is_empty())
             .map(|pair| {
                 let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -104,6 +113,7 @@ mod tests {
         assert_eq!(query.last("a"), Some("3"));
         assert_eq!(query.all("a"), ["1", "3"]);
         assert_eq!(query.last("c"), None);
+        assert_eq!(Query::parse_form("a=1;b=2&c=3").unwrap().last("a"), Some("1;b=2"));
         assert!(query.contains("b") && !query.contains("c"));
     }
 

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use actix_web::http::Method;
 
+use super::cnapi::{draft, tickets};
 use super::microversion::{Microversion, V1_0, V1_1, V1_2, V1_5, V1_6, V1_7, V1_9, V1_10, V1_13, V1_30};
 use super::{
     Answer, Call, aggregates, allocation_candidates, allocations, docs, inventories, reshaper,
@@ -23,8 +24,19 @@ pub enum BodyKind {
     Json,
     /// The same before this version, from which on the body is ignored.
     JsonBefore(Microversion),
+    /// It may be JSON or a form, or not be there.
+    JsonOrForm,
     /// Whatever is sent is not looked at.
     Ignored,
+}
+
+/// Whose API a route belongs to, by which errors are told and versions are there or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenStack Placement's.
+    Placement,
+    /// That of Triton's CNAPI.
+    Cnapi,
 }
 
 /// What a request older than its route is answered.
@@ -42,6 +54,8 @@ pub struct Route {
     pub method: Method,
     /// The path, with names in braces where something is filled in.
     pub path: &'static str,
+    /// Whose API it belongs to.
+    pub dialect: Dialect,
     /// The first version that has the route.
     pub since: Microversion,
     /// What earlier versions are answered.
@@ -150,6 +164,17 @@ pub static ROUTES: &[Route] = &[
     get(GROUP, policy::WAITLIST_SHOW, answer!(waitlist::show_group)),
     put(GROUP, policy::WAITLIST_UPDATE, answer!(waitlist::renew_group)),
     delete(GROUP, policy::WAITLIST_DELETE, answer!(waitlist::delete_group)),
+    cnapi(Method::GET, SERVER_TICKETS, policy::WAITLIST_LIST, answer!(tickets::list)),
+    cnapi(Method::POST, SERVER_TICKETS, policy::WAITLIST_CREATE, answer!(tickets::create)),
+    cnapi(Method::DELETE, SERVER_TICKETS, policy::WAITLIST_DELETE_ALL, answer!(tickets::delete_all)),
+    cnapi(Method::GET, CNAPI_TICKET, policy::WAITLIST_SHOW, answer!(tickets::show)),
+    cnapi(Method::DELETE, CNAPI_TICKET, policy::WAITLIST_DELETE, answer!(tickets::delete)),
+    cnapi(Method::GET, CNAPI_WAIT, policy::WAITLIST_SHOW, answer!(tickets::wait)),
+    cnapi(Method::PUT, CNAPI_RELEASE, policy::WAITLIST_DELETE, answer!(tickets::release)),
+    cnapi(Method::GET, DRAFT, policy::WAITLIST_LIST, answer!(draft::list)),
+    cnapi(Method::POST, DRAFT, policy::WAITLIST_CREATE, answer!(draft::create)),
+    cnapi(Method::GET, DRAFT_TICKET, policy::WAITLIST_SHOW, answer!(draft::show)),
+    cnapi(Method::DELETE, DRAFT_TICKET, policy::WAITLIST_DELETE, answer!(draft::delete)),
 ];
 
 pub(super) const RESOURCE_CLASS: &str = "/resource_classes/{name}";
@@ -164,6 +189,12 @@ pub(super) const PROVIDER_WAITLIST: &str = "/resource_providers/{uuid}/waitlist"
 pub(super) const TICKET: &str = "/resource_providers/{uuid}/waitlist/{ticket}";
 pub(super) const WAITLIST: &str = "/waitlist";
 pub(super) const GROUP: &str = "/waitlist/{group}";
+pub(super) const SERVER_TICKETS: &str = "/servers/{server}/tickets";
+pub(super) const CNAPI_TICKET: &str = "/tickets/{ticket}";
+pub(super) const CNAPI_WAIT: &str = "/tickets/{ticket}/wait";
+pub(super) const CNAPI_RELEASE: &str = "/tickets/{ticket}/release";
+pub(super) const DRAFT: &str = "/servers/{server}/waitlist";
+pub(super) const DRAFT_TICKET: &str = "/servers/{server}/waitlist/{ticket}";
 
 /// A POST brings JSON.
 const fn post(path: &'static str, rule: &'static str, handler: Handler) -> Route {
@@ -191,11 +222,21 @@ const fn get(path: &'static str, rule: &'static str, handler: Handler) -> Route 
     route
 }
 
+/// A route of CNAPI, which reads a body wherever one comes but on GET.
+const fn cnapi(method: Method, path: &'static str, rule: &'static str, handler: Handler) -> Route {
+    let body = if matches!(method, Method::GET) { BodyKind::Ignored } else { BodyKind::JsonOrForm };
+    let mut route = route(method, path, rule, handler);
+    route.dialect = Dialect::Cnapi;
+    route.body = body;
+    route
+}
+
 /// A route as most are.
 const fn route(method: Method, path: &'static str, rule: &'static str, handler: Handler) -> Route {
     Route {
         method,
         path,
+        dialect: Dialect::Placement,
         since: V1_0,
         too_old: TooOld::NotFound,
         rule: Some(rule),
@@ -269,8 +310,18 @@ impl Route {
 /// Finds the route of a path that is already percent-decoded.
 #[must_use]
 pub fn find(method: &Method, path: &str) -> Found {
+    find_among(ROUTES.iter(), method, path)
+}
+
+/// The same among the routes of one API alone.
+#[must_use]
+pub fn find_in(dialect: Dialect, method: &Method, path: &str) -> Found {
+    find_among(ROUTES.iter().filter(|route| route.dialect == dialect), method, path)
+}
+
+fn find_among(routes: impl Iterator<Item = &'static Route>, method: &Method, path: &str) -> Found {
     let mut others = Vec::new();
-    for route in ROUTES {
+    for route in routes {
         if let Some(params) = matches(route.path, path) {
             if route.method == *method {
                 return Found::Route(route, params);
@@ -279,6 +330,14 @@ pub fn find(method: &Method, path: &str) -> Found {
         }
     }
     if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others.join(", ")) }
+}
+
+/// Whose API a path belongs to, already percent-decoded; Placement's if there is no such path.
+#[must_use]
+pub fn dialect(path: &str) -> Dialect {
+    let mut routes = ROUTES.iter().filter(|route| route.dialect != Dialect::Placement);
+    let found = routes.find(|route| matches(route.path, path).is_some());
+    found.map_or(Dialect::Placement, |route| route.dialect)
 }
 
 /// Whether a path, already percent-decoded, is open to those who do not say who they are.

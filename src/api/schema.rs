@@ -126,6 +126,8 @@ schemas! {
     body ALLOCATIONS_PUT_1_28 = "allocations_put_1_28": "The same with a consumer generation.";
     body ALLOCATIONS_PUT_1_34 = "allocations_put_1_34": "The same with mappings.";
     body ALLOCATIONS_PUT_1_38 = "allocations_put_1_38": "The same with a consumer type.";
+    body CNAPI_DRAFT_POST = "cnapi_draft_post_1_0": "POST of a ticket, as CNAPI's first page has it.";
+    body CNAPI_TICKET_POST = "cnapi_ticket_post_1_0": "POST of a ticket, as CNAPI has it.";
     body INVENTORIES_PUT = "inventories_put_1_0": "PUT of all inventories of a provider.";
     body INVENTORY_POST = "inventory_post_1_0": "POST of one inventory.";
     body INVENTORY_PUT = "inventory_put_1_0": "PUT of one inventory.";
@@ -159,6 +161,10 @@ schemas! {
         "The same with `root_required`.";
     query CANDIDATES_QUERY_1_36 = "allocation_candidates_query_1_36":
         "The same with `same_subtree`.";
+    query CNAPI_DRAFT_QUERY = "cnapi_draft_query_1_0": "GET of a server's waitlist.";
+    query CNAPI_DRAFT_TICKET_QUERY = "cnapi_draft_ticket_query_1_0": "GET of a ticket of a server.";
+    query CNAPI_FORCE_QUERY = "cnapi_force_query_1_0": "DELETE of a server's tickets.";
+    query CNAPI_TICKETS_QUERY = "cnapi_tickets_query_1_0": "GET of a server's tickets.";
     query OPENAPI_QUERY = "openapi_query_1_0": "GET /openapi.json.";
     query RESOURCE_PROVIDERS_QUERY_1_0 = "resource_providers_query_1_0":
         "GET /resource_providers.";

@@ -132,7 +132,7 @@ async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
 
 /// Whether whoever asks may do with a ticket what a rule guards. The route's own rule was asked about
 /// their own project; this is about that of the ticket.
-fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiError> {
+pub(super) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiError> {
     let target = Target::default()
         .with("project_id", ticket.project_id.as_deref())
         .with("user_id", ticket.user_id.as_deref());

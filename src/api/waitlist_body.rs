@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::json::{Integer, integer, optional_integer};
@@ -180,7 +180,8 @@ fn lease(seconds: i64, settings: &WaitlistSettings) -> Result<i32, ApiError> {
     })
 }
 
-fn check_name(what: &str, text: &str, settings: &WaitlistSettings) -> Result<(), ApiError> {
+/// Refuses a text that is longer than names may be.
+pub(super) fn check_name(what: &str, text: &str, settings: &WaitlistSettings) -> Result<(), ApiError> {
     let most = settings.name_length;
     if text.chars().count() <= most {
         return Ok(());
@@ -188,7 +189,8 @@ fn check_name(what: &str, text: &str, settings: &WaitlistSettings) -> Result<(),
     Err(ApiError::bad_request(format!("JSON does not validate: {what} may have at most {most} characters")))
 }
 
-fn extra_text(extra: &Map<String, Value>, settings: &WaitlistSettings) -> Result<String, ApiError> {
+/// What else a client has to say, as it is kept.
+pub(super) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) -> Result<String, ApiError> {
     let text = serde_json::to_string(extra).map_err(ApiError::internal)?;
     let most = settings.extra_bytes;
     if text.len() <= most {

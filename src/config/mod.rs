@@ -179,7 +179,7 @@ impl Settings {
             return invalid("api_ref_url", format!("{url:?} is neither a URL nor a path"));
         }
         self.placement.check()?;
-        self.waitlist.check()?;
+        self.waitlist.check(self.listen)?;
         self.limits.check()
     }
 }
@@ -282,6 +282,8 @@ mod tests {
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
             ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),
             ("workers = 0", "workers"),
+            ("[waitlist]\ncnapi_listen = 'x'", "waitlist.cnapi_listen"),
+            ("[waitlist]\ncnapi_listen = '127.0.0.1:8778'", "waitlist.cnapi_listen"),
             ("trusted_proxies = ['10.0.0.0/8', 'hush']", "trusted_proxies"),
             ("[tls]\ncert = 'a'", "tls.key"),
             ("[tls]\nkey = 'a'", "tls.cert"),

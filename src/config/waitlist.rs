@@ -1,5 +1,7 @@
 //! The `[waitlist]` table: how long tickets are kept and waited for, and how many there may be.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Error, invalid};
@@ -13,6 +15,8 @@ const LONGEST_TEXT: usize = (64 << 10) - 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct WaitlistSettings {
+    /// Where the dialects of CNAPI, and nothing else, are served to whoever asks, without a token.
+    pub cnapi_listen: Option<SocketAddr>,
     /// For how many days tickets that have ended are kept.
     pub retention_days: u32,
     /// How many seconds a request may wait for its turn; those who ask for more wait so long.
@@ -36,6 +40,7 @@ pub struct WaitlistSettings {
 impl Default for WaitlistSettings {
     fn default() -> Self {
         WaitlistSettings {
+            cnapi_listen: None,
             retention_days: 30,
             max_wait_seconds: 3_600,
             recheck_seconds: 5,
@@ -60,8 +65,12 @@ fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Er
 }
 
 impl WaitlistSettings {
-    /// Whether the values make sense.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// Whether the values make sense where the service listens at `listen`.
+    pub(super) fn check(&self, listen: SocketAddr) -> Result<(), Error> {
+        // Port 0 is another one each time.
+        if listen.port() != 0 && self.cnapi_listen == Some(listen) {
+            return invalid("waitlist.cnapi_listen", format!("{listen} is where the service listens"));
+        }
         // Times this far off are still times in all databases.
         const CENTURY: u64 = 36_525;
         let lease = u64::try_from(self.max_lease_seconds).unwrap_or_default();

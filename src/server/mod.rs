@@ -60,6 +60,7 @@ struct Bound {
     api: Server,
     addr: SocketAddr,
     admin: Option<(Server, SocketAddr)>,
+    cnapi: Option<(Server, SocketAddr)>,
 }
 
 /// A service that runs on threads of its own; it stops when this is dropped.
@@ -69,6 +70,8 @@ pub struct Running {
     pub addr: SocketAddr,
     /// Where health is asked for, if that has an address of its own.
     pub admin_addr: Option<SocketAddr>,
+    /// Where it serves the dialects of CNAPI without a token, if it does.
+    pub cnapi_addr: Option<SocketAddr>,
     /// Who waits there.
     pub waitlist: Arc<Waitlist>,
     handle: ServerHandle,
@@ -86,6 +89,11 @@ pub fn run(settings: Settings, flags: Flags) -> Result<(), Error> {
         log::info!("listening on {scheme}://{}", bound.addr);
         if let Some((_, addr)) = bound.admin {
             log::info!("health and metrics are at http://{addr}");
+        }
+        if let Some((_, addr)) = bound.cnapi {
+            log::warn!(
+                "{scheme}://{addr} is open to all who reach it, for the waitlist in CNAPI's dialects alone"
+            );
         }
         rt::spawn(try_out_keystone(app.clone()));
         rt::spawn(reload::on_hangup(app, tls, flags));
@@ -111,8 +119,9 @@ pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, 
             match bind(&app, tls, false) {
                 Ok(bound) => {
                     let admin_addr = bound.admin.as_ref().map(|(_, addr)| *addr);
+                    let cnapi_addr = bound.cnapi.as_ref().map(|(_, addr)| *addr);
                     // Whoever started it is waiting for this.
-                    let _ = started.send(Ok((bound.addr, admin_addr, bound.api.handle())));
+                    let _ = started.send(Ok((bound.addr, admin_addr, cnapi_addr, bound.api.handle())));
                     if let Err(error) = bound.serve().await {
                         log::error!("the service ended: {error}");
                     }
@@ -124,8 +133,8 @@ pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, 
         });
     });
     match outcome.recv() {
-        Ok(Ok((addr, admin_addr, handle))) => {
-            Ok(Running { addr, admin_addr, waitlist, handle, thread: Some(thread) })
+        Ok(Ok((addr, admin_addr, cnapi_addr, handle))) => {
+            Ok(Running { addr, admin_addr, cnapi_addr, waitlist, handle, thread: Some(thread) })
         }
         Ok(Err(error)) => Err(error),
         Err(_) => Err(db::Error::CutShort.into()),
@@ -141,7 +150,15 @@ impl Bound {
             rt::spawn(server);
             handle
         });
+        let cnapi = self.cnapi.map(|(server, _)| {
+            let handle = server.handle();
+            rt::spawn(server);
+            handle
+        });
         let outcome = self.api.await;
+        if let Some(cnapi) = cnapi {
+            cnapi.stop(true).await;
+        }
         if let Some(admin) = admin {
             admin.stop(false).await;
         }
@@ -232,6 +249,16 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
         shutdown_seconds: limits.shutdown_seconds,
         signals,
     };
+    let cnapi = match settings.waitlist.cnapi_listen {
+        Some(address) => {
+            let (options, app) = (Options { signals: false, ..options }, app.clone());
+            let (server, addr, _) = listen(address, options, tls.clone(), move |config| {
+                config.app_data(app.clone()).app_data(api::OpenDoor).configure(api::configure);
+            })?;
+            Some((server, addr))
+        }
+        None => None,
+    };
     let waitlist = Arc::clone(&app.waitlist);
     rt::spawn(Arc::clone(&waitlist).keep(app.db.clone()));
     let (app, shared, is_apart) = (app.clone(), admin.clone(), apart.is_some());
@@ -247,7 +274,7 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
         // Those who wait for a ticket are answered, so that they can ask another replica.
         waitlist.close();
     });
-    Ok(Bound { api, addr, admin: apart })
+    Ok(Bound { api, addr, admin: apart, cnapi })
 }
 
 fn listen(

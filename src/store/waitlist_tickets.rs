@@ -276,39 +276,45 @@ pub struct ListFilter {
     pub limit: i64,
 }
 
-/// Tickets by queue, each queue in its order.
-pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> QueryResult<Vec<Ticket>> {
-    let mut query = full_rows!().into_boxed::<MultiBackend>();
-    if let Some(owner) = &filter.queues.owner {
-        query = query.filter(queues::owner.eq(owner));
-    }
-    if let Some(scope) = &filter.queues.scope {
-        query = query.filter(queues::scope.eq(scope));
-    }
-    if let Some(id) = &filter.queues.resource_id {
-        query = query.filter(queues::resource_id.eq(id));
-    }
-    if !filter.statuses.is_empty() {
-        query = query.filter(tickets::status.eq_any(filter.statuses.clone()));
-    }
-    if let Some((queue_id, position)) = filter.after {
-        let later = tickets::queue_id.eq(queue_id).and(tickets::position.gt(position));
-        query = query.filter(tickets::queue_id.gt(queue_id).or(later));
-    }
-    query.order((tickets::queue_id, tickets::position)).limit(filter.limit).load(conn)
+/// The columns of [`Ticket`] of those that a filter lets through, without its limit.
+macro_rules! filtered_rows {
+    ($filter:expr) => {{
+        let filter: &ListFilter = $filter;
+        let mut query = full_rows!().into_boxed::<MultiBackend>();
+        if let Some(owner) = &filter.queues.owner {
+            query = query.filter(queues::owner.eq(owner));
+        }
+        if let Some(scope) = &filter.queues.scope {
+            query = query.filter(queues::scope.eq(scope));
+        }
+        if let Some(id) = &filter.queues.resource_id {
+            query = query.filter(queues::resource_id.eq(id));
+        }
+        if !filter.statuses.is_empty() {
+            query = query.filter(tickets::status.eq_any(filter.statuses.clone()));
+        }
+        if let Some((queue_id, position)) = filter.after {
+            let later = tickets::queue_id.eq(queue_id).and(tickets::position.gt(position));
+            query = query.filter(tickets::queue_id.gt(queue_id).or(later));
+        }
+        query
+    }};
 }
 
-/// Tickets of an owner in the order in which they were created, also those that have ended.
-pub fn list_by_owner(
+/// Tickets by queue, each queue in its order.
+pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> QueryResult<Vec<Ticket>> {
+    filtered_rows!(filter).order((tickets::queue_id, tickets::position)).limit(filter.limit).load(conn)
+}
+
+/// Tickets in the order in which they were created, without the first so many.
+pub fn list_by_creation(
     conn: &mut DbConnection,
-    owner: &str,
-    limit: i64,
+    filter: &ListFilter,
     offset: i64,
 ) -> QueryResult<Vec<Ticket>> {
-    full_rows!()
-        .filter(queues::owner.eq(owner))
+    filtered_rows!(filter)
         .order((tickets::created_at, tickets::queue_id, tickets::position))
-        .limit(limit)
+        .limit(filter.limit)
         .offset(offset)
         .load(conn)
 }

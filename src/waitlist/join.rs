@@ -144,8 +144,8 @@ fn check_owners(conn: &mut DbConnection, tickets: &[&NewTicket]) -> Result<()> {
     owners.into_iter().try_for_each(|owner| check_owner(conn, owner))
 }
 
-/// Whether there is such an owner.
-pub(super) fn check_owner(conn: &mut DbConnection, owner: &str) -> Result<()> {
+/// Fails unless there is such an owner.
+pub fn check_owner(conn: &mut DbConnection, owner: &str) -> Result<()> {
     if owner == DEFAULT_OWNER || resource_providers::find_key(conn, owner)?.is_some() {
         return Ok(());
     }

@@ -59,7 +59,11 @@ pub fn ahead(conn: &mut DbConnection, ticket: &Ticket) -> Result<i64> {
     Ok(rows::count_ahead(conn, ticket.queue_id, ticket.position)?)
 }
 
-/// All tickets of an owner, also those that have ended, in the order in which they were created.
-pub fn list_by_owner(conn: &mut DbConnection, owner: &str, limit: i64, offset: i64) -> Result<Vec<Ticket>> {
-    Ok(rows::list_by_owner(conn, owner, limit, offset)?)
+/// Tickets that a filter lets through, in the order in which they were created and without the first
+/// so many of them.
+pub fn list_by_creation(conn: &mut DbConnection, filter: &ListFilter, offset: i64) -> Result<Vec<Ticket>> {
+    if let Some(owner) = &filter.queues.owner {
+        check_owner(conn, owner)?;
+    }
+    Ok(rows::list_by_creation(conn, filter, offset)?)
 }

@@ -13,6 +13,9 @@ mod support;
 
 mod calls;
 mod clock;
+mod cnapi;
+mod cnapi_door;
+mod cnapi_draft;
 mod expiry;
 mod fences;
 mod groups;

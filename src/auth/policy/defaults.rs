@@ -17,6 +17,8 @@ pub const WAITLIST_CREATE: &str = "placement:waitlist:create";
 pub const WAITLIST_UPDATE: &str = "placement:waitlist:update";
 /// The rule of releasing a ticket.
 pub const WAITLIST_DELETE: &str = "placement:waitlist:delete";
+/// The rule of deleting all tickets of a server, whoever took them.
+pub const WAITLIST_DELETE_ALL: &str = "placement:waitlist:delete_all";
 
 /// A default rule.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +95,7 @@ pub static DEFAULTS: &[DefaultRule] = &[
     api(WAITLIST_CREATE, ADMIN_OR_SERVICE),
     api(WAITLIST_UPDATE, ADMIN_OR_SERVICE),
     api(WAITLIST_DELETE, ADMIN_OR_SERVICE),
+    api(WAITLIST_DELETE_ALL, ADMIN_OR_SERVICE),
 ];
 
 const fn base(name: &'static str, check: &'static str) -> DefaultRule {

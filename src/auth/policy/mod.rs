@@ -15,8 +15,8 @@ mod rules;
 
 pub use check::{Check, Credentials, Target, as_text};
 pub use defaults::{
-    DEFAULTS, DefaultRule, RESHAPE, USAGES, WAITLIST_CREATE, WAITLIST_DELETE, WAITLIST_LIST, WAITLIST_SHOW,
-    WAITLIST_UPDATE,
+    DEFAULTS, DefaultRule, RESHAPE, USAGES, WAITLIST_CREATE, WAITLIST_DELETE, WAITLIST_DELETE_ALL,
+    WAITLIST_LIST, WAITLIST_SHOW, WAITLIST_UPDATE,
 };
 pub use enforcer::Enforcer;
 pub use file::{Error, Wrong};

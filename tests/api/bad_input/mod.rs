@@ -9,13 +9,17 @@ mod texts;
 
 use crate::support::Answer;
 
-/// Whether an answer is a success, or an error in Placement's form that says in one line what is wrong.
+/// Whether an answer is a success, or an error in the form of its API that says in one line what is wrong.
 fn is_told(answer: &Answer) -> bool {
     answer.status < 400 || message(answer).is_some_and(|message| !message.is_empty())
 }
 
-/// What an error in Placement's form says, in one line; it may be empty where nothing is found.
+/// What an error says in Placement's form, or in CNAPI's, in one line; it may be empty where nothing is found.
 fn message(answer: &Answer) -> Option<String> {
+    if answer.is_cnapi() {
+        let body = answer.json();
+        return body["code"].as_str().and(body["message"].as_str()).map(str::to_owned);
+    }
     let error = &answer.json()["errors"][0];
     let message = error["detail"].as_str()?.split("\n\n ").nth(1)?.trim().to_owned();
     (error["status"] == answer.status && !message.contains('\n')).then_some(message)

@@ -43,7 +43,7 @@ const KNOWN: &[&str] = &["{uuid}", "{consumer_uuid}", "{resource_class}", "{name
 /// A route's path with names that there are.
 pub fn filled(world: &World, route: &str) -> String {
     let segments = route.split('/').map(|segment| match segment {
-        "{uuid}" => world.provider.as_str(),
+        "{uuid}" | "{server}" => world.provider.as_str(),
         "{consumer_uuid}" => world.consumer.as_str(),
         "{resource_class}" => "VCPU",
         "{name}" if route.starts_with("/traits") => TRAIT,

@@ -14,6 +14,13 @@ pub struct Row {
     pub good: fn(&World) -> (String, Value),
 }
 
+impl Row {
+    /// Whether it is a route of a dialect of CNAPI.
+    pub fn is_cnapi(&self) -> bool {
+        self.route.starts_with("/servers/")
+    }
+}
+
 const fn row(
     method: &'static str,
     route: &'static str,
@@ -38,6 +45,8 @@ const PROVIDER_WAITLIST: &str = "/resource_providers/{uuid}/waitlist";
 const TICKET: &str = "/resource_providers/{uuid}/waitlist/{ticket}";
 const WAITLIST: &str = "/waitlist";
 const GROUP: &str = "/waitlist/{group}";
+const SERVER_TICKETS: &str = "/servers/{server}/tickets";
+const SERVER_WAITLIST: &str = "/servers/{server}/waitlist";
 
 pub const ROWS: &[Row] = &[
     row("POST", CLASSES, "1.2", |_| (CLASSES.to_owned(), json!({ "name": new_class() }))),
@@ -120,6 +129,16 @@ pub const ROWS: &[Row] = &[
         let taken = world.client.post(WAITLIST, &group(world)).ok();
         let path = format!("{WAITLIST}/{}", taken["uuid"].as_str().unwrap());
         (path, json!({ "generation": 1, "lease_seconds": 600 }))
+    }),
+    row("POST", SERVER_TICKETS, "1.0", |world| {
+        let mut body = ticket();
+        body["expires_at"] = END.into();
+        body["req_id"] = "workflow".into();
+        (format!("/servers/{}/tickets", world.provider), body)
+    }),
+    row("POST", SERVER_WAITLIST, "1.0", |world| {
+        let body = json!({ "scope": "vm", "uid": new_name(), "expires": END });
+        (format!("/servers/{}/waitlist", world.provider), body)
     }),
 ];
 

@@ -19,6 +19,8 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 fn every_route_with_a_body_is_in_the_table() {
     let missing: Vec<_> = ROUTES
         .iter()
+        // What deletes or releases may come with a body, in which nothing need be.
+        .filter(|route| route.body != BodyKind::JsonOrForm || route.method == "POST")
         .filter(|route| route.body != BodyKind::Ignored)
         .filter(|route| ROWS.iter().all(|row| row.method != route.method || row.route != route.path))
         .collect();
@@ -90,7 +92,9 @@ fn what_is_no_json_is_refused(app: TestApp) {
         let before = world.seen();
         let mut see = |headers: &[(&str, &str)], text: &[u8], expected: u16| {
             let answer = client.send(row.method, &path, headers, Some(text));
-            if answer.status != expected || !is_told(&answer) {
+            // CNAPI has another status for what is JSON but no object.
+            let is_expected = answer.status == expected || (answer.is_cnapi() && answer.status == 409);
+            if !is_expected || !is_told(&answer) {
                 let Row { method, route, version, .. } = row;
                 let text: String = String::from_utf8_lossy(text).chars().take(60).collect();
                 wrong.push(format!("{method} {route} {version}: {text:?} {headers:?}: {answer}"));
@@ -101,10 +105,13 @@ fn what_is_no_json_is_refused(app: TestApp) {
         }
         for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "json", "x", ","]
         {
-            see(&[("content-type", kind)], good.as_bytes(), 415);
+            let is_form = row.is_cnapi() && kind.ends_with("urlencoded");
+            see(&[("content-type", kind)], good.as_bytes(), if is_form { 400 } else { 415 });
         }
-        see(&[], good.as_bytes(), 400);
-        see(&[], b"", 415);
+        if !row.is_cnapi() {
+            see(&[], good.as_bytes(), 400);
+        }
+        see(&[], b"", if row.is_cnapi() { 400 } else { 415 });
         assert_eq!(world.seen(), before, "{} {} {}", row.method, row.route, row.version);
         // And the good body is good.
         client.send(row.method, &path, &[JSON], Some(good.as_bytes())).ok();

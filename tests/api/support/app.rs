@@ -51,6 +51,21 @@ impl TestApp {
         self.servers.iter().map(|server| server.waitlist.waiting()).sum()
     }
 
+    /// A client of the address that takes no tokens.
+    pub fn cnapi(&self) -> Client {
+        Client::new(self.servers.first().and_then(|server| server.cnapi_addr).unwrap()).unknown()
+    }
+
+    /// Comes back when so many wait for a ticket.
+    pub fn until_waiting(&self, number: usize) {
+        loop {
+            if self.waiting() >= number {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
     /// The clients of the service's replicas.
     pub fn clients(&self) -> Vec<Client> {
         self.servers.iter().map(|server| Client::new(server.addr)).collect()

@@ -16,6 +16,8 @@ pub struct Client {
     agent: ureq::Agent,
     base: String,
     version: String,
+    /// What is sent unless a request says otherwise.
+    token: Option<&'static str>,
 }
 
 impl Client {
@@ -26,12 +28,27 @@ impl Client {
             // No test measures time, but one must not hang.
             .timeout_global(Some(Duration::from_secs(120)))
             .build();
-        Client { agent: config.into(), base: format!("http://{address}"), version: NEWEST.to_owned() }
+        Client {
+            agent: config.into(),
+            base: format!("http://{address}"),
+            version: NEWEST.to_owned(),
+            token: Some("admin"),
+        }
     }
 
     /// The same client at another microversion.
     pub fn at(&self, version: &str) -> Client {
         Client { version: version.to_owned(), ..self.clone() }
+    }
+
+    /// The same client, who does not say who it is and knows nothing of versions.
+    pub fn unknown(&self) -> Client {
+        Client { token: None, ..self.clone() }
+    }
+
+    /// The same client, who says that it is an administrator.
+    pub fn with_token(&self) -> Client {
+        Client { token: Some("admin"), ..self.clone() }
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -67,7 +84,9 @@ impl Client {
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
         let version = format!("placement {}", self.version);
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        for (name, value) in [("x-auth-token", "admin"), ("openstack-api-version", version.as_str())] {
+        let ours =
+            self.token.map(|token| [("x-auth-token", token), ("openstack-api-version", version.as_str())]);
+        for (name, value) in ours.into_iter().flatten() {
             if headers.iter().all(|(own, _)| *own != name) {
                 request = request.header(name, value);
             }
@@ -114,6 +133,11 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Whether it came in a dialect of CNAPI.
+    pub fn is_cnapi(&self) -> bool {
+        self.header("x-server-name").is_some()
     }
 
     /// Fails unless the answer has this status.

@@ -1,0 +1,62 @@
+//! Errors of CNAPI: a code that is a word, and a message.
+
+use actix_web::http::StatusCode;
+use serde_json::json;
+
+use crate::api::error::{ApiError, Code, stock_sentence};
+use crate::waitlist::Error;
+
+/// Content type and body of an error.
+pub(in crate::api) fn render(error: &ApiError) -> (&'static str, String) {
+    let message = if error.message.is_empty() { stock_sentence(error.status) } else { &error.message };
+    // What schemas say goes on for lines, which are for those who have Placement's clients.
+    let message = message.lines().next().unwrap_or_default();
+    ("application/json", json!({ "code": code(error), "message": message }).to_string())
+}
+
+fn code(error: &ApiError) -> &'static str {
+    match error.status {
+        StatusCode::BAD_REQUEST => error.word.unwrap_or("BadRequest"),
+        StatusCode::UNAUTHORIZED => "InvalidCredentials",
+        StatusCode::FORBIDDEN => "NotAuthorized",
+        StatusCode::NOT_FOUND => "ResourceNotFound",
+        StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowedError",
+        StatusCode::CONFLICT => error.word.unwrap_or("Conflict"),
+        StatusCode::PRECONDITION_FAILED => "PreconditionFailed",
+        StatusCode::PAYLOAD_TOO_LARGE => "RequestEntityTooLarge",
+        StatusCode::URI_TOO_LONG => "RequestUriTooLarge",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "UnsupportedMediaType",
+        StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
+        _ => "InternalError",
+    }
+}
+
+/// What is asked for makes no sense: 409, as CNAPI has it.
+pub(super) fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::conflict(message).with_word("InvalidArgument")
+}
+
+/// Turns 400 into the 409 that CNAPI has for it.
+pub(super) fn as_invalid(error: ApiError) -> ApiError {
+    if error.status == StatusCode::BAD_REQUEST && error.word.is_none() {
+        invalid(error.message)
+    } else {
+        error
+    }
+}
+
+/// The body is no JSON.
+pub(super) fn broken(problem: &str) -> ApiError {
+    ApiError::bad_request(format!("Invalid JSON: {problem}")).with_word("InvalidContent")
+}
+
+/// What the waitlist refuses, in CNAPI's words.
+pub(super) fn refused(error: Error) -> ApiError {
+    match error {
+        Error::OwnerNotFound(uuid) => ApiError::not_found(format!("no such server {uuid}")),
+        Error::TicketNotFound(uuid) => {
+            ApiError::not_found(format!("no such ticket {uuid}")).with_code(Code::TicketNotFound)
+        }
+        error => error.into(),
+    }
+}

@@ -1,0 +1,32 @@
+//! What comes with every answer in the dialects of CNAPI.
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+
+use crate::api::pipeline::set;
+
+/// Where clients put an id of their own, and find it again.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
+const SERVER_NAME: HeaderName = HeaderName::from_static("x-server-name");
+
+/// The longest id of a client that is sent back.
+const LONGEST_ID: usize = 128;
+
+/// What this machine calls itself.
+static HOST: LazyLock<String> = LazyLock::new(|| {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
+});
+
+/// Adds them. `own` is the id under which the request is in the log.
+pub(in crate::api) fn decorate(headers: &mut HeaderMap, asked: &HeaderMap, own: &str, started: Instant) {
+    let theirs = asked.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let theirs = theirs.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID);
+    set(headers, REQUEST_ID, theirs.unwrap_or(own));
+    set(headers, RESPONSE_TIME, &started.elapsed().as_millis().to_string());
+    set(headers, SERVER_NAME, &HOST);
+    set(headers, header::SERVER, "allotment");
+}

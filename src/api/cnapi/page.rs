@@ -1,0 +1,78 @@
+//! Which part of a list is asked for.
+
+use serde_json::Value;
+
+use super::MOST;
+use super::params::Params;
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    pub(super) limit: i64,
+    pub(super) offset: i64,
+}
+
+/// Why a list has no such part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Wrong {
+    /// A parameter is no number.
+    #[error("{0} is not {1}")]
+    Malformed(&'static str, &'static str),
+    /// More is asked for than there may be.
+    #[error("limit is more than {MOST}")]
+    TooMany,
+}
+
+impl Page {
+    pub(super) fn of(params: &Params) -> Result<Page, Wrong> {
+        let limit = match params.get("limit") {
+            None => MOST,
+            Some(value) => match number(value) {
+                None | Some(0) => return Err(Wrong::Malformed("limit", "a positive number")),
+                Some(limit) if limit > MOST => return Err(Wrong::TooMany),
+                Some(limit) => limit,
+            },
+        };
+        let offset = match params.get("offset") {
+            None => 0,
+            Some(value) => number(value).ok_or(Wrong::Malformed("offset", "a number"))?,
+        };
+        Ok(Page { limit, offset })
+    }
+}
+
+/// A number of digits alone; one that is too large is as large as can be.
+fn number(value: &Value) -> Option<i64> {
+    let text = value.as_str().filter(|text| !text.is_empty())?;
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn page(params: &Value) -> Result<Page, Wrong> {
+        Page::of(params.as_object().unwrap())
+    }
+
+    #[test]
+    fn pages_are_numbers_within_limits() {
+        assert_eq!(page(&json!({})), Ok(Page { limit: 1_000, offset: 0 }));
+        assert_eq!(page(&json!({"limit": "1", "offset": "0"})), Ok(Page { limit: 1, offset: 0 }));
+        let huge = json!({"offset": "99999999999999999999"});
+        assert_eq!(page(&huge), Ok(Page { limit: 1_000, offset: i64::MAX }));
+        for limit in ["1001", "99999999999999999999"] {
+            assert_eq!(page(&json!({ "limit": limit })), Err(Wrong::TooMany));
+        }
+        for text in ["0", "-1", "1x", "", " 1", "1.0", "+1"] {
+            assert!(matches!(page(&json!({ "limit": text })), Err(Wrong::Malformed("limit", _))), "{text}");
+        }
+        for text in ["-1", "1x", ""] {
+            assert!(matches!(page(&json!({ "offset": text })), Err(Wrong::Malformed("offset", _))), "{text}");
+        }
+        assert!(page(&json!({ "limit": ["1", "2"] })).is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! `/servers/{server}/tickets` and `/tickets/{ticket}`: the dialect that CNAPI was deployed with.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::page::{Page, Wrong};
+use super::view::{CreatedView, TicketView};
+use super::{MOST, error, find, known_owner, owner, params};
+use crate::api::names::canonical_uuid;
+use crate::api::schema::is_dashed_uuid;
+use crate::api::{ApiError, Call, HandlerResult, Reply, schema, times, waitlist_body};
+use crate::auth::policy;
+use crate::waitlist::{
+    self, ACTIVE, EXPIRED, Error, Expected, FINISHED, ListFilter, NewTicket, QueueFilter, Term,
+};
+
+/// What a new ticket is made of.
+#[derive(Deserialize)]
+struct CreateBody {
+    scope: String,
+    id: String,
+    expires_at: String,
+    action: Option<String>,
+    extra: Option<Value>,
+    req_id: Option<String>,
+}
+
+impl CreateBody {
+    fn into_new(self, call: &Call, owner: String) -> Result<NewTicket, ApiError> {
+        let settings = &call.app.settings.waitlist;
+        let names = [("scope", &self.scope), ("id", &self.id), ("expires_at", &self.expires_at)];
+        let others = [("action", &self.action), ("req_id", &self.req_id)];
+        let others = others.iter().filter_map(|(what, text)| Some((*what, text.as_ref()?)));
+        for (what, text) in names.into_iter().chain(others) {
+            waitlist_body::check_name(what, text, settings)?;
+        }
+        let end = times::parse_partial(&self.expires_at)
+            .ok_or_else(|| error::invalid("expires_at is not a time such as 2026-11-24T10:00:00.000Z"))?;
+        Ok(NewTicket {
+            owner,
+            scope: self.scope,
+            id: self.id,
+            action: self.action,
+            extra: self.extra.map(|extra| waitlist_body::extra_text(&extra, settings)).transpose()?,
+            term: Term::Until(end),
+            expires_text: Some(self.expires_at),
+            project_id: call.identity.project.clone(),
+            user_id: Some(call.identity.user.clone()).filter(|user| !user.is_empty()),
+            // Only this one is told again, under the name of reqid.
+            request_id: self.req_id,
+            expected: Expected::Anything,
+        })
+    }
+}
+
+/// `GET /servers/{server}/tickets`
+pub async fn list(call: Call) -> HandlerResult {
+    let owner = owner(&call)?;
+    let page = match Page::of(&params::in_query(&call)?) {
+        Ok(page) => page,
+        Err(wrong @ Wrong::TooMany) => return Err(error::invalid(wrong.to_string())),
+        Err(wrong @ Wrong::Malformed(field, _)) => return Ok(invalid_parameter(field, &wrong.to_string())),
+    };
+    call.checked_query(&schema::CNAPI_TICKETS_QUERY).map_err(error::as_invalid)?;
+    let queues = QueueFilter { owner: Some(owner), ..QueueFilter::default() };
+    let filter = ListFilter { queues, statuses: Vec::new(), after: None, limit: page.limit };
+    let work = move |conn: &mut _| waitlist::list_by_creation(conn, &filter, page.offset);
+    let tickets = call.app.db.read_snapshot(work).await.map_err(error::refused)?;
+    let shown: Vec<TicketView<'_>> = tickets.iter().map(TicketView::new).collect();
+    Ok(Reply::json(StatusCode::OK, &shown))
+}
+
+/// A parameter that is no number has an answer of its own.
+fn invalid_parameter(field: &str, message: &str) -> Reply {
+    let errors = json!([{ "field": field, "code": "Invalid", "message": message }]);
+    let body = json!({ "code": "InvalidParameters", "message": "Invalid parameters", "errors": errors });
+    Reply::json(StatusCode::CONFLICT, &body)
+}
+
+/// `POST /servers/{server}/tickets`
+pub async fn create(call: Call) -> HandlerResult {
+    let owner = known_owner(&call).await?;
+    let asked = params::merged(&call)?;
+    let body: CreateBody = params::read(asked, &schema::CNAPI_TICKET_POST).map_err(error::as_invalid)?;
+    let new = body.into_new(&call, owner).map_err(error::as_invalid)?;
+    let app = call.app.clone();
+    let work = move |tx: &mut _| {
+        let ticket = waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings())?;
+        let mut queue = waitlist::list_live(tx, &ticket, MOST)?;
+        if queue.iter().all(|other| other.uuid != ticket.uuid) {
+            // So many are before it that they fill the answer, and its client looks for it there.
+            queue.push(ticket.clone());
+        }
+        Ok::<_, Error>((ticket, queue))
+    };
+    let (ticket, queue) = call.write("take a ticket", work).await?.map_err(error::refused)?;
+    Ok(Reply::json(StatusCode::ACCEPTED, &CreatedView::new(&ticket, &queue)))
+}
+
+/// `DELETE /servers/{server}/tickets`
+pub async fn delete_all(call: Call) -> HandlerResult {
+    let owner = known_owner(&call).await?;
+    if params::merged(&call)?.get("force").and_then(Value::as_str) != Some("true") {
+        let message = "Tickets of a server are only deleted with force=true";
+        return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, message));
+    }
+    loop {
+        let (app, owner) = (call.app.clone(), owner.clone());
+        let work = move |tx: &mut _| waitlist::remove_some(tx, &owner, MOST, app.waitlist.now());
+        let gone = call.write("delete tickets", work).await?.map_err(error::refused)?;
+        // What comes later than the last of them is none of those that were meant.
+        if i64::try_from(gone).is_ok_and(|gone| gone < MOST) {
+            return Ok(Reply::empty(StatusCode::NO_CONTENT));
+        }
+    }
+}
+
+/// The ticket that the path names.
+fn named(call: &Call) -> Result<String, ApiError> {
+    let named = call.param("ticket");
+    let uuid = canonical_uuid(named).filter(|_| is_dashed_uuid(named));
+    uuid.ok_or_else(|| error::invalid(format!("ticket_uuid: {named:?} is not a uuid")))
+}
+
+/// `GET /tickets/{ticket}`
+pub async fn show(call: Call) -> HandlerResult {
+    let ticket = find(&call, policy::WAITLIST_SHOW, named(&call)?, None).await?;
+    Ok(Reply::json(StatusCode::OK, &TicketView::new(&ticket)))
+}
+
+/// `GET /tickets/{ticket}/wait`
+pub async fn wait(call: Call) -> HandlerResult {
+    let ticket = find(&call, policy::WAITLIST_SHOW, named(&call)?, None).await?;
+    let uuid = ticket.uuid;
+    if ticket.status == EXPIRED {
+        return Err(expired(format!("ticket {uuid} is expired")));
+    }
+    let timeout = Duration::from_secs(call.app.settings.waitlist.max_wait_seconds);
+    let ticket = call.app.waitlist.wait(&call.app.db, &uuid, timeout).await.map_err(error::refused)?;
+    match ticket.status.as_str() {
+        ACTIVE => Ok(Reply::empty(StatusCode::NO_CONTENT)),
+        EXPIRED => Err(expired("ticket has expired")),
+        FINISHED => Err(error::invalid(format!("ticket {uuid} is finished"))),
+        // The time is over, or the service stops: another wait goes on where this one ends.
+        _ => {
+            let message = format!("ticket {uuid} is still queued; wait again");
+            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message))
+        }
+    }
+}
+
+/// Clients read these words, and expect them with this status.
+fn expired(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+}
+
+/// `PUT /tickets/{ticket}/release`
+pub async fn release(call: Call) -> HandlerResult {
+    params::merged(&call)?;
+    let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
+    let app = call.app.clone();
+    let work = move |tx: &mut _| waitlist::end(tx, &uuid, None, app.waitlist.now());
+    call.write("release a ticket", work).await?.map_err(error::refused)?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// `DELETE /tickets/{ticket}`
+pub async fn delete(call: Call) -> HandlerResult {
+    let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
+    let app = call.app.clone();
+    let work = move |tx: &mut _| waitlist::remove(tx, &uuid, app.waitlist.now());
+    call.write("delete a ticket", work).await?.map_err(error::refused)?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,93 @@
+//! Tickets as answers in the dialects of CNAPI show them.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::api::times;
+use crate::waitlist::Ticket;
+
+/// A ticket of the deployed dialect.
+#[derive(Debug, Serialize)]
+pub(super) struct TicketView<'a> {
+    uuid: &'a str,
+    server_uuid: &'a str,
+    scope: &'a str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    created_at: String,
+    updated_at: String,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'a str>,
+    extra: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reqid: Option<&'a str>,
+}
+
+impl<'a> TicketView<'a> {
+    pub(super) fn new(ticket: &'a Ticket) -> Self {
+        let extra = ticket.extra.clone().unwrap_or_else(|| "{}".to_owned());
+        TicketView {
+            uuid: &ticket.uuid,
+            server_uuid: &ticket.owner,
+            scope: &ticket.scope,
+            id: &ticket.resource_id,
+            expires_at: end(ticket),
+            created_at: times::show_millis(ticket.created_at),
+            updated_at: times::show_millis(ticket.updated_at),
+            status: &ticket.status,
+            action: ticket.action.as_deref(),
+            extra: RawValue::from_string(extra).ok(),
+            reqid: ticket.request_id.as_deref(),
+        }
+    }
+}
+
+/// What a new ticket is answered: its uuid, and its queue with the ticket in it.
+#[derive(Debug, Serialize)]
+pub(super) struct CreatedView<'a> {
+    uuid: &'a str,
+    queue: Vec<TicketView<'a>>,
+}
+
+impl<'a> CreatedView<'a> {
+    pub(super) fn new(ticket: &'a Ticket, queue: &'a [Ticket]) -> Self {
+        CreatedView { uuid: &ticket.uuid, queue: queue.iter().map(TicketView::new).collect() }
+    }
+}
+
+/// A ticket of the first page.
+#[derive(Debug, Serialize)]
+pub(super) struct DraftView<'a> {
+    ticket_uuid: &'a str,
+    created_at: String,
+    server_uuid: &'a str,
+    scope: &'a str,
+    id: &'a str,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    updated_at: String,
+}
+
+impl<'a> DraftView<'a> {
+    pub(super) fn new(ticket: &'a Ticket) -> Self {
+        DraftView {
+            ticket_uuid: &ticket.uuid,
+            created_at: times::show_millis(ticket.created_at),
+            server_uuid: &ticket.owner,
+            scope: &ticket.scope,
+            id: &ticket.resource_id,
+            status: &ticket.status,
+            expires_at: end(ticket),
+            updated_at: times::show_millis(ticket.updated_at),
+        }
+    }
+}
+
+/// The end of a ticket's time, as its client spelled it if it did so here. A ticket of another dialect
+/// may have none, or none yet.
+fn end(ticket: &Ticket) -> Option<String> {
+    ticket.expires_text.clone().or_else(|| ticket.expires_at.map(times::show_millis))
+}
