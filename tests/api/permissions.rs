@@ -71,6 +71,17 @@ const ROWS: &[(&str, &str, For)] = &[
     ("GET", "/waitlist/{group}", Operators),
     ("PUT", "/waitlist/{group}", Operators),
     ("DELETE", "/waitlist/{group}", Operators),
+    ("GET", "/servers/{server}/tickets", Operators),
+    ("POST", "/servers/{server}/tickets", Operators),
+    ("DELETE", "/servers/{server}/tickets", Operators),
+    ("GET", "/tickets/{ticket}", Operators),
+    ("DELETE", "/tickets/{ticket}", Operators),
+    ("GET", "/tickets/{ticket}/wait", Operators),
+    ("PUT", "/tickets/{ticket}/release", Operators),
+    ("GET", "/servers/{server}/waitlist", Operators),
+    ("POST", "/servers/{server}/waitlist", Operators),
+    ("GET", "/servers/{server}/waitlist/{ticket}", Operators),
+    ("DELETE", "/servers/{server}/waitlist/{ticket}", Operators),
 ];
 
 /// Who asks.
