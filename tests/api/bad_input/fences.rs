@@ -24,7 +24,10 @@ fn no_write_gets_past_a_ticket_that_is_not_active(app: TestApp) {
     for route in ROUTES.iter().filter(|route| route.method == "DELETE" && route.path != "/waitlist/{group}") {
         let taken = &world.client.get("/waitlist").ok()["tickets"][0];
         let found = taken["uuid"].as_str().unwrap_or_default();
-        let path = filled(&world, &route.path.replace("{ticket}", found));
+        let mut path = filled(&world, &route.path.replace("{ticket}", found));
+        if route.path.ends_with("/tickets") {
+            path.push_str("?force=true");
+        }
         calls.push(("DELETE", "1.39", path, Value::Null));
     }
     let before = world.seen();
@@ -32,7 +35,8 @@ fn no_write_gets_past_a_ticket_that_is_not_active(app: TestApp) {
         let client = world.client.at(version);
         let answer = client.send(method, &path, &headers, Some(body.to_string().as_bytes()));
         assert_eq!(answer.status, 409, "{answer}");
-        assert!(answer.detail().contains(&format!("Ticket {ticket} is not active")), "{answer}");
+        // In the dialects of CNAPI the words stand elsewhere in the body.
+        assert!(answer.to_string().contains(&format!("Ticket {ticket} is not active")), "{answer}");
     }
     assert_eq!(world.seen(), before);
 }
