@@ -59,6 +59,8 @@ class Operation:
         self.parameters = {}
         self.fields = {}
         self.answers = {}
+        # Whether requests name a version, by which they are answered.
+        self.is_versioned = False
 
     @property
     def key(self):
@@ -79,7 +81,9 @@ class Operation:
         self.summary = described['summary']
         for parameter in described['parameters']:
             parameter = resolved(parameter, document)
-            if parameter['name'] != VERSION_HEADER:
+            if parameter['name'] == VERSION_HEADER:
+                self.is_versioned = True
+            else:
                 self._add_parameter(minor, parameter)
         body = described.get('requestBody')
         if body:

@@ -27,7 +27,7 @@ SECTIONS = ['header', 'path', 'query', 'body']
 # Every answer has these; the page on versions and that on request ids explain them.
 COMMON_HEADERS = {'OpenStack-API-Version', 'X-Openstack-Request-Id'}
 # Samples that the pages before those of resources show.
-FRONT_MATTER = {'provider-traits-stale', 'fenced', 'fenced-late'}
+FRONT_MATTER = {'provider-traits-stale', 'fenced', 'fenced-late', 'cnapi-list-unknown', 'cnapi-seen'}
 LAST = int(scenario.NEWEST.partition('.')[2])
 
 
@@ -146,6 +146,8 @@ class Page:
         return '\n'.join(self.lines).rstrip('\n') + '\n'
 
     def _versions(self):
+        if not self.operation.is_versioned:
+            return
         self.lines += heading('Versions', '~')
         self.lines += ['.. list-table::', '   :widths: 15 85', '   :class: microversions', '']
         rows = [(self.operation.since, 'It is there from this version on.')]
@@ -256,7 +258,7 @@ def version_table(changes, operations):
 def error_tables(newest, parameters):
     """The bodies of errors, for the page on errors."""
     parts = {}
-    for name in ('error_1_23', 'unauthorized_1_0', 'version_error_1_0'):
+    for name in ('error_1_23', 'unauthorized_1_0', 'version_error_1_0', 'cnapi_error_1_0'):
         schema = newest['components']['schemas'][name]
         lines = ['.. rest_parameters:: parameters.yaml', '']
         for field, described, required in document.fields(schema, newest):

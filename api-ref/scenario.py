@@ -37,7 +37,8 @@ class Step:
     fill: dict = dataclasses.field(default_factory=dict)
     query: str = ''
     body: object = None
-    version: str = NEWEST
+    # The microversion; None where there are none.
+    version: str | None = NEWEST
     # The error code that is to be answered.
     code: str | None = None
     token: str | None = ADMIN
@@ -290,6 +291,9 @@ def reshaper():
 
 
 FIRST, SECOND, GROUP = made(0), made(1), made(2)
+# Those of the group are the fourth and the fifth uuid.
+CNAPI_FIRST, CNAPI_SECOND, CNAPI_OVER, CNAPI_DRAFT = made(5), made(6), made(7), made(8)
+WORKFLOW = '5b9c2d7e-0f4a-4e7b-9c1d-6a2f8e3b7001'
 
 
 def tickets():
@@ -342,6 +346,59 @@ def tickets():
     yield Step('tickets-release', 'DELETE /waitlist/{group}', 'Done', 204, group)
 
 
+def cnapi():
+    """The dialects of CNAPI, which have no versions. The last step takes away all tickets of a part."""
+    every, one = '/servers/{server}/tickets', '/tickets/{ticket}'
+    numa1, first, second = {'server': NUMA1}, {'ticket': CNAPI_FIRST}, {'ticket': CNAPI_SECOND}
+    wanted = {'scope': 'vm', 'id': VM1, 'expires_at': '2099-01-01T00:00:00.000Z'}
+
+    def step(name, operation, title, status, fill, **more):
+        return Step(name, operation, title, status, fill, version=None, **more)
+
+    yield step('cnapi-take', f'POST {every}', 'Nobody was before it', 202, numa1, body={
+        **wanted, 'action': 'resize', 'extra': {'to': 'large'}, 'req_id': WORKFLOW})
+    yield step('cnapi-take-queued', f'POST {every}', 'It has to wait', 202, numa1, body=wanted)
+    yield step('cnapi-take-bad', f'POST {every}', 'No end', 409, numa1, code='InvalidArgument',
+               body={'scope': 'vm', 'id': VM1})
+    yield step('cnapi-take-missing', f'POST {every}', 'There is no such server', 404,
+               {'server': NOBODY}, code='ResourceNotFound', body=wanted)
+    yield step('cnapi-list', f'GET {every}', 'All that there are', 200, numa1, query='limit=5&offset=3')
+    yield step('cnapi-list-bad', f'GET {every}', 'Not a number', 409, numa1, query='limit=ten',
+               code='InvalidParameters')
+    yield step('cnapi-list-unknown', f'GET {every}', 'Nobody says who asks', 401, numa1, token=None,
+               code='InvalidCredentials')
+    yield step('cnapi-show', f'GET {one}', 'It waits', 200, second)
+    yield Step('cnapi-seen', 'GET /resource_providers/{uuid}/waitlist/{ticket}',
+               'A ticket that was taken in the dialect of CNAPI', 200,
+               {'uuid': NUMA1, 'ticket': CNAPI_FIRST})
+    yield step('cnapi-release', f'PUT {one}/release', 'Done; the next one is active', 204, first, body={})
+    yield step('cnapi-wait', f'GET {one}/wait', 'Its turn has come', 204, second)
+    yield step('cnapi-wait-finished', f'GET {one}/wait', 'It is finished', 409, first,
+               code='InvalidArgument')
+    yield step('cnapi-delete', f'DELETE {one}', 'Gone', 204, second)
+    yield step('cnapi-show-missing', f'GET {one}', 'There is none any more', 404, second,
+               code='ResourceNotFound')
+    yield step('cnapi-take-over', f'POST {every}', 'Its time is over already', 202, numa1, body={
+        **wanted, 'id': VM2, 'expires_at': '2013-10-10T00:00:00.000Z'})
+    draft, there = '/servers/{server}/waitlist', {'server': NUMA1, 'ticket': CNAPI_DRAFT}
+    yield step('draft-take', f'POST {draft}', 'A ticket', 200, numa1, body={
+        'scope': 'vm', 'uid': VM2, 'expires': '2099-01-01T00:00:00'})
+    yield step('draft-take-bad', f'POST {draft}', 'Neither name of the thing', 400, numa1,
+               code='BadRequest', body={'scope': 'vm'})
+    yield step('draft-wait', f'GET {draft}/{{ticket}}', 'Its turn has come', 200, there,
+               query='wait=true')
+    yield step('cnapi-wait-expired', f'GET {one}/wait', 'It has expired', 500, {'ticket': CNAPI_OVER},
+               code='InternalError')
+    yield step('draft-list', f'GET {draft}', 'Who works and who waits', 200, numa1,
+               query=f'scope=vm&id={VM2}')
+    yield step('draft-delete', f'DELETE {draft}/{{ticket}}', 'Gone; the next one is active', 202, there)
+    yield step('draft-show-missing', f'GET {draft}/{{ticket}}', 'There is none any more', 404, there,
+               code='ResourceNotFound')
+    yield step('cnapi-clear-unforced', f'DELETE {every}', 'Not forced', 412, numa1,
+               code='PreconditionFailed')
+    yield step('cnapi-clear', f'DELETE {every}', 'All gone', 204, numa1, query='force=true')
+
+
 def refused():
     """What may happen to any request, shown on the page of errors."""
     listing, create = 'GET /resource_providers', 'POST /resource_providers'
@@ -359,7 +416,7 @@ def refused():
 
 CHAPTERS = [documents, providers, classes, inventories, traits, traits_of_providers, aggregates,
             candidates, allocations, usages, in_use, reshaper, tickets,
-            refused]
+            cnapi, refused]
 
 
 def steps():

@@ -287,7 +287,7 @@ impl Builder {
     fn cnapi_error(&mut self, status: u16, operation: &Operation) -> Result<Value, Broken> {
         let common = COMMON.iter().find(|common| common.0 == status).map(|common| common.1);
         let own = operation.words.iter().find(|own| own.0 == status).map(|own| own.1);
-        let text = own.or(common).unwrap_or_else(|| text_of(status));
+        let text = own.or(cnapi_text_of(status)).or(common).unwrap_or_else(|| text_of(status));
         let schema = self.components.add("cnapi_error_1_0", Range::from(V1_0))?;
         Ok(json!({
             "description": text,
@@ -454,6 +454,15 @@ fn text_of(status: u16) -> &'static str {
             "What is there does not allow it. With the code placement.concurrent_update: read again, \
              decide again, write again."
         }
+    }
+}
+
+/// The same in the dialects of CNAPI, where it is not what it means elsewhere.
+fn cnapi_text_of(status: u16) -> Option<&'static str> {
+    match status {
+        404 => Some("There is no such server, or no such ticket."),
+        415 => Some("The body is sent as something else than JSON or a form."),
+        _ => None,
     }
 }
 

@@ -465,7 +465,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     operation(Method::DELETE, SERVER_TICKETS, CNAPI, "Delete all tickets of a server")
         .query(Versions::only(V1_0, &schema::CNAPI_FORCE_QUERY))
         .answers(&[empty(204, "There are none any more.")])
-        .words(&[(412, "It is not forced.")]),
+        .words(&[(409, "What names the server is no uuid."), (412, "It is not forced.")]),
     operation(Method::GET, CNAPI_TICKET, CNAPI, "Show a ticket of a server")
         .answers(&[plain(200, SHOWN, CNAPI_SHAPES)])
         .words(NO_UUID),
@@ -477,6 +477,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .words(&[
             (409, "It is finished, or what names it is no uuid."),
             (500, "It has expired, as the message says."),
+            (503, "It is still queued, and may be waited for again; or the database or Keystone is out of reach."),
         ]),
     operation(
         Method::PUT,

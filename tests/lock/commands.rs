@@ -1,7 +1,7 @@
 //! Runs of `allotment lock`, and what their commands leave behind.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::queue::Queue;
 use crate::support::{Client, Ended, Process, Program};
 
 /// How long something may be in coming, before the test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A queue, and a directory for what commands write; all commands end when this is dropped.
 pub struct Place {
@@ -116,11 +116,14 @@ impl Drop for Place {
     }
 }
 
-/// Ends a script that has not ended, and what it has started: it leads a group of processes.
+/// Ends a script that has not ended, and what it has started: it leads a group of processes, unless it
+/// runs in the foreground.
 fn end_group(file: &Path) {
     let pid = std::fs::read_to_string(file).unwrap_or_default();
-    let group = format!("-{}", pid.trim());
-    let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+    let pid = pid.trim();
+    for target in [format!("-{pid}"), pid.to_owned()] {
+        let _ = Command::new("kill").args(["-KILL", "--", &target]).stderr(Stdio::null()).status();
+    }
 }
 
 /// The state of a process, such as `S`, as Linux has it; `None` once it has ended.
@@ -136,5 +139,23 @@ pub fn wait_for_end(pid: &str) {
     eventually(&format!("the end of process {pid}"), || state(pid).is_none().then_some(()));
 }
 
-/// Has a script wait until the test makes a file, though not for ever.
-pub const UNTIL_GO: &str = "n=0; while [ ! -e $D/go ] && [ $n -lt 6000 ]; do sleep 0.02; n=$((n + 1)); done";
+/// Has a script wait until the test makes a file, though not for ever, nor without the test.
+pub const UNTIL_GO: &str =
+    "n=0; while [ -d $D ] && [ ! -e $D/go ] && [ $n -lt 6000 ]; do sleep 0.02; n=$((n + 1)); done";
+
+/// Waits until a process of a test has ended that is none of this program.
+#[track_caller]
+pub fn wait_for_child(mut child: Child) -> ExitStatus {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() >= until {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("process {} does not end", child.id());
+        }
+        sleep(Duration::from_millis(10));
+    }
+}

@@ -103,7 +103,7 @@ fn a_service_that_stays_away_is_given_up() {
 fn a_service_that_goes_away_for_longer_than_the_lease_stops_the_command() {
     let app = TestApp::start(Backend::Sqlite);
     let place = Place::new(&app.client(), app.address());
-    let process = place.lock("one", &["--lease", "2s"], UNTIL_GO);
+    let process = place.lock("one", &["--lease", "5s"], UNTIL_GO);
     place.pid("one");
     drop(app);
     let ended = process.wait();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::commands::{Place, UNTIL_GO, eventually};
+use crate::commands::{Place, UNTIL_GO, eventually, wait_for_child};
 use crate::queue::uuid;
 use crate::support::{Backend, TestApp};
 
@@ -93,7 +93,7 @@ fn a_terminal_shows_the_place() {
         place.queue.provider,
     );
     let screen = place.file("screen");
-    let mut script = std::process::Command::new("script")
+    let script = std::process::Command::new("script")
         .args(["--quiet", "--return", "--flush", "--command", &line])
         .arg(&screen)
         .stdin(std::process::Stdio::null())
@@ -112,7 +112,7 @@ fn a_terminal_shows_the_place() {
     shows("1 ticket is before this one");
     assert_eq!(uuid(&place.live()[0]), uuid(&tickets[0]));
     place.queue.release(&tickets[0]);
-    assert!(script.wait().unwrap().success());
+    assert!(wait_for_child(script).success());
 }
 
 #[test]

@@ -21,11 +21,13 @@ fn code(error: &ApiError) -> &'static str {
         StatusCode::FORBIDDEN => "NotAuthorized",
         StatusCode::NOT_FOUND => "ResourceNotFound",
         StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowedError",
+        StatusCode::REQUEST_TIMEOUT => "RequestTimeout",
         StatusCode::CONFLICT => error.word.unwrap_or("Conflict"),
         StatusCode::PRECONDITION_FAILED => "PreconditionFailed",
         StatusCode::PAYLOAD_TOO_LARGE => "RequestEntityTooLarge",
         StatusCode::URI_TOO_LONG => "RequestUriTooLarge",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "UnsupportedMediaType",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "RequestHeaderFieldsTooLarge",
         StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
         _ => "InternalError",
     }
@@ -58,5 +60,22 @@ pub(super) fn refused(error: Error) -> ApiError {
             ApiError::not_found(format!("no such ticket {uuid}")).with_code(Code::TicketNotFound)
         }
         error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_status_has_a_code_of_its_own() {
+        let statuses = [400, 401, 403, 404, 405, 408, 409, 412, 413, 414, 415, 431, 500, 503];
+        let codes: BTreeSet<&str> = statuses
+            .iter()
+            .map(|status| code(&ApiError::new(StatusCode::from_u16(*status).unwrap(), "")))
+            .collect();
+        assert_eq!(codes.len(), statuses.len(), "{codes:?}");
     }
 }

@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-/// How long a line of the log may be in coming, before the test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a line of the log, or the end of a run, may be in coming, before the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A run of the program that is being put together, in an environment and a directory of its own.
 pub struct Program {
@@ -47,49 +48,57 @@ impl Program {
     }
 
     /// Runs to the end.
-    pub fn run(mut self) -> Ended {
-        let output = self.command.output().unwrap();
-        Ended {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+    #[track_caller]
+    pub fn run(self) -> Ended {
+        self.spawn().wait()
     }
 
     /// Runs in the background; its log can be read line by line.
     pub fn spawn(mut self) -> Process {
         let mut child = self.command.spawn().unwrap();
-        let stderr = child.stderr.take().unwrap();
+        let (stderr, mut stdout) = (child.stderr.take().unwrap(), child.stdout.take().unwrap());
         let (lines, log) = channel();
         std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines() {
+            let mut stderr = BufReader::new(stderr);
+            let mut line = String::new();
+            while stderr.read_line(&mut line).unwrap() > 0 {
                 // The test may have seen enough.
-                let _ = lines.send(line.unwrap());
+                let _ = lines.send(std::mem::take(&mut line));
             }
         });
-        Process { child, log, seen: Vec::new(), directory: self.directory, address: None }
+        let (all, output) = channel();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            let _ = all.send(text);
+        });
+        Process { child, output, log, seen: String::new(), directory: self.directory, address: None }
     }
 }
 
 /// A program that runs; it is killed when this is dropped.
 pub struct Process {
     child: Child,
+    /// All that it writes to its output, once nobody writes there any more.
+    output: Receiver<String>,
     log: Receiver<String>,
-    seen: Vec<String>,
+    seen: String,
     directory: tempfile::TempDir,
     address: Option<SocketAddr>,
 }
 
 impl Process {
     /// Waits for a line of the log that contains these words.
+    #[track_caller]
     pub fn wait_for(&mut self, words: &str) -> String {
+        let until = Instant::now() + PATIENCE;
         loop {
-            let Ok(line) = self.log.recv_timeout(PATIENCE) else {
-                panic!("no {words:?} in the log:\n{}", self.seen.join("\n"));
+            let Ok(line) = self.log.recv_timeout(until.saturating_duration_since(Instant::now())) else {
+                panic!("no {words:?} in the log:\n{}", self.seen);
             };
-            self.seen.push(line.clone());
+            self.seen.push_str(&line);
             if line.contains(words) {
-                return line;
+                return line.trim_end().to_owned();
             }
         }
     }
@@ -124,18 +133,45 @@ impl Process {
     }
 
     /// Ends it as an administrator would, and returns how it ended with all of its log.
+    #[track_caller]
     pub fn terminate(self) -> Ended {
         self.signal("TERM");
         self.wait()
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, and everybody who writes where it does.
+    #[track_caller]
     pub fn wait(mut self) -> Ended {
-        let code = self.child.wait().unwrap().code();
-        let mut stdout = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        self.seen.extend(self.log.iter());
-        Ended { code, stdout, stderr: self.seen.join("\n") }
+        let until = Instant::now() + PATIENCE;
+        let status = self.status(until);
+        let Ok(stdout) = self.output.recv_timeout(until.saturating_duration_since(Instant::now())) else {
+            panic!("it has ended ({status}), but its output is still open; its log:\n{}", self.seen);
+        };
+        loop {
+            match self.log.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push_str(&line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("it has ended ({status}), but its log goes on:\n{}", self.seen)
+                }
+            }
+        }
+        Ended { code: status.code(), stdout, stderr: std::mem::take(&mut self.seen) }
+    }
+
+    /// How it ended, once it has.
+    #[track_caller]
+    fn status(&mut self, until: Instant) -> ExitStatus {
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            if Instant::now() >= until {
+                self.seen.extend(self.log.try_iter());
+                panic!("process {} does not end; its log:\n{}", self.child.id(), self.seen);
+            }
+            sleep(Duration::from_millis(5));
+        }
     }
 }
 
