@@ -1,6 +1,8 @@
 //! The time of day, in a form that tests can set.
 
-use chrono::{NaiveDateTime, SubsecRound, Utc};
+use chrono::NaiveDateTime;
+
+use crate::store;
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync {
@@ -14,6 +16,6 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> NaiveDateTime {
-        Utc::now().naive_utc().trunc_subsecs(6)
+        store::now()
     }
 }
