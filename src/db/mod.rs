@@ -112,13 +112,7 @@ impl Db {
         work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut conn = self.inner.pool.get().map_err(Error::from)?;
-        transaction::begin_snapshot(&mut conn)?;
-        let outcome = work(&mut conn);
-        let ended = transaction::end_snapshot(&mut conn);
-        // Where both fail, the first failure says more.
-        let value = outcome?;
-        ended?;
-        Ok(value)
+        transaction::in_snapshot(&mut conn, work)
     }
 
     /// Which database this is.
@@ -183,9 +177,7 @@ impl Db {
         E: From<Error> + Send + 'static,
         F: FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
     {
-        let db = self.clone();
-        let task = tokio::task::spawn_blocking(move || db.snapshot(work));
-        task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))
+        self.read(move |conn| transaction::in_snapshot(conn, work)).await
     }
 
     /// Runs `work` in a transaction and returns once it is committed and the follower has seen it.

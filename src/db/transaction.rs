@@ -107,6 +107,20 @@ fn pause(run: u32) -> Duration {
     Duration::from_micros(rand::rng().random_range(0..longest))
 }
 
+/// Runs `work` where all its questions get their answers of one moment.
+pub fn in_snapshot<T, E: From<Error>>(
+    conn: &mut DbConnection,
+    work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    begin_snapshot(conn)?;
+    let outcome = work(conn);
+    let ended = end_snapshot(conn);
+    // Where both fail, the first failure says more.
+    let value = outcome?;
+    ended?;
+    Ok(value)
+}
+
 /// Opens a transaction in which all questions get their answers of one moment.
 pub fn begin_snapshot(conn: &mut DbConnection) -> Result<(), Error> {
     let sql = match conn {
