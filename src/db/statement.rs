@@ -6,7 +6,7 @@ use diesel::backend::Backend;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{HasSqlType, Integer, Text, Timestamp};
+use diesel::sql_types::{BigInt, HasSqlType, Integer, Text, Timestamp};
 
 use super::{Tx, on_backend};
 
@@ -15,6 +15,8 @@ use super::{Tx, on_backend};
 pub enum Bind<'a> {
     /// A number.
     Int(i32),
+    /// A number of 64 bits.
+    Long(i64),
     /// A text.
     Text(&'a str),
     /// A time in UTC.
@@ -24,6 +26,12 @@ pub enum Bind<'a> {
 impl From<i32> for Bind<'_> {
     fn from(value: i32) -> Self {
         Bind::Int(value)
+    }
+}
+
+impl From<i64> for Bind<'_> {
+    fn from(value: i64) -> Self {
+        Bind::Long(value)
     }
 }
 
@@ -73,8 +81,9 @@ impl<C> RunQueryDsl<C> for Statement<'_> {}
 
 impl<DB> QueryFragment<DB> for Statement<'_>
 where
-    DB: Backend + HasSqlType<Integer> + HasSqlType<Text> + HasSqlType<Timestamp>,
+    DB: Backend + HasSqlType<Integer> + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Timestamp>,
     i32: ToSql<Integer, DB>,
+    i64: ToSql<BigInt, DB>,
     str: ToSql<Text, DB>,
     NaiveDateTime: ToSql<Timestamp, DB>,
 {
@@ -84,6 +93,7 @@ where
             if at > 0 {
                 match binds.next() {
                     Some(Bind::Int(value)) => out.push_bind_param::<Integer, _>(value)?,
+                    Some(Bind::Long(value)) => out.push_bind_param::<BigInt, _>(value)?,
                     Some(Bind::Text(value)) => out.push_bind_param::<Text, str>(value)?,
                     Some(Bind::Time(value)) => out.push_bind_param::<Timestamp, _>(value)?,
                     // The database says that there are too few.

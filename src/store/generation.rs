@@ -5,10 +5,7 @@ use diesel::prelude::*;
 
 #[cfg(feature = "mysql")]
 use crate::db::DbConnection;
-use crate::db::schema::{
-    waitlist_groups as groups, waitlist_owners as owners, waitlist_queues as queues,
-    waitlist_tickets as tickets,
-};
+use crate::db::schema::waitlist_tickets as tickets;
 use crate::db::statement::{execute, returning_numbers};
 use crate::db::{Part, Tx};
 
@@ -72,31 +69,23 @@ pub fn bump_consumer(tx: &mut Tx, id: i32) -> QueryResult<bool> {
 /// is 1) or ends (it is -1); `false` when the queue is gone.
 #[must_use = "a queue that is gone can't be written to"]
 pub fn bump_queue(tx: &mut Tx, id: i32, live_change: i32) -> QueryResult<bool> {
-    let changed = diesel::update(queues::table.filter(queues::id.eq(id)))
-        .set((
-            queues::generation.eq(queues::generation + 1),
-            queues::live.eq(queues::live + live_change),
-            queues::updated_at.eq(now()),
-        ))
-        .execute(tx.conn())?;
-    Ok(changed == 1)
+    let sql = "UPDATE waitlist_queues SET generation = generation + 1, live = live + ?, updated_at = ? \
+               WHERE id = ?";
+    Ok(execute(tx, sql, &[live_change.into(), now().into(), id.into()])? == 1)
 }
 
 /// Takes the rows of all queues of an owner and increments their generations.
 pub fn bump_queues_of(tx: &mut Tx, owner: &str) -> QueryResult<()> {
-    diesel::update(queues::table.filter(queues::owner.eq(owner)))
-        .set(queues::generation.eq(queues::generation + 1))
-        .execute(tx.conn())?;
+    let sql = "UPDATE waitlist_queues SET generation = generation + 1 WHERE owner = ?";
+    execute(tx, sql, &[owner.into()])?;
     Ok(())
 }
 
 /// Takes the row of an owner of queues and increments its generation; `false` when there is none.
 #[must_use = "without a row nothing is taken"]
 pub fn bump_waitlist_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
-    let changed = diesel::update(owners::table.filter(owners::owner.eq(owner)))
-        .set(owners::generation.eq(owners::generation + 1))
-        .execute(tx.conn())?;
-    Ok(changed == 1)
+    let sql = "UPDATE waitlist_owners SET generation = generation + 1 WHERE owner = ?";
+    Ok(execute(tx, sql, &[owner.into()])? == 1)
 }
 
 /// Changes a ticket and increments its generation if it still is as it was read; `false` when another
@@ -119,18 +108,14 @@ pub fn swap_ticket(tx: &mut Tx, seen: &Ticket, now: NaiveDateTime, changes: Chan
 /// was first.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_group(tx: &mut Tx, uuid: &str, seen: i64) -> QueryResult<bool> {
-    let row = groups::table.filter(groups::uuid.eq(uuid)).filter(groups::generation.eq(seen));
-    let changed =
-        diesel::update(row).set(groups::generation.eq(groups::generation + 1)).execute(tx.conn())?;
-    Ok(changed == 1)
+    let sql = "UPDATE waitlist_groups SET generation = generation + 1 WHERE uuid = ? AND generation = ?";
+    Ok(execute(tx, sql, &[uuid.into(), seen.into()])? == 1)
 }
 
 /// Takes the row of a group of tickets and increments its generation; `false` when it is gone.
 #[must_use = "a group that is gone can't be written to"]
 pub fn bump_group(tx: &mut Tx, uuid: &str) -> QueryResult<bool> {
     tx.touch_turn(uuid);
-    let changed = diesel::update(groups::table.filter(groups::uuid.eq(uuid)))
-        .set(groups::generation.eq(groups::generation + 1))
-        .execute(tx.conn())?;
-    Ok(changed == 1)
+    let sql = "UPDATE waitlist_groups SET generation = generation + 1 WHERE uuid = ?";
+    Ok(execute(tx, sql, &[uuid.into()])? == 1)
 }

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
 use crate::db::schema::{waitlist_queues as queues, waitlist_tickets as tickets};
+use crate::db::statement::execute;
 use crate::db::{DbConnection, MultiBackend, Tx};
 
 use super::load_typed;
@@ -375,10 +376,8 @@ pub fn insert(tx: &mut Tx, ticket: &NewTicket<'_>) -> QueryResult<()> {
 /// so. A write, since Galera certifies nothing else.
 #[must_use = "a ticket that is not active proves nothing"]
 pub fn prove_active(tx: &mut Tx, uuid: &str) -> QueryResult<bool> {
-    let row = tickets::table.filter(tickets::uuid.eq(uuid)).filter(tickets::status.eq(ACTIVE));
-    let proven =
-        diesel::update(row).set(tickets::fenced_writes.eq(tickets::fenced_writes + 1)).execute(tx.conn())?;
-    Ok(proven == 1)
+    let sql = "UPDATE waitlist_tickets SET fenced_writes = fenced_writes + 1 WHERE uuid = ? AND status = ?";
+    Ok(execute(tx, sql, &[uuid.into(), ACTIVE.into()])? == 1)
 }
 
 /// Deletes a ticket that has ended.
