@@ -1,7 +1,9 @@
 //! The schema's versions: applied once, also when several replicas start together.
 
+#[cfg(feature = "postgres")]
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+#[cfg(feature = "mysql")]
 use diesel::sql_query;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -19,8 +21,10 @@ const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 /// The revision of Placement 16.0.0's schema, the only one that can be taken over.
 const PLACEMENT_REVISION: &str = "a082b8bb98d0";
 
-/// Names the lock that a migrating process holds, and its number where locks have numbers.
+/// Names the lock that a migrating process holds.
+#[cfg(feature = "mysql")]
 const LOCK_NAME: &str = "allotment_migrate";
+/// The same lock where locks have numbers.
 #[cfg(feature = "postgres")]
 const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
 
