@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Run the named suites one after the other, all of them even where one fails,
-# and close with how many tests passed and failed. To be run by the Makefile,
-# under tests/servers/servers.py.
+# Run the named suites, two at a time as much of a suite is waiting, all of them
+# even where one fails, and close with how many tests passed and failed. To be
+# run by the Makefile, under tests/servers/servers.py.
 #   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|keystone|crash]…
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${VENV:-target/venv}/bin/python"
 results="${RESULTS:-target/test-results}"
 jobs="${JOBS:-2}"
+at_a_time="${SUITES:-2}"
 mkdir -p "$results"
 rm -rf "${results:?}"/*
 
@@ -19,13 +20,14 @@ for name in $(compgen -e ALLOTMENT_); do
     case "$name" in ALLOTMENT_BIN | ALLOTMENT_TEST_*) ;; *) unset "$name" ;; esac
 done
 
-failed=()
 suite() { # NAME COMMAND…: run it, keep its output, note whether it failed
+    local begun=$SECONDS code
     echo
     echo "== $1"
     "${@:2}" 2>&1 | tee "$results/$1.log"
-    local code="${PIPESTATUS[0]}"
-    [ "$code" = 0 ] || failed+=("$1")
+    code="${PIPESTATUS[0]}"
+    [ "$code" = 0 ] || echo "$1" >>"$results/failed"
+    echo "== $1 took $((SECONDS - begun)) s"
     # For the tally: a suite may fail without having counted a failure.
     echo "exit code $code" >>"$results/$1.log"
 }
@@ -37,9 +39,7 @@ unit() {
 integration() {
     suite integration cargo test --locked --all-features --test '*' --no-fail-fast
 }
-binary() { cargo build --locked --all-features || exit 1; }
 python_tests() {
-    binary
     suite "$1" "$python" -m pytest -c tests/pytest.ini --rootdir tests -rA -q "tests/$2"
 }
 upstream() { python_tests upstream upstream; }
@@ -52,12 +52,8 @@ limits() { python_tests limits limits; }
 keystone() { python_tests keystone keystone; }
 openapi() { python_tests openapi openapi; }
 apiref() { python_tests apiref apiref; }
-examples() {
-    cargo build --locked --all-features --examples || exit 1
-    python_tests examples examples
-}
+examples() { python_tests examples examples; }
 conformance() {
-    binary
     for database in sqlite postgres mysql; do
         suite "conformance-$database" "$python" tests/conformance/run.py \
             --driver allotment --database "$database" --jobs "$jobs" \
@@ -66,10 +62,25 @@ conformance() {
     done
 }
 
-[ $# -gt 0 ] || set -- unit integration upstream candidates openstack readme openapi apiref examples policy limits keystone crash conformance
-for name in "$@"; do "$name"; done
+# Those that take longest come first.
+[ $# -gt 0 ] || set -- integration conformance upstream keystone openapi limits crash candidates \
+    apiref examples policy openstack readme unit
+
+# What any of them runs is built before, as two builds at once are slower than one.
+cargo test --locked --all-features --no-run || exit 1
+if [ $# = 1 ]; then
+    "$1"
+else
+    # What runs in the background does not hear Ctrl-C.
+    trap 'trap - INT TERM; kill 0' INT
+    for name in "$@"; do
+        while [ "$(jobs -rp | wc -l)" -ge "$at_a_time" ]; do wait -n; done
+        { "$name" >"$results/$name.out" 2>&1; flock "$results" cat "$results/$name.out"; } </dev/null &
+    done
+    wait
+fi
 
 echo
-[ "${#failed[@]}" = 0 ] || echo "failed: ${failed[*]}"
+[ ! -e "$results/failed" ] || echo "failed: $(tr '\n' ' ' <"$results/failed")"
 "$python" tests/tally.py "$results"/*.log
-[ "${#failed[@]}" = 0 ]
+[ ! -e "$results/failed" ]
