@@ -44,6 +44,9 @@ struct Cli {
     /// For how long
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
+    /// How many operations a second all clients do together at most; as many as they can without it
+    #[arg(long)]
+    rate: Option<f64>,
     /// What random choices are drawn from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -271,16 +274,23 @@ fn claim_body(allocations: &Value) -> Value {
 fn run(cli: &Cli) -> Outcome<Value> {
     let until = Instant::now() + Duration::from_secs_f64(cli.seconds);
     let started = Instant::now();
+    let clients = cli.clients.max(1);
     let finished: Vec<(Vec<f64>, Client)> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..cli.clients.max(1))
+        let clients: Vec<_> = (0..clients)
             .map(|number| {
                 scope.spawn(move || -> Outcome<(Vec<f64>, Client)> {
                     let mut client = Client::new(cli, number as u64);
                     let mut times = Vec::new();
+                    let mut next = started;
                     while Instant::now() < until {
                         let begun = Instant::now();
                         operation(&mut client, &cli.work)?;
                         times.push(begun.elapsed().as_secs_f64() * 1e3);
+                        if let Some(rate) = cli.rate {
+                            // One that is late does not hurry afterwards.
+                            next = Instant::now().max(next + Duration::from_secs_f64(clients as f64 / rate));
+                            std::thread::sleep(next - Instant::now());
+                        }
                     }
                     Ok((times, client))
                 })
@@ -303,7 +313,7 @@ fn run(cli: &Cli) -> Outcome<Value> {
     Ok(json!({
         "work": cli.work, "clients": cli.clients, "operations": operations, "seconds": seconds,
         "per_second": operations as f64 / seconds, "p50_ms": at(0.5), "p99_ms": at(0.99),
-        "statuses": statuses,
+        "statuses": statuses, "p999_ms": at(0.999), "max_ms": at(1.0),
         "bytes": finished.iter().map(|(_, client)| client.bytes).sum::<usize>() / operations.max(1),
     }))
 }
