@@ -32,6 +32,7 @@ mod access_log;
 pub mod aggregates;
 pub mod allocation_candidates;
 pub mod allocations;
+mod body;
 pub mod call;
 pub mod candidate_query;
 pub mod cnapi;

@@ -28,6 +28,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
 use super::accept::Accept;
+use super::body::Sliced;
 use super::error::{self, ApiError};
 use super::fence::TICKET_HEADER;
 use super::forwarded::{self, Origin};
@@ -506,7 +507,7 @@ async fn shielded(mut answer: Answer) -> HandlerResult {
 fn with_body(status: StatusCode, rendered: (&str, impl Into<Bytes>)) -> (HttpResponse, usize) {
     let (content_type, body) = (rendered.0, rendered.1.into());
     let length = body.len();
-    let mut response = HttpResponse::with_body(status, body).map_into_boxed_body();
+    let mut response = HttpResponse::with_body(status, Sliced::from(body)).map_into_boxed_body();
     set(response.headers_mut(), header::CONTENT_TYPE, content_type);
     (response, length)
 }
