@@ -119,6 +119,13 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
 fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
     let (uuid, project, user) = (&claim.consumer_uuid, &claim.project_id, &claim.user_id);
     let named = claim.consumer_type.as_deref();
+    // As nearly always: nothing is there of it yet, and its owner is known.
+    if claim.expected == Expected::New
+        && !claim.allocations.is_empty()
+        && consumers::insert_new(tx, uuid, project, user, named)?
+    {
+        return Ok(Some(Vec::new()));
+    }
     let (known, owner) = match consumers::find_with_owner(tx, uuid, project, user, named)? {
         Some((known, owner)) => (known, Some(owner)),
         None => (consumers::find_by_uuid(tx, uuid)?, None),

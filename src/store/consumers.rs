@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
-use crate::db::statement::execute;
+use crate::db::statement::{Bind, execute};
 use crate::db::{DbConnection, Tx, on_backend};
 
 use super::now;
@@ -92,6 +92,35 @@ pub fn insert(tx: &mut Tx, uuid: &str, owner: Owner) -> QueryResult<usize> {
         consumers::created_at.eq(now()),
     ));
     on_backend!(tx.conn(), c => insert.execute(c))
+}
+
+/// Inserts a consumer that nobody knows yet as [`insert`] does, for an owner whose parts are known:
+/// all that most claims ask of consumers, in one question. `false` where any of that is otherwise;
+/// then nothing is written.
+pub fn insert_new(
+    tx: &mut Tx,
+    uuid: &str,
+    project: &str,
+    user: &str,
+    kind: Option<&str>,
+) -> QueryResult<bool> {
+    let mut binds: Vec<Bind<'_>> = vec![uuid.into(), now().into(), project.into(), user.into(), uuid.into()];
+    let sql = match kind {
+        None => {
+            "INSERT INTO consumers (uuid, generation, project_id, user_id, created_at) \
+             SELECT ?, 1, projects.id, users.id, ? FROM projects, users \
+             WHERE projects.external_id = ? AND users.external_id = ? \
+             AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?)"
+        }
+        Some(name) => {
+            binds.push(name.into());
+            "INSERT INTO consumers (uuid, generation, project_id, user_id, created_at, consumer_type_id) \
+             SELECT ?, 1, projects.id, users.id, ?, consumer_types.id FROM projects, users, consumer_types \
+             WHERE projects.external_id = ? AND users.external_id = ? \
+             AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) AND consumer_types.name = ?"
+        }
+    };
+    Ok(execute(tx, sql, &binds)? == 1)
 }
 
 /// Gives a consumer to another project, user or type.
