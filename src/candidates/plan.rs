@@ -48,6 +48,8 @@ pub(super) struct Plan {
     pub isolate: bool,
     /// Whether no two providers of a tree may be taken.
     pub one_per_tree: bool,
+    /// Whether there are sharing providers at all.
+    pub sharing: bool,
     /// Classes that are asked for at more than one level, with the sum of the amounts.
     pub shared_classes: Vec<(i32, i64)>,
 }
@@ -64,6 +66,7 @@ impl Plan {
             anchors: picture.roots().clone(),
             isolate: request.isolate,
             one_per_tree: !request.nested_aware && picture.is_nested(),
+            sharing: !picture.sharing().is_empty(),
             shared_classes: Vec::new(),
         };
         for id in root_required {

@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-use roaring::RoaringBitmap;
-
 use super::request::Request;
 use super::search::Found;
 use crate::fleet::{Picture, Provider, Slot};
@@ -36,7 +34,8 @@ pub fn render(
     shape: Shape,
     max_bytes: usize,
 ) -> Result<Vec<u8>, TooLarge> {
-    let mut writer = Writer { picture, request, found, shape, out: String::new(), max_bytes };
+    let served = Served::default();
+    let mut writer = Writer { picture, request, found, shape, out: String::new(), max_bytes, served };
     writer.out.push_str("{\"allocation_requests\":[");
     writer.candidates()?;
     writer.out.push_str("],\"provider_summaries\":{");
@@ -52,7 +51,20 @@ struct Writer<'a> {
     shape: Shape,
     out: String,
     max_bytes: usize,
+    served: Served,
 }
+
+/// What some provider gives, kept since the next one mostly gives the same.
+#[derive(Default)]
+struct Served {
+    /// For each level, whether it is this provider's.
+    levels: Vec<bool>,
+    /// The inside of its `resources`, as JSON.
+    json: String,
+}
+
+/// What a summary takes beside what it copies: uuids and keys.
+const SUMMARY_BYTES: usize = 200;
 
 impl<'a> Writer<'a> {
     fn check_size(&self) -> Result<(), TooLarge> {
@@ -65,8 +77,17 @@ impl<'a> Writer<'a> {
             self.comma(number);
             self.candidate(candidate);
             self.check_size()?;
+            if number == 0 {
+                // The others are hardly longer.
+                self.reserve((found.len() - 1).saturating_mul(self.out.len()));
+            }
         }
         Ok(())
+    }
+
+    /// Makes room at once for what is about to be written, as far as the answer may grow.
+    fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes.min(self.max_bytes.saturating_sub(self.out.len())));
     }
 
     fn comma(&mut self, number: usize) {
@@ -81,11 +102,10 @@ impl<'a> Writer<'a> {
         self.out.push(open);
         let mut written = 0;
         for (at, slot) in candidate.iter().enumerate() {
-            let gives = self.found.resources.iter().zip(candidate).any(|(r, s)| s == slot && !r.is_empty());
-            // Each provider is written where it first comes up.
-            if gives && !candidate[..at].contains(slot) {
+            // Each provider is written where it first comes up, if it gives anything.
+            if !candidate[..at].contains(slot) && self.serves(candidate, *slot) {
                 self.comma(written);
-                self.allocation(candidate, *slot);
+                self.allocation(*slot);
                 written += 1;
             }
         }
@@ -96,8 +116,34 @@ impl<'a> Writer<'a> {
         self.out.push('}');
     }
 
-    /// All that a candidate takes from one provider.
-    fn allocation(&mut self, candidate: &[Slot], slot: Slot) {
+    /// Notes what a candidate takes from one provider; `false` if that is nothing.
+    fn serves(&mut self, candidate: &[Slot], slot: Slot) -> bool {
+        let served = &mut self.served;
+        let levels = candidate.iter().map(|chosen| *chosen == slot);
+        if !served.levels.iter().copied().eq(levels.clone()) {
+            served.levels.clear();
+            served.levels.extend(levels);
+            let levels = served.levels.iter().zip(&self.found.resources);
+            let mut taken: Vec<(i32, i64)> = Vec::new();
+            for (class, amount) in levels.filter(|(own, _)| **own).flat_map(|(_, resources)| resources) {
+                match taken.iter_mut().find(|(c, _)| c == class) {
+                    Some((_, sum)) => *sum += amount,
+                    None => taken.push((*class, *amount)),
+                }
+            }
+            served.json.clear();
+            for (number, (class, sum)) in taken.into_iter().enumerate() {
+                let separator = if number > 0 { "," } else { "" };
+                let name = self.picture.classes().name(class);
+                // Writing to a string can't fail; class names need no escaping.
+                let _ = write!(served.json, "{separator}\"{name}\":{sum}");
+            }
+        }
+        !served.json.is_empty()
+    }
+
+    /// What [`Self::serves`] has noted.
+    fn allocation(&mut self, slot: Slot) {
         let uuid = &self.picture.provider(slot).uuid;
         if self.shape.allocations_by_provider {
             self.quoted(uuid);
@@ -107,24 +153,7 @@ impl<'a> Writer<'a> {
             self.quoted(uuid);
             self.out.push_str("},\"resources\":{");
         }
-        let taken = || {
-            let levels = self.found.resources.iter().zip(candidate);
-            levels.filter(|(_, s)| **s == slot).flat_map(|(resources, _)| resources)
-        };
-        let mut written = 0;
-        for (at, (class, _)) in taken().enumerate() {
-            if taken().take(at).any(|(earlier, _)| earlier == class) {
-                continue;
-            }
-            let sum: i64 = taken().filter(|(c, _)| c == class).map(|(_, amount)| amount).sum();
-            if written > 0 {
-                self.out.push(',');
-            }
-            let name = self.picture.classes().name(*class);
-            // Writing to a string can't fail; class names need no escaping.
-            let _ = write!(self.out, "\"{name}\":{sum}");
-            written += 1;
-        }
+        self.out.push_str(&self.served.json);
         self.out.push_str("}}");
     }
 
@@ -156,22 +185,29 @@ impl<'a> Writer<'a> {
 
     fn summaries(&mut self) -> Result<(), TooLarge> {
         let picture = self.picture;
-        let mut shown = RoaringBitmap::new();
+        let mut shown: Vec<Slot> = Vec::with_capacity(self.found.len());
         for candidate in self.found.candidates() {
             for (slot, resources) in candidate.iter().zip(&self.found.resources) {
                 // Who only lends a place in the tree brings no tree along.
-                if !resources.is_empty() {
-                    shown.insert(*slot);
+                if !resources.is_empty() && shown.last() != Some(slot) {
+                    shown.push(*slot);
                 }
             }
         }
+        sort(&mut shown);
         if self.shape.trees || !picture.is_nested() {
-            let roots: RoaringBitmap = shown.iter().map(|slot| picture.provider(slot).root).collect();
-            shown = roots.iter().flat_map(|root| picture.tree(root).members.iter().copied()).collect();
+            let mut roots: Vec<Slot> = shown.iter().map(|slot| picture.provider(*slot).root).collect();
+            sort(&mut roots);
+            shown = roots.iter().flat_map(|root| picture.tree(*root).members.iter().copied()).collect();
+            sort(&mut shown);
         }
+        let copied = shown.iter().map(|slot| picture.provider(*slot)).map(|provider| {
+            provider.resources_json().len() + if self.shape.traits { provider.traits_json().len() } else { 0 }
+        });
+        self.reserve(copied.sum::<usize>() + shown.len() * SUMMARY_BYTES);
         for (number, slot) in shown.iter().enumerate() {
             self.comma(number);
-            self.summary(picture.provider(slot));
+            self.summary(picture.provider(*slot));
             self.check_size()?;
         }
         Ok(())
@@ -203,4 +239,10 @@ impl<'a> Writer<'a> {
         }
         self.out.push('}');
     }
+}
+
+/// Puts slots in order, each once.
+fn sort(slots: &mut Vec<Slot>) {
+    slots.sort_unstable();
+    slots.dedup();
 }

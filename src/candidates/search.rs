@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use rand::Rng;
 use rand::seq::SliceRandom;
+use roaring::RoaringBitmap;
 
 use super::plan::Plan;
 use super::request::Request;
@@ -170,7 +171,8 @@ fn visit_in_turn(
 
 /// Collects candidates: the first ones, or a random sample of all.
 struct Sink<'a> {
-    picture: &'a Picture,
+    /// The sharing providers, where there are any.
+    sharing: Option<&'a RoaringBitmap>,
     levels: usize,
     picks: Vec<Slot>,
     /// How many came.
@@ -194,7 +196,8 @@ impl<'a> Sink<'a> {
             (true, None) => all,
         };
         let (levels, randomize) = (plan.levels.len(), options.randomize);
-        Sink { picture, levels, picks: Vec::new(), seen: 0, limit, look_at, randomize, lent: HashSet::new() }
+        let sharing = plan.sharing.then(|| picture.sharing());
+        Sink { sharing, levels, picks: Vec::new(), seen: 0, limit, look_at, randomize, lent: HashSet::new() }
     }
 
     fn is_full(&self) -> bool {
@@ -203,8 +206,7 @@ impl<'a> Sink<'a> {
 
     fn take(&mut self, candidate: &[Slot]) {
         // What is served only by sharing providers may come up under each tree they lend to.
-        let sharing = self.picture.sharing();
-        if !sharing.is_empty()
+        if let Some(sharing) = self.sharing
             && candidate.iter().all(|slot| sharing.contains(*slot))
             && !self.lent.insert(candidate.to_vec())
         {

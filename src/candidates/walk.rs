@@ -81,7 +81,7 @@ impl Walk {
         self.found_before.resize(depth, 0);
         self.dead_ends.clear();
         self.ended = false;
-        let lenders = lenders(picture, anchor);
+        let lenders = if plan.sharing { lenders(picture, anchor) } else { Vec::new() };
         for (level, choices) in plan.levels.iter().zip(&mut self.choices) {
             fill(picture, level, anchor, &lenders, choices);
             if choices.is_empty() {
@@ -312,9 +312,6 @@ fn mask(plan: &Plan, slot: Slot) -> u64 {
 /// The sharing providers outside an anchor's tree that lend to it, in the order of their slots.
 fn lenders(picture: &Picture, anchor: Slot) -> Vec<Slot> {
     let sharing = picture.sharing();
-    if sharing.is_empty() {
-        return Vec::new();
-    }
     let mut lenders: Vec<Slot> = picture
         .tree(anchor)
         .aggregates
