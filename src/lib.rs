@@ -15,6 +15,7 @@
 //! - [`db`]: what differs between databases
 //! - [`logging`]: what is logged, of all of them
 //! - [`metrics`]: what all of them count
+//! - [`splice`]: texts of which long parts are shared
 //! - [`standard`]: the standard resource classes and traits, used by all
 //! - [`tls`]: whom to believe behind an https URL
 
@@ -29,6 +30,7 @@ pub mod logging;
 pub mod metrics;
 pub mod placement;
 pub mod server;
+pub mod splice;
 pub mod standard;
 pub mod store;
 pub mod tls;

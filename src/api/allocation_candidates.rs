@@ -12,6 +12,7 @@ use crate::candidates::{Error, Options, Request, search};
 use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::metrics;
+use crate::splice::Spliced;
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -65,7 +66,7 @@ fn answer(
     options: &Options,
     shape: Shape,
     max_bytes: usize,
-) -> Result<Vec<u8>, ApiError> {
+) -> Result<Spliced, ApiError> {
     // One picture for both, so that the summaries are of what was found.
     let picture = fleet.read();
     let found = search(&picture, request, options);

@@ -28,7 +28,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
 use super::accept::Accept;
-use super::body::Sliced;
+use super::body::Pieces;
 use super::error::{self, ApiError};
 use super::fence::TICKET_HEADER;
 use super::forwarded::{self, Origin};
@@ -40,6 +40,7 @@ use super::{Answer, App, Call, HandlerResult, OpenDoor, access_log, cnapi, cors,
 use crate::auth::policy::{self, Target};
 use crate::auth::{self, Identity, Presented};
 use crate::metrics;
+use crate::splice::Spliced;
 
 const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
 const JSON: &str = "application/json";
@@ -504,10 +505,10 @@ async fn shielded(mut answer: Answer) -> HandlerResult {
     .await
 }
 
-fn with_body(status: StatusCode, rendered: (&str, impl Into<Bytes>)) -> (HttpResponse, usize) {
+fn with_body(status: StatusCode, rendered: (&str, impl Into<Spliced>)) -> (HttpResponse, usize) {
     let (content_type, body) = (rendered.0, rendered.1.into());
     let length = body.len();
-    let mut response = HttpResponse::with_body(status, Sliced::from(body)).map_into_boxed_body();
+    let mut response = HttpResponse::with_body(status, Pieces(body)).map_into_boxed_body();
     set(response.headers_mut(), header::CONTENT_TYPE, content_type);
     (response, length)
 }

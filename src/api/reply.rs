@@ -1,15 +1,16 @@
 //! A successful answer, as handlers put it together.
 
 use actix_web::http::StatusCode;
-use bytes::Bytes;
 use chrono::{NaiveDateTime, Utc};
 use serde::Serialize;
+
+use crate::splice::Spliced;
 
 /// The body of a reply.
 #[derive(Debug)]
 pub(super) enum Body {
     None,
-    Json(Bytes),
+    Json(Spliced),
     Html(String),
     /// What was to be sent cannot be written as JSON; the cause is for the log.
     Broken(String),
@@ -38,7 +39,7 @@ impl Reply {
 
     /// An answer whose body is already JSON.
     #[must_use]
-    pub fn raw_json(status: StatusCode, body: impl Into<Bytes>) -> Self {
+    pub fn raw_json(status: StatusCode, body: impl Into<Spliced>) -> Self {
         Self::new(status, Body::Json(body.into()))
     }
 

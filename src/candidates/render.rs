@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::request::Request;
 use super::search::Found;
 use crate::fleet::{Picture, Provider, Slot};
+use crate::splice::{self, Spliced};
 
 /// How the answer is shaped; it grew with the versions of the API.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,15 +34,16 @@ pub fn render(
     found: &Found,
     shape: Shape,
     max_bytes: usize,
-) -> Result<Vec<u8>, TooLarge> {
+) -> Result<Spliced, TooLarge> {
     let served = Served::default();
-    let mut writer = Writer { picture, request, found, shape, out: String::new(), max_bytes, served };
+    let mut writer =
+        Writer { picture, request, found, shape, out: splice::Writer::default(), max_bytes, served };
     writer.out.push_str("{\"allocation_requests\":[");
     writer.candidates()?;
     writer.out.push_str("],\"provider_summaries\":{");
     writer.summaries()?;
     writer.out.push_str("}}");
-    Ok(writer.out.into_bytes())
+    Ok(writer.out.finish())
 }
 
 struct Writer<'a> {
@@ -49,7 +51,7 @@ struct Writer<'a> {
     request: &'a Request,
     found: &'a Found,
     shape: Shape,
-    out: String,
+    out: splice::Writer,
     max_bytes: usize,
     served: Served,
 }
@@ -63,7 +65,7 @@ struct Served {
     json: String,
 }
 
-/// What a summary takes beside what it copies: uuids and keys.
+/// What a summary takes beside resources and traits: uuids and keys.
 const SUMMARY_BYTES: usize = 200;
 
 impl<'a> Writer<'a> {
@@ -201,10 +203,8 @@ impl<'a> Writer<'a> {
             shown = roots.iter().flat_map(|root| picture.tree(*root).members.iter().copied()).collect();
             sort(&mut shown);
         }
-        let copied = shown.iter().map(|slot| picture.provider(*slot)).map(|provider| {
-            provider.resources_json().len() + if self.shape.traits { provider.traits_json().len() } else { 0 }
-        });
-        self.reserve(copied.sum::<usize>() + shown.len() * SUMMARY_BYTES);
+        let resources = shown.iter().map(|slot| picture.provider(*slot).resources_json().len());
+        self.reserve(resources.sum::<usize>() + shown.len() * SUMMARY_BYTES);
         for (number, slot) in shown.iter().enumerate() {
             self.comma(number);
             self.summary(picture.provider(*slot));
@@ -225,7 +225,7 @@ impl<'a> Writer<'a> {
         self.out.push('}');
         if self.shape.traits {
             self.out.push_str(",\"traits\":[");
-            self.out.push_str(provider.traits_json());
+            self.out.share(provider.traits_json());
             self.out.push(']');
         }
         if self.shape.trees {

@@ -12,6 +12,7 @@
 mod index;
 pub mod picture;
 pub mod provider;
+mod trait_texts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -6,6 +6,7 @@ use roaring::RoaringBitmap;
 
 use super::index::Inverted;
 use super::provider::{Provider, Stock};
+use super::trait_texts::TraitTexts;
 use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
 
 /// Where a provider stands in the picture; slots of deleted ones are used again.
@@ -76,6 +77,7 @@ pub struct Picture {
     aggregate_numbers: HashMap<String, u32>,
     class_names: Names,
     trait_names: Names,
+    trait_texts: TraitTexts,
     present: RoaringBitmap,
     roots: RoaringBitmap,
     by_class: Inverted<i32>,
@@ -209,6 +211,8 @@ impl Picture {
             .collect();
         self.class_names = classes;
         self.trait_names = Names::new(rows.traits);
+        // SQLite gives the id of a trait that is gone to the next one.
+        self.trait_texts = TraitTexts::default();
         self.sharing_trait = self.trait_names.id(SHARING_TRAIT);
         for class in renamed {
             for slot in self.by_class.get(class).providers.clone() {
@@ -272,6 +276,7 @@ impl Picture {
         let stocks = stocks(&row);
         let aggregates = self.numbers(row.aggregates);
         let traits = sorted(row.traits);
+        let traits_json = self.trait_texts.text(&traits, &self.trait_names);
         let old = &self.providers[slot as usize];
         if old.name != row.name {
             // Two may exchange their names: the old one may be another's by now.
@@ -304,10 +309,9 @@ impl Picture {
             traits,
             aggregates,
             resources_json: String::new(),
-            traits_json: String::new(),
+            traits_json,
         };
         provider.render_resources(&self.class_names);
-        provider.render_traits(&self.trait_names);
     }
 
     fn numbers(&mut self, uuids: Vec<String>) -> Vec<u32> {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use chrono::NaiveDateTime;
 
 use super::picture::{Names, Slot};
+use crate::splice::SharedStr;
 use crate::store::inventories::Amounts;
 
 /// What a provider has of one class, and what of it is in use.
@@ -64,7 +65,7 @@ pub struct Provider {
     /// The inside of its summary's `resources`, as JSON.
     pub(super) resources_json: String,
     /// The inside of its summary's `traits`, as JSON.
-    pub(super) traits_json: String,
+    pub(super) traits_json: SharedStr,
 }
 
 impl Provider {
@@ -84,12 +85,12 @@ impl Provider {
     }
 
     /// The inside of its summary's `traits`, as JSON.
-    pub fn traits_json(&self) -> &str {
+    pub fn traits_json(&self) -> &SharedStr {
         &self.traits_json
     }
 
     /// The inside of a summary's `resources` with only those classes that `shown` lets through.
-    pub fn write_resources(&self, out: &mut String, names: &Names, shown: impl Fn(i32) -> bool) {
+    pub fn write_resources(&self, out: &mut impl Write, names: &Names, shown: impl Fn(i32) -> bool) {
         let mut separator = "";
         for stock in self.stocks.iter().filter(|stock| shown(stock.class)) {
             let name = names.name(stock.class);
@@ -116,10 +117,5 @@ impl Provider {
         out.clear();
         self.write_resources(&mut out, names, |_| true);
         self.resources_json = out;
-    }
-
-    pub(super) fn render_traits(&mut self, names: &Names) {
-        let quoted: Vec<String> = self.traits.iter().map(|id| format!("\"{}\"", names.name(*id))).collect();
-        self.traits_json = quoted.join(",");
     }
 }

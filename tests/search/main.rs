@@ -47,7 +47,7 @@ fn ask(picture: &Picture, query: &Query, limit: Option<usize>, options: &Options
         .unwrap_or_else(|error| panic!("{text}: {}", error.message));
     let found = search(picture, &request, options).unwrap_or_else(|error| panic!("{text}: {error}"));
     let body = render(picture, &request, &found, shape(query.version), usize::MAX).unwrap();
-    Answer::parse(&body)
+    Answer::parse(&body.collect::<Vec<_>>().concat())
 }
 
 /// Runs `check` on many random worlds and queries; a failure shows how to replay it.
