@@ -140,6 +140,7 @@ pub fn document(version: Option<Microversion>) -> Result<Value, Broken> {
                 "description": "With noauth2 `admin`, or USER:PROJECT; else a token of Keystone.",
             }},
             "parameters": {
+                "cnapi_id": openapi_parameters::cnapi_id_header(),
                 "fence": openapi_parameters::fence_header(),
                 "version": openapi_parameters::version_header(builder.scope),
             },
@@ -212,11 +213,12 @@ impl Builder {
             described["security"] = json!([]);
         }
         let mut parameters = openapi_parameters::in_path(route.path, operation.name)?;
-        if route.dialect == Dialect::Placement {
-            parameters.push(json!({"$ref": "#/components/parameters/version"}));
-            if is_write(route) {
-                parameters.push(json!({"$ref": "#/components/parameters/fence"}));
-            }
+        let named = match route.dialect {
+            Dialect::Placement => "version",
+            Dialect::Cnapi => "cnapi_id",
+        };
+        for name in std::iter::once(named).chain(is_write(route).then_some("fence")) {
+            parameters.push(json!({"$ref": format!("#/components/parameters/{name}")}));
         }
         if let Some(query) = operation.query {
             parameters.extend(openapi_parameters::in_query(query, range, self.scope)?);
@@ -292,7 +294,7 @@ impl Builder {
         let schema = self.components.add("cnapi_error_1_0", Range::from(V1_0))?;
         Ok(json!({
             "description": text,
-            "headers": openapi_headers::of_error(),
+            "headers": openapi_headers::of_error(Dialect::Cnapi, self.scope),
             "content": {"application/json": {"schema": schema}},
         }))
     }
@@ -359,9 +361,9 @@ impl Builder {
         if status == 400 && self.scope.0.is_some_and(|version| version >= V1_23) {
             let range = Range { since: V1_0, until: Some(V1_23) };
             branches.push((range, self.components.add(ERROR_SHAPES[0].1, range)?));
-            return Ok(error_response(text, json!({"oneOf": [branches[0].1, branches[1].1]})));
+            return Ok(self.error_response(text, json!({"oneOf": [branches[0].1, branches[1].1]})));
         }
-        Ok(error_response(text, one_of(branches)))
+        Ok(self.error_response(text, one_of(branches)))
     }
 
     /// The statuses whose answers are the same for all operations.
@@ -386,8 +388,14 @@ impl Builder {
         let mut responses = Map::new();
         for (status, text) in COMMON {
             let response = match status {
-                401 => error_response(text, self.components.add("unauthorized_1_0", Range::from(V1_0))?),
-                406 => error_response(text, self.components.add("version_error_1_0", Range::from(V1_0))?),
+                401 => {
+                    let schema = self.components.add("unauthorized_1_0", Range::from(V1_0))?;
+                    self.error_response(text, schema)
+                }
+                406 => {
+                    let schema = self.components.add("version_error_1_0", Range::from(V1_0))?;
+                    self.error_response(text, schema)
+                }
                 _ => self.error(status, &[Code::Undefined]).map(|mut response| {
                     response["description"] = text.into();
                     response
@@ -396,6 +404,19 @@ impl Builder {
             responses.insert(common_name(status), response);
         }
         Ok(Value::Object(responses))
+    }
+
+    /// An error comes in the format that the request accepts.
+    fn error_response(&self, text: &str, schema: Value) -> Value {
+        json!({
+            "description": text,
+            "headers": openapi_headers::of_error(Dialect::Placement, self.scope),
+            "content": {
+                "application/json": {"schema": schema},
+                "text/html; charset=UTF-8": {"schema": {"type": "string"}},
+                "text/plain; charset=UTF-8": {"schema": {"type": "string"}},
+            },
+        })
     }
 }
 
@@ -446,19 +467,6 @@ fn one_of(mut branches: Vec<(Range, Value)>) -> Value {
     }
     let branches: Vec<Value> = branches.into_iter().map(|(_, schema)| schema).collect();
     json!({"oneOf": branches, "x-openstack": {"discriminator": "microversion"}})
-}
-
-/// An error comes in the format that the request accepts.
-fn error_response(text: &str, schema: Value) -> Value {
-    json!({
-        "description": text,
-        "headers": openapi_headers::of_error(),
-        "content": {
-            "application/json": {"schema": schema},
-            "text/html; charset=UTF-8": {"schema": {"type": "string"}},
-            "text/plain; charset=UTF-8": {"schema": {"type": "string"}},
-        },
-    })
 }
 
 /// The service as the version header names it, at a version.

@@ -4,19 +4,12 @@ use serde_json::{Value, json};
 
 use super::openapi::{Range, Scope, VERSION_HEADER};
 use super::openapi_operations::Answer;
-use super::openapi_parameters;
+use super::openapi_parameters::{self, CNAPI_ID_HEADER};
 use super::routes::Dialect;
 
 /// The headers of a success.
 pub(super) fn of_success(dialect: Dialect, answer: &Answer, range: Range, scope: Scope) -> Value {
-    let mut headers = json!({"X-Openstack-Request-Id": request_id()});
-    if dialect == Dialect::Placement {
-        headers[VERSION_HEADER] = json!({
-            "description": "The version that was obeyed.",
-            "required": true,
-            "schema": openapi_parameters::version_schema(scope),
-        });
-    }
+    let mut headers = common(dialect, scope, true);
     if answer.located {
         headers["Location"] = json!({
             "description": "Where it is.",
@@ -44,15 +37,43 @@ pub(super) fn of_success(dialect: Dialect, answer: &Answer, range: Range, scope:
     headers
 }
 
-/// The headers of an error.
-pub(super) fn of_error() -> Value {
-    json!({"X-Openstack-Request-Id": request_id()})
+/// The headers of an error. It tells no version if it came before one was understood.
+pub(super) fn of_error(dialect: Dialect, scope: Scope) -> Value {
+    common(dialect, scope, false)
 }
 
-fn request_id() -> Value {
-    json!({
+/// What every answer in a dialect has.
+fn common(dialect: Dialect, scope: Scope, is_version_known: bool) -> Value {
+    let mut headers = json!({"X-Openstack-Request-Id": {
         "description": "The id under which the request is in the log.",
         "required": true,
         "schema": {"type": "string", "pattern": "^req-[0-9a-f-]{36}$"},
-    })
+    }});
+    match dialect {
+        Dialect::Placement => {
+            headers[VERSION_HEADER] = json!({
+                "description": "The version that was obeyed.",
+                "required": is_version_known,
+                "schema": openapi_parameters::version_schema(scope),
+            });
+        }
+        Dialect::Cnapi => {
+            for (name, description, schema) in [
+                (
+                    CNAPI_ID_HEADER,
+                    "The id that the client sent, or else one made up.",
+                    json!({"type": "string"}),
+                ),
+                (
+                    "X-Response-Time",
+                    "How long the answer took, in milliseconds.",
+                    json!({"type": "string", "pattern": "^[0-9]+$"}),
+                ),
+                ("X-Server-Name", "The machine that answered.", json!({"type": "string"})),
+            ] {
+                headers[name] = json!({"description": description, "required": true, "schema": schema});
+            }
+        }
+    }
+    headers
 }
