@@ -217,7 +217,7 @@ def kind(schema):
     """The type, in words."""
     if 'anyOf' in schema:
         return ' or '.join(kind(option) for option in schema['anyOf'])
-    kinds = schema.get('type', 'string')
+    kinds = schema.get('type') or ('integer' if isinstance(schema.get('const'), int) else 'string')
     if kinds == 'array':
         return f'array of {kind(schema.get("items", {}))}s' if 'items' in schema else 'array'
     return ' or '.join(kinds) if isinstance(kinds, list) else kinds
