@@ -187,6 +187,9 @@ def resolved(part, document):
 def fields(schema, document, prefix=''):
     """Every field of a body: its path, its schema, whether it is always there."""
     schema = resolved(schema, document)
+    if 'oneOf' in schema:
+        yield from choices(schema['oneOf'], document, prefix)
+        return
     if not prefix and kind(schema) != 'object':
         yield WHOLE_BODY, {'description': 'A plain list.', **schema}, True
     required = schema.get('required', ())
@@ -200,11 +203,21 @@ def fields(schema, document, prefix=''):
         yield from fields(schema['items'], document, f'{prefix.removesuffix(".")}[].')
 
 
+def choices(options, document, prefix):
+    """The fields of a body that has one of several forms; those are always there that all forms have."""
+    found = {}
+    for option in options:
+        for name, field, required in fields(option, document, prefix):
+            found.setdefault(name, []).append((field, required))
+    for name, places in found.items():
+        yield name, places[0][0], len(places) == len(options) and all(required for _, required in places)
+
+
 def kind(schema):
     """The type, in words."""
     if 'anyOf' in schema:
         return ' or '.join(kind(option) for option in schema['anyOf'])
-    kinds = schema.get('type', 'string')
+    kinds = schema.get('type') or ('integer' if isinstance(schema.get('const'), int) else 'string')
     if kinds == 'array':
         return f'array of {kind(schema.get("items", {}))}s' if 'items' in schema else 'array'
     return ' or '.join(kinds) if isinstance(kinds, list) else kinds

@@ -33,8 +33,9 @@ SAME_HEADERS = {'X-Response-Time': '1', 'X-Server-Name': 'placement1'}
 class Recorder:
     """Sends exchanges one after the other to a service that starts out empty."""
 
-    def __init__(self, url):
-        self.address = urllib.parse.urlsplit(url)
+    def __init__(self, url, door):
+        """`url` is the service's address, `door` that of its dialects without a token."""
+        self.addresses = {HOST: urllib.parse.urlsplit(url), scenario.DOOR: urllib.parse.urlsplit(door)}
         # What requests have said is the client's and stays as it is.
         self.said = ''
         # The service's uuids, and those that stand for them.
@@ -44,10 +45,12 @@ class Recorder:
         """One exchange; returns status, headers and body, with stand-ins."""
         payload = None if body is None else json.dumps(body)
         self.said += target + (payload or '')
-        connection = http.client.HTTPConnection(self.address.hostname, self.address.port, timeout=60)
+        headers = {'Host': HOST, **headers}
+        address = self.addresses[headers['Host']]
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
         try:
             connection.request(method, self._real(target), payload and self._real(payload), {
-                name: self._real(value) for name, value in {'Host': HOST, **headers}.items()})
+                name: self._real(value) for name, value in headers.items()})
             answer = connection.getresponse()
             text = answer.read().decode()
         finally:
@@ -96,9 +99,9 @@ def request_headers(step):
     return {**headers, **step.headers}
 
 
-def record(url):
+def record(url, door):
     """Walk the scenario; returns each exchange as it is written down."""
-    recorder = Recorder(url)
+    recorder = Recorder(url, door)
     exchanges = []
     for step in scenario.steps():
         headers = request_headers(step)

@@ -26,8 +26,11 @@ SOURCE = HERE / 'source'
 SECTIONS = ['header', 'path', 'query', 'body']
 # Every answer has these; the page on versions and that on request ids explain them.
 COMMON_HEADERS = {'OpenStack-API-Version', 'X-Openstack-Request-Id'}
-# Samples that the pages before those of resources show.
+# In the dialects of CNAPI, whose page explains them.
+CNAPI_HEADERS = {'X-Openstack-Request-Id', 'X-Request-Id', 'X-Response-Time', 'X-Server-Name'}
+# Samples that the pages before those of resources show, and those that are shown nowhere else.
 FRONT_MATTER = {'provider-traits-stale', 'fenced', 'fenced-late', 'cnapi-list-unknown', 'cnapi-seen'}
+ELSEWHERE = ('refused-', 'door-')
 LAST = int(scenario.NEWEST.partition('.')[2])
 
 
@@ -39,7 +42,7 @@ def history():
 
 @contextlib.contextmanager
 def service():
-    """The address of a service on a database of its own."""
+    """The addresses of a service on a database of its own: with tokens, and without."""
     sys.path.insert(0, str(HERE.parent / 'tests' / 'support'))
     import databases
     import drivers
@@ -47,9 +50,10 @@ def service():
         database = databases.Sqlite('site', directory)
         server = drivers.AllotmentServer(directory, next(drivers.PORTS), database)
         server.configure('oslo_policy', enforce_new_defaults=False)
+        door = server.open_door()
         server.ensure_started()
         try:
-            yield server.url
+            yield server.url, door
         finally:
             server.stop()
 
@@ -140,7 +144,8 @@ class Page:
         successes = [answer for answer in self.operation.answers.values() if answer.status < 400]
         for answer in successes:
             title = 'Response' if len(successes) == 1 else f'Response {answer.status}'
-            headers = [place for place in answer.headers.values() if place.name not in COMMON_HEADERS]
+            headers = [place for place in answer.headers.values()
+                       if place.name not in COMMON_HEADERS | CNAPI_HEADERS]
             self._table(title, [*headers, *answer.fields.values()])
         self._samples()
         return '\n'.join(self.lines).rstrip('\n') + '\n'
@@ -278,19 +283,19 @@ def header_table(newest, parameters):
             f'   - "{place.name}": {parameters.key(place, [LAST])}\n')
 
 
-def everything(url):
-    """All that is made, by its path below source/."""
+def everything(url, door):
+    """All that is made, by its path below source/; `door` is the address without tokens."""
     described = documents(url)
     operations = document.operations(described)
     whole = fetched(f'{url}/openapi.json')
     for operation in operations:
         operation.add_refusals(whole['paths'][operation.path][operation.method.lower()], whole)
-    walked = exchanges.record(url)
+    walked = exchanges.record(url, door)
     changes, parameters, statuses = history(), Parameters(), Statuses()
     made = {}
     for operation in operations:
         samples = [exchange for exchange in walked if exchange['operation'] == operation.key
-                   and not exchange['name'].startswith('refused-')]
+                   and not exchange['name'].startswith(ELSEWHERE)]
         page = Page(operation, parameters, statuses, changes, samples)
         made[f'operations/{operation.slug}.inc'] = page.render()
     made['operations/versions.inc'] = version_table(changes, operations)
@@ -298,7 +303,7 @@ def everything(url):
     for name, text in error_tables(described[LAST], parameters).items():
         made[f'operations/{name}'] = text
     for exchange in walked:
-        if exchange['name'].startswith('refused-') or exchange['name'] in FRONT_MATTER:
+        if exchange['name'].startswith(ELSEWHERE) or exchange['name'] in FRONT_MATTER:
             made[f'operations/{exchange["name"]}.inc'] = '\n'.join(sample(exchange)).rstrip('\n') + '\n'
     made['parameters.yaml'] = parameters.text()
     made['http-status.yaml'] = statuses.text()
@@ -330,8 +335,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('--check', action='store_true', help='write nothing, tell what differs')
     arguments = parser.parse_args()
-    with service() as url:
-        made = everything(url)
+    with service() as (url, door):
+        made = everything(url, door)
     if arguments.check:
         found = differences(made)
         print('\n'.join(found))

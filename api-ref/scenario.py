@@ -293,6 +293,8 @@ def reshaper():
 FIRST, SECOND, GROUP = made(0), made(1), made(2)
 # Those of the group are the fourth and the fifth uuid.
 CNAPI_FIRST, CNAPI_SECOND, CNAPI_OVER, CNAPI_DRAFT = made(5), made(6), made(7), made(8)
+# The service's second address, which takes no tokens.
+DOOR, DOOR_TICKET = 'cnapi.example.com', made(9)
 WORKFLOW = '5b9c2d7e-0f4a-4e7b-9c1d-6a2f8e3b7001'
 
 
@@ -399,6 +401,24 @@ def cnapi():
     yield step('cnapi-clear', f'DELETE {every}', 'All gone', 204, numa1, query='force=true')
 
 
+def cnapi_door():
+    """The address that serves the dialects of CNAPI without a token."""
+    every, one, ticket = '/servers/{server}/tickets', '/tickets/{ticket}', {'ticket': DOOR_TICKET}
+
+    def step(name, operation, title, status, fill, **more):
+        return Step(name, operation, title, status, fill, version=None, token=None,
+                    headers={'Host': DOOR}, **more)
+
+    yield step('door-take', f'POST {every}', 'A ticket', 202, {'server': NUMA1}, body={
+        'scope': 'vm', 'id': VM1, 'expires_at': '2099-01-01T00:00:00.000Z'})
+    yield step('door-wait', f'GET {one}/wait', 'Its turn has come', 204, ticket)
+    yield step('door-release', f'PUT {one}/release', 'Done', 204, ticket, body={})
+    yield step('door-list', 'GET /servers/{server}/waitlist', 'Nobody works or waits any more', 200,
+               {'server': NUMA1})
+    yield step('door-other', 'GET /resource_providers', 'Nothing else is there', 404, {},
+               code='ResourceNotFound')
+
+
 def refused():
     """What may happen to any request, shown on the page of errors."""
     listing, create = 'GET /resource_providers', 'POST /resource_providers'
@@ -416,7 +436,7 @@ def refused():
 
 CHAPTERS = [documents, providers, classes, inventories, traits, traits_of_providers, aggregates,
             candidates, allocations, usages, in_use, reshaper, tickets,
-            cnapi, refused]
+            cnapi, cnapi_door, refused]
 
 
 def steps():

@@ -26,6 +26,8 @@ html_css_files = ['allotment.css']
 html_js_files = ['allotment.js']
 html_favicon = '_static/favicon.svg'
 html_copy_source = False
+# Nothing is put into an index.
+html_use_index = False
 html_show_sphinx = False
 
 openstackdocs_auto_name = False

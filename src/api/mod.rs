@@ -47,6 +47,7 @@ pub mod json;
 pub mod microversion;
 mod names;
 pub mod openapi;
+mod openapi_headers;
 mod openapi_operations;
 mod openapi_parameters;
 mod openapi_schemas;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::Code;
 use super::microversion::{MAX, MIN, Microversion, SERVICE, V1_0, V1_23};
+use super::openapi_headers;
 use super::openapi_operations::{Answer, Content, ERROR_SHAPES, OPERATIONS, Operation, Shapes};
 use super::openapi_parameters;
 use super::openapi_schemas::Components;
@@ -38,7 +39,7 @@ impl Range {
     }
 
     /// What both ranges hold; `None` if that is nothing.
-    fn and(self, other: Range) -> Option<Range> {
+    pub(super) fn and(self, other: Range) -> Option<Range> {
         let since = self.since.max(other.since);
         let until = match (self.until, other.until) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -78,7 +79,7 @@ impl Scope {
     }
 
     /// Whether a range is all that is described.
-    fn is_all(self, range: Range, of: Range) -> bool {
+    pub(super) fn is_all(self, range: Range, of: Range) -> bool {
         self.0.is_some() || range == of
     }
 
@@ -139,6 +140,7 @@ pub fn document(version: Option<Microversion>) -> Result<Value, Broken> {
                 "description": "With noauth2 `admin`, or USER:PROJECT; else a token of Keystone.",
             }},
             "parameters": {
+                "cnapi_id": openapi_parameters::cnapi_id_header(),
                 "fence": openapi_parameters::fence_header(),
                 "version": openapi_parameters::version_header(builder.scope),
             },
@@ -211,11 +213,12 @@ impl Builder {
             described["security"] = json!([]);
         }
         let mut parameters = openapi_parameters::in_path(route.path, operation.name)?;
-        if route.dialect == Dialect::Placement {
-            parameters.push(json!({"$ref": "#/components/parameters/version"}));
-            if is_write(route) {
-                parameters.push(json!({"$ref": "#/components/parameters/fence"}));
-            }
+        let named = match route.dialect {
+            Dialect::Placement => "version",
+            Dialect::Cnapi => "cnapi_id",
+        };
+        for name in std::iter::once(named).chain(is_write(route).then_some("fence")) {
+            parameters.push(json!({"$ref": format!("#/components/parameters/{name}")}));
         }
         if let Some(query) = operation.query {
             parameters.extend(openapi_parameters::in_query(query, range, self.scope)?);
@@ -291,14 +294,13 @@ impl Builder {
         let schema = self.components.add("cnapi_error_1_0", Range::from(V1_0))?;
         Ok(json!({
             "description": text,
-            "headers": {"X-Openstack-Request-Id": request_id()},
+            "headers": openapi_headers::of_error(Dialect::Cnapi, self.scope),
             "content": {"application/json": {"schema": schema}},
         }))
     }
 
     fn success(&mut self, route: &Route, answer: &Answer, range: Range) -> Result<Value, Broken> {
-        let mut response =
-            json!({"description": answer.text, "headers": self.headers(route.dialect, answer, range)});
+        let mut response = json!({"description": answer.text, "headers": openapi_headers::of_success(route.dialect, answer, range, self.scope)});
         if self.scope.0.is_none() && range != Range::from(route.since) {
             response["x-openstack"] = range.extension();
         }
@@ -320,42 +322,6 @@ impl Builder {
             branches.push((range, self.components.add(name, range)?));
         }
         Ok(one_of(branches))
-    }
-
-    fn headers(&self, dialect: Dialect, answer: &Answer, range: Range) -> Value {
-        let mut headers = json!({"X-Openstack-Request-Id": request_id()});
-        if dialect == Dialect::Placement {
-            headers[VERSION_HEADER] = json!({
-                "description": "The version that was obeyed.",
-                "required": true,
-                "schema": openapi_parameters::version_schema(self.scope),
-            });
-        }
-        if answer.located {
-            headers["Location"] = json!({
-                "description": "Where it is.",
-                "required": true,
-                "schema": {"type": "string"},
-            });
-        }
-        let dated = answer.dated.and_then(|since| Range::from(since).and(range));
-        if let Some(dated) = dated.filter(|dated| self.scope.has(*dated)) {
-            for (name, description, schema) in [
-                ("Last-Modified", "When it was last changed.", json!({"type": "string"})),
-                ("Cache-Control", "Caches must ask again.", json!({"const": "no-cache"})),
-            ] {
-                let is_always = name != "Last-Modified" || !answer.undated_if_empty;
-                headers[name] = json!({
-                    "description": description,
-                    "required": is_always && self.scope.is_all(dated, range),
-                    "schema": schema,
-                });
-                if !self.scope.is_all(dated, range) {
-                    headers[name]["x-openstack"] = dated.extension();
-                }
-            }
-        }
-        headers
     }
 
     /// The statuses whose error codes depend on the operation.
@@ -395,9 +361,9 @@ impl Builder {
         if status == 400 && self.scope.0.is_some_and(|version| version >= V1_23) {
             let range = Range { since: V1_0, until: Some(V1_23) };
             branches.push((range, self.components.add(ERROR_SHAPES[0].1, range)?));
-            return Ok(error_response(text, json!({"oneOf": [branches[0].1, branches[1].1]})));
+            return Ok(self.error_response(text, json!({"oneOf": [branches[0].1, branches[1].1]})));
         }
-        Ok(error_response(text, one_of(branches)))
+        Ok(self.error_response(text, one_of(branches)))
     }
 
     /// The statuses whose answers are the same for all operations.
@@ -422,8 +388,14 @@ impl Builder {
         let mut responses = Map::new();
         for (status, text) in COMMON {
             let response = match status {
-                401 => error_response(text, self.components.add("unauthorized_1_0", Range::from(V1_0))?),
-                406 => error_response(text, self.components.add("version_error_1_0", Range::from(V1_0))?),
+                401 => {
+                    let schema = self.components.add("unauthorized_1_0", Range::from(V1_0))?;
+                    self.error_response(text, schema)
+                }
+                406 => {
+                    let schema = self.components.add("version_error_1_0", Range::from(V1_0))?;
+                    self.error_response(text, schema)
+                }
                 _ => self.error(status, &[Code::Undefined]).map(|mut response| {
                     response["description"] = text.into();
                     response
@@ -432,6 +404,19 @@ impl Builder {
             responses.insert(common_name(status), response);
         }
         Ok(Value::Object(responses))
+    }
+
+    /// An error comes in the format that the request accepts.
+    fn error_response(&self, text: &str, schema: Value) -> Value {
+        json!({
+            "description": text,
+            "headers": openapi_headers::of_error(Dialect::Placement, self.scope),
+            "content": {
+                "application/json": {"schema": schema},
+                "text/html; charset=UTF-8": {"schema": {"type": "string"}},
+                "text/plain; charset=UTF-8": {"schema": {"type": "string"}},
+            },
+        })
     }
 }
 
@@ -482,27 +467,6 @@ fn one_of(mut branches: Vec<(Range, Value)>) -> Value {
     }
     let branches: Vec<Value> = branches.into_iter().map(|(_, schema)| schema).collect();
     json!({"oneOf": branches, "x-openstack": {"discriminator": "microversion"}})
-}
-
-/// An error comes in the format that the request accepts.
-fn error_response(text: &str, schema: Value) -> Value {
-    json!({
-        "description": text,
-        "headers": {"X-Openstack-Request-Id": request_id()},
-        "content": {
-            "application/json": {"schema": schema},
-            "text/html; charset=UTF-8": {"schema": {"type": "string"}},
-            "text/plain; charset=UTF-8": {"schema": {"type": "string"}},
-        },
-    })
-}
-
-fn request_id() -> Value {
-    json!({
-        "description": "The id under which the request is in the log.",
-        "required": true,
-        "schema": {"type": "string", "pattern": "^req-[0-9a-f-]{36}$"},
-    })
 }
 
 /// The service as the version header names it, at a version.

@@ -15,6 +15,8 @@ const GROUPS: &str = "groups";
 
 /// The header that names tickets, as it is written in documents.
 const FENCE_HEADER: &str = "X-Waitlist-Ticket";
+/// The header with which clients of CNAPI name their requests, and which is answered.
+pub(super) const CNAPI_ID_HEADER: &str = "X-Request-Id";
 /// Uuids, joined by commas.
 const FENCE_PATTERN: &str =
     "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(,[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})*$";
@@ -38,6 +40,17 @@ pub(super) fn fence_header() -> Value {
         "description": words(&[FENCE_HEADER]),
         "required": false,
         "schema": {"type": "string", "pattern": FENCE_PATTERN},
+    })
+}
+
+/// The header by which a client of CNAPI names its request.
+pub(super) fn cnapi_id_header() -> Value {
+    json!({
+        "name": CNAPI_ID_HEADER,
+        "in": "header",
+        "description": words(&[CNAPI_ID_HEADER]),
+        "required": false,
+        "schema": {"type": "string"},
     })
 }
 

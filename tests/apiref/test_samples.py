@@ -11,9 +11,22 @@ sys.path.insert(0, str(built.ROOT / 'api-ref'))
 import exchanges  # noqa: E402
 
 
-def answers(url, walked):
-    """The answers of a fresh service to the requests of the samples, in their order."""
-    recorder = exchanges.Recorder(url)
+class OpenServer(drivers.AllotmentServer):
+    """A server with an address that takes no tokens."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.door = self.open_door()
+
+
+@pytest.fixture
+def answers(serve):
+    """Sends the requests of the samples to a fresh service, in their order."""
+    server = serve(OpenServer)
+    return lambda walked: sent(exchanges.Recorder(server.url, server.door), walked)
+
+
+def sent(recorder, walked):
     found = []
     for exchange in walked:
         request = exchange['request']
@@ -34,10 +47,10 @@ def differences(walked, found):
 
 
 @pytest.mark.parametrize('database', ['sqlite', 'postgres', 'mysql'], indirect=True)
-def test_samples_are_answered_as_they_stand(serve, database):
+def test_samples_are_answered_as_they_stand(answers):
     walked = exchanges.load()
     assert len(walked) > 50
-    found = answers(serve(drivers.AllotmentServer).url, walked)
+    found = answers(walked)
     assert differences(walked, found) == []
 
 
@@ -66,9 +79,9 @@ def other_type(response):
 
 
 @pytest.mark.parametrize('database', ['sqlite'], indirect=True)
-def test_an_answer_that_differs_is_noticed(serve, database):
+def test_an_answer_that_differs_is_noticed(answers):
     walked = exchanges.load()
-    found = answers(serve(drivers.AllotmentServer).url, walked)
+    found = answers(walked)
     number = [exchange['name'] for exchange in walked].index('provider-create')
     for change in (other_status, header_missing, other_header, field_missing, further_field, other_type):
         changed = copy.deepcopy(walked)

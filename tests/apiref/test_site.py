@@ -29,8 +29,8 @@ def site(tmp_path_factory):
 @pytest.fixture(scope='session')
 def made():
     """What the service would have written now."""
-    with generate.service() as url:
-        return {'files': generate.everything(url), 'documents': generate.documents(url),
+    with generate.service() as (url, door):
+        return {'files': generate.everything(url, door), 'documents': generate.documents(url),
                 'whole': httpx.get(f'{url}/openapi.json', trust_env=False).json()}
 
 
@@ -134,7 +134,7 @@ def test_every_answer_is_told_and_nothing_else(said, whole):
         expected = {}
         for status, answer in successes.items():
             headers = {('header', name) for name in answer['headers']
-                       if name not in generate.COMMON_HEADERS}
+                       if name not in generate.COMMON_HEADERS | generate.CNAPI_HEADERS}
             content = answer.get('content', {}).get('application/json', {}).get('schema', {})
             told = headers | {('body', name) for name in names(content, whole)}
             if told:
@@ -145,13 +145,62 @@ def test_every_answer_is_told_and_nothing_else(said, whole):
 
 
 def test_headers_of_every_answer_are_told(site, whole):
+    told = {True: generate.COMMON_HEADERS, False: generate.CNAPI_HEADERS}
     for key, operation in described(whole).items():
-        common = generate.COMMON_HEADERS if is_versioned(key) else {'X-Openstack-Request-Id'}
         for status, answer in operation['responses'].items():
-            if status < '400':
-                assert generate.COMMON_HEADERS & set(answer['headers']) == common, key
-    assert 'X-Openstack-Request-Id' in (built.SOURCE / 'request-ids.rst').read_text()
-    assert 'OpenStack-API-Version' in (site / 'html' / 'versions.html').read_text()
+            headers = set(document.resolved(answer, whole)['headers'])
+            assert headers >= told[is_versioned(key)], (key, status)
+            assert not headers & (told[not is_versioned(key)] - told[is_versioned(key)]), (key, status)
+    for name in generate.COMMON_HEADERS:
+        assert name in (site / 'html' / 'request-ids.html').read_text() or \
+            name in (site / 'html' / 'versions.html').read_text(), name
+    for name in generate.CNAPI_HEADERS:
+        assert f'``{name}``' in (built.SOURCE / 'cnapi.rst').read_text(), name
+
+
+# What HTTP itself has for the body, for caches and for refusals, which any answer may have.
+OF_HTTP = {'Content-Type', 'Vary', 'Server', 'Allow'}
+
+
+def undocumented(exchange, documents, whole):
+    """The headers in which an exchange and the document of its version differ, where it tells of it."""
+    method, _, path = exchange['operation'].partition(' ')
+    version = exchange['request']['headers'].get('OpenStack-API-Version', 'placement 1.0').rpartition('.')[2]
+    # Only the document of all versions has what is answered before there is an operation.
+    for described_in in (documents.get(int(version)) if version.isdigit() else None, whole):
+        operation = (described_in or whole)['paths'].get(path, {}).get(method.lower(), {})
+        answer = operation.get('responses', {}).get(str(exchange['response']['status']))
+        if answer:
+            break
+    else:
+        # A request for what there is not belongs to no operation.
+        assert exchange['name'] in ('refused-404', 'refused-405', 'door-other'), exchange['name']
+        return set()
+    headers = document.resolved(answer, whole)['headers']
+    required = {name for name, header in headers.items() if header['required']}
+    answered = set(exchange['response']['headers']) - OF_HTTP
+    return (answered - set(headers)) | (required - answered)
+
+
+def test_headers_that_are_answered_are_documented_and_nothing_else(made):
+    walked = json.loads(made['files']['samples/exchanges.json'])
+    documents = made['documents']
+    assert {exchange['name']: found for exchange in walked
+            if (found := undocumented(exchange, documents, made['whole']))} == {}
+    named = {exchange['name']: exchange for exchange in walked}
+    for name, header in (('cnapi-take', 'X-Response-Time'), ('provider-create', 'OpenStack-API-Version'),
+                         ('claim-stale', 'X-Openstack-Request-Id'), ('cnapi-show-missing', 'X-Request-Id')):
+        less = {key: value for key, value in named[name]['response']['headers'].items() if key != header}
+        for headers, expected in ((less, {header}), ({**less, header: '', 'X-Colour': 'blue'}, {'X-Colour'})):
+            changed = {**named[name], 'response': {**named[name]['response'], 'headers': headers}}
+            assert undocumented(changed, documents, made['whole']) == expected, name
+
+
+def test_every_field_of_an_error_is_told_and_nothing_else(made, whole):
+    for shape in ('error_1_23', 'unauthorized_1_0', 'version_error_1_0', 'cnapi_error_1_0'):
+        table = made['files'][f'operations/{shape.partition("_1_")[0]}.inc']
+        told = {last(field) for field in re.findall(r'^   - "(.+)":', table, re.MULTILINE)}
+        assert told == names({'$ref': f'#/components/schemas/{shape}'}, whole), shape
 
 
 def test_every_error_code_is_explained_and_nothing_else(whole):

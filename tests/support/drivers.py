@@ -198,7 +198,14 @@ class AllotmentServer(Server):
         # Those that upstream does not have.
         ('limits', 'candidate_visits'): ('limits', 'candidate_visits'),
         ('limits', 'candidate_bytes'): ('limits', 'candidate_bytes'),
+        ('waitlist', 'cnapi_listen'): ('waitlist', 'cnapi_listen'),
     }
+
+    def open_door(self):
+        """Serve CNAPI's dialects without a token too; returns the URL at which."""
+        address = f'127.0.0.1:{next(PORTS)}'
+        self.configure('waitlist', cnapi_listen=address)
+        return f'http://{address}'
 
     def write_config(self, policy_file):
         tables = collections.defaultdict(dict)
