@@ -148,6 +148,40 @@ fn who_is_stopped_stops_the_command_and_continues_it() {
     assert_eq!(process.wait().code, Some(143));
 }
 
+#[cfg(all(feature = "sqlite", target_os = "linux"))]
+#[test]
+fn who_is_continued_before_having_stopped_goes_on() {
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let (_app, place) = sqlite();
+    let process = place.lock("one", &[], "exec sleep 300");
+    let pid = place.pid("one");
+    eventually("a command that is no shell", || (name(&pid) == "sleep").then_some(()));
+    let lock = Pid::from_raw(process.id().cast_signed()).unwrap();
+    let runs = |pid: &str| state(pid) == Some('S');
+    for number in 0..100 {
+        // It takes some time to stop itself after the signal for that, and then there is nobody to
+        // have it continue.
+        kill_process(lock, Signal::TSTP).unwrap();
+        sleep(Duration::from_micros(number % 25 * 20));
+        kill_process(lock, Signal::CONT).unwrap();
+        sleep(Duration::from_millis(20));
+        let lock = process.id().to_string();
+        eventually("a lock and a command that run", || (runs(&lock) && runs(&pid)).then_some(()));
+    }
+    // It can still be stopped, also if somebody had it continue who had no need to.
+    process.signal("CONT");
+    sleep(Duration::from_millis(50));
+    process.signal("TSTP");
+    eventually("a lock that is stopped", || (state(&process.id().to_string()) == Some('T')).then_some(()));
+    process.signal("CONT");
+    process.signal("TERM");
+    assert_eq!(process.wait().code, Some(143));
+}
+
 /// What a process runs, as Linux has it.
 #[cfg(all(feature = "sqlite", target_os = "linux"))]
 fn name(pid: &str) -> String {

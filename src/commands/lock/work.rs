@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::lease::Lease;
 use super::queue::Queue;
-use super::signals::{Signals, Target, stop_here};
+use super::signals::{Signals, Target};
 use super::{Arguments, End, FAILED, complain};
 
 /// How often those are looked at who outlive the command that was stopped.
@@ -50,7 +50,7 @@ pub async fn run(
             }
             signal = signals.next() => signal,
         };
-        pass_on(signal, target, lease, arguments.foreground);
+        pass_on(signal, target, lease, signals, arguments.foreground).await;
     }
 }
 
@@ -73,14 +73,14 @@ fn code(status: ExitStatus) -> u8 {
     status.code().or_else(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
 }
 
-fn pass_on(signal: Signal, target: Target, lease: &Lease, is_foreground: bool) {
+async fn pass_on(signal: Signal, target: Target, lease: &Lease, signals: &mut Signals, is_foreground: bool) {
     // In the foreground of a terminal, its keys send these to the command as well.
     if is_foreground && matches!(signal, Signal::INT | Signal::QUIT) {
         return;
     }
     target.send(signal);
     if signal == Signal::TSTP {
-        stop_here();
+        signals.stop_here().await;
         // If the lease ran out meanwhile, the command is not to do anything more.
         if lease.is_certain() {
             target.send(Signal::CONT);
