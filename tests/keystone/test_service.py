@@ -230,8 +230,7 @@ def test_what_can_not_be_used_stops_the_start(placement, keystone, cloud, tmp_pa
 
 def test_the_environment_takes_texts_as_they_are(tmp_path, database, keystone, cloud):
     """A password of digits is no number, and a shell says no more of it than a file."""
-    user = keystone.user('digits', 'service', on=f'projects/{cloud.service}')
-    keystone('PATCH', f'/users/{user}', {'user': {'password': '0012[3'}})
+    user = keystone.user('digits', 'service', on=f'projects/{cloud.service}', password='0012[3')
     port = next(drivers.PORTS)
     variables = {'LISTEN': f'127.0.0.1:{port}', 'DATABASE__URL': database.url, 'AUTH__STRATEGY': 'keystone',
                  'AUTH__KEYSTONE__AUTH_URL': keystone.url, 'AUTH__KEYSTONE__USER_ID': user,

@@ -151,9 +151,12 @@ class Keystone(Process):
         return self.log_in({'identity': {'methods': ['password'], 'password': {'user': user}},
                             'scope': scope or 'unscoped'}, url)
 
-    def user(self, name, *roles, on):
-        """A new user with roles on `projects/ID`, `domains/ID` or the system; returns its id."""
-        body = {'user': {'name': name, 'password': PASSWORD, 'domain_id': 'default'}}
+    def user(self, name, *roles, on, password=PASSWORD):
+        """A new user with roles on `projects/ID`, `domains/ID` or the system; returns its id.
+
+        To change its password later revokes also the tokens that it gets within the same second.
+        """
+        body = {'user': {'name': name, 'password': password, 'domain_id': 'default'}}
         identity = self('POST', '/users', body)['user']['id']
         for role in roles:
             self.grant(identity, role, on)
