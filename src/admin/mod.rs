@@ -2,8 +2,10 @@
 //!
 //! - [`health`]: whether the service lives, and whether it is ready for requests
 //! - `metrics`: what it has counted, for Prometheus
+//! - `lookup`: what the database is asked for them
 
 pub mod health;
+mod lookup;
 mod metrics;
 
 use std::sync::Arc;
