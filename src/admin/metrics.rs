@@ -1,15 +1,22 @@
 //! `/metrics`: what the process counted, and what can be looked up now.
 
+use std::time::Duration;
+
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use prometheus::{Error, Gauge, GaugeVec, Opts, Registry};
 
 use super::Admin;
 use crate::metrics;
+use crate::waitlist::{self, ACTIVE, Lengths, QUEUED};
+
+/// How long the database may take; then what it would tell is left out.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `GET /metrics`
 pub(super) async fn show(admin: web::Data<Admin>) -> HttpResponse {
-    match metrics::text(|registry| look_up(&admin, registry)) {
+    let lengths = lengths(&admin).await;
+    match metrics::text(|registry| look_up(&admin, lengths, registry)) {
         Ok(text) => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, metrics::CONTENT_TYPE))
             .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -21,42 +28,94 @@ pub(super) async fn show(admin: web::Data<Admin>) -> HttpResponse {
     }
 }
 
-fn look_up(admin: &Admin, registry: &Registry) -> Result<(), Error> {
-    let version = GaugeVec::new(Opts::new("allotment_build_info", "The version that runs."), &["version"])?;
-    version.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-    registry.register(Box::new(version))?;
-
-    let pool = admin.db.pool_use();
-    let help = "Connections of the database pool, by what they are doing.";
-    let connections = GaugeVec::new(Opts::new("allotment_database_connections", help), &["state"])?;
-    connections.with_label_values(&["in_use"]).set(pool.in_use.into());
-    connections.with_label_values(&["idle"]).set(pool.idle.into());
-    registry.register(Box::new(connections))?;
-    let gauge = |name, help, value| {
-        let gauge = Gauge::new(name, help)?;
-        gauge.set(value);
-        registry.register(Box::new(gauge))
+/// The lengths of queues. Only the database knows them, since all replicas write, and it may be away.
+async fn lengths(admin: &Admin) -> Option<Lengths> {
+    let db = admin.db.clone();
+    let look = move || {
+        let lengths = db.snapshot(waitlist::lengths);
+        lengths.inspect_err(|error| log::debug!("the queues can't be measured: {error}")).ok()
     };
-    gauge("allotment_database_connections_max", "Connections that the pool may have.", pool.max.into())?;
+    admin.lengths.ask(PATIENCE, look).await.flatten()
+}
 
+fn look_up(admin: &Admin, lengths: Option<Lengths>, registry: &Registry) -> Result<(), Error> {
+    gauges(
+        registry,
+        "allotment_build_info",
+        "The version that runs.",
+        "version",
+        [(env!("CARGO_PKG_VERSION"), 1.0)],
+    )?;
+    show_pool(admin, registry)?;
+    show_fleet(admin, registry)?;
+    #[expect(clippy::cast_precision_loss, reason = "nothing here is so many that a float would lose count")]
+    let waiters = admin.waitlist.waiting() as f64;
+    gauge(registry, "allotment_waitlist_waiters", "Requests to this process that wait for a turn.", waiters)?;
+    lengths.map_or(Ok(()), |lengths| show_lengths(lengths, registry))
+}
+
+fn show_pool(admin: &Admin, registry: &Registry) -> Result<(), Error> {
+    let pool = admin.db.pool_use();
+    let states = [("in_use", pool.in_use.into()), ("idle", pool.idle.into())];
+    let help = "Connections of the database pool, by what they are doing.";
+    gauges(registry, "allotment_database_connections", help, "state", states)?;
+    let help = "Connections that the pool may have.";
+    gauge(registry, "allotment_database_connections_max", help, pool.max.into())
+}
+
+fn show_fleet(admin: &Admin, registry: &Registry) -> Result<(), Error> {
     let (providers, trees) = {
         let picture = admin.fleet.read();
         (picture.present().len(), picture.roots().len())
     };
-    let refresh = admin.fleet.refreshed();
-    // No fleet is so large that a float would not count it.
-    #[expect(clippy::cast_precision_loss)]
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
     let (providers, trees) = (providers as f64, trees as f64);
-    gauge("allotment_fleet_resource_providers", "Resource providers in the picture.", providers)?;
-    gauge("allotment_fleet_trees", "Trees of them.", trees)?;
+    let refresh = admin.fleet.refreshed();
+    gauge(registry, "allotment_fleet_resource_providers", "Resource providers in the picture.", providers)?;
+    gauge(registry, "allotment_fleet_trees", "Trees of them.", trees)?;
     gauge(
+        registry,
         "allotment_fleet_last_refresh_age_seconds",
         "Time since the picture last caught up with what was written; it does so only when something was.",
         refresh.done.elapsed().as_secs_f64(),
     )?;
     gauge(
+        registry,
         "allotment_fleet_last_refresh_duration_seconds",
         "How long the picture took to catch up the last time.",
         refresh.took.as_secs_f64(),
     )
+}
+
+fn show_lengths(lengths: Lengths, registry: &Registry) -> Result<(), Error> {
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    let [queues, active, queued] = [lengths.queues, lengths.active, lengths.queued].map(|count| count as f64);
+    let help = "Queues that have live tickets, whichever process made them.";
+    gauge(registry, "allotment_waitlist_queues", help, queues)?;
+    let states = [(ACTIVE, active), (QUEUED, queued)];
+    let help = "Live tickets of all queues, by status.";
+    gauges(registry, "allotment_waitlist_tickets", help, "status", states)?;
+    let help = "Live tickets of the longest queue.";
+    gauge(registry, "allotment_waitlist_longest_queue_tickets", help, lengths.longest.into())
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, value: f64) -> Result<(), Error> {
+    let gauge = Gauge::new(name, help)?;
+    gauge.set(value);
+    registry.register(Box::new(gauge))
+}
+
+/// A gauge of several, by the values of one label.
+fn gauges<const N: usize>(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: [(&str, f64); N],
+) -> Result<(), Error> {
+    let all = GaugeVec::new(Opts::new(name, help), &[label])?;
+    for (of, value) in values {
+        all.with_label_values(&[of]).set(value);
+    }
+    registry.register(Box::new(all))
 }

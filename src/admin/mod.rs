@@ -2,8 +2,10 @@
 //!
 //! - [`health`]: whether the service lives, and whether it is ready for requests
 //! - `metrics`: what it has counted, for Prometheus
+//! - `lookup`: what the database is asked for them
 
 pub mod health;
+mod lookup;
 mod metrics;
 
 use std::sync::Arc;
@@ -12,20 +14,24 @@ use actix_web::web;
 
 use crate::db::Db;
 use crate::fleet::Fleet;
+use crate::waitlist::{Lengths, Waitlist};
 use health::Readiness;
+use lookup::Lookup;
 
 /// What the answers are made of.
 pub struct Admin {
     db: Db,
     fleet: Arc<Fleet>,
+    waitlist: Arc<Waitlist>,
+    lengths: Lookup<Option<Lengths>>,
     readiness: Readiness,
 }
 
 impl Admin {
-    /// For the service on this database, with this picture of it.
+    /// For the service on this database, with this picture of it and this waitlist.
     #[must_use]
-    pub fn new(db: Db, fleet: Arc<Fleet>) -> Admin {
-        Admin { db, fleet, readiness: Readiness::default() }
+    pub fn new(db: Db, fleet: Arc<Fleet>, waitlist: Arc<Waitlist>) -> Admin {
+        Admin { db, fleet, waitlist, lengths: Lookup::default(), readiness: Readiness::default() }
     }
 
     /// From now on the service is not ready, since it is being stopped.

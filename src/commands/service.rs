@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use allotment::tls;
+use allotment::trust;
 use clap::Args;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Url, redirect};
@@ -79,9 +79,9 @@ impl Service {
             token.set_sensitive(true);
             headers.insert("x-auth-token", token);
         }
-        let tls = tls::client_config(access.ca_file.as_deref()).map_err(|error| error.to_string())?;
+        let trust = trust::client_config(access.ca_file.as_deref()).map_err(|error| error.to_string())?;
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(trust)
             .default_headers(headers)
             .connect_timeout(CONNECTING)
             // A token goes to nobody else.

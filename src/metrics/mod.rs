@@ -5,6 +5,7 @@
 //! - `conflicts`: who was told to read again
 //! - `candidates`: searches
 //! - `fleet`: the picture
+//! - `waitlist`: turns
 //!
 //! They are of the process, and so all rooms may count without being handed anything. Whoever counts
 //! often holds the metric itself: to look one up by its labels takes longer than to count.
@@ -14,6 +15,7 @@ pub mod conflicts;
 pub mod database;
 pub mod fleet;
 pub mod http;
+pub mod waitlist;
 
 use std::sync::LazyLock;
 
@@ -81,6 +83,7 @@ mod tests {
         conflicts::count(conflicts::Entity::Consumer);
         candidates::count(7, 2);
         fleet::REFRESH.observe(0.1);
+        waitlist::handed_off(waitlist::WokenBy::Recheck, std::time::Duration::from_secs(1));
         let text = text(|more| {
             let gauge = IntGauge::new("allotment_test", "A test.")?;
             gauge.set(17);
@@ -97,6 +100,8 @@ mod tests {
             "candidates_visited_count",
             "candidates_returned_count",
             "fleet_refresh_seconds_count",
+            "waitlist_handoff_seconds_count{woken_by=\"commit\"} 0",
+            "waitlist_handoff_seconds_count{woken_by=\"recheck\"} 1",
             "test 17",
         ] {
             assert!(text.contains(&format!("allotment_{name}")), "{name} in {text}");

@@ -224,7 +224,7 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
         next: Duration::from_secs(limits.keep_alive_seconds),
         answer: Duration::from_secs(limits.answer_seconds),
     };
-    let admin = web::Data::new(Admin::new(app.db.clone(), Arc::clone(&app.fleet)));
+    let admin = web::Data::new(Admin::new(app.db.clone(), Arc::clone(&app.fleet), Arc::clone(&app.waitlist)));
     let apart = match settings.admin.listen {
         Some(address) => {
             let options = Options {

@@ -1,6 +1,7 @@
 //! Rows of the waitlist's queues, of those who own them, and of groups of tickets.
 
 use chrono::NaiveDateTime;
+use diesel::dsl::{count_star, max, sum};
 use diesel::prelude::*;
 
 use crate::db::schema::{
@@ -69,6 +70,17 @@ pub fn list_by_ids(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<Queu
         super::chunked(ids, |chunk| load_typed!(conn, queues::table.filter(queues::id.eq_any(chunk))))?;
     found.sort_by_key(|queue| queue.id);
     Ok(found)
+}
+
+/// How many queues have live tickets, how many tickets these are, and how many the longest one has. It
+/// takes the index alone and is as long as there are such queues.
+pub fn measure(conn: &mut DbConnection) -> QueryResult<(i64, i64, i32)> {
+    let measured: (i64, Option<i64>, Option<i32>) = queues::table
+        .filter(queues::live.gt(0))
+        .select((count_star(), sum(queues::live), max(queues::live)))
+        .get_result(conn)?;
+    let (used, live, longest) = measured;
+    Ok((used, live.unwrap_or(0), longest.unwrap_or(0)))
 }
 
 /// Takes the row of an owner, which is made if it has none, so that nobody else gives it a new queue

@@ -16,6 +16,25 @@ pub struct Listing {
     pub tickets: Vec<Ticket>,
 }
 
+/// How long the queues are that somebody is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lengths {
+    /// How many queues have live tickets.
+    pub queues: i64,
+    /// How many tickets are active: one of each of these queues.
+    pub active: i64,
+    /// How many tickets are queued.
+    pub queued: i64,
+    /// How many live tickets the longest queue has.
+    pub longest: i32,
+}
+
+/// How long the queues are now.
+pub fn lengths(conn: &mut DbConnection) -> Result<Lengths> {
+    let (queues, live, longest) = queues::measure(conn)?;
+    Ok(Lengths { queues, active: queues, queued: live - queues, longest })
+}
+
 /// The ticket of this uuid.
 pub fn find(conn: &mut DbConnection, uuid: &str) -> Result<Ticket> {
     rows::find(conn, uuid)?.ok_or_else(|| Error::TicketNotFound(uuid.to_owned()))

@@ -30,9 +30,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use tokio::time::Instant;
 
 use crate::config::WaitlistSettings;
 use crate::db::{Db, Listener, Turns};
+use crate::metrics::waitlist::{WokenBy, handed_off};
 pub use crate::store::waitlist_queues::{Queue, QueueFilter};
 pub use crate::store::waitlist_tickets::{ACTIVE, EXPIRED, FINISHED, ListFilter, QUEUED, Ticket};
 
@@ -41,13 +43,13 @@ pub use end::{end, expire, remove, remove_some};
 pub use error::Error;
 pub use group::{Group, end_group, find_group, renew_group};
 pub use join::{Expected, NewTicket, Term, check_owner, join, join_together};
-pub use listing::{Listing, ahead, find, find_of, list, list_by_creation, list_live};
+pub use listing::{Lengths, Listing, ahead, find, find_of, lengths, list, list_by_creation, list_live};
 pub use prove::prove_active;
 pub use prune::prune;
 pub use renew::{Renewal, renew};
 
 use timer::Timer;
-use waiters::Waiters;
+use waiters::{Waiters, Waking};
 
 /// What most functions here return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -107,7 +109,11 @@ impl Waitlist {
             let uuid = uuid.to_owned();
             db.read(move |conn| find(conn, &uuid))
         };
-        waiter.until(timeout, read, |ticket: &Ticket| ticket.status != QUEUED).await
+        let (ticket, reason) = waiter.until(timeout, read, |ticket: &Ticket| ticket.status != QUEUED).await?;
+        if ticket.status == ACTIVE {
+            self.count_hand_off(reason, ticket.activated_at);
+        }
+        Ok(ticket)
     }
 
     /// The group, once all its tickets are active or one has ended, or as it is when the time is over.
@@ -117,7 +123,23 @@ impl Waitlist {
             let uuid = uuid.to_owned();
             db.read_snapshot(move |conn| find_group(conn, &uuid))
         };
-        waiter.until(timeout, read, |group: &Group| group.status() != QUEUED).await
+        let (group, reason) = waiter.until(timeout, read, |group: &Group| group.status() != QUEUED).await?;
+        if group.status() == ACTIVE {
+            self.count_hand_off(reason, group.tickets.iter().filter_map(|ticket| ticket.activated_at).max());
+        }
+        Ok(group)
+    }
+
+    /// Counts how long a turn took to be seen by somebody who was woken for it. When another process
+    /// committed it only its row says.
+    fn count_hand_off(&self, reason: Option<Waking>, activated_at: Option<NaiveDateTime>) {
+        match (reason, activated_at) {
+            (Some(Waking::Commit(at)), _) => handed_off(WokenBy::Commit, at.elapsed()),
+            (Some(Waking::Recheck), Some(at)) => {
+                handed_off(WokenBy::Recheck, (self.now() - at).to_std().unwrap_or_default());
+            }
+            _ => {}
+        }
     }
 
     /// Ends what expires, wakes those whom no commit of this process wakes and forgets what is old,
@@ -135,7 +157,8 @@ impl std::fmt::Debug for Waitlist {
 
 impl Listener for Waitlist {
     fn changed(&self, turns: &Turns) {
-        turns.changed.iter().for_each(|uuid| self.waiters.wake(uuid));
+        let reason = Waking::Commit(Instant::now());
+        turns.changed.iter().for_each(|uuid| self.waiters.wake(uuid, reason));
         if let Some(at) = turns.earliest_expiry {
             self.timer.expires_at(at);
         }

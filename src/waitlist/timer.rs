@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use crate::db::Db;
 use crate::store::waitlist_tickets as rows;
 
+use super::waiters::Waking;
 use super::{Error, Waitlist, expire, prune};
 
 /// How many tickets are expired at once; each is a transaction of its own.
@@ -108,14 +109,15 @@ async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
 /// Wakes those whose tickets another process has changed.
 async fn wake_missed(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     let (tickets, groups) = waitlist.waiters.awaited();
-    groups.iter().for_each(|uuid| waitlist.waiters.wake(uuid));
+    let wake = |uuid: &String| waitlist.waiters.wake(uuid, Waking::Recheck);
+    groups.iter().for_each(wake);
     if tickets.is_empty() {
         return Ok(());
     }
     let asked = tickets.clone();
     let queued = db.read(move |conn| Ok::<_, Error>(rows::list_queued(conn, &asked)?)).await?;
     let queued: std::collections::HashSet<String> = queued.into_iter().collect();
-    tickets.iter().filter(|uuid| !queued.contains(*uuid)).for_each(|uuid| waitlist.waiters.wake(uuid));
+    tickets.iter().filter(|uuid| !queued.contains(*uuid)).for_each(wake);
     Ok(())
 }
 

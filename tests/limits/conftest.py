@@ -7,11 +7,13 @@ import service as services
 
 @pytest.fixture
 def service(tmp_path, database):
-    """Returns a function that starts a service with settings."""
+    """Returns a function that starts a service with settings; a second one is a replica."""
     started = []
 
     def start(**tables):
-        made = services.Service(tmp_path, next(drivers.PORTS), database, tables)
+        directory = tmp_path / f'replica{len(started)}' if started else tmp_path
+        directory.mkdir(exist_ok=True)
+        made = services.Service(directory, next(drivers.PORTS), database, tables)
         started.append(made)
         made.ensure_started()
         return made

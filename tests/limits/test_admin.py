@@ -1,5 +1,6 @@
 """Health and metrics, on the service's address or on one of their own."""
 
+import concurrent.futures
 import pathlib
 import shutil
 import sys
@@ -122,6 +123,83 @@ def test_requests_are_counted_by_route(service):
         assert word not in text
 
 
+def waitlist(url):
+    """Queues, active and queued tickets, the longest queue and those who wait, as the metrics have them."""
+    samples = metrics(url)[0]
+    of = lambda name, **labels: samples.get((f'allotment_waitlist_{name}', frozenset(labels.items())))
+    return (of('queues'), of('tickets', status='active'), of('tickets', status='queued'),
+            of('longest_queue_tickets'), of('waiters'))
+
+
+def handed_off(url, woken_by):
+    return sample(url, 'waitlist_handoff_seconds_count', woken_by=woken_by)
+
+
+@pytest.mark.parametrize('database', databases.KINDS, indirect=True)
+def test_queues_are_measured_whoever_writes(service):
+    here, there = (service(waitlist={'recheck_seconds': 1}) for _ in range(2))
+    provider = '5b1ed0a4-6a5c-4a2b-8f43-4f0a8f8d1a00'
+
+    def ask(server, method, path, expected, body=None):
+        answer = httpx.request(method, server.url + path, json=body, trust_env=False, timeout=120, headers={
+            'x-auth-token': 'admin:secret-project', 'openstack-api-version': 'placement 1.39'})
+        assert answer.status_code == expected, answer.text
+        return answer.json() if answer.content else None
+
+    ask(here, 'POST', '/resource_providers', 200, {'name': 'secret-name', 'uuid': provider})
+    tickets = f'/resource_providers/{provider}/waitlist'
+
+    def take(server, thing):
+        body = {'scope': 'secret-scope', 'id': thing, 'lease_seconds': 600}
+        return f'{tickets}/{ask(server, "POST", tickets, 201, body)["uuid"]}'
+
+    def wait(server, path, seconds=100):
+        return ask(server, 'GET', f'{path}?wait=true&timeout={seconds}', 200)['status']
+
+    def handed_on(server, path, by):
+        """The turn of whoever waits for a ticket comes as another is released at a server."""
+        before = waitlist(server.url)[4]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            waiting = pool.submit(wait, server, path)
+            await_true(lambda: waitlist(server.url)[4] == before + 1, 'nobody waits')
+            ask(*by, 204)
+            assert waiting.result() == 'active'
+
+    def await_lengths(*expected):
+        for server in (here, there):
+            await_true(lambda: waitlist(server.url) == (*expected, 0), f'not {expected}: {waitlist(server.url)}')
+
+    assert waitlist(here.url) == (0, 0, 0, 0, 0)
+    first, second, third = (take(here, 'one') for _ in range(3))
+    other = take(there, 'two')
+    body = {'tickets': [{'resource_provider_uuid': provider, 'scope': 'secret-scope', 'id': thing}
+                        for thing in ('two', 'three')], 'lease_seconds': 600}
+    group = f'/waitlist/{ask(there, "POST", "/waitlist", 201, body)["uuid"]}'
+    await_lengths(3, 3, 3, 3)
+
+    # Who gives up has had no turn.
+    assert wait(here, second, 1) == 'queued'
+    assert handed_off(here.url, 'commit') == handed_off(here.url, 'recheck') == 0
+    handed_on(here, second, (here, 'DELETE', first))
+    assert (handed_off(here.url, 'commit'), handed_off(here.url, 'recheck')) == (1, 0)
+    # Nor has who finds that it is.
+    assert wait(here, second) == 'active'
+    handed_on(here, third, (there, 'DELETE', second))
+    assert (handed_off(here.url, 'commit'), handed_off(here.url, 'recheck')) == (1, 1)
+    handed_on(there, group, (there, 'DELETE', other))
+    assert (handed_off(there.url, 'commit'), handed_off(there.url, 'recheck')) == (1, 0)
+    await_lengths(3, 3, 0, 1)
+    take(there, 'one')
+    await_lengths(3, 3, 1, 2)
+    there.stop()
+    there.ensure_started()
+    await_lengths(3, 3, 1, 2)
+    assert handed_off(there.url, 'commit') == 0
+    for server in (here, there):
+        text = metrics(server.url)[1]
+        assert not any(word in text for word in ('secret', '5b1ed0a4', first[-36:], group[-36:]))
+
+
 @pytest.fixture
 def postgres(monkeypatch):
     """A PostgreSQL server that a test may stop and start."""
@@ -155,6 +233,7 @@ def test_ready_follows_the_database(postgres, tmp_path):
         # It lives, and what it says of itself needs no database.
         assert get(server.url, '/healthcheck').status_code == 200
         assert sample(server.url, 'fleet_resource_providers') == 0
+        assert waitlist(server.url) == (None, None, None, None, 0)
         answer = get(server.url, '/resource_classes', **{
             'x-auth-token': 'admin', 'openstack-api-version': 'placement 1.39'})
         assert answer.status_code == 503

@@ -20,5 +20,6 @@ mod expiry;
 mod fences;
 mod groups;
 mod model;
+mod projects;
 mod queue;
 mod storms;

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::credentials::Credentials;
 use super::settings::{Interface, Settings, Unusable};
 use super::token::{Body, Validated};
-use crate::tls;
+use crate::trust;
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -65,7 +65,7 @@ impl Client {
         let unusable = |key, problem: String| Unusable { key, problem };
         let url = Url::parse(&settings.auth_url)
             .map_err(|error| unusable("auth.keystone.auth_url", error.to_string()))?;
-        let trust = tls::client_config(settings.ca_file.as_deref())
+        let trust = trust::client_config(settings.ca_file.as_deref())
             .map_err(|error| unusable("auth.keystone.ca_file", error.to_string()))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(trust)
