@@ -1,5 +1,7 @@
 //! Rows of the waitlist's tickets.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::backend::Backend;
 use diesel::deserialize::FromStaticSqlRow;
@@ -363,6 +365,23 @@ pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec
                 .select(tickets::uuid)
         )
     })
+}
+
+/// Those of these groups that still wait: a ticket is queued, and none has ended.
+pub fn list_queued_groups(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
+    let members: Vec<(Option<String>, String)> = super::chunked(uuids, |chunk| {
+        load_typed!(
+            conn,
+            tickets::table
+                .filter(tickets::group_uuid.eq_any(chunk))
+                .select((tickets::group_uuid, tickets::status))
+        )
+    })?;
+    let with = |statuses: &[&str]| -> BTreeSet<String> {
+        let members = members.iter().filter(|(_, status)| statuses.contains(&status.as_str()));
+        members.filter_map(|(group_uuid, _)| group_uuid.clone()).collect()
+    };
+    Ok(with(&[QUEUED]).difference(&with(&[FINISHED, EXPIRED])).cloned().collect())
 }
 
 /// Inserts a ticket.

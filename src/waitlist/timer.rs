@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use crate::db::Db;
+use crate::db::{Db, DbConnection};
 use crate::store::waitlist_tickets as rows;
 
 use super::waiters::Waking;
@@ -109,15 +109,19 @@ async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
 /// Wakes those whose tickets another process has changed.
 async fn wake_missed(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     let (tickets, groups) = waitlist.waiters.awaited();
-    let wake = |uuid: &String| waitlist.waiters.wake(uuid, Waking::Recheck);
-    groups.iter().for_each(wake);
-    if tickets.is_empty() {
+    if tickets.is_empty() && groups.is_empty() {
         return Ok(());
     }
-    let asked = tickets.clone();
-    let queued = db.read(move |conn| Ok::<_, Error>(rows::list_queued(conn, &asked)?)).await?;
-    let queued: std::collections::HashSet<String> = queued.into_iter().collect();
-    tickets.iter().filter(|uuid| !queued.contains(*uuid)).for_each(wake);
+    let asked = (tickets.clone(), groups.clone());
+    // One question for all: if each of many asked for itself, all connections would be theirs.
+    let work = move |conn: &mut DbConnection| {
+        let mut queued = rows::list_queued(conn, &asked.0)?;
+        queued.extend(rows::list_queued_groups(conn, &asked.1)?);
+        Ok::<_, Error>(queued)
+    };
+    let queued: std::collections::HashSet<String> = db.read(work).await?.into_iter().collect();
+    let all = tickets.iter().chain(&groups);
+    all.filter(|uuid| !queued.contains(*uuid)).for_each(|uuid| waitlist.waiters.wake(uuid, Waking::Recheck));
     Ok(())
 }
 
