@@ -1,5 +1,7 @@
 //! What can go wrong with the database, and which of it means "run it again".
 
+use std::time::Duration;
+
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 /// A failure of the database itself, never of what was asked.
@@ -11,9 +13,12 @@ pub enum Error {
     /// No connection could be made.
     #[error("cannot connect to the database: {0}")]
     Connection(#[from] diesel::ConnectionError),
-    /// No connection came free in time.
-    #[error("no database connection came free: {0}")]
+    /// No connection was to be had.
+    #[error("no database connection: {0}")]
     Pool(#[from] r2d2::Error),
+    /// All connections were busy for too long.
+    #[error("no database connection came free in {0:?}")]
+    Busy(Duration),
     /// A concurrent writer was first, and the server may settle that by running again.
     #[error("a concurrent writer was first")]
     LostRace,
@@ -50,7 +55,7 @@ impl Error {
     /// Whether the database is out of reach, rather than refusing a statement.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Error::Connection(_) | Error::Pool(_) | Error::CutShort => true,
+            Error::Connection(_) | Error::Pool(_) | Error::Busy(_) | Error::CutShort => true,
             Error::Statement(error) => is_away(error),
             _ => false,
         }

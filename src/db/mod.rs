@@ -13,7 +13,7 @@ mod writer;
 
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, Kind, MultiBackend, Target};
@@ -22,7 +22,7 @@ pub use touched::{Follower, Listener, Part, Touched, Turns, Tx};
 pub use transaction::TransactionError;
 
 use connection::Manager;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::config::DatabaseSettings;
 use crate::metrics;
@@ -43,6 +43,8 @@ pub struct Db {
 struct Inner {
     target: Target,
     pool: r2d2::Pool<Manager>,
+    /// As many as there may be connections.
+    turns: Arc<Semaphore>,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
     listener: Ears,
     writing: Writing,
@@ -89,9 +91,9 @@ impl Db {
             .test_on_check_out(false)
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(LogErrors))
-            .event_handler(Box::new(CountEvents))
             .build_unchecked(Manager::new(target.clone()));
-        Ok(Db { inner: Arc::new(Inner { target, pool, follower, listener, writing }) })
+        let turns = Arc::new(Semaphore::new(settings.pool_size as usize));
+        Ok(Db { inner: Arc::new(Inner { target, pool, turns, follower, listener, writing }) })
     }
 
     /// Sets who follows what is written from now on; there can be one.
@@ -163,8 +165,9 @@ impl Db {
             return work(&mut conn);
         }
         let inner = Arc::clone(&self.inner);
+        let place = inner.queue_up().await?;
         let task = tokio::task::spawn_blocking(move || {
-            let mut conn = inner.pool.get().map_err(Error::from)?;
+            let mut conn = inner.connection(&place)?;
             work(&mut conn)
         });
         task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))
@@ -195,7 +198,8 @@ impl Db {
             return writer.write(work).await;
         }
         let inner = Arc::clone(&self.inner);
-        let task = tokio::task::spawn_blocking(move || inner.write_pooled(name, work));
+        let place = inner.queue_up().await?;
+        let task = tokio::task::spawn_blocking(move || inner.write_pooled(name, &place, work));
         let (value, caught_up) = task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))?;
         if let Some(caught_up) = caught_up {
             // The refresher ends only with the service; then nobody searches any more.
@@ -205,13 +209,45 @@ impl Db {
     }
 }
 
+/// The right to a connection, for as long as this lives.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// Since when it was waited for.
+    since: Instant,
+}
+
 impl Inner {
+    /// Waits until a connection is free for the caller.
+    ///
+    /// In the pool itself, each of those who wait would hold a thread, and who has waited longest
+    /// would not be the first to be served.
+    async fn queue_up(&self) -> Result<Place, Error> {
+        let since = Instant::now();
+        let permit = Arc::clone(&self.turns).acquire_owned();
+        match tokio::time::timeout(POOL_TIMEOUT, permit).await {
+            // Nobody closes it.
+            Ok(permit) => Ok(Place { _permit: permit.map_err(|_| Error::CutShort)?, since }),
+            Err(_) => {
+                metrics::database::TIMEOUTS.inc();
+                Err(Error::Busy(POOL_TIMEOUT))
+            }
+        }
+    }
+
+    /// A connection for one who has a place; it may have to be made.
+    fn connection(&self, place: &Place) -> Result<r2d2::PooledConnection<Manager>, Error> {
+        let conn = self.pool.get()?;
+        metrics::database::CHECKOUT.observe(place.since.elapsed().as_secs_f64());
+        Ok(conn)
+    }
+
     fn write_pooled<T, E: TransactionError>(
         &self,
         name: &str,
+        place: &Place,
         work: impl Fn(&mut Tx) -> Result<T, E>,
     ) -> Result<(T, Option<oneshot::Receiver<()>>), E> {
-        let mut tx = self.pool.get().map_err(Error::from)?;
+        let mut tx = self.connection(place)?;
         let caught_up = Cell::new(None);
         let commit = |tx: &mut Tx| {
             let turns = tx.take_turns();
@@ -261,20 +297,6 @@ pub struct PoolUse {
     pub idle: u32,
     /// How many there may be in all.
     pub max: u32,
-}
-
-/// Counts how long connections are waited for.
-#[derive(Debug)]
-struct CountEvents;
-
-impl r2d2::HandleEvent for CountEvents {
-    fn handle_checkout(&self, event: r2d2::event::CheckoutEvent) {
-        metrics::database::CHECKOUT.observe(event.duration().as_secs_f64());
-    }
-
-    fn handle_timeout(&self, _: r2d2::event::TimeoutEvent) {
-        metrics::database::TIMEOUTS.inc();
-    }
 }
 
 /// Puts the pool's troubles with new connections on the log.
