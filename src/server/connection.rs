@@ -26,6 +26,9 @@ impl Connection {
         patience: Patience,
         tls: Option<&Tls>,
     ) -> io::Result<Connection> {
+        // The end of an answer is not to wait until its beginning is acknowledged, which a client may
+        // put off for 40 ms.
+        stream.set_nodelay(true)?;
         let guarded = Guarded::new(stream, patience);
         let Some(tls) = tls else {
             return Ok(Connection::Plain(guarded));
