@@ -219,6 +219,25 @@ def compare(load, sides, postgres, plan, arguments):
               f'| {theirs["statuses"]}; {ours["statuses"]} |', flush=True)
 
 
+def planned(arguments):
+    return [(work, clients) for work, clients in (NESTED if arguments.nested else FLAT)
+            if not arguments.only or work in arguments.only]
+
+
+def measure_alone(load, server, postgres, arguments):
+    """Where upstream can't follow."""
+    print('\n| work | clients | body | CPU/op (server alone) | p50 | p99 | rate | statuses |')
+    print('| --- | --- | --- | --- | --- | --- | --- | --- |')
+    for work, clients in planned(arguments):
+        ours = summarise([
+            measure(load, server, postgres, work, clients, ['--seconds', arguments.seconds, '--seed', turn + 1])
+            for turn in range(arguments.turns)])
+        print(f'| {work} | {clients} | {ours["bytes"]:,} B | {ours["cpu"]:.3f} ms ({ours["server"]:.3f}) '
+              f'| {ours["p50"]:.3f} ms | {ours["p99"]:.3f} ms | {ours["rate"]:,.0f} /s | {ours["statuses"]} |',
+              flush=True)
+    print(f'\nmemory: {memory_mib(server.process.pid):.0f} MiB')
+
+
 def copy(source, target):
     """Makes `target` the same as `source`, which nobody uses now."""
     target.drop()
@@ -227,6 +246,24 @@ def copy(source, target):
             shutil.copy(path, str(path).replace(str(source.path), str(target.path)))
     else:
         target._administer(f'CREATE DATABASE {target.name} TEMPLATE {source.name}')
+
+
+# So many hosts are filled over HTTP; more are copies of these.
+FEW = 1000
+
+
+def fill(load, server, database, nested):
+    """Fills the service; a large fleet grows in the database, while nobody serves it."""
+    hosts = load.hosts
+    load.hosts = hosts if isinstance(database, databases.Sqlite) else min(hosts, FEW)
+    report = load(server.url, 'fill', '--clients', 8, *['--nested'] * nested)
+    print('filled:', report, flush=True)
+    server.stop()
+    if load.hosts < hosts:
+        psql = servers.find_program('psql')
+        subprocess.run([psql, '-q', '-v', 'ON_ERROR_STOP=1', '-v', f'few={FEW}', '-v', f'hosts={hosts}',
+                        '-d', database.url, '-f', PROJECT / 'benches' / 'grow.sql'], check=True)
+        load.hosts = hosts
 
 
 def run(arguments, workdir, postgres):
@@ -240,8 +277,7 @@ def run(arguments, workdir, postgres):
     ours = Allotment(workdir / 'ours', next(ports), made['ours'])
     ours.ensure_started()
     load = Load(arguments.load or load_driver(), arguments.hosts)
-    print('filled:', load(ours.url, 'fill', '--clients', 8, *['--nested'] * arguments.nested), flush=True)
-    ours.stop()
+    fill(load, ours, made['ours'], arguments.nested)
     copy(made['ours'], made['theirs'])
     for database in made.values():
         database.query('SELECT 1 FROM resource_providers')
@@ -249,15 +285,17 @@ def run(arguments, workdir, postgres):
     ours.ensure_started()
     print(f'ours answers {time.monotonic() - begun:.2f} s after its start, '
           f'with {memory_mib(ours.process.pid):.0f} MiB')
+    if arguments.alone:
+        measure_alone(load, ours, postgres, arguments)
+        ours.stop()
+        return
     side = Allotment if arguments.before else Uwsgi
     theirs = side(workdir / 'theirs', next(ports), made['theirs'])
     theirs.program = arguments.before
     try:
         theirs.ensure_started()
         check_answers((theirs, ours), arguments.nested)
-        plan = [(work, clients) for work, clients in (NESTED if arguments.nested else FLAT)
-                if not arguments.only or work in arguments.only]
-        compare(load, (theirs, ours), postgres, plan, arguments)
+        compare(load, (theirs, ours), postgres, planned(arguments), arguments)
         print(f'\nmemory: theirs {memory_mib(theirs.process.pid):.0f} MiB, '
               f'ours {memory_mib(ours.process.pid):.0f} MiB')
     finally:
@@ -274,9 +312,10 @@ def main():
     parser.add_argument('--only', action='append', help='a kind of work; repeatable')
     parser.add_argument('--load', help='the load driver, if it is built already')
     parser.add_argument('--before', help='an older build of allotment, in place of upstream')
+    parser.add_argument('--alone', action='store_true', help='without upstream, which large fleets are too much for')
     parser.add_argument('--database', choices=('postgres', 'sqlite'), default='postgres')
     arguments = parser.parse_args()
-    if arguments.database == 'sqlite' and not arguments.before:
+    if arguments.database == 'sqlite' and not (arguments.before or arguments.alone):
         parser.error('upstream is measured on PostgreSQL')
     os.environ.setdefault('ALLOTMENT_BIN', str(PROJECT / 'target' / 'release' / 'allotment'))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

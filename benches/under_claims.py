@@ -46,7 +46,8 @@ def run(arguments, workdir, postgres):
     server.ensure_started()
     try:
         load = compare.Load(arguments.load or compare.load_driver(), arguments.hosts)
-        print('filled:', load(server.url, 'fill', '--clients', 8), flush=True)
+        compare.fill(load, server, database, nested=False)
+        server.ensure_started()
         print('\n| search | claims/s | p50 without / with claims | p99 without / with claims | p99.9 |')
         print('| --- | --- | --- | --- | --- |')
         for work in WORK:
