@@ -71,8 +71,11 @@ cargo test --locked --all-features --no-run || exit 1
 if [ $# = 1 ]; then
     "$1"
 else
-    # What runs in the background does not hear Ctrl-C.
-    trap 'trap - INT TERM; kill 0' INT
+    # Each in a process group of its own: otherwise what runs in the background ignores SIGINT, which
+    # the tests of signals do not expect. So they have to be told when it is over.
+    set -m
+    trap 'exit 1' HUP INT TERM
+    trap 'for group in $(jobs -p); do kill -- "-$group" 2>/dev/null; done' EXIT
     for name in "$@"; do
         while [ "$(jobs -rp | wc -l)" -ge "$at_a_time" ]; do wait -n; done
         { "$name" >"$results/$name.out" 2>&1; flock "$results" cat "$results/$name.out"; } </dev/null &
