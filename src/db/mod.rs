@@ -162,6 +162,7 @@ impl Db {
         if self.inner.target.kind == Kind::Sqlite
             && let Some(mut conn) = self.inner.pool.try_get()
         {
+            metrics::database::CHECKOUT.observe(0.0);
             return work(&mut conn);
         }
         let inner = Arc::clone(&self.inner);
