@@ -44,13 +44,16 @@ api-ref-update: setup
 	cargo build --locked --all-features
 	ALLOTMENT_BIN=target/debug/allotment $(VENV)/bin/python api-ref/generate.py
 
-# Takes a quarter of an hour, most of it upstream's.
+# Takes half an hour without the build, most of it upstream's.
 bench: setup
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check uwsgi==2.0.31
 	cargo build --locked --release --all-features
 	$(VENV)/bin/python benches/compare.py --hosts 1000
 	$(VENV)/bin/python benches/compare.py --hosts 1000 --nested
 	$(VENV)/bin/python benches/compare.py --hosts 10000
+	$(VENV)/bin/python benches/compare.py --hosts 100000 --alone
+	$(VENV)/bin/python benches/compare.py --hosts 20000 --nested --alone
+	$(VENV)/bin/python benches/under_claims.py
 
 fmt:
 	cargo fmt --all
