@@ -272,6 +272,9 @@ def run(command):
 
 def lead_group():
     os.setpgid(0, 0)
+    # Ignored where we run in the background of a script, which tests of signals do not expect.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
