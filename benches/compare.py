@@ -266,11 +266,28 @@ def fill(load, server, database, nested):
         load.hosts = hosts
 
 
+@contextlib.contextmanager
+def surroundings():
+    """A directory and a PostgreSQL server of the run's own. The release build is measured unless the
+    environment names another."""
+    os.environ.setdefault('ALLOTMENT_BIN', str(PROJECT / 'target' / 'release' / 'allotment'))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with tempfile.TemporaryDirectory(prefix='allotment-bench-') as directory:
+        os.chmod(directory, 0o755)
+        postgres = DurablePostgreSql(directory, detached=False)
+        try:
+            postgres.start()
+            postgres.wait_until_ready()
+            os.environ[servers.POSTGRES_URL] = postgres.assignment()[1]
+            yield pathlib.Path(directory), postgres
+        finally:
+            postgres.stop()
+
+
 def run(arguments, workdir, postgres):
-    os.environ[servers.POSTGRES_URL] = postgres.assignment()[1]
     ports = drivers.free_ports()
     made = {}
-    for name in ('ours', 'theirs'):
+    for name in ['ours'] if arguments.alone else ['ours', 'theirs']:
         (workdir / name).mkdir()
         made[name] = databases.KINDS[arguments.database](f'bench_{name}', workdir / name)
     made['ours'].create()
@@ -278,7 +295,8 @@ def run(arguments, workdir, postgres):
     ours.ensure_started()
     load = Load(arguments.load or load_driver(), arguments.hosts)
     fill(load, ours, made['ours'], arguments.nested)
-    copy(made['ours'], made['theirs'])
+    if 'theirs' in made:
+        copy(made['ours'], made['theirs'])
     for database in made.values():
         database.query('SELECT 1 FROM resource_providers')
     begun = time.monotonic()
@@ -317,17 +335,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.database == 'sqlite' and not (arguments.before or arguments.alone):
         parser.error('upstream is measured on PostgreSQL')
-    os.environ.setdefault('ALLOTMENT_BIN', str(PROJECT / 'target' / 'release' / 'allotment'))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with tempfile.TemporaryDirectory(prefix='allotment-bench-') as directory:
-        os.chmod(directory, 0o755)
-        postgres = DurablePostgreSql(directory, detached=False)
-        try:
-            postgres.start()
-            postgres.wait_until_ready()
-            run(arguments, pathlib.Path(directory), postgres)
-        finally:
-            postgres.stop()
+    with surroundings() as (workdir, postgres):
+        run(arguments, workdir, postgres)
 
 
 if __name__ == '__main__':

@@ -9,15 +9,10 @@ server. Turns without and with claims alternate; the median of each figure count
 
 import argparse
 import json
-import os
-import pathlib
-import signal
 import subprocess
-import sys
-import tempfile
 
 import compare
-from compare import databases, drivers, servers
+from compare import databases, drivers
 
 WORK = ('candidates-10', 'candidates-1000', 'candidates-nova', 'candidates-rare')
 
@@ -38,8 +33,7 @@ def turn(load, url, work, seconds, rate):
     return report, made['per_second']
 
 
-def run(arguments, workdir, postgres):
-    os.environ[servers.POSTGRES_URL] = postgres.assignment()[1]
+def run(arguments, workdir):
     database = databases.KINDS[arguments.database]('bench_claims', workdir)
     database.create()
     server = compare.Allotment(workdir, next(drivers.free_ports()), database)
@@ -73,17 +67,8 @@ def main():
     parser.add_argument('--load', help='the load driver, if it is built already')
     parser.add_argument('--database', choices=('postgres', 'sqlite'), default='postgres')
     arguments = parser.parse_args()
-    os.environ.setdefault('ALLOTMENT_BIN', str(compare.PROJECT / 'target' / 'release' / 'allotment'))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with tempfile.TemporaryDirectory(prefix='allotment-bench-') as directory:
-        os.chmod(directory, 0o755)
-        postgres = compare.DurablePostgreSql(directory, detached=False)
-        try:
-            postgres.start()
-            postgres.wait_until_ready()
-            run(arguments, pathlib.Path(directory), postgres)
-        finally:
-            postgres.stop()
+    with compare.surroundings() as (workdir, _):
+        run(arguments, workdir)
 
 
 if __name__ == '__main__':
