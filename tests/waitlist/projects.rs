@@ -43,29 +43,33 @@ impl Someone<'_> {
     fn try_all(&self, queue: &Queue, ticket: &Value) -> Vec<(Answer, u16)> {
         let (path, known) = (queue.ticket_path(uuid(ticket)), format!("/tickets/{}", uuid(ticket)));
         let draft = format!("/servers/{}/waitlist/{}", queue.provider, uuid(ticket));
-        let renewal = json!({ "generation": ticket["generation"], "lease_seconds": 600 });
-        vec![
-            (self.send("GET", &path, None), 200),
-            (self.send("GET", &format!("{path}?wait=true&timeout=60"), None), 200),
-            (self.send("PUT", &path, Some(&renewal)), 200),
+        let mut tried = self.try_to_hold(&path, ticket);
+        tried.extend([
             (self.send("GET", &known, None), 200),
             (self.send("GET", &format!("{known}/wait"), None), 204),
             (self.send("GET", &draft, None), 200),
             (self.send("PUT", &format!("{known}/release"), Some(&json!({}))), 204),
             (self.send("DELETE", &path, None), 204),
             (self.send("DELETE", &known, None), 204),
-        ]
+        ]);
+        tried
     }
 
     /// The same with a group.
     fn try_all_of_group(&self, group: &Value) -> Vec<(Answer, u16)> {
         let path = groups::path(group);
-        let renewal = json!({ "generation": group["generation"], "lease_seconds": 600 });
+        let mut tried = self.try_to_hold(&path, group);
+        tried.push((self.send("DELETE", &path, None), 204));
+        tried
+    }
+
+    /// To see it, wait for it and renew it: a ticket or a group.
+    fn try_to_hold(&self, path: &str, held: &Value) -> Vec<(Answer, u16)> {
+        let renewal = json!({ "generation": held["generation"], "lease_seconds": 600 });
         vec![
-            (self.send("GET", &path, None), 200),
+            (self.send("GET", path, None), 200),
             (self.send("GET", &format!("{path}?wait=true&timeout=60"), None), 200),
-            (self.send("PUT", &path, Some(&renewal)), 200),
-            (self.send("DELETE", &path, None), 204),
+            (self.send("PUT", path, Some(&renewal)), 200),
         ]
     }
 
