@@ -235,9 +235,10 @@ impl Inner {
         }
     }
 
-    /// A connection for one who has a place; it may have to be made.
+    /// A connection for one who has a place; it may have to be made, in what is left of the time.
     fn connection(&self, place: &Place) -> Result<r2d2::PooledConnection<Manager>, Error> {
-        let conn = self.pool.get()?;
+        let left = POOL_TIMEOUT.saturating_sub(place.since.elapsed());
+        let conn = self.pool.get_timeout(left).inspect_err(|_| metrics::database::TIMEOUTS.inc())?;
         metrics::database::CHECKOUT.observe(place.since.elapsed().as_secs_f64());
         Ok(conn)
     }
