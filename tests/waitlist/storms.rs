@@ -54,17 +54,6 @@ fn begin_to_wait(address: SocketAddr, queue: &Queue, ticket: &Value) -> TcpStrea
     stream
 }
 
-/// Waits until so many wait.
-fn until_waiting(app: &TestApp, number: usize) {
-    for _ in 0..3_000 {
-        if app.waiting() == number {
-            return;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    panic!("{} wait, not {number}", app.waiting());
-}
-
 /// Waits until a process has so many connections, and a moment longer for what they ask.
 fn until_connected(pid: u32, number: usize) {
     let connected = || {
@@ -90,20 +79,20 @@ fn those_who_hang_up_leave_nothing_behind(app: TestApp) {
         let now = left.min(100);
         let streams: Vec<TcpStream> =
             (0..now).map(|_| begin_to_wait(app.address(), &queue, &second)).collect();
-        until_waiting(&app, now);
+        app.until_waiting(now);
         drop(streams);
-        until_waiting(&app, 0);
+        app.until_waiting(0);
         left -= now;
     }
     // The ticket keeps its place, and can be waited for again.
     let mut stream = begin_to_wait(app.address(), &queue, &second);
-    until_waiting(&app, 1);
+    app.until_waiting(1);
     queue.release(&first);
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
     assert_eq!(queue.show(&second)["status"], "active");
-    until_waiting(&app, 0);
+    app.until_waiting(0);
 }
 
 fn nobody_waits_for_a_provider_that_is_gone(app: TestApp) {
@@ -139,7 +128,7 @@ fn waiters_are_answered_when_the_service_stops(backend: Backend) {
     let (_first, second) = (queue.join(), queue.join());
     let mut streams: Vec<TcpStream> =
         (0..10).map(|_| begin_to_wait(app.address(), &queue, &second)).collect();
-    until_waiting(&app, 10);
+    app.until_waiting(10);
     drop(app);
     for stream in &mut streams {
         let mut answer = String::new();

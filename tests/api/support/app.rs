@@ -58,12 +58,13 @@ impl TestApp {
 
     /// Comes back when so many wait for a ticket.
     pub fn until_waiting(&self, number: usize) {
-        loop {
-            if self.waiting() >= number {
+        for _ in 0..60_000 {
+            if self.waiting() == number {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
+        panic!("{} wait, not {number}", self.waiting());
     }
 
     /// The clients of the service's replicas.
