@@ -12,9 +12,8 @@
 //! The dialects of CNAPI have no versions and say no content type needlessly; their errors have another
 //! form. At an address of their own, nobody need say who asks.
 
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -33,10 +32,11 @@ use super::error::{self, ApiError};
 use super::fence::TICKET_HEADER;
 use super::forwarded::{self, Origin};
 use super::microversion::{MIN, Microversion, SERVICE, VersionError};
+use super::parking::{Parked, Parking, Shielded};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::routes::{self, BodyKind, Dialect, Found, Route, TooOld};
-use super::{Answer, App, Call, HandlerResult, OpenDoor, access_log, cnapi, cors, permission};
+use super::{App, Call, HandlerResult, OpenDoor, access_log, cnapi, cors, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{self, Identity, Presented};
 use crate::metrics;
@@ -75,6 +75,7 @@ struct Exchange {
     dialect: Dialect,
     /// Whether it came to the address that takes no tokens.
     is_open_door: bool,
+    parking: Rc<Parking>,
 }
 
 /// Answers any request.
@@ -83,7 +84,9 @@ pub(super) async fn serve(
     mut payload: web::Payload,
     app: web::Data<App>,
 ) -> HttpResponse {
-    let started = Instant::now();
+    let parking = request.conn_data::<Rc<Parking>>().cloned().unwrap_or_default();
+    let parked = parking.take_resumed();
+    let started = parked.as_ref().map_or_else(Instant::now, |parked| parked.started);
     let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
     let peer = request.peer_addr().map(|address| address.ip());
@@ -107,10 +110,16 @@ pub(super) async fn serve(
         path,
         dialect,
         is_open_door,
+        parking,
     };
-    let body = exchange.read_body(&mut payload).await;
-    let unread = body.is_err();
-    let result = exchange.process(body).await;
+    let (result, unread) = match parked {
+        Some(parked) => (exchange.resume(parked).await, false),
+        None => {
+            let body = exchange.read_body(&mut payload).await;
+            let unread = body.is_err();
+            (exchange.process(body).await, unread)
+        }
+    };
     let (mut response, length) = exchange.respond(result);
     if unread {
         // What is left of the body must not pass for the next request.
@@ -185,8 +194,29 @@ impl Exchange {
             body,
             is_form: self.media_type().is_some_and(|kind| kind.eq_ignore_ascii_case(FORM)),
             fence: joined(self.request.headers(), &HeaderName::from_static(TICKET_HEADER)),
+            parking: Rc::clone(&self.parking),
         };
-        Ok(shielded((route.handler)(call)).await?)
+        let answer = Shielded::new((route.handler)(call));
+        Ok(self.run(answer).await?)
+    }
+
+    async fn run(&self, answer: Shielded) -> HandlerResult {
+        let parked = |answer| Parked {
+            answer,
+            request_id: self.request_id.clone(),
+            started: self.started,
+            version: self.version,
+            route: self.route,
+        };
+        self.parking.run(answer, parked).await
+    }
+
+    /// Goes on with a request that had passed all checks when it was parked.
+    async fn resume(&mut self, parked: Parked) -> Result<Reply, Refusal> {
+        self.request_id = parked.request_id;
+        self.version = parked.version;
+        self.route = parked.route;
+        Ok(self.run(parked.answer).await?)
     }
 
     async fn identify(&self) -> Result<Identity, Refusal> {
@@ -489,20 +519,6 @@ fn decoded_path(request: &HttpRequest) -> Option<String> {
     let path = percent_decode_str(request.uri().path()).decode_utf8().ok()?;
     // Databases have no NUL in strings, so nothing is called so.
     (!path.contains('\0')).then(|| path.into_owned())
-}
-
-/// Runs a handler so that its panic is a 500 and not the end of the connection.
-async fn shielded(mut answer: Answer) -> HandlerResult {
-    poll_fn(move |context| {
-        let poll = AssertUnwindSafe(|| Pin::new(&mut answer).poll(context));
-        catch_unwind(poll).unwrap_or_else(|panic| {
-            let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
-            let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
-            let cause = words.unwrap_or_else(|| "no message".to_owned());
-            Poll::Ready(Err(ApiError::internal(format!("a handler panicked: {cause}"))))
-        })
-    })
-    .await
 }
 
 fn with_body(status: StatusCode, rendered: (&str, impl Into<Spliced>)) -> (HttpResponse, usize) {

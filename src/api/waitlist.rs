@@ -84,7 +84,8 @@ pub async fn show(call: Call) -> HandlerResult {
     let patience = body::patience(&call)?;
     let mut ticket = find(&call, policy::WAITLIST_SHOW).await?;
     if let Some(timeout) = patience {
-        ticket = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout).await?;
+        let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
+        ticket = call.parking.wait(Box::pin(wait)).await?;
     }
     let ahead = ahead(&call, &ticket).await?;
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
@@ -158,7 +159,8 @@ pub async fn show_group(call: Call) -> HandlerResult {
     let patience = body::patience(&call)?;
     let mut group = find_group(&call, policy::WAITLIST_SHOW).await?;
     if let Some(timeout) = patience {
-        group = call.app.waitlist.wait_for_group(&call.app.db, &group.uuid, timeout).await?;
+        let wait = call.app.waitlist.wait_for_group(&call.app.db, &group.uuid, timeout);
+        group = call.parking.wait(Box::pin(wait)).await?;
     }
     Ok(shown_group(&call, StatusCode::OK, &group))
 }

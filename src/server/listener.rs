@@ -8,14 +8,15 @@ use std::time::Duration;
 use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, Request};
 use actix_server::{GracefulShutdownSignal, Server, ServerBuilder};
-use actix_service::{Service, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
+use actix_service::{Service, ServiceFactory, apply_fn_factory, fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::{TcpSocket, TcpStream};
 use actix_web::{App, web};
 
-use super::connection::Connection;
+use super::connection::{self, Connection};
 use super::guard::{Patience, Watch};
 use super::tls::Tls;
+use crate::api::parking::Parking;
 
 /// How long a refused body is read on, so that its sender gets to see the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -75,14 +76,16 @@ pub(super) fn serve(
         let application = map_config(application, |()| AppConfig::default());
         let watched = apply_fn_factory(application, |request: Request, service| {
             let watch = request.conn_data::<Rc<Watch>>().cloned();
+            let parking = request.conn_data::<Rc<Parking>>().cloned();
             if let Some(watch) = &watch {
                 watch.begin();
             }
             let answer = service.call(request);
             async move {
                 let answer = answer.await;
-                if let Some(watch) = watch {
+                if let (Some(watch), Some(parking)) = (watch, parking) {
                     watch.end();
+                    parking.answered();
                 }
                 answer
             }
@@ -96,22 +99,34 @@ pub(super) fn serve(
             .local_addr(address)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
-                async move { stopping.notified().await }
+                async move {
+                    // Not before a request that was parked is heard again: a layer that stops hears none.
+                    tokio::task::yield_now().await;
+                    stopping.notified().await;
+                }
             })
             .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
                 data.insert(Rc::clone(connection.watch()));
+                data.insert(Rc::clone(connection.parking()));
             })
             .h1(watched);
         let tls = tls.clone();
-        fn_service(move |stream: TcpStream| {
-            let tls = tls.clone();
+        fn_factory(move || {
+            let (http, tls) = (http.new_service(()), tls.clone());
             async move {
-                let peer: Option<SocketAddr> = stream.peer_addr().ok();
-                let accepted = Connection::accept(stream, patience, tls.as_deref()).await;
-                Ok((accepted.map_err(DispatchError::Io)?, peer))
+                // As any service of actix-web, it is always ready.
+                let http = Rc::new(http.await?);
+                Ok::<_, ()>(fn_service(move |stream: TcpStream| {
+                    let (http, tls) = (Rc::clone(&http), tls.clone());
+                    async move {
+                        let peer: Option<SocketAddr> = stream.peer_addr().ok();
+                        let accepted = Connection::accept(stream, patience, tls.as_deref()).await;
+                        let connection = accepted.map_err(DispatchError::Io)?;
+                        connection::serve(http, connection, peer).await
+                    }
+                }))
             }
         })
-        .and_then(http)
     })?;
     Ok((builder.run(), stop))
 }

@@ -109,8 +109,8 @@ pub async fn show(call: Call) -> HandlerResult {
     let mut ticket = find(&call, policy::WAITLIST_SHOW, uuid, Some(owner)).await?;
     if waits {
         let timeout = std::time::Duration::from_secs(call.app.settings.waitlist.max_wait_seconds);
-        let waited = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout).await;
-        ticket = waited.map_err(error::refused)?;
+        let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
+        ticket = call.parking.wait(Box::pin(wait)).await.map_err(error::refused)?;
     }
     Ok(Reply::json(StatusCode::OK, &DraftView::new(&ticket)))
 }

@@ -139,7 +139,8 @@ pub async fn wait(call: Call) -> HandlerResult {
         return Err(expired(format!("ticket {uuid} is expired")));
     }
     let timeout = Duration::from_secs(call.app.settings.waitlist.max_wait_seconds);
-    let ticket = call.app.waitlist.wait(&call.app.db, &uuid, timeout).await.map_err(error::refused)?;
+    let wait = call.app.waitlist.wait(&call.app.db, &uuid, timeout);
+    let ticket = call.parking.wait(Box::pin(wait)).await.map_err(error::refused)?;
     match ticket.status.as_str() {
         ACTIVE => Ok(Reply::empty(StatusCode::NO_CONTENT)),
         EXPIRED => Err(expired("ticket has expired")),
