@@ -87,7 +87,8 @@ pub async fn show(call: Call) -> HandlerResult {
         let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
         ticket = call.parking.wait(Box::pin(wait)).await?;
     }
-    let ahead = ahead(&call, &ticket).await?;
+    // In a box, for which many who wait need not keep the place.
+    let ahead = Box::pin(ahead(&call, &ticket)).await?;
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
 

@@ -1,5 +1,6 @@
 """TLS, signals and proxies: what surrounds the service while it runs."""
 
+import json
 import signal
 import socket
 import ssl
@@ -84,6 +85,34 @@ def test_tls(encrypted, tmp_path):
     other, _ = make_certificate(tmp_path, 'other')
     with pytest.raises(httpx.ConnectError):
         get(server, other)
+
+
+def test_a_long_wait_under_tls(encrypted, tmp_path):
+    cert, key = make_certificate(tmp_path, 'one')
+    server = encrypted(cert, key)
+
+    def request(method, path, expected, **more):
+        answer = httpx.request(
+            method, server.url.replace('http:', 'https:') + path, verify=trusting(cert), trust_env=False,
+            headers={'x-auth-token': 'admin', 'openstack-api-version': 'placement 1.39'}, **more)
+        assert answer.status_code == expected, answer.text
+        return answer.json() if answer.content else None
+
+    provider = request('POST', '/resource_providers', 200, json={'name': 'a'})['uuid']
+    tickets = f'/resource_providers/{provider}/waitlist'
+    active, *queued = [
+        request('POST', tickets, 201, json={'scope': 'vm', 'id': 'a', 'lease_seconds': 600})['uuid']
+        for _ in range(3)]
+    waiting = Connection(server.port, trusting(cert))
+    # Twice on one connection, and each for longer than it is waited for in place.
+    for ticket in queued:
+        head = f'GET {tickets}/{ticket}?wait=true HTTP/1.1\r\nhost: a\r\nx-auth-token: admin\r\n\r\n'
+        waiting.send(head.encode())
+        time.sleep(0.5)
+        request('DELETE', f'{tickets}/{active}', 204)
+        code, body = waiting.read_answer()
+        assert (code, json.loads(body)['status']) == (200, 'active')
+        active = ticket
 
 
 def test_a_new_certificate_at_sighup(encrypted, tmp_path):
