@@ -310,21 +310,22 @@ impl Route {
 /// Finds the route of a path that is already percent-decoded.
 #[must_use]
 pub fn find(method: &Method, path: &str) -> Found {
-    find_among(ROUTES.iter(), method, path)
+    find_among(|_| true, method, path)
 }
 
 /// The same among the routes of one API alone.
 #[must_use]
 pub fn find_in(dialect: Dialect, method: &Method, path: &str) -> Found {
-    find_among(ROUTES.iter().filter(|route| route.dialect == dialect), method, path)
+    find_among(|route| route.dialect == dialect, method, path)
 }
 
-fn find_among(routes: impl Iterator<Item = &'static Route>, method: &Method, path: &str) -> Found {
+fn find_among(wanted: impl Fn(&Route) -> bool, method: &Method, path: &str) -> Found {
+    let given = segments(path);
     let mut others = Vec::new();
-    for route in routes {
-        if let Some(params) = matches(route.path, path) {
+    for (route, pattern) in all() {
+        if wanted(route) && fits(pattern, &given) {
             if route.method == *method {
-                return Found::Route(route, params);
+                return Found::Route(route, filled_in(pattern, &given));
             }
             others.push(route.method.as_str());
         }
@@ -335,35 +336,49 @@ fn find_among(routes: impl Iterator<Item = &'static Route>, method: &Method, pat
 /// Whose API a path belongs to, already percent-decoded; Placement's if there is no such path.
 #[must_use]
 pub fn dialect(path: &str) -> Dialect {
-    let mut routes = ROUTES.iter().filter(|route| route.dialect != Dialect::Placement);
-    let found = routes.find(|route| matches(route.path, path).is_some());
-    found.map_or(Dialect::Placement, |route| route.dialect)
+    let given = segments(path);
+    let mut others = all().filter(|(route, _)| route.dialect != Dialect::Placement);
+    let found = others.find(|(_, pattern)| fits(pattern, &given));
+    found.map_or(Dialect::Placement, |(route, _)| route.dialect)
 }
 
 /// Whether a path, already percent-decoded, is open to those who do not say who they are.
 #[must_use]
 pub fn is_open(path: &str) -> bool {
-    ROUTES.iter().any(|route| route.rule.is_none() && matches(route.path, path).is_some())
+    let given = segments(path);
+    all().any(|(route, pattern)| route.rule.is_none() && fits(pattern, &given))
 }
 
-/// Whether a path fits a pattern, and what it fills in. Slashes at its start count as one.
-fn matches(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
-    let mut wanted = pattern.trim_start_matches('/').split('/');
-    let mut given = path.trim_start_matches('/').split('/');
-    let mut params = Vec::new();
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return Some(params),
-            (Some(wanted), Some(given)) => {
-                match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
-                    Some(name) if !given.is_empty() => params.push((name, given.to_owned())),
-                    None if wanted == given => {}
-                    _ => return None,
-                }
-            }
-            _ => return None,
-        }
-    }
+/// Every route with the segments of its path, which each request is held against.
+fn all() -> impl Iterator<Item = (&'static Route, &'static [&'static str])> {
+    static PATTERNS: LazyLock<Vec<Vec<&str>>> =
+        LazyLock::new(|| ROUTES.iter().map(|route| segments(route.path)).collect());
+    ROUTES.iter().zip(PATTERNS.iter().map(Vec::as_slice))
+}
+
+/// What stands between the slashes of a path. Slashes at its start count as one.
+fn segments(path: &str) -> Vec<&str> {
+    path.trim_start_matches('/').split('/').collect()
+}
+
+/// The name of what a segment of a pattern stands for, if that is something to fill in.
+fn blank(wanted: &str) -> Option<&str> {
+    wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}'))
+}
+
+/// Whether a path fits a pattern. Most differ in how long they are, or at their end.
+fn fits(pattern: &[&str], given: &[&str]) -> bool {
+    let fits = |(wanted, given): (&&str, &&str)| match blank(wanted) {
+        Some(_) => !given.is_empty(),
+        None => wanted == given,
+    };
+    pattern.len() == given.len() && pattern.iter().zip(given).rev().all(fits)
+}
+
+/// What a path fills in of the pattern that it fits.
+fn filled_in(pattern: &[&'static str], given: &[&str]) -> Vec<(&'static str, String)> {
+    let pairs = pattern.iter().zip(given);
+    pairs.filter_map(|(wanted, given)| Some((blank(wanted)?, (*given).to_owned()))).collect()
 }
 
 #[cfg(test)]
@@ -374,7 +389,11 @@ mod tests {
 
     #[test]
     fn paths_fill_in_patterns() {
-        let fills = |path| matches(NESTED, path);
+        let pattern = segments(NESTED);
+        let fills = |path| {
+            let given = segments(path);
+            fits(&pattern, &given).then(|| filled_in(&pattern, &given))
+        };
         let expected = vec![("uuid", "a b".to_owned()), ("resource_class", "VCPU".to_owned())];
         assert_eq!(fills("/resource_providers/a b/inventories/VCPU"), Some(expected.clone()));
         assert_eq!(fills("//resource_providers/a b/inventories/VCPU"), Some(expected));
