@@ -51,7 +51,8 @@ impl From<NaiveDateTime> for Bind<'_> {
 ///
 /// Each connection keeps what it has prepared, by the text: so there are few texts.
 pub fn execute(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<usize> {
-    on_backend!(tx.conn(), c => Statement { sql, binds }.execute(c))
+    let statement = Statement::new(sql, binds);
+    on_backend!(tx.conn(), c => statement.execute(c))
 }
 
 /// Runs `sql` as [`execute`] does, which ends in `RETURNING` a number, and returns those.
@@ -59,12 +60,20 @@ pub fn execute(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<usize>
 /// Not on MariaDB: it tells of such a result only when the statement runs, which the client library
 /// takes for none.
 pub fn returning_numbers(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<Vec<i32>> {
-    on_backend!(tx.conn(), c => Statement { sql, binds }.load(c))
+    let statement = Statement::new(sql, binds);
+    on_backend!(tx.conn(), c => statement.load(c))
 }
 
 struct Statement<'a> {
-    sql: &'a str,
+    /// The text between the binds, taken apart once: it is walked several times.
+    parts: Vec<&'a str>,
     binds: &'a [Bind<'a>],
+}
+
+impl<'a> Statement<'a> {
+    fn new(sql: &'a str, binds: &'a [Bind<'a>]) -> Self {
+        Statement { parts: sql.split('?').collect(), binds }
+    }
 }
 
 impl QueryId for Statement<'_> {
@@ -89,7 +98,7 @@ where
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut binds = self.binds.iter();
-        for (at, part) in self.sql.split('?').enumerate() {
+        for (at, part) in self.parts.iter().enumerate() {
             if at > 0 {
                 match binds.next() {
                     Some(Bind::Int(value)) => out.push_bind_param::<Integer, _>(value)?,
