@@ -2,6 +2,7 @@
 
 mod connection;
 mod error;
+pub mod functions;
 mod migrations;
 mod refresher;
 pub mod schema;

@@ -13,7 +13,7 @@ use crate::db::schema::{
 use crate::db::{DbConnection, MultiBackend};
 
 use super::inventories::Amounts;
-use super::load_typed;
+use super::load_listed;
 
 /// How many providers are read at a time; a result is held in memory as a whole by some client
 /// libraries.
@@ -123,12 +123,11 @@ pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow
 /// more than fit into one list, so that its answer is of one moment.
 pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<UsageRow>> {
     type Row = (i32, Option<i32>, Option<NaiveDateTime>, Option<i32>, Option<i64>);
-    let found: Vec<Row> = super::chunked(ids, |chunk| {
-        load_typed!(
-            conn,
+    macro_rules! query {
+        ($of_provider:expr) => {
             rp::table
                 .left_join(alloc::table.on(alloc::resource_provider_id.eq(rp::id)))
-                .filter(rp::id.eq_any(chunk))
+                .filter($of_provider)
                 .group_by((rp::id, rp::generation, rp::updated_at, alloc::resource_class_id))
                 .order(rp::id)
                 .select((
@@ -138,8 +137,9 @@ pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<Usage
                     alloc::resource_class_id.nullable(),
                     sum(alloc::used.nullable()),
                 ))
-        )
-    })?;
+        };
+    }
+    let found: Vec<Row> = super::chunked(ids, |chunk| load_listed!(conn, query, (rp::id, chunk)))?;
     let mut rows: Vec<UsageRow> = Vec::with_capacity(ids.len());
     for (id, generation, updated_at, class, used) in found {
         if rows.last().is_none_or(|row| row.id != id) {

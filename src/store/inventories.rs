@@ -9,7 +9,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, load_typed, now};
+use super::{OfProvider, load_listed, load_typed, now};
 
 /// What a provider has of one resource class: the numbers that a client sets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -131,16 +131,18 @@ pub fn list_with_used(
         .filter(alloc::resource_class_id.eq(inv::resource_class_id))
         .select(sum(alloc::used))
         .single_value();
-    type Row = (i32, i32, String, AmountsRow, Option<i64>);
-    let rows: Vec<Row> = super::chunked(provider_ids, |chunk| {
-        load_typed!(
-            conn,
+    macro_rules! query {
+        ($of_provider:expr, $of_class:expr) => {
             inv::table
                 .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
-                .filter(inv::resource_provider_id.eq_any(chunk))
-                .filter(rc::name.eq_any(classes))
+                .filter($of_provider)
+                .filter($of_class)
                 .select((inv::resource_provider_id, rc::id, rc::name, AMOUNTS, used))
-        )
+        };
+    }
+    type Row = (i32, i32, String, AmountsRow, Option<i64>);
+    let rows: Vec<Row> = super::chunked(provider_ids, |chunk| {
+        load_listed!(conn, query, (inv::resource_provider_id, chunk), (rc::name, classes))
     })?;
     let inventory = |(provider_id, class_id, class, row, used)| {
         let amounts = amounts(conn, row);

@@ -37,14 +37,32 @@ fn of_provider<R>(rows: Vec<(String, Option<i32>, Option<R>)>, uuid: &str) -> Of
 }
 
 /// Loads a query that is asked often, typed for each database: its text is then made once and not each
-/// time, and PostgreSQL takes a list as one value, so that the statement is prepared once and not for
-/// each length anew.
+/// time.
 macro_rules! load_typed {
     ($conn:expr, $query:expr) => {
         $crate::db::on_backend!($conn, c => $query.load(c))
     };
 }
 use load_typed;
+
+/// Loads a query as [`load_typed`] does, which the macro `$query` makes of conditions: each that a
+/// column is among some values. PostgreSQL takes a list as one value; the text of an `eq_any` may be
+/// another with each list, so that diesel would make it each time.
+macro_rules! load_listed {
+    ($conn:expr, $query:ident, $(($column:expr, $values:expr)),+) => {
+        match $conn {
+            #[cfg(feature = "postgres")]
+            $crate::db::DbConnection::Postgres(c) => {
+                $query!($($column.eq($crate::db::functions::any($values))),+).load(c)
+            }
+            #[cfg(feature = "mysql")]
+            $crate::db::DbConnection::Mysql(c) => $query!($($column.eq_any($values)),+).load(c),
+            #[cfg(feature = "sqlite")]
+            $crate::db::DbConnection::Sqlite(c) => $query!($($column.eq_any($values)),+).load(c),
+        }
+    };
+}
+use load_listed;
 
 /// Runs a query for `values` in pieces that every database takes, and joins the rows.
 fn chunked<V, R, E>(values: &[V], mut query: impl FnMut(&[V]) -> Result<Vec<R>, E>) -> Result<Vec<R>, E> {
