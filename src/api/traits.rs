@@ -1,6 +1,7 @@
 //! `/traits`, `/traits/{name}` and `/resource_providers/{uuid}/traits`.
 
 use actix_web::http::StatusCode;
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use super::aggregates::generation_changed;
@@ -30,7 +31,11 @@ struct View<'a> {
 fn shown(call: &Call, list: &[Trait], resource_provider_generation: Option<i32>) -> Reply {
     let time = newest(list.iter().map(|t| (t.created_at, t.updated_at)));
     let traits = list.iter().map(|t| t.name.as_str()).collect();
-    Reply::json(StatusCode::OK, &View { traits, resource_provider_generation }).cacheable(call.version, time)
+    reply(call, View { traits, resource_provider_generation }, time)
+}
+
+fn reply(call: &Call, view: View<'_>, time: Option<NaiveDateTime>) -> Reply {
+    Reply::json(StatusCode::OK, &view).cacheable(call.version, time)
 }
 
 /// `GET /traits`
@@ -102,9 +107,9 @@ pub async fn delete(call: Call) -> HandlerResult {
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let found = call.app.db.read(move |conn| traits::list_by_provider(conn, &uuid)).await;
-    let (generation, list) =
-        found.map_err(provider_missing("No resource provider with uuid ", " found: "))?;
-    Ok(shown(&call, &list, Some(generation)))
+    let found = found.map_err(provider_missing("No resource provider with uuid ", " found: "))?;
+    let view = View { traits: found.names().collect(), resource_provider_generation: Some(found.generation) };
+    Ok(reply(&call, view, found.newest))
 }
 
 /// `PUT /resource_providers/{uuid}/traits`

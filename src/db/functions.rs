@@ -1,5 +1,28 @@
 //! Functions of databases that diesel has no name for.
 
+use diesel::sql_types::{Nullable, Timestamp};
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// The first of two times that is there.
+    fn coalesce(first: Nullable<Timestamp>, second: Nullable<Timestamp>) -> Nullable<Timestamp>;
+}
+
+/// What MariaDB has under another name.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod aggregates {
+    use diesel::sql_types::{Nullable, Text};
+
+    #[diesel::declare_sql_function]
+    extern "SQL" {
+        /// All texts in one, with the separator between them.
+        #[aggregate]
+        fn string_agg(text: Nullable<Text>, separator: Text) -> Nullable<Text>;
+    }
+}
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use aggregates::string_agg;
+
 #[cfg(feature = "postgres")]
 mod arrays {
     use diesel::sql_types::{Array, SingleValue};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::db::{DbConnection, Tx};
 use crate::store::traits as rows;
-use crate::store::traits::Trait;
+use crate::store::traits::{ProviderTraits, Trait};
 
 use super::resource_providers::{check_given, find_key, take_at, take_id};
 use super::{Error, Result};
@@ -75,8 +75,8 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A provider's generation and its traits.
-pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<Trait>)> {
+/// What is shown of a provider's traits.
+pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<ProviderTraits> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
