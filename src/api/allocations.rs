@@ -177,7 +177,7 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let found = call.app.db.read(move |conn| allocations::list_by_provider(conn, &uuid)).await;
     let (generation, rows) = found.map_err(provider_missing("Resource provider '", "' not found: "))?;
-    let time = newest(rows.iter().map(|row| (row.created_at, row.updated_at)));
+    let time = newest(rows.iter().map(|row| (row.changed_at, None)));
     let view = provider_view(generation, &rows, call.version);
     Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, time))
 }

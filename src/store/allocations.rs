@@ -3,6 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
+use crate::db::functions::coalesce;
 use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, projects, resource_classes as rc,
     resource_providers as rp, users,
@@ -48,10 +49,8 @@ pub struct ProviderAllocation {
     pub class: String,
     /// The amount.
     pub used: i32,
-    /// When it was created.
-    pub created_at: Option<NaiveDateTime>,
-    /// When it was last changed.
-    pub updated_at: Option<NaiveDateTime>,
+    /// When it was last changed, or else created.
+    pub changed_at: Option<NaiveDateTime>,
 }
 
 /// An amount of a class that a consumer holds on a provider, by row ids.
@@ -127,8 +126,7 @@ pub fn list_by_provider_uuid(
                 consumers::generation,
                 rc::name,
                 alloc::used,
-                alloc::created_at,
-                alloc::updated_at,
+                coalesce(alloc::updated_at, alloc::created_at),
             )
                 .nullable(),
         ));
