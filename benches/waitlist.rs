@@ -423,8 +423,9 @@ async fn hang_ups(service: Service, cli: &Cli) -> Outcome<Value> {
         for_each(cli.count / ROUNDS, |number| {
             let (service, queue, ticket) = (&service, &queue, &ticket);
             async move {
-                // So long that most of them are parked; dropping the request closes its connection.
-                let patience = Duration::from_millis(20 + number as u64 % 20);
+                // So long that they wait, some in their place and some parked; dropping the request closes its
+                // connection.
+                let patience = Duration::from_millis(20 + number as u64 % 200);
                 match tokio::time::timeout(patience, queue.wait(service, number, ticket)).await {
                     Ok(answer) => Err(format!("an answer before the turn: {:?}", answer).into()),
                     Err(_) => Ok(()),
