@@ -1,5 +1,7 @@
 //! What differs between databases, and nothing else: connections, transactions, migrations, types.
 
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+pub mod among;
 mod connection;
 mod error;
 pub mod functions;

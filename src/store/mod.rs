@@ -46,8 +46,8 @@ macro_rules! load_typed {
 use load_typed;
 
 /// Loads a query as [`load_typed`] does, which the macro `$query` makes of conditions: each that a
-/// column is among some values. PostgreSQL takes a list as one value; the text of an `eq_any` may be
-/// another with each list, so that diesel would make it each time.
+/// column is among some values. PostgreSQL takes a list as one value, the others as so many; diesel's
+/// `eq_any` has the text, and on the others the statement, made anew each time.
 macro_rules! load_listed {
     ($conn:expr, $query:ident, $(($column:expr, $values:expr)),+) => {
         match $conn {
@@ -56,9 +56,13 @@ macro_rules! load_listed {
                 $query!($($column.eq($crate::db::functions::any($values))),+).load(c)
             }
             #[cfg(feature = "mysql")]
-            $crate::db::DbConnection::Mysql(c) => $query!($($column.eq_any($values)),+).load(c),
+            $crate::db::DbConnection::Mysql(c) => {
+                $query!($($crate::db::among::among($column, $values)),+).load(c)
+            }
             #[cfg(feature = "sqlite")]
-            $crate::db::DbConnection::Sqlite(c) => $query!($($column.eq_any($values)),+).load(c),
+            $crate::db::DbConnection::Sqlite(c) => {
+                $query!($($crate::db::among::among($column, $values)),+).load(c)
+            }
         }
     };
 }

@@ -1,0 +1,87 @@
+//! `column IN (…)` whose statement stays prepared where the list is short.
+
+use diesel::backend::Backend;
+use diesel::expression::{AppearsOnTable, Expression, ValidGrouping};
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{Bool, HasSqlType, SingleValue};
+
+/// Up to how many values a statement is kept for, one for each number of them.
+const FEW: usize = 64;
+
+/// Whether a column is among some values, on databases that take a list as so many values.
+///
+/// Diesel's own `eq_any` has the statement prepared anew each time there, which takes SQLite as long as
+/// carrying it out, and MariaDB a question more.
+pub fn among<C: Expression, T>(column: C, values: &[T]) -> Among<'_, C, T> {
+    Among { column, values }
+}
+
+/// What [`among`] makes.
+#[derive(Debug)]
+pub struct Among<'a, C, T> {
+    column: C,
+    values: &'a [T],
+}
+
+impl<C: Expression, T> Expression for Among<'_, C, T> {
+    type SqlType = Bool;
+}
+
+impl<C: ValidGrouping<G>, T, G> ValidGrouping<G> for Among<'_, C, T> {
+    type IsAggregate = C::IsAggregate;
+}
+
+impl<C: Expression + AppearsOnTable<QS>, T, QS> AppearsOnTable<QS> for Among<'_, C, T> {}
+
+impl<C, T> QueryId for Among<'_, C, T> {
+    // Found again by its text.
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<C, T, DB> QueryFragment<DB> for Among<'_, C, T>
+where
+    DB: Backend + HasSqlType<C::SqlType>,
+    C: Expression<SqlType: SingleValue> + QueryFragment<DB>,
+    T: ToSql<C::SqlType, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        if self.values.len() > FEW {
+            out.unsafe_to_cache_prepared();
+        }
+        if self.values.is_empty() {
+            // Nothing is among none, and no database takes an empty list.
+            out.push_sql("1 = 0");
+            return Ok(());
+        }
+        self.column.walk_ast(out.reborrow())?;
+        for (at, value) in self.values.iter().enumerate() {
+            out.push_sql(if at == 0 { " IN (" } else { ", " });
+            out.push_bind_param::<C::SqlType, T>(value)?;
+        }
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use diesel::debug_query;
+    use diesel::sqlite::Sqlite;
+
+    use super::*;
+    use crate::db::schema::resource_providers as rp;
+
+    #[test]
+    fn a_list_is_written_with_a_place_for_each_value() {
+        let sql = |values: &[i32]| {
+            let query = rp::table.filter(among(rp::id, values)).select(rp::id);
+            debug_query::<Sqlite, _>(&query).to_string()
+        };
+        assert!(sql(&[7]).contains("WHERE `resource_providers`.`id` IN (?) -- binds: [7]"), "{}", sql(&[7]));
+        assert!(sql(&[1, 2]).contains("IN (?, ?) -- binds: [1, 2]"), "{}", sql(&[1, 2]));
+        assert!(sql(&[]).contains("WHERE 1 = 0 -- binds: []"), "{}", sql(&[]));
+    }
+}
