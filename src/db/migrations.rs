@@ -8,7 +8,9 @@ use diesel::sql_query;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::schema::alembic_version;
-use super::transaction::{commit, savepoint, transaction};
+use super::transaction::savepoint;
+#[cfg(feature = "sqlite")]
+use super::transaction::{commit, transaction};
 use super::{DbConnection, Error, Tx};
 
 #[cfg(feature = "sqlite")]

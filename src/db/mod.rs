@@ -276,7 +276,7 @@ impl Writing {
         first: Tx,
         target: &Target,
         follower: &Arc<OnceLock<Arc<dyn Follower>>>,
-        listener: &Ears,
+        #[cfg_attr(not(feature = "sqlite"), expect(unused_variables))] listener: &Ears,
     ) -> std::io::Result<Writing> {
         let follower = Arc::clone(follower);
         match target.kind {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+#[cfg(feature = "sqlite")]
+use diesel::connection::AnsiTransactionManager;
+use diesel::connection::{SimpleConnection, TransactionManager};
 use rand::Rng;
 
 use super::{DbConnection, Error, Tx};

@@ -8,7 +8,9 @@ use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, projects, resource_classes as rc,
     resource_providers as rp, users,
 };
-use crate::db::statement::{Bind, execute, returning_numbers};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::db::statement::returning_numbers;
+use crate::db::statement::{Bind, execute};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
 use super::{OfProvider, load_typed, now};
@@ -211,7 +213,7 @@ fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime
 /// Deletes all that a consumer holds; returns how much that was.
 pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<usize> {
     let binds = [consumer_uuid.into()];
-    let providers = match tx.conn() {
+    let providers: Vec<i32> = match tx.conn() {
         #[cfg(feature = "mysql")]
         DbConnection::Mysql(_) => {
             let held = held_by_consumer(tx, consumer_uuid)?;
