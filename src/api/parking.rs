@@ -38,6 +38,8 @@ pub struct Parking {
     is_begun: Cell<bool>,
     /// Up to where it has been heard again.
     repeated: Cell<Option<usize>>,
+    /// Whether the client has still to take something of an earlier answer, which the HTTP layer holds.
+    is_sending: Cell<bool>,
     /// Whether the handler is about to wait for long.
     wants_to_leave: Cell<bool>,
     parked: RefCell<Option<Parked>>,
@@ -71,6 +73,11 @@ impl Parking {
         } else {
             heard.clear();
         }
+    }
+
+    /// Takes note of whether something is left that could not be sent yet.
+    pub fn sending(&self, is_sending: bool) {
+        self.is_sending.set(is_sending);
     }
 
     /// The request is answered; what comes from now on is another one.
@@ -108,11 +115,13 @@ impl Parking {
         self.resumed.borrow_mut().take()
     }
 
-    /// Whether the handler is to leave now: it wants to, and what came is one whole head and nothing else.
+    /// Whether the handler is to leave now: it wants to, what came is one whole head and nothing else, and no
+    /// earlier answer would be lost.
     fn is_leaving(&self) -> bool {
         let heard = self.heard.borrow();
         let end = || heard.windows(END_OF_HEAD.len()).position(|window| window == END_OF_HEAD);
         self.wants_to_leave.take()
+            && !self.is_sending.get()
             && heard.len() <= LONGEST
             && end().is_some_and(|at| at + END_OF_HEAD.len() == heard.len())
     }
@@ -202,6 +211,10 @@ mod tests {
     async fn leaves(received: &[&[u8]]) -> Option<(Rc<Parking>, Parked)> {
         let parking = Rc::<Parking>::default();
         received.iter().for_each(|bytes| parking.received(bytes));
+        leaves_as_it_is(parking).await
+    }
+
+    async fn leaves_as_it_is(parking: Rc<Parking>) -> Option<(Rc<Parking>, Parked)> {
         let own = Rc::clone(&parking);
         let answer: Answer = Box::pin(async move {
             let pause = tokio::time::sleep(4 * MOMENT);
@@ -264,6 +277,16 @@ mod tests {
         for received in cases {
             assert!(leaves(received).await.is_none(), "{:?}", received.concat());
         }
+    }
+
+    #[actix_web::test]
+    async fn nobody_leaves_while_an_earlier_answer_is_on_its_way() {
+        let parking = Rc::<Parking>::default();
+        parking.received(HEAD);
+        parking.sending(true);
+        assert!(leaves_as_it_is(Rc::clone(&parking)).await.is_none());
+        parking.sending(false);
+        assert!(leaves_as_it_is(parking).await.is_some());
     }
 
     #[actix_web::test]
