@@ -61,6 +61,15 @@ fn waiting(queue: &Queue, ticket: &Value) -> Vec<u8> {
     get(&format!("{}?wait=true", queue.ticket_path(uuid(ticket))))
 }
 
+/// So many who have waited for a ticket for long.
+fn many_who_wait(app: &TestApp, queue: &Queue, ticket: &Value, number: usize) -> Vec<Line> {
+    let mut lines: Vec<Line> = (0..number).map(|_| Line::to(app)).collect();
+    lines.iter_mut().for_each(|line| line.send(&waiting(queue, ticket)));
+    app.until_waiting(number);
+    sleep(LONG);
+    lines
+}
+
 fn a_connection_outlives_its_wait(app: TestApp) {
     let queue = Queue::new(&app.client());
     let mut active = queue.join();
@@ -117,10 +126,7 @@ fn requests_that_follow_a_wait_are_answered_after_it(app: TestApp) {
 fn one_who_hangs_up_after_long_leaves_nothing_behind(app: TestApp) {
     let queue = Queue::new(&app.client());
     let (first, second) = (queue.join(), queue.join());
-    let mut lines: Vec<Line> = (0..20).map(|_| Line::to(&app)).collect();
-    lines.iter_mut().for_each(|line| line.send(&waiting(&queue, &second)));
-    app.until_waiting(20);
-    sleep(LONG);
+    let mut lines = many_who_wait(&app, &queue, &second, 20);
     let mut last = lines.pop().unwrap();
     drop(lines);
     app.until_waiting(1);
@@ -133,12 +139,9 @@ fn those_who_wait_for_long_are_answered_when_the_service_stops(backend: Backend)
     let app = TestApp::start(backend);
     let queue = Queue::new(&app.client());
     let (_first, second) = (queue.join(), queue.join());
-    let mut lines: Vec<Line> = (0..10).map(|_| Line::to(&app)).collect();
-    lines.iter_mut().for_each(|line| line.send(&waiting(&queue, &second)));
-    app.until_waiting(10);
-    sleep(LONG);
+    let lines = many_who_wait(&app, &queue, &second, 10);
     drop(app);
-    for line in &mut lines {
+    for mut line in lines {
         let (status, _, ticket) = line.answer();
         assert_eq!((status, &ticket["status"]), (200, &json!("queued")));
     }
@@ -151,7 +154,8 @@ fn a_wait_in_a_dialect_of_cnapi_ends_as_it_would_at_once(app: TestApp) {
         let body = json!({ "scope": "vm", "id": "a", "expires_at": expires });
         app.client().post(&tickets, &body).expect(202).json()["uuid"].as_str().unwrap().to_owned()
     };
-    let soon = (chrono::Utc::now() + chrono::TimeDelta::seconds(2)).to_rfc3339();
+    // Not before all three wait, also on a machine that has much else to do.
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::seconds(8)).to_rfc3339();
     let (first, second, third) = (take("3000"), take(&soon), take("3000"));
     let mut lines: Vec<Line> = (0..3).map(|_| Line::to(&app)).collect();
     for (line, ticket) in lines.iter_mut().zip([&second, &third, &third]) {
