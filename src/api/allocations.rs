@@ -1,6 +1,7 @@
 //! `/allocations`, `/allocations/{consumer_uuid}` and `/resource_providers/{uuid}/allocations`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use super::names::canonical_uuid;
 use super::refusal::provider_missing;
 use super::view::newest;
 use super::{ApiError, Call, HandlerResult, Reply, schema};
+use crate::db::Tx;
 use crate::placement::Error;
 use crate::placement::allocations::{self, Claim, Expected};
 use crate::placement::usages::UNKNOWN_TYPE;
@@ -199,8 +201,11 @@ pub async fn replace_several(call: Call) -> HandlerResult {
 }
 
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {
-    let written =
-        call.write("replace allocations", move |conn| allocations::replace_all(conn, &claims)).await?;
+    let claims: Arc<[Claim]> = claims.into();
+    let same = Arc::clone(&claims);
+    let at_once = move |tx: &mut Tx| allocations::claim_at_once(tx, &same);
+    let work = move |tx: &mut Tx| allocations::replace_all(tx, &claims);
+    let written = call.write_at_once("replace allocations", at_once, work).await?;
     written.map_err(|error| refusal(error, unknown_class))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
@@ -218,7 +223,9 @@ pub(super) fn refusal(error: Error, unknown_class: &str) -> ApiError {
 
 /// `DELETE /allocations/{consumer_uuid}`
 pub async fn delete(call: Call) -> HandlerResult {
-    let uuid = call.param("consumer_uuid").to_owned();
-    call.write("delete allocations", move |conn| allocations::delete(conn, &uuid)).await??;
+    let uuid: Arc<str> = call.param("consumer_uuid").into();
+    let same = Arc::clone(&uuid);
+    let at_once = move |tx: &mut Tx| allocations::delete_at_once(tx, &same);
+    call.write_at_once("delete allocations", at_once, move |tx| allocations::delete(tx, &uuid)).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

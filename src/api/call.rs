@@ -81,10 +81,31 @@ impl Call {
         E: TransactionError + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
+        self.write_at_once(name, |_| Ok(None), work).await
+    }
+
+    /// Does what `work` does as [`Self::write`], but by `at_once` where that can and no tickets are
+    /// named, whose proof takes a transaction. See [`Db::write_at_once`].
+    ///
+    /// [`Db::write_at_once`]: crate::db::Db::write_at_once
+    pub async fn write_at_once<T, E, A, F>(
+        &self,
+        name: &'static str,
+        at_once: A,
+        work: F,
+    ) -> Result<Result<T, E>, ApiError>
+    where
+        T: Send + 'static,
+        E: TransactionError + Send + 'static,
+        A: FnOnce(&mut Tx) -> Result<Option<T>, E> + Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
+    {
         let most = self.app.settings.waitlist.group_tickets;
         let tickets = fence::tickets(self.fence.as_deref(), most)?;
-        let fenced = move |tx: &mut Tx| fence::prove_then(tx, &tickets, &work);
-        match self.app.db.write(name, fenced).await {
+        let fenced = !tickets.is_empty();
+        let at_once = move |tx: &mut Tx| if fenced { Ok(None) } else { at_once(tx).map_err(Fenced::Work) };
+        let work = move |tx: &mut Tx| fence::prove_then(tx, &tickets, &work);
+        match self.app.db.write_at_once(name, at_once, work).await {
             Ok(value) => Ok(Ok(value)),
             Err(Fenced::Work(error)) => Ok(Err(error)),
             Err(Fenced::NotActive(error)) => Err(error.into()),

@@ -197,13 +197,28 @@ impl Db {
         E: TransactionError + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
+        self.write_at_once(name, |_| Ok(None), work).await
+    }
+
+    /// Does what `work` does as [`Self::write`], but by `at_once` where that can: it writes with one
+    /// statement, its last, which is a transaction by itself and touches the usage of one provider;
+    /// `None` says that it wrote nothing.
+    ///
+    /// Only PostgreSQL is asked so: its statements write to several tables.
+    pub async fn write_at_once<T, E, A, F>(&self, name: &'static str, at_once: A, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: TransactionError + Send + 'static,
+        A: FnOnce(&mut Tx) -> Result<Option<T>, E> + Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
+    {
         #[cfg(feature = "sqlite")]
         if let Writing::OneThread(writer) = &self.inner.writing {
             return writer.write(work).await;
         }
         let inner = Arc::clone(&self.inner);
         let place = inner.queue_up().await?;
-        let task = tokio::task::spawn_blocking(move || inner.write_pooled(name, &place, work));
+        let task = tokio::task::spawn_blocking(move || inner.write_pooled(name, &place, at_once, work));
         let (value, caught_up) = task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))?;
         if let Some(caught_up) = caught_up {
             // The refresher ends only with the service; then nobody searches any more.
@@ -212,6 +227,9 @@ impl Db {
         Ok(value)
     }
 }
+
+/// What was written, and who tells when the follower has seen it.
+type Written<T> = (T, Option<oneshot::Receiver<()>>);
 
 /// The right to a connection, for as long as this lives.
 struct Place {
@@ -250,9 +268,15 @@ impl Inner {
         &self,
         name: &str,
         place: &Place,
+        at_once: impl FnOnce(&mut Tx) -> Result<Option<T>, E>,
         work: impl Fn(&mut Tx) -> Result<T, E>,
-    ) -> Result<(T, Option<oneshot::Receiver<()>>), E> {
+    ) -> Result<Written<T>, E> {
         let mut tx = self.connection(place)?;
+        if self.target.kind == Kind::Postgres
+            && let Some(written) = self.write_statement(&mut tx, at_once)?
+        {
+            return Ok(written);
+        }
         let caught_up = Cell::new(None);
         let commit = |tx: &mut Tx| {
             let turns = tx.take_turns();
@@ -267,6 +291,30 @@ impl Inner {
         };
         let value = transaction::retrying(&mut tx, name, work, commit)?;
         Ok((value, caught_up.take()))
+    }
+
+    /// Writes without a transaction; `None` if nothing is written, also for a conflict that a
+    /// transaction may settle.
+    fn write_statement<T, E: TransactionError>(
+        &self,
+        tx: &mut Tx,
+        at_once: impl FnOnce(&mut Tx) -> Result<Option<T>, E>,
+    ) -> Result<Option<Written<T>>, E> {
+        tx.forget();
+        let written = at_once(tx);
+        match &written {
+            Ok(None) => return Ok(None),
+            Err(error) if error.database().is_some_and(Error::is_retryable) => return Ok(None),
+            // It may have been written, and nobody tells what.
+            Err(_) if connection::is_broken(tx) => tx.touch_everything(),
+            _ => {}
+        }
+        let caught_up = match &self.writing {
+            Writing::Pool(refresher) => refresher.committed(tx, written.is_ok()),
+            #[cfg(feature = "sqlite")]
+            Writing::OneThread(_) => None,
+        };
+        Ok(written?.map(|value| (value, caught_up)))
     }
 }
 

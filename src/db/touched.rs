@@ -24,17 +24,20 @@ pub struct Touched {
     pub providers: BTreeMap<i32, Part>,
     /// Whether names of resource classes or traits came, went or changed.
     pub names: bool,
+    /// Whether it may be anything, of which nothing is known.
+    pub everything: bool,
 }
 
 impl Touched {
     /// Whether nothing was.
     pub fn is_empty(&self) -> bool {
-        self.providers.is_empty() && !self.names
+        self.providers.is_empty() && !self.names && !self.everything
     }
 
     /// Whether a follower reads all of it with one question: the usage of not too many providers.
     pub fn is_one_question(&self) -> bool {
         !self.names
+            && !self.everything
             && self.providers.len() <= LONGEST_LIST
             && self.providers.values().all(|part| *part == Part::Usage)
     }
@@ -45,6 +48,7 @@ impl Touched {
             self.provider(id, part);
         }
         self.names |= other.names;
+        self.everything |= other.everything;
     }
 
     fn provider(&mut self, id: i32, part: Part) {
@@ -108,6 +112,11 @@ impl Tx {
     /// Notes that names of resource classes or traits change.
     pub fn touch_names(&mut self) {
         self.touched.names = true;
+    }
+
+    /// Notes that a connection was lost before it told what was written.
+    pub(super) fn touch_everything(&mut self) {
+        self.touched.everything = true;
     }
 
     /// Notes that somebody may wait for what a ticket, or a group of tickets, has become.

@@ -53,13 +53,7 @@ impl Fleet {
     /// Loads the picture and lets it follow the database from then on; blocks the thread.
     pub fn load(db: &Db) -> Result<Arc<Fleet>, Error> {
         let begun = Instant::now();
-        let picture = db.snapshot(|conn| {
-            let mut picture = Picture::default();
-            picture.set_names(rows::load_names(conn)?);
-            rows::load_all(conn, |batch| picture.add_unconnected(batch))?;
-            picture.connect();
-            Ok::<_, Error>(picture)
-        })?;
+        let picture = db.snapshot(load_picture)?;
         let fleet =
             Arc::new(Fleet { picture: RwLock::new(picture), refreshed: Mutex::new(Refresh::begun(begun)) });
         let follower: Arc<dyn Follower> = Arc::<Fleet>::clone(&fleet);
@@ -72,15 +66,36 @@ impl Fleet {
         *self.refreshed.lock()
     }
 
+    fn note_refresh(&self, begun: Instant) {
+        let refresh = Refresh::begun(begun);
+        metrics::fleet::REFRESH.observe(refresh.took.as_secs_f64());
+        *self.refreshed.lock() = refresh;
+    }
+
     /// The picture as it is now; it does not change while this is held.
     pub fn read(&self) -> RwLockReadGuard<'_, Picture> {
         self.picture.read()
     }
 }
 
+/// Makes a picture of all that there is.
+fn load_picture(conn: &mut DbConnection) -> Result<Picture, Error> {
+    let mut picture = Picture::default();
+    picture.set_names(rows::load_names(conn)?);
+    rows::load_all(conn, |batch| picture.add_unconnected(batch))?;
+    picture.connect();
+    Ok(picture)
+}
+
 impl Follower for Fleet {
     fn follow(&self, conn: &mut DbConnection, touched: &Touched) -> Result<(), Error> {
         let begun = Instant::now();
+        if touched.everything {
+            let picture = load_picture(conn)?;
+            *self.picture.write() = picture;
+            self.note_refresh(begun);
+            return Ok(());
+        }
         let of = |part| {
             let touched = touched.providers.iter().filter(move |(_, p)| **p == part);
             touched.map(|(id, _)| *id).collect::<Vec<i32>>()
@@ -98,9 +113,8 @@ impl Follower for Fleet {
         }
         picture.replace(providers, &gone);
         picture.set_usages(usages);
-        let refresh = Refresh::begun(begun);
-        metrics::fleet::REFRESH.observe(refresh.took.as_secs_f64());
-        *self.refreshed.lock() = refresh;
+        drop(picture);
+        self.note_refresh(begun);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::db::{DbConnection, Tx};
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation, ProviderAllocation};
+use crate::store::claims::{self, NewClaim};
 use crate::store::consumers::{self, Consumer};
 use crate::store::inventories::{self, UsedInventory};
 use crate::store::{generation, resource_providers};
@@ -12,6 +13,7 @@ use crate::store::{generation, resource_providers};
 use super::capacity::Misfit;
 use super::resource_classes::find_ids;
 use super::resource_providers::take_id;
+use super::rivals;
 use super::{Error, Result};
 
 /// What a writer says of the consumer's generation.
@@ -81,6 +83,47 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
         return Err(nothing());
     }
     Ok(())
+}
+
+/// Ends a consumer as [`delete`] does, with one statement; `None` if that can't be, and nothing is
+/// written.
+pub fn delete_at_once(tx: &mut Tx, consumer_uuid: &str) -> Result<Option<()>> {
+    Ok(claims::delete(tx, consumer_uuid)?.then_some(()))
+}
+
+/// Writes a claim as [`replace_all`] does, with one statement, where it is as nearly all are: of a new
+/// consumer, on one provider on which it fits, and nobody else writes there. `None` if it is
+/// otherwise, also if it is to be refused, and nothing is written.
+pub fn claim_at_once(tx: &mut Tx, claims: &[Claim]) -> Result<Option<()>> {
+    let [claim] = claims else {
+        return Ok(None);
+    };
+    let ([(provider_uuid, resources)], Expected::Anything | Expected::New) =
+        (claim.allocations.as_slice(), claim.expected)
+    else {
+        return Ok(None);
+    };
+    let named = resources.iter().map(|(class, amount)| Some((class.as_str(), i32::try_from(*amount).ok()?)));
+    let Some(resources) = named.collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    if !(1..=rows::FEW).contains(&resources.len()) || rivals::met(provider_uuid) {
+        return Ok(None);
+    }
+    let new = NewClaim {
+        consumer_uuid: &claim.consumer_uuid,
+        project_id: &claim.project_id,
+        user_id: &claim.user_id,
+        consumer_type: claim.consumer_type.as_deref(),
+        provider_uuid,
+        resources: &resources,
+    };
+    let done = claims::insert(tx, &new)?;
+    if !done {
+        // Most likely another claim came in between, so that one more would follow it in vain.
+        rivals::meet(provider_uuid);
+    }
+    Ok(done.then_some(()))
 }
 
 /// Writes all claims, or none.

@@ -163,7 +163,7 @@ pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i3
 }
 
 /// Up to how many rows the statement that inserts them is kept prepared, one for each number.
-const FEW: usize = 8;
+pub const FEW: usize = 8;
 
 /// Inserts allocations.
 pub fn insert(tx: &mut Tx, rows: &[NewAllocation<'_>]) -> QueryResult<()> {

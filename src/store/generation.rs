@@ -14,14 +14,21 @@ use super::now;
 use super::resource_providers;
 use super::waitlist_tickets::{Changes, Ticket, from_micros};
 
+/// How the increment of a provider's generation begins, for statements that do more beside.
+macro_rules! bump_provider_sql {
+    () => {
+        "UPDATE resource_providers SET generation = generation + 1, updated_at = ?"
+    };
+}
+pub(super) use bump_provider_sql;
+
 /// Increments a provider's generation if it still is `seen`; `false` when another writer was first.
 ///
 /// The row stays taken until the transaction ends, so what is read after this can't change.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
-    let sql = "UPDATE resource_providers SET generation = generation + 1, updated_at = ? \
-               WHERE id = ? AND generation = ?";
+    let sql = concat!(bump_provider_sql!(), " WHERE id = ? AND generation = ?");
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
 }
 
@@ -29,7 +36,7 @@ pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
 #[must_use = "a provider that is gone can't be written to"]
 pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
-    let sql = "UPDATE resource_providers SET generation = generation + 1, updated_at = ? WHERE id = ?";
+    let sql = concat!(bump_provider_sql!(), " WHERE id = ?");
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
@@ -43,8 +50,7 @@ pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>
         };
         return Ok(bump_provider(tx, id)?.then_some(id));
     }
-    let sql = "UPDATE resource_providers SET generation = generation + 1, updated_at = ? \
-               WHERE uuid = ? RETURNING id";
+    let sql = concat!(bump_provider_sql!(), " WHERE uuid = ? RETURNING id");
     let id = returning_numbers(tx, sql, &[now().into(), uuid.into()])?.pop();
     id.into_iter().for_each(|id| tx.touch_provider(id, Part::Usage));
     Ok(id)

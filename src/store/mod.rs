@@ -5,6 +5,7 @@
 
 pub mod aggregates;
 pub mod allocations;
+pub mod claims;
 pub mod consumers;
 pub mod fleet;
 pub mod generation;

@@ -319,7 +319,7 @@ fn assert_refused(answer: &Answer) {
 }
 
 /// No allocation without its consumer, no consumer without allocations.
-fn assert_no_strays(app: &TestApp) {
+pub fn assert_no_strays(app: &TestApp) {
     for sql in [
         "SELECT COUNT(*) AS n FROM allocations WHERE consumer_id NOT IN (SELECT uuid FROM consumers)",
         "SELECT COUNT(*) AS n FROM consumers WHERE uuid NOT IN (SELECT consumer_id FROM allocations)",

@@ -13,6 +13,7 @@ mod support;
 
 mod bad_input;
 mod claims;
+mod claims_at_once;
 mod claims_model;
 mod fuzz;
 mod generations;

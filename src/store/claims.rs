@@ -1,0 +1,99 @@
+//! Claims as nearly all are, of one consumer on one provider, each written with one statement by a
+//! compare-and-swap of generations. PostgreSQL alone has such statements.
+
+use diesel::prelude::*;
+
+use crate::db::statement::{Bind, returning_numbers};
+use crate::db::{Part, Tx};
+
+use super::generation::bump_provider_sql;
+use super::now;
+
+/// What a new consumer is to hold of a provider, all by the names that clients use.
+#[derive(Clone, Copy, Debug)]
+pub struct NewClaim<'a> {
+    /// The consumer's uuid.
+    pub consumer_uuid: &'a str,
+    /// The consumer's project.
+    pub project_id: &'a str,
+    /// The consumer's user.
+    pub user_id: &'a str,
+    /// The consumer's type, if it has one.
+    pub consumer_type: Option<&'a str>,
+    /// The provider's uuid.
+    pub provider_uuid: &'a str,
+    /// Amounts by name of the resource class; at least one.
+    pub resources: &'a [(&'a str, i32)],
+}
+
+/// Inserts a consumer with what it is to hold, and increments the provider's generation. `false`, and
+/// nothing is written, if the consumer is there already, the provider or a part of the owner is not,
+/// something does not fit, or another writer came in between.
+///
+/// Whoever takes more of a provider, or changes what there is of it, increments its generation. So what
+/// this statement saw, when it began, of inventories and usage still holds while the generation is the
+/// one that it saw.
+pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
+    let (type_id, has_type) = match claim.consumer_type {
+        Some(_) => ("(SELECT id FROM consumer_types WHERE name = ?)", " AND type_id IS NOT NULL"),
+        None => ("CAST(NULL AS integer)", ""),
+    };
+    // What fits is what `Amounts::check_claim` says of a provider that is not over its capacity. Rows
+    // are looked up one by one, by subselects, so that there are no joins to be planned by how large
+    // tables were at that time.
+    let sql = format!(
+        "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM resource_providers WHERE uuid = ?), \
+         wanted AS MATERIALIZED (SELECT (SELECT id FROM resource_classes WHERE name = class) AS class_id, amount \
+         FROM (VALUES {values}) AS named (class, amount)), \
+         fitting AS (SELECT class_id, amount FROM wanted WHERE \
+         (SELECT amount BETWEEN min_unit AND max_unit AND amount % greatest(step_size, 1) = 0 \
+         AND amount + coalesce((SELECT sum(used) FROM allocations \
+         WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id), 0) \
+         <= (total - reserved) * allocation_ratio FROM inventories \
+         WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id)), \
+         owner AS (SELECT (SELECT id FROM projects WHERE external_id = ?) AS project_id, \
+         (SELECT id FROM users WHERE external_id = ?) AS user_id, {type_id} AS type_id), \
+         provider AS ({bump} WHERE id = (SELECT seen_id FROM seen) \
+         AND generation = (SELECT seen_generation FROM seen) AND (SELECT count(*) FROM fitting) = ? \
+         AND (SELECT project_id IS NOT NULL AND user_id IS NOT NULL{has_type} FROM owner) \
+         AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) RETURNING id), \
+         consumer AS (INSERT INTO consumers (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
+         SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid) \
+         INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
+         SELECT consumer.uuid, provider.id, class_id, amount, ? FROM consumer, provider, fitting \
+         RETURNING resource_provider_id",
+        values = vec!["(?, ?)"; claim.resources.len()].join(", "),
+        bump = bump_provider_sql!(),
+    );
+    let now = now();
+    let count = i64::try_from(claim.resources.len()).unwrap_or(i64::MAX);
+    let mut binds: Vec<Bind<'_>> = vec![claim.provider_uuid.into()];
+    binds.extend(claim.resources.iter().flat_map(|(class, amount)| [Bind::Text(class), Bind::Int(*amount)]));
+    binds.extend([claim.project_id, claim.user_id].into_iter().chain(claim.consumer_type).map(Bind::Text));
+    let uuid = Bind::Text(claim.consumer_uuid);
+    binds.extend([Bind::Time(now), Bind::Long(count), uuid, uuid, Bind::Time(now), Bind::Time(now)]);
+    touched_one(tx, &sql, &binds)
+}
+
+/// Deletes a consumer and all that it holds. `false`, and nothing is written, if that is nothing or of
+/// several providers, or another writer came in between.
+///
+/// Whoever changes what a consumer holds increments its generation: while that is the one that this
+/// statement saw when it began, it sees all of it.
+pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
+    let sql = "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM consumers WHERE uuid = ?), \
+               consumer AS (DELETE FROM consumers WHERE id = (SELECT seen_id FROM seen) \
+               AND generation = (SELECT seen_generation FROM seen) \
+               AND (SELECT count(DISTINCT resource_provider_id) FROM allocations WHERE consumer_id = ?) = 1 \
+               RETURNING uuid) \
+               DELETE FROM allocations WHERE consumer_id = (SELECT uuid FROM consumer) \
+               RETURNING resource_provider_id";
+    touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()])
+}
+
+/// Runs a statement that returns the id of the one provider it touched, if it did anything.
+fn touched_one(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<bool> {
+    let touched = returning_numbers(tx, sql, binds)?.pop();
+    touched.into_iter().for_each(|id| tx.touch_provider(id, Part::Usage));
+    Ok(touched.is_some())
+}
