@@ -25,13 +25,17 @@ pub use aggregates::string_agg;
 
 #[cfg(feature = "postgres")]
 mod arrays {
-    use diesel::sql_types::{Array, SingleValue};
+    use diesel::sql_types::{Array, Integer, SingleValue};
 
     #[diesel::declare_sql_function]
     extern "SQL" {
+        /// All numbers in one list.
+        #[aggregate]
+        fn array_agg(number: Integer) -> Array<Integer>;
+
         /// `column = any(values)`: whether it is among them.
         fn any<ST: SingleValue>(values: Array<ST>) -> ST;
     }
 }
 #[cfg(feature = "postgres")]
-pub use arrays::any;
+pub use arrays::{any, array_agg};
