@@ -22,9 +22,9 @@ pub(super) struct Level {
     pub granular: bool,
     /// The amounts by class id that its provider is to give.
     pub resources: Vec<(i32, i64)>,
-    /// The providers that have the classes, and the traits and aggregates as far as these are
-    /// asked of each provider by itself. Capacity is looked at on the visit.
-    pub eligible: RoaringBitmap,
+    /// The providers that have the traits and aggregates as far as these are asked of each provider by
+    /// itself; all, when absent. Classes and capacity are looked at on the visit.
+    pub eligible: Option<RoaringBitmap>,
     /// Only providers of this tree.
     pub tree: Option<Slot>,
     /// For the unsuffixed group with `member_of`: who is a member; a root is so for its whole tree.
@@ -109,6 +109,9 @@ impl Plan {
                 None => return Ok(false),
             },
         };
+        let any_will_do = forbidden.is_empty()
+            && group.forbidden_aggregates.is_empty()
+            && !(group.is_granular() && (!required.is_empty() || members.is_some()));
         // What is asked of each provider by itself, whatever it serves.
         let mut base = picture.present() - &banned;
         for id in forbidden {
@@ -126,7 +129,7 @@ impl Plan {
                 group: number,
                 granular: true,
                 resources,
-                eligible: base,
+                eligible: (!any_will_do).then_some(base),
                 tree,
                 members: None,
                 shares_classes: false,
@@ -136,12 +139,13 @@ impl Plan {
         self.narrow_to_unsuffixed(picture, group, &resources, &base, &required, members.as_ref(), tree)?;
         // A root in a banned aggregate bans its whole tree.
         self.anchors -= &banned;
+        let eligible = (!any_will_do).then_some(base);
         for resource in resources {
             self.levels.push(Level {
                 group: number,
                 granular: false,
                 resources: vec![resource],
-                eligible: &base & picture.with_class(resource.0),
+                eligible: eligible.clone(),
                 tree,
                 members: members.clone(),
                 shares_classes: false,

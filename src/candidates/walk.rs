@@ -328,7 +328,7 @@ fn lenders(picture: &Picture, anchor: Slot) -> Vec<Slot> {
 fn fill(picture: &Picture, level: &Level, anchor: Slot, lenders: &[Slot], choices: &mut Vec<Slot>) {
     let suits = |slot: Slot| {
         let provider = picture.provider(slot);
-        level.eligible.contains(slot)
+        level.eligible.as_ref().is_none_or(|eligible| eligible.contains(slot))
             && level.tree.is_none_or(|root| provider.root == root)
             && level.resources.iter().all(|(class, amount)| provider.fits(*class, *amount))
     };
