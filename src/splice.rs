@@ -4,18 +4,23 @@ use std::fmt;
 
 use bytes::Bytes;
 
-/// How much of a text is handed out at once.
-const SLICE: usize = 32 * 1024;
+/// How much of a text is handed out at once: enough to be worth a call of the kernel.
+const SLICE: usize = 64 * 1024;
 
 /// From how many bytes on a part is shared: a short one is copied faster.
 const SHARED: usize = 256;
+
+/// Among how many texts one is looked for that comes again: nearly all providers have one of a few.
+const REMEMBERED: usize = 8;
 
 /// Puts a text together.
 #[derive(Debug, Default)]
 pub struct Writer {
     own: String,
-    /// Parts of others, each with the place in `own` that it comes before.
-    shared: Vec<(usize, Bytes)>,
+    /// Texts of others.
+    texts: Vec<Bytes>,
+    /// Where these come: the place in `own`, and which of them comes before it.
+    shared: Vec<(usize, usize)>,
     shared_bytes: usize,
 }
 
@@ -51,14 +56,29 @@ impl Writer {
             self.own.push_str(text.as_str());
         } else {
             self.shared_bytes += text.0.len();
-            self.shared.push((self.own.len(), text.0.clone()));
+            let text = self.remember(&text.0);
+            self.shared.push((self.own.len(), text));
         }
+    }
+
+    /// Which of `texts` this is. One that came lately is not counted as shared once more: many answers
+    /// are written at once, and all would count the same ones.
+    fn remember(&mut self, text: &Bytes) -> usize {
+        let start = self.texts.len().saturating_sub(REMEMBERED);
+        let known = self.texts[start..].iter().position(|known| std::ptr::eq(&**known, &**text));
+        known.map_or_else(
+            || {
+                self.texts.push(text.clone());
+                self.texts.len() - 1
+            },
+            |at| start + at,
+        )
     }
 
     /// The text.
     pub fn finish(self) -> Spliced {
         let len = self.len();
-        Spliced { own: self.own.into(), at: 0, shared: self.shared, next: 0, len }
+        Spliced { own: self.own.into(), at: 0, texts: self.texts, shared: self.shared, next: 0, len }
     }
 }
 
@@ -104,7 +124,8 @@ pub struct Spliced {
     own: Bytes,
     /// How much of `own` was handed out.
     at: usize,
-    shared: Vec<(usize, Bytes)>,
+    texts: Vec<Bytes>,
+    shared: Vec<(usize, usize)>,
     /// Which of `shared` comes next.
     next: usize,
     len: usize,
@@ -131,25 +152,33 @@ impl Iterator for Spliced {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        let until = match self.shared.get_mut(self.next) {
-            Some((place, part)) if *place == self.at => {
+        if self.next == self.shared.len() {
+            let until = self.own.len().min(self.at + SLICE);
+            let slice = self.own.slice(self.at..until);
+            self.at = until;
+            return (!slice.is_empty()).then_some(slice);
+        }
+        // Parts are small, so that to hand out each by itself would take longer than to copy it.
+        let mut slice = Vec::with_capacity(self.len.min(SLICE + 4 * SHARED));
+        while slice.len() < SLICE
+            && let Some((place, text)) = self.shared.get(self.next)
+        {
+            let until = (*place).min(self.at + SLICE - slice.len());
+            slice.extend_from_slice(&self.own[self.at..until]);
+            self.at = until;
+            if until == *place && slice.len() < SLICE {
+                slice.extend_from_slice(&self.texts[*text]);
                 self.next += 1;
-                return Some(std::mem::take(part));
             }
-            Some((place, _)) => *place,
-            None => self.own.len(),
-        };
-        let until = until.min(self.at + SLICE);
-        let slice = self.own.slice(self.at..until);
-        self.at = until;
-        (!slice.is_empty()).then_some(slice)
+        }
+        Some(slice.into())
     }
 }
 
 impl From<Bytes> for Spliced {
     fn from(own: Bytes) -> Self {
         let len = own.len();
-        Spliced { own, at: 0, shared: Vec::new(), next: 0, len }
+        Spliced { own, at: 0, texts: Vec::new(), shared: Vec::new(), next: 0, len }
     }
 }
 
@@ -193,6 +222,28 @@ mod tests {
             assert_eq!(text.len(), whole.len());
             assert_eq!(text.collect::<Vec<_>>().concat(), whole.as_bytes(), "{parts:?}");
         }
+    }
+
+    #[test]
+    fn many_parts_come_in_slices() {
+        let texts: Vec<SharedStr> = (0..20)
+            .map(|n| char::from(b'a' + n).to_string().repeat(SHARED * usize::from(n + 1)).into())
+            .collect();
+        let (mut writer, mut whole) = (Writer::default(), String::new());
+        for number in 0..2_000 {
+            // Mostly one of a few, and own parts from none at all to more than a slice.
+            let text = &texts[if number % 10 == 0 { number / 10 % 20 } else { number % 3 }];
+            let own = "-".repeat(if number == 1_000 { 3 * SLICE } else { number % 50 });
+            writer.push_str(&own);
+            writer.share(text);
+            whole += &own;
+            whole += text.as_str();
+        }
+        let slices: Vec<Bytes> = writer.finish().collect();
+        let longest = SLICE + SHARED * 20;
+        assert!(slices.iter().all(|slice| (1..=longest).contains(&slice.len())));
+        assert!(slices.len() < whole.len().div_ceil(SLICE) + 5, "{}", slices.len());
+        assert_eq!(slices.concat(), whole.as_bytes());
     }
 
     #[test]
