@@ -163,7 +163,8 @@ impl DerefMut for Tx {
 /// Keeps something in step with the database.
 pub trait Follower: Send + Sync {
     /// Catches up with what was touched, by reading it through `conn`, which sees all of it
-    /// committed and nothing that is not announced. Called by one thread at a time.
+    /// committed, and nothing that is not announced but for whole changes of one provider. Called by
+    /// one thread at a time.
     fn follow(&self, conn: &mut DbConnection, touched: &Touched) -> Result<(), Error>;
 }
 

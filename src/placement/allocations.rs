@@ -85,15 +85,15 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     Ok(())
 }
 
-/// Ends a consumer as [`delete`] does, with one statement; `None` if that can't be, and nothing is
-/// written.
+/// Ends a consumer as [`delete`] does, with one statement and no transaction round it; `None` if that
+/// can't be, and nothing is written.
 pub fn delete_at_once(tx: &mut Tx, consumer_uuid: &str) -> Result<Option<()>> {
     Ok(claims::delete(tx, consumer_uuid)?.then_some(()))
 }
 
-/// Writes a claim as [`replace_all`] does, with one statement, where it is as nearly all are: of a new
-/// consumer, on one provider on which it fits, and nobody else writes there. `None` if it is
-/// otherwise, also if it is to be refused, and nothing is written.
+/// Writes a claim as [`replace_all`] does, with one statement and no transaction round it, where it is as
+/// nearly all are: of a new consumer, on one provider on which it fits, and nobody else writes there.
+/// `None` if it is otherwise, also if it is to be refused, and nothing is written.
 pub fn claim_at_once(tx: &mut Tx, claims: &[Claim]) -> Result<Option<()>> {
     let [claim] = claims else {
         return Ok(None);

@@ -158,6 +158,9 @@ mod meanwhile {
         let app = TestApp::start(Backend::Postgres);
         let provider = app.client().new_stocked_provider(&[("VCPU", 1)]);
         claim_one(&app.client(), &provider).expect(204);
+        // That one took a transaction, so that for a moment the service expects others there, and on any
+        // provider that it takes for the same.
+        thread::sleep(Duration::from_millis(200));
         app
     }
 
