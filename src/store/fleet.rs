@@ -258,27 +258,33 @@ fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<B
 }
 
 fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<i32>> {
-    // Of what there is, this is the most by far: PostgreSQL hands it over as one row a provider.
-    #[cfg(feature = "postgres")]
-    if let DbConnection::Postgres(conn) = conn {
-        macro_rules! lists {
-            ($filter:expr) => {
-                rpt::table
-                    .filter($filter)
-                    .group_by(rpt::resource_provider_id)
-                    .select((rpt::resource_provider_id, array_agg(rpt::trait_id)))
-                    .load::<(i32, Vec<i32>)>(conn)
+    match conn {
+        // Of what there is, this is the most by far: here it is one row a provider.
+        #[cfg(feature = "postgres")]
+        DbConnection::Postgres(conn) => {
+            macro_rules! lists {
+                ($filter:expr) => {
+                    rpt::table
+                        .filter($filter)
+                        .group_by(rpt::resource_provider_id)
+                        .select((rpt::resource_provider_id, array_agg(rpt::trait_id)))
+                        .load::<(i32, Vec<i32>)>(conn)?
+                };
+            }
+            let lists = match selection {
+                Selection::Range(first, last) => lists!(rpt::resource_provider_id.between(first, last)),
+                Selection::Ids(ids) => lists!(rpt::resource_provider_id.eq(any(ids))),
             };
+            Ok(lists.into_iter().collect())
         }
-        let lists = match selection {
-            Selection::Range(first, last) => lists!(rpt::resource_provider_id.between(first, last)),
-            Selection::Ids(ids) => lists!(rpt::resource_provider_id.eq(any(ids))),
-        };
-        return Ok(lists?.into_iter().collect());
+        #[cfg(any(feature = "sqlite", feature = "mysql"))]
+        _ => {
+            let query =
+                rpt::table.select((rpt::resource_provider_id, rpt::trait_id)).into_boxed::<MultiBackend>();
+            let rows: Vec<(i32, i32)> = select!(query, rpt::resource_provider_id, selection).load(conn)?;
+            Ok(grouped(rows.into_iter()))
+        }
     }
-    let query = rpt::table.select((rpt::resource_provider_id, rpt::trait_id)).into_boxed::<MultiBackend>();
-    let rows: Vec<(i32, i32)> = select!(query, rpt::resource_provider_id, selection).load(conn)?;
-    Ok(grouped(rows.into_iter()))
 }
 
 fn load_aggregates(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<String>> {
