@@ -109,9 +109,6 @@ impl Plan {
                 None => return Ok(false),
             },
         };
-        let any_will_do = forbidden.is_empty()
-            && group.forbidden_aggregates.is_empty()
-            && !(group.is_granular() && (!required.is_empty() || members.is_some()));
         // What is asked of each provider by itself, whatever it serves.
         let mut base = picture.present() - &banned;
         for id in forbidden {
@@ -121,6 +118,7 @@ impl Plan {
             for set in required.iter().chain(&members) {
                 base &= set;
             }
+            let eligible = unless_all(picture, &base);
             for (class, _) in &resources {
                 base &= picture.with_class(*class);
             }
@@ -129,7 +127,7 @@ impl Plan {
                 group: number,
                 granular: true,
                 resources,
-                eligible: (!any_will_do).then_some(base),
+                eligible,
                 tree,
                 members: None,
                 shares_classes: false,
@@ -139,7 +137,7 @@ impl Plan {
         self.narrow_to_unsuffixed(picture, group, &resources, &base, &required, members.as_ref(), tree)?;
         // A root in a banned aggregate bans its whole tree.
         self.anchors -= &banned;
-        let eligible = (!any_will_do).then_some(base);
+        let eligible = unless_all(picture, &base);
         for resource in resources {
             self.levels.push(Level {
                 group: number,
@@ -227,6 +225,11 @@ fn class_ids(picture: &Picture, resources: &[(String, i64)]) -> Result<Vec<(i32,
 
 fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<i32>, Error> {
     picture.traits().all_ids(names).map_err(|unknown| Error::UnknownTraits(unknown.join(", ")))
+}
+
+/// These providers, if they are not all that there are: else nobody need be looked for among them.
+fn unless_all(picture: &Picture, providers: &RoaringBitmap) -> Option<RoaringBitmap> {
+    (providers.len() < picture.present().len()).then(|| providers.clone())
 }
 
 fn members_of_all(picture: &Picture, sets: &[Vec<String>]) -> Option<RoaringBitmap> {
