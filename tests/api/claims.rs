@@ -43,8 +43,7 @@ fn sixty_four_clients_fill_a_provider(app: TestApp) {
 
 /// Claims one VCPU for a new consumer; `false` if there is no room.
 fn claim_one(client: &Client, provider: &str) -> bool {
-    let answer = client
-        .put(&format!("/allocations/{}", uuid()), &claim(allocations(provider, "VCPU", 1), Value::Null));
+    let answer = client.claim_one(provider);
     if answer.status == 204 {
         return true;
     }

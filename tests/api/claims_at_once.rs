@@ -21,8 +21,7 @@ fn claims_never_take_what_an_inventory_no_longer_has(app: TestApp) {
             scope.spawn(|| {
                 let client = app.client();
                 while !done.load(Ordering::Relaxed) {
-                    let wanted = claim(allocations(&provider, "VCPU", 1), Value::Null);
-                    let status = client.put(&format!("/allocations/{}", uuid()), &wanted).status;
+                    let status = client.claim_one(&provider).status;
                     assert!([204, 409].contains(&status), "{status}");
                 }
             });
@@ -157,15 +156,11 @@ mod meanwhile {
     fn started() -> TestApp {
         let app = TestApp::start(Backend::Postgres);
         let provider = app.client().new_stocked_provider(&[("VCPU", 1)]);
-        claim_one(&app.client(), &provider).expect(204);
+        app.client().claim_one(&provider).expect(204);
         // That one took a transaction, so that for a moment the service expects others there, and on any
         // provider that it takes for the same.
         thread::sleep(Duration::from_millis(200));
         app
-    }
-
-    fn claim_one(client: &Client, provider: &str) -> Answer {
-        client.put(&format!("/allocations/{}", uuid()), &claim(allocations(provider, "VCPU", 1), Value::Null))
     }
 
     /// What is answered to `request`, which begins after `sql` and goes on when that is committed.
@@ -191,7 +186,7 @@ mod meanwhile {
             "UPDATE resource_providers SET generation = generation + 1 WHERE uuid = '{provider}'; \
              UPDATE inventories SET total = 1, reserved = 1 WHERE total = 5"
         );
-        let answer = answered_after(&app, &shrink, |client| claim_one(client, &provider));
+        let answer = answered_after(&app, &shrink, |client| client.claim_one(&provider));
         assert_eq!(answer.status, 409, "{answer}");
         assert!(answer.detail().contains("would exceed the capacity"), "{answer}");
         assert_eq!(client.usages(&provider), json!({ "VCPU": 0 }));
@@ -203,7 +198,7 @@ mod meanwhile {
         let app = started();
         let provider = app.client().new_stocked_provider(&[("VCPU", 5)]);
         let touch = format!("UPDATE resource_providers SET name = 'renamed' WHERE uuid = '{provider}'");
-        answered_after(&app, &touch, |client| claim_one(client, &provider)).expect(204);
+        answered_after(&app, &touch, |client| client.claim_one(&provider)).expect(204);
         assert_eq!(app.client().usages(&provider), json!({ "VCPU": 1 }));
     }
 
@@ -245,7 +240,7 @@ mod meanwhile {
         let mut other = app.database.connect();
         other.batch_execute("BEGIN; UPDATE resource_providers SET updated_at = now()").unwrap();
         thread::scope(|scope| {
-            let claiming = scope.spawn(|| claim_one(&app.client(), &provider));
+            let claiming = scope.spawn(|| app.client().claim_one(&provider));
             let ended = format!("SELECT COUNT(pg_terminate_backend(pid)) AS n {WAITING}");
             app.database
                 .connect()
@@ -257,7 +252,7 @@ mod meanwhile {
         other.batch_execute("ROLLBACK").unwrap();
         until("the picture is made anew", || !is_found(&client, 10));
         assert!(is_found(&client, 6));
-        claim_one(&client, &provider).expect(204);
+        client.claim_one(&provider).expect(204);
         assert_eq!(client.usages(&provider), json!({ "VCPU": 1, "DISK_GB": 0 }));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Client;
+use super::{Answer, Client};
 
 /// A new uuid.
 pub fn uuid() -> String {
@@ -46,6 +46,11 @@ impl Client {
         let body = json!({ "resource_provider_generation": 0, "inventories": inventories });
         self.put(&format!("/resource_providers/{uuid}/inventories"), &body).ok();
         uuid
+    }
+
+    /// Claims one VCPU of a provider for a new consumer.
+    pub fn claim_one(&self, provider: &str) -> Answer {
+        self.put(&format!("/allocations/{}", uuid()), &claim(allocations(provider, "VCPU", 1), Value::Null))
     }
 
     /// A provider's generation.
