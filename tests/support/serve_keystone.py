@@ -1,8 +1,11 @@
 """Serve Keystone over HTTP: serve_keystone.py CONFIG_DIR PORT [CERTIFICATE KEY].
 
-With a certificate it is HTTPS. REQUESTS in CONFIG_DIR has a line for each request.
+With a certificate it is HTTPS. REQUESTS in CONFIG_DIR has a line for each request. Of all that
+stand in one directory only one answers at a time: they share a database of SQLite, where two log-ins
+at once may end in "database is locked".
 """
 
+import fcntl
 import os
 import pathlib
 import socketserver
@@ -13,11 +16,12 @@ from wsgiref import simple_server
 
 
 class Recorded:
-    """Notes each request before Keystone has it."""
+    """Notes each request before Keystone has it, and lets one go on at a time."""
 
-    def __init__(self, application, path):
+    def __init__(self, application, config_dir):
         self.application = application
-        self.path = path
+        self.path = config_dir / 'REQUESTS'
+        self.turn = config_dir.parent / 'TURN'
         self.lock = threading.Lock()
 
     def __call__(self, environ, start_response):
@@ -25,7 +29,10 @@ class Recorded:
         target = environ['PATH_INFO'] + (f'?{query}' if query else '')
         with self.lock, open(self.path, 'a') as requests:
             requests.write(f'{environ["REQUEST_METHOD"]} {target}\n')
-        return self.application(environ, start_response)
+        # Each opens it anew, so that the lock is also one between threads.
+        with open(self.turn, 'a') as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            return self.application(environ, start_response)
 
 
 class Threaded(socketserver.ThreadingMixIn, simple_server.WSGIServer):
@@ -38,7 +45,7 @@ def main(config_dir, port, certificate=None, key=None):
     del sys.argv[1:]
     from keystone.wsgi import api
 
-    application = Recorded(api.application, pathlib.Path(config_dir) / 'REQUESTS')
+    application = Recorded(api.application, pathlib.Path(config_dir))
     if certificate is None:
         import waitress
         waitress.serve(application, host='127.0.0.1', port=int(port), threads=4)
