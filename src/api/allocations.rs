@@ -202,10 +202,11 @@ pub async fn replace_several(call: Call) -> HandlerResult {
 
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {
     let claims: Arc<[Claim]> = claims.into();
-    let same = Arc::clone(&claims);
+    let (same, again) = (Arc::clone(&claims), Arc::clone(&claims));
     let at_once = move |tx: &mut Tx| allocations::claim_at_once(tx, &same);
-    let work = move |tx: &mut Tx| allocations::replace_all(tx, &claims);
-    let written = call.write_at_once("replace allocations", at_once, work).await?;
+    let work = move |tx: &mut Tx| allocations::replace_all(tx, &again);
+    let compared = allocations::only_provider(&claims);
+    let written = call.write_at_once("replace allocations", compared, at_once, work).await?;
     written.map_err(|error| refusal(error, unknown_class))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
@@ -226,6 +227,7 @@ pub async fn delete(call: Call) -> HandlerResult {
     let uuid: Arc<str> = call.param("consumer_uuid").into();
     let same = Arc::clone(&uuid);
     let at_once = move |tx: &mut Tx| allocations::delete_at_once(tx, &same);
-    call.write_at_once("delete allocations", at_once, move |tx| allocations::delete(tx, &uuid)).await??;
+    let work = move |tx: &mut Tx| allocations::delete(tx, &uuid);
+    call.write_at_once("delete allocations", None, at_once, work).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

@@ -81,7 +81,7 @@ impl Call {
         E: TransactionError + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
-        self.write_at_once(name, |_| Ok(None), work).await
+        self.write_at_once(name, None, |_| Ok(None), work).await
     }
 
     /// Does what `work` does as [`Self::write`], but by `at_once` where that can and no tickets are
@@ -91,6 +91,7 @@ impl Call {
     pub async fn write_at_once<T, E, A, F>(
         &self,
         name: &'static str,
+        compared: Option<&str>,
         at_once: A,
         work: F,
     ) -> Result<Result<T, E>, ApiError>
@@ -105,7 +106,7 @@ impl Call {
         let fenced = !tickets.is_empty();
         let at_once = move |tx: &mut Tx| if fenced { Ok(None) } else { at_once(tx).map_err(Fenced::Work) };
         let work = move |tx: &mut Tx| fence::prove_then(tx, &tickets, &work);
-        match self.app.db.write_at_once(name, at_once, work).await {
+        match self.app.db.write_at_once(name, compared, at_once, work).await {
             Ok(value) => Ok(Ok(value)),
             Err(Fenced::Work(error)) => Ok(Err(error)),
             Err(Fenced::NotActive(error)) => Err(error.into()),

@@ -5,6 +5,7 @@ pub mod among;
 mod connection;
 mod error;
 pub mod functions;
+mod lanes;
 mod migrations;
 mod refresher;
 pub mod schema;
@@ -25,6 +26,7 @@ pub use touched::{Follower, Listener, Part, Touched, Turns, Tx};
 pub use transaction::TransactionError;
 
 use connection::Manager;
+use lanes::{Lane, Lanes};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::config::DatabaseSettings;
@@ -48,6 +50,7 @@ struct Inner {
     pool: r2d2::Pool<Manager>,
     /// As many as there may be connections.
     turns: Arc<Semaphore>,
+    lanes: Lanes,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
     listener: Ears,
     writing: Writing,
@@ -96,7 +99,8 @@ impl Db {
             .error_handler(Box::new(LogErrors))
             .build_unchecked(Manager::new(target.clone()));
         let turns = Arc::new(Semaphore::new(settings.pool_size as usize));
-        Ok(Db { inner: Arc::new(Inner { target, pool, turns, follower, listener, writing }) })
+        let lanes = Lanes::new();
+        Ok(Db { inner: Arc::new(Inner { target, pool, turns, lanes, follower, listener, writing }) })
     }
 
     /// Sets who follows what is written from now on; there can be one.
@@ -169,7 +173,7 @@ impl Db {
             return work(&mut conn);
         }
         let inner = Arc::clone(&self.inner);
-        let place = inner.queue_up().await?;
+        let place = inner.queue_up(None).await?;
         let task = tokio::task::spawn_blocking(move || {
             let mut conn = inner.connection(&place)?;
             work(&mut conn)
@@ -197,15 +201,22 @@ impl Db {
         E: TransactionError + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
-        self.write_at_once(name, |_| Ok(None), work).await
+        self.write_at_once(name, None, |_| Ok(None), work).await
     }
 
     /// Does what `work` does as [`Self::write`], but by `at_once` where that can: it writes with one
     /// statement, its last, which is a transaction by itself and touches the usage of one provider;
-    /// `None` says that it wrote nothing.
+    /// `None` says that it wrote nothing. Those of this process that compare the generation of the same
+    /// thing, by the name `compared`, do so one after the other.
     ///
     /// Only PostgreSQL is asked so: its statements write to several tables.
-    pub async fn write_at_once<T, E, A, F>(&self, name: &'static str, at_once: A, work: F) -> Result<T, E>
+    pub async fn write_at_once<T, E, A, F>(
+        &self,
+        name: &'static str,
+        compared: Option<&str>,
+        at_once: A,
+        work: F,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: TransactionError + Send + 'static,
@@ -217,8 +228,8 @@ impl Db {
             return writer.write(work).await;
         }
         let inner = Arc::clone(&self.inner);
-        let place = inner.queue_up().await?;
-        let task = tokio::task::spawn_blocking(move || inner.write_pooled(name, &place, at_once, work));
+        let place = inner.queue_up(compared.filter(|_| self.kind() == Kind::Postgres)).await?;
+        let task = tokio::task::spawn_blocking(move || inner.write_pooled(name, place, at_once, work));
         let (value, caught_up) = task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))?;
         if let Some(caught_up) = caught_up {
             // The refresher ends only with the service; then nobody searches any more.
@@ -234,21 +245,29 @@ type Written<T> = (T, Option<oneshot::Receiver<()>>);
 /// The right to a connection, for as long as this lives.
 struct Place {
     _permit: OwnedSemaphorePermit,
+    lane: Option<Lane>,
     /// Since when it was waited for.
     since: Instant,
 }
 
 impl Inner {
-    /// Waits until a connection is free for the caller.
+    /// Waits until a connection is free for the caller, and before that for the lane it wants, if any:
+    /// who can do nothing yet keeps no connection from others.
     ///
     /// In the pool itself, each of those who wait would hold a thread, and who has waited longest
     /// would not be the first to be served.
-    async fn queue_up(&self) -> Result<Place, Error> {
+    async fn queue_up(&self, lane: Option<&str>) -> Result<Place, Error> {
         let since = Instant::now();
-        let permit = Arc::clone(&self.turns).acquire_owned();
-        match tokio::time::timeout(POOL_TIMEOUT, permit).await {
+        let both = async {
+            let lane = match lane {
+                Some(name) => Some(self.lanes.enter(name).await),
+                None => None,
+            };
+            (lane, Arc::clone(&self.turns).acquire_owned().await)
+        };
+        match tokio::time::timeout(POOL_TIMEOUT, both).await {
             // Nobody closes it.
-            Ok(permit) => Ok(Place { _permit: permit.map_err(|_| Error::CutShort)?, since }),
+            Ok((lane, permit)) => Ok(Place { _permit: permit.map_err(|_| Error::CutShort)?, lane, since }),
             Err(_) => {
                 metrics::database::TIMEOUTS.inc();
                 Err(Error::Busy(POOL_TIMEOUT))
@@ -267,13 +286,13 @@ impl Inner {
     fn write_pooled<T, E: TransactionError>(
         &self,
         name: &str,
-        place: &Place,
+        mut place: Place,
         at_once: impl FnOnce(&mut Tx) -> Result<Option<T>, E>,
         work: impl Fn(&mut Tx) -> Result<T, E>,
     ) -> Result<Written<T>, E> {
-        let mut tx = self.connection(place)?;
+        let mut tx = self.connection(&place)?;
         if self.target.kind == Kind::Postgres
-            && let Some(written) = self.write_statement(&mut tx, at_once)?
+            && let Some(written) = self.write_statement(&mut tx, &mut place.lane, at_once)?
         {
             return Ok(written);
         }
@@ -298,6 +317,7 @@ impl Inner {
     fn write_statement<T, E: TransactionError>(
         &self,
         tx: &mut Tx,
+        lane: &mut Option<Lane>,
         at_once: impl FnOnce(&mut Tx) -> Result<Option<T>, E>,
     ) -> Result<Option<Written<T>>, E> {
         tx.forget();
@@ -309,6 +329,7 @@ impl Inner {
             Err(_) if connection::is_broken(tx) => tx.touch_everything(),
             _ => {}
         }
+        *lane = None;
         let caught_up = match &self.writing {
             Writing::Pool(refresher) => refresher.committed(tx, written.is_ok()),
             #[cfg(feature = "sqlite")]

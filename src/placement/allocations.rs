@@ -13,7 +13,6 @@ use crate::store::{generation, resource_providers};
 use super::capacity::Misfit;
 use super::resource_classes::find_ids;
 use super::resource_providers::take_id;
-use super::rivals;
 use super::{Error, Result};
 
 /// What a writer says of the consumer's generation.
@@ -91,6 +90,17 @@ pub fn delete_at_once(tx: &mut Tx, consumer_uuid: &str) -> Result<Option<()>> {
     Ok(claims::delete(tx, consumer_uuid)?.then_some(()))
 }
 
+/// The uuid of the provider that claims are on, where it is a single claim on a single one.
+pub fn only_provider(claims: &[Claim]) -> Option<&str> {
+    match claims {
+        [Claim { allocations, .. }] => match allocations.as_slice() {
+            [(provider_uuid, _)] => Some(provider_uuid),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Writes a claim as [`replace_all`] does, with one statement and no transaction round it, where it is as
 /// nearly all are: of a new consumer, on one provider on which it fits, and nobody else writes there.
 /// `None` if it is otherwise, also if it is to be refused, and nothing is written.
@@ -107,7 +117,7 @@ pub fn claim_at_once(tx: &mut Tx, claims: &[Claim]) -> Result<Option<()>> {
     let Some(resources) = named.collect::<Option<Vec<_>>>() else {
         return Ok(None);
     };
-    if !(1..=rows::FEW).contains(&resources.len()) || rivals::met(provider_uuid) {
+    if !(1..=rows::FEW).contains(&resources.len()) {
         return Ok(None);
     }
     let new = NewClaim {
@@ -118,12 +128,7 @@ pub fn claim_at_once(tx: &mut Tx, claims: &[Claim]) -> Result<Option<()>> {
         provider_uuid,
         resources: &resources,
     };
-    let done = claims::insert(tx, &new)?;
-    if !done {
-        // Most likely another claim came in between, so that one more would follow it in vain.
-        rivals::meet(provider_uuid);
-    }
-    Ok(done.then_some(()))
+    Ok(claims::insert(tx, &new)?.then_some(()))
 }
 
 /// Writes all claims, or none.

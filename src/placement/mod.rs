@@ -12,7 +12,6 @@ pub mod listing;
 pub mod reshaper;
 pub mod resource_classes;
 pub mod resource_providers;
-mod rivals;
 pub mod traits;
 pub mod usages;
 

@@ -157,9 +157,6 @@ mod meanwhile {
         let app = TestApp::start(Backend::Postgres);
         let provider = app.client().new_stocked_provider(&[("VCPU", 1)]);
         app.client().claim_one(&provider).expect(204);
-        // That one took a transaction, so that for a moment the service expects others there, and on any
-        // provider that it takes for the same.
-        thread::sleep(Duration::from_millis(200));
         app
     }
 
@@ -200,6 +197,35 @@ mod meanwhile {
         let touch = format!("UPDATE resource_providers SET name = 'renamed' WHERE uuid = '{provider}'");
         answered_after(&app, &touch, |client| client.claim_one(&provider)).expect(204);
         assert_eq!(app.client().usages(&provider), json!({ "VCPU": 1 }));
+    }
+
+    /// Those who claim on one provider follow each other, and while they can't go on they keep no
+    /// connection from those who claim elsewhere.
+    #[test]
+    fn many_on_one_provider_wait_on_one_connection() {
+        const MANY: usize = 40;
+        let app = started();
+        let [provider, elsewhere] = [0, 1].map(|_| app.client().new_stocked_provider(&[("VCPU", 50)]));
+        let mut other = app.database.connect();
+        let touch = format!("UPDATE resource_providers SET name = 'renamed' WHERE uuid = '{provider}'");
+        other.batch_execute(&format!("BEGIN; {touch}")).unwrap();
+        thread::scope(|scope| {
+            let claiming: Vec<_> =
+                (0..MANY).map(|_| scope.spawn(|| app.client().claim_one(&provider).expect(204))).collect();
+            let waiting = || app.database.count(&format!("SELECT COUNT(*) AS n {WAITING}"));
+            until("a claim waits", || waiting() > 0);
+            for _ in 0..10 {
+                app.client().claim_one(&elsewhere).expect(204);
+                assert_eq!(waiting(), 1);
+            }
+            assert!(claiming.iter().all(|claiming| !claiming.is_finished()));
+            other.batch_execute("COMMIT").unwrap();
+        });
+        assert_eq!(app.client().usages(&provider), json!({ "VCPU": MANY }));
+        assert_eq!(app.client().usages(&elsewhere), json!({ "VCPU": 10 }));
+        // One step each, and one for the inventory.
+        assert_eq!(app.client().generation(&provider), i64::try_from(MANY).unwrap() + 1);
+        assert_no_strays(&app);
     }
 
     #[test]
