@@ -54,8 +54,7 @@ pub async fn list(call: Call) -> HandlerResult {
     let request = parse(&call)?;
     let (fleet, options) = (Arc::clone(&call.app.fleet), options(&call.app.settings));
     let (shape, max_bytes) = (shape(call.version), call.app.settings.limits.candidate_bytes);
-    // A search may take milliseconds, for which other requests should not wait.
-    let task = tokio::task::spawn_blocking(move || answer(&fleet, &request, &options, shape, max_bytes));
+    let task = call.app.searchers.spawn(move || answer(&fleet, &request, &options, shape, max_bytes));
     let body = task.await.map_err(ApiError::internal)??;
     Ok(Reply::raw_json(StatusCode::OK, body).cacheable(call.version, None))
 }

@@ -65,6 +65,7 @@ pub mod resource_providers;
 pub mod root;
 pub mod routes;
 pub mod schema;
+mod searchers;
 pub mod times;
 pub mod traits;
 pub mod usages;
@@ -78,6 +79,7 @@ pub use call::Call;
 pub use error::{ApiError, Code};
 pub use query::Query;
 pub use reply::Reply;
+pub use searchers::Searchers;
 
 /// What all requests share.
 pub struct App {
@@ -91,6 +93,8 @@ pub struct App {
     pub db: Db,
     /// The providers as a picture, for searching.
     pub fleet: Arc<Fleet>,
+    /// Who searches it.
+    pub searchers: Searchers,
     /// Queues and tickets, and who waits for them.
     pub waitlist: Arc<Waitlist>,
 }

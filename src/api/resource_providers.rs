@@ -147,8 +147,7 @@ fn shown(status: StatusCode, provider: &ResourceProvider, version: Microversion)
 pub async fn list(call: Call) -> HandlerResult {
     let filter = filter(&call)?;
     let (fleet, version) = (Arc::clone(&call.app.fleet), call.version);
-    // The whole fleet is megabytes, for which other requests should not wait.
-    let task = tokio::task::spawn_blocking(move || {
+    let task = call.app.searchers.spawn(move || {
         let picture = fleet.read();
         let found = listing::list(&picture, &filter)?;
         let time =

@@ -15,7 +15,7 @@ use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_web::{rt, web};
 
 use crate::admin::{self, Admin};
-use crate::api::{self, App};
+use crate::api::{self, App, Searchers};
 use crate::auth::policy::{self, Enforcer};
 use crate::auth::{Authenticator, Keystone, keystone};
 use crate::config::{AuthSettings, AuthStrategy, Flags, Settings};
@@ -45,6 +45,9 @@ pub enum Error {
     /// The certificate or its key can't be used.
     #[error(transparent)]
     Tls(#[from] tls::Error),
+    /// There can be no threads.
+    #[error("cannot have threads for searches: {0}")]
+    Threads(std::io::Error),
     /// The address can't be listened on, or the network failed.
     #[error("cannot serve on {address}: {cause}")]
     Network {
@@ -191,7 +194,8 @@ fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<web::Data<App>, Err
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
     let waitlist = Waitlist::new(settings.waitlist.clone(), clock, &db)?;
-    Ok(web::Data::new(App { settings, auth, policy, db, fleet, waitlist }))
+    let searchers = Searchers::new().map_err(Error::Threads)?;
+    Ok(web::Data::new(App { settings, auth, policy, db, fleet, searchers, waitlist }))
 }
 
 fn authenticator(settings: &AuthSettings) -> Result<Authenticator, keystone::Unusable> {
