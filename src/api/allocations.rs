@@ -17,6 +17,7 @@ use crate::placement::Error;
 use crate::placement::allocations::{self, Claim, Expected};
 use crate::placement::usages::UNKNOWN_TYPE;
 use crate::store::allocations::{ConsumerAllocation, ProviderAllocation};
+use crate::store::lines::Lines;
 
 /// Project and user of consumers from the time before these were told.
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
@@ -153,17 +154,17 @@ fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> Consumer
     }
 }
 
-fn provider_view(generation: i32, rows: &[ProviderAllocation], version: Microversion) -> ProviderView<'_> {
+fn provider_view(found: &Lines, version: Microversion) -> ProviderView<'_> {
     let mut allocations: BTreeMap<&str, ResourcesView<'_>> = BTreeMap::new();
-    for row in rows {
-        let view = allocations.entry(&row.consumer_uuid).or_insert_with(|| ResourcesView {
+    for row in found.iter().filter_map(ProviderAllocation::of_line) {
+        let view = allocations.entry(row.consumer_uuid).or_insert_with(|| ResourcesView {
             resources: BTreeMap::new(),
             generation: None,
             consumer_generation: (version >= V1_28).then_some(row.consumer_generation),
         });
-        view.resources.insert(&row.class, row.used);
+        view.resources.insert(row.class, row.used);
     }
-    ProviderView { allocations, resource_provider_generation: generation }
+    ProviderView { allocations, resource_provider_generation: found.generation }
 }
 
 /// `GET /allocations/{consumer_uuid}`
@@ -178,10 +179,9 @@ pub async fn list_by_consumer(call: Call) -> HandlerResult {
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let found = call.app.db.read(move |conn| allocations::list_by_provider(conn, &uuid)).await;
-    let (generation, rows) = found.map_err(provider_missing("Resource provider '", "' not found: "))?;
-    let time = newest(rows.iter().map(|row| (row.changed_at, None)));
-    let view = provider_view(generation, &rows, call.version);
-    Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, time))
+    let found = found.map_err(provider_missing("Resource provider '", "' not found: "))?;
+    let view = provider_view(&found, call.version);
+    Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, found.newest))
 }
 
 /// `PUT /allocations/{consumer_uuid}`

@@ -108,7 +108,7 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let found = call.app.db.read(move |conn| traits::list_by_provider(conn, &uuid)).await;
     let found = found.map_err(provider_missing("No resource provider with uuid ", " found: "))?;
-    let view = View { traits: found.names().collect(), resource_provider_generation: Some(found.generation) };
+    let view = View { traits: found.iter().collect(), resource_provider_generation: Some(found.generation) };
     Ok(reply(&call, view, found.newest))
 }
 

@@ -1,11 +1,20 @@
 //! Functions of databases that diesel has no name for.
 
-use diesel::sql_types::{Nullable, Timestamp};
+use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
 
 #[diesel::declare_sql_function]
 extern "SQL" {
     /// The first of two times that is there.
     fn coalesce(first: Nullable<Timestamp>, second: Nullable<Timestamp>) -> Nullable<Timestamp>;
+
+    /// Two numbers and two texts as one text, with the separator between them; what is not there is left out.
+    fn concat_ws(
+        separator: Text,
+        first: Nullable<Integer>,
+        second: Nullable<Integer>,
+        third: Nullable<Text>,
+        fourth: Nullable<Text>,
+    ) -> Text;
 }
 
 /// What MariaDB has under another name.

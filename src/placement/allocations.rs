@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::db::{DbConnection, Tx};
 use crate::store::allocations as rows;
-use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation, ProviderAllocation};
+use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation};
 use crate::store::claims::{self, NewClaim};
 use crate::store::consumers::{self, Consumer};
 use crate::store::inventories::{self, UsedInventory};
+use crate::store::lines::Lines;
 use crate::store::{generation, resource_providers};
 
 use super::capacity::Misfit;
@@ -66,8 +67,8 @@ pub fn list_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> Result<
     Ok(rows::list_by_consumer(conn, consumer_uuid)?)
 }
 
-/// A provider's generation and what is allocated from it.
-pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<ProviderAllocation>)> {
+/// What is allocated from a provider, each a line of a `ProviderAllocation`.
+pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<Lines> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 

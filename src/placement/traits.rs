@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use crate::db::{DbConnection, Tx};
+use crate::store::lines::Lines;
 use crate::store::traits as rows;
-use crate::store::traits::{ProviderTraits, Trait};
+use crate::store::traits::Trait;
 
 use super::resource_providers::{check_given, find_key, take_at, take_id};
 use super::{Error, Result};
@@ -75,8 +76,8 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What is shown of a provider's traits.
-pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<ProviderTraits> {
+/// The names of a provider's traits, in the order of their ids.
+pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<Lines> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 

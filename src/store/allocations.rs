@@ -1,9 +1,13 @@
 //! Rows of allocations.
 
 use chrono::NaiveDateTime;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use diesel::dsl::max;
 use diesel::prelude::*;
 
-use crate::db::functions::coalesce;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::db::functions::string_agg;
+use crate::db::functions::{coalesce, concat_ws};
 use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, projects, resource_classes as rc,
     resource_providers as rp, users,
@@ -13,7 +17,10 @@ use crate::db::statement::returning_numbers;
 use crate::db::statement::{Bind, execute};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, load_typed, now};
+use super::lines::Lines;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::lines::SEPARATOR;
+use super::{load_typed, now};
 
 /// A part of a consumer's allocations, joined with all that is shown of it.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -41,19 +48,33 @@ pub struct ConsumerAllocation {
 }
 
 /// A part of what is allocated from a provider.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
-pub struct ProviderAllocation {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderAllocation<'a> {
     /// The consumer's uuid.
-    pub consumer_uuid: String,
+    pub consumer_uuid: &'a str,
     /// The consumer's generation.
     pub consumer_generation: i32,
     /// Name of the resource class.
-    pub class: String,
+    pub class: &'a str,
     /// The amount.
     pub used: i32,
-    /// When it was last changed, or else created.
-    pub changed_at: Option<NaiveDateTime>,
 }
+
+impl<'a> ProviderAllocation<'a> {
+    /// Reads a line of [`list_by_provider_uuid`]; `None` if the consumer is missing.
+    pub fn of_line(line: &'a str) -> Option<Self> {
+        let mut fields = line.splitn(4, FIELD);
+        Some(ProviderAllocation {
+            consumer_generation: fields.next()?.parse().ok()?,
+            used: fields.next()?.parse().ok()?,
+            class: fields.next()?,
+            consumer_uuid: fields.next()?,
+        })
+    }
+}
+
+/// What stands between the fields of a line.
+const FIELD: &str = " ";
 
 /// An amount of a class that a consumer holds on a provider, by row ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable)]
@@ -109,31 +130,40 @@ pub fn list_by_consumer(
     Ok(rows.into_iter().filter(|(stored, _)| stored == consumer_uuid).map(|(_, row)| row).collect())
 }
 
-/// A provider's generation and all that is allocated from it, in the order it was written.
-pub fn list_by_provider_uuid(
-    conn: &mut DbConnection,
-    uuid: &str,
-) -> QueryResult<OfProvider<ProviderAllocation>> {
-    let query = rp::table
+/// All that is allocated from a provider, each a line for [`ProviderAllocation::of_line`].
+pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Lines>> {
+    let changed_at = coalesce(alloc::updated_at.nullable(), alloc::created_at.nullable());
+    let line = concat_ws(
+        FIELD,
+        consumers::generation.nullable(),
+        alloc::used.nullable(),
+        rc::name.nullable(),
+        consumers::uuid.nullable(),
+    );
+    let joined = rp::table
         .left_join(alloc::table.on(alloc::resource_provider_id.eq(rp::id)))
         .left_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
         .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
-        .filter(rp::uuid.eq(uuid))
-        .order(alloc::id)
-        .select((
-            rp::uuid,
-            rp::generation,
-            (
-                consumers::uuid,
-                consumers::generation,
-                rc::name,
-                alloc::used,
-                coalesce(alloc::updated_at, alloc::created_at),
-            )
-                .nullable(),
-        ));
-    let rows: Vec<(String, Option<i32>, Option<ProviderAllocation>)> = load_typed!(conn, query)?;
-    Ok(super::of_provider(rows, uuid))
+        .filter(rp::uuid.eq(uuid));
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    let one_row = joined.select((
+        max(rp::id),
+        max(rp::generation),
+        string_agg(line.nullable(), SEPARATOR),
+        // What has neither time was made just now.
+        max(coalesce(changed_at, Some(now()))),
+    ));
+    match conn {
+        #[cfg(feature = "postgres")]
+        DbConnection::Postgres(c) => Ok(Lines::of_row(one_row.get_result(c)?)),
+        #[cfg(feature = "sqlite")]
+        DbConnection::Sqlite(c) => Ok(Lines::of_row(one_row.get_result(c)?)),
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(c) => {
+            let rows = joined.select((rp::uuid, rp::generation, (line, changed_at).nullable())).load(c)?;
+            Ok(Lines::of_rows(super::of_provider(rows, uuid)))
+        }
+    }
 }
 
 /// What a consumer holds, by row ids.
@@ -228,4 +258,21 @@ pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<usize
     };
     providers.iter().for_each(|id| tx.touch_provider(*id, Part::Usage));
     Ok(providers.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read() {
+        let line = "3 512 MEMORY_MB 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11";
+        let consumer_uuid = "6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11";
+        let read =
+            ProviderAllocation { consumer_uuid, consumer_generation: 3, class: "MEMORY_MB", used: 512 };
+        assert_eq!(ProviderAllocation::of_line(line), Some(read));
+        for without_consumer in ["512 MEMORY_MB", ""] {
+            assert_eq!(ProviderAllocation::of_line(without_consumer), None);
+        }
+    }
 }

@@ -13,6 +13,9 @@ use crate::db::functions::string_agg;
 use crate::db::schema::{resource_provider_traits as rpt, resource_providers as rp, traits};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
+use super::lines::Lines;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::lines::SEPARATOR;
 use super::now;
 
 /// A trait.
@@ -61,31 +64,8 @@ pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec
     Ok(found)
 }
 
-/// What is shown of a provider's traits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderTraits {
-    /// The provider's generation.
-    pub generation: i32,
-    /// The names, in the order of their ids, with `SEPARATOR` between them.
-    names: String,
-    /// When the newest of them was changed, or else created.
-    pub newest: Option<NaiveDateTime>,
-}
-
-impl ProviderTraits {
-    /// The names, in the order of their ids.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        // Nothing at all would be taken for one empty name.
-        self.names.split(SEPARATOR).filter(|name| !name.is_empty())
-    }
-}
-
-/// What no trait has in its name.
-const SEPARATOR: &str = "\n";
-
-/// What is shown of a provider's traits: one row, since they are many and their names are all that is
-/// wanted of them.
-pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<ProviderTraits>> {
+/// The names of a provider's traits, in the order of their ids.
+pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Lines>> {
     let changed_at = coalesce(traits::updated_at.nullable(), traits::created_at.nullable());
     let joined = rp::table
         .left_join(rpt::table.on(rpt::resource_provider_id.eq(rp::id)))
@@ -93,7 +73,6 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
         .filter(rp::uuid.eq(uuid));
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     let one_row = joined.select((
-        // Of a single provider; where there is none, there is a row all the same.
         max(rp::id),
         max(rp::generation),
         string_agg(traits::name.nullable(), SEPARATOR).aggregate_order(traits::id.nullable()),
@@ -102,33 +81,16 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
     ));
     match conn {
         #[cfg(feature = "postgres")]
-        DbConnection::Postgres(c) => Ok(of_row(one_row.get_result(c)?)),
+        DbConnection::Postgres(c) => Ok(Lines::of_row(one_row.get_result(c)?)),
         #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(c) => Ok(of_row(one_row.get_result(c)?)),
-        // It would cut a text that is longer than its settings allow.
+        DbConnection::Sqlite(c) => Ok(Lines::of_row(one_row.get_result(c)?)),
         #[cfg(feature = "mysql")]
         DbConnection::Mysql(c) => {
             let columns = (rp::uuid, rp::generation, (traits::name, changed_at).nullable());
-            type Row = (String, Option<i32>, Option<(String, Option<NaiveDateTime>)>);
-            let rows: Vec<Row> = joined.order(traits::id).select(columns).load(c)?;
-            Ok(super::of_provider(rows, uuid).map(|(generation, rows)| {
-                let newest = rows.iter().map(|(_, time)| time.unwrap_or_else(now)).max();
-                let names: Vec<String> = rows.into_iter().map(|(name, _)| name).collect();
-                ProviderTraits { generation, names: names.join(SEPARATOR), newest }
-            }))
+            let rows = joined.order(traits::id).select(columns).load(c)?;
+            Ok(Lines::of_rows(super::of_provider(rows, uuid)))
         }
     }
-}
-
-/// Id and generation of a provider, the names of its traits in one text, and the newest time.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-type Row = (Option<i32>, Option<i32>, Option<String>, Option<NaiveDateTime>);
-
-/// Without an id there is no such provider.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-fn of_row((id, generation, names, newest): Row) -> Option<ProviderTraits> {
-    let (generation, names) = (generation.unwrap_or(0), names.unwrap_or_default());
-    id.map(|_| ProviderTraits { generation, names, newest })
 }
 
 /// The traits of a provider, in the order of their ids.
@@ -195,20 +157,4 @@ pub fn dissociate(tx: &mut Tx, provider_id: i32, trait_ids: &[i32]) -> QueryResu
         diesel::delete(rows).execute(tx.conn())?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_taken_apart() {
-        let names = |names: &str| {
-            let traits = ProviderTraits { generation: 1, names: names.to_owned(), newest: None };
-            traits.names().map(str::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!(names(""), [""; 0]);
-        assert_eq!(names("CUSTOM_A"), ["CUSTOM_A"]);
-        assert_eq!(names("HW_CPU_X86_VMX\nCUSTOM_A"), ["HW_CPU_X86_VMX", "CUSTOM_A"]);
-    }
 }

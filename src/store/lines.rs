@@ -1,0 +1,65 @@
+//! What a provider has many of, as the lines of one text: a row for each would cost more than what is in it.
+
+use chrono::NaiveDateTime;
+
+use super::now;
+
+/// What is shown of things that a provider has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// The provider's generation.
+    pub generation: i32,
+    /// With `SEPARATOR` between them.
+    text: String,
+    /// When the newest of the things was changed, or else created.
+    pub newest: Option<NaiveDateTime>,
+}
+
+/// What no line has in it.
+pub(super) const SEPARATOR: &str = "\n";
+
+/// The largest id and generation of a single provider, its things, and the newest time.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) type Row = (Option<i32>, Option<i32>, Option<String>, Option<NaiveDateTime>);
+
+impl Lines {
+    /// A line for each.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        // Nothing at all would be taken for one empty line.
+        self.text.split(SEPARATOR).filter(|line| !line.is_empty())
+    }
+
+    /// Without an id there is no such provider; there is a row all the same.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn of_row((id, generation, text, newest): Row) -> Option<Lines> {
+        let (generation, text) = (generation.unwrap_or(0), text.unwrap_or_default());
+        id.map(|_| Lines { generation, text, newest })
+    }
+
+    /// Of MariaDB, which would cut a text that is longer than its settings allow.
+    #[cfg(feature = "mysql")]
+    pub(super) fn of_rows(found: super::OfProvider<(String, Option<NaiveDateTime>)>) -> Option<Lines> {
+        found.map(|(generation, rows)| {
+            // What has no time was made just now.
+            let newest = rows.iter().map(|(_, time)| time.unwrap_or_else(now)).max();
+            let lines: Vec<String> = rows.into_iter().map(|(line, _)| line).collect();
+            Lines { generation, text: lines.join(SEPARATOR), newest }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_taken_apart() {
+        let lines = |text: &str| {
+            let lines = Lines { generation: 1, text: text.to_owned(), newest: Some(now()) };
+            lines.iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(""), [""; 0]);
+        assert_eq!(lines("CUSTOM_A"), ["CUSTOM_A"]);
+        assert_eq!(lines("HW_CPU_X86_VMX\nCUSTOM_A"), ["HW_CPU_X86_VMX", "CUSTOM_A"]);
+    }
+}
