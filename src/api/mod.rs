@@ -26,6 +26,7 @@ use crate::auth::policy::Enforcer;
 use crate::config::Settings;
 use crate::db::Db;
 use crate::fleet::Fleet;
+use crate::store::known_traits::KnownTraits;
 use crate::waitlist::Waitlist;
 
 pub mod accept;
@@ -91,6 +92,8 @@ pub struct App {
     pub policy: Enforcer,
     /// Where everything is kept.
     pub db: Db,
+    /// What traits are called.
+    pub known_traits: Arc<KnownTraits>,
     /// The providers as a picture, for searching.
     pub fleet: Arc<Fleet>,
     /// Who searches it.

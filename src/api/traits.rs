@@ -1,5 +1,7 @@
 //! `/traits`, `/traits/{name}` and `/resource_providers/{uuid}/traits`.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
@@ -105,8 +107,8 @@ pub async fn delete(call: Call) -> HandlerResult {
 
 /// `GET /resource_providers/{uuid}/traits`
 pub async fn list_by_provider(call: Call) -> HandlerResult {
-    let uuid = call.param("uuid").to_owned();
-    let found = call.app.db.read(move |conn| traits::list_by_provider(conn, &uuid)).await;
+    let (uuid, known) = (call.param("uuid").to_owned(), Arc::clone(&call.app.known_traits));
+    let found = call.app.db.read(move |conn| traits::list_by_provider(conn, &known, &uuid)).await;
     let found = found.map_err(provider_missing("No resource provider with uuid ", " found: "))?;
     let view = View { traits: found.iter().collect(), resource_provider_generation: Some(found.generation) };
     Ok(reply(&call, view, found.newest))

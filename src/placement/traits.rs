@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::db::{DbConnection, Tx};
+use crate::store::known_traits::KnownTraits;
 use crate::store::lines::Lines;
 use crate::store::traits as rows;
 use crate::store::traits::Trait;
@@ -77,8 +78,8 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
 }
 
 /// The names of a provider's traits, in the order of their ids.
-pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<Lines> {
-    rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
+pub fn list_by_provider(conn: &mut DbConnection, known: &KnownTraits, uuid: &str) -> Result<Lines> {
+    rows::list_by_provider_uuid(conn, known, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
 /// Gives a provider exactly these traits if its generation is `given`; returns the generation that

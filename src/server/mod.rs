@@ -195,7 +195,8 @@ fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<web::Data<App>, Err
     log::info!("{} resource providers are loaded", fleet.read().present().len());
     let waitlist = Waitlist::new(settings.waitlist.clone(), clock, &db)?;
     let searchers = Searchers::new().map_err(Error::Threads)?;
-    Ok(web::Data::new(App { settings, auth, policy, db, fleet, searchers, waitlist }))
+    let known_traits = Arc::default();
+    Ok(web::Data::new(App { settings, auth, policy, db, known_traits, fleet, searchers, waitlist }))
 }
 
 fn authenticator(settings: &AuthSettings) -> Result<Authenticator, keystone::Unusable> {

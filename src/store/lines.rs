@@ -2,8 +2,6 @@
 
 use chrono::NaiveDateTime;
 
-use super::now;
-
 /// What is shown of things that a provider has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lines {
@@ -36,15 +34,29 @@ impl Lines {
         id.map(|_| Lines { generation, text, newest })
     }
 
+    /// A line for each of a provider's things, with the time of each.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(super) fn of_each<'a>(
+        generation: i32,
+        things: impl Iterator<Item = (&'a str, Option<NaiveDateTime>)>,
+    ) -> Lines {
+        let mut lines = Lines { generation, text: String::new(), newest: None };
+        for (line, time) in things {
+            if !lines.text.is_empty() {
+                lines.text.push_str(SEPARATOR);
+            }
+            lines.text.push_str(line);
+            // What has no time was made just now.
+            lines.newest = lines.newest.max(Some(time.unwrap_or_else(super::now)));
+        }
+        lines
+    }
+
     /// Of MariaDB, which would cut a text that is longer than its settings allow.
     #[cfg(feature = "mysql")]
     pub(super) fn of_rows(found: super::OfProvider<(String, Option<NaiveDateTime>)>) -> Option<Lines> {
-        found.map(|(generation, rows)| {
-            // What has no time was made just now.
-            let newest = rows.iter().map(|(_, time)| time.unwrap_or_else(now)).max();
-            let lines: Vec<String> = rows.into_iter().map(|(line, _)| line).collect();
-            Lines { generation, text: lines.join(SEPARATOR), newest }
-        })
+        let (generation, rows) = found?;
+        Some(Lines::of_each(generation, rows.iter().map(|(line, time)| (line.as_str(), *time))))
     }
 }
 
@@ -55,7 +67,7 @@ mod tests {
     #[test]
     fn lines_are_taken_apart() {
         let lines = |text: &str| {
-            let lines = Lines { generation: 1, text: text.to_owned(), newest: Some(now()) };
+            let lines = Lines { generation: 1, text: text.to_owned(), newest: None };
             lines.iter().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(lines(""), [""; 0]);

@@ -10,6 +10,7 @@ pub mod consumers;
 pub mod fleet;
 pub mod generation;
 pub mod inventories;
+pub mod known_traits;
 pub mod lines;
 pub mod resource_classes;
 pub mod resource_providers;

@@ -3,18 +3,22 @@
 use std::collections::HashSet;
 
 use chrono::NaiveDateTime;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "postgres")]
+use diesel::dsl::array;
+#[cfg(feature = "sqlite")]
 use diesel::dsl::max;
 use diesel::prelude::*;
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 use crate::db::functions::coalesce;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "sqlite")]
 use crate::db::functions::string_agg;
 use crate::db::schema::{resource_provider_traits as rpt, resource_providers as rp, traits};
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
+use super::known_traits::KnownTraits;
 use super::lines::Lines;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "sqlite")]
 use super::lines::SEPARATOR;
 use super::now;
 
@@ -65,25 +69,39 @@ pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec
 }
 
 /// The names of a provider's traits, in the order of their ids.
-pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Lines>> {
+#[cfg_attr(not(feature = "postgres"), expect(unused_variables))]
+pub fn list_by_provider_uuid(
+    conn: &mut DbConnection,
+    known: &KnownTraits,
+    uuid: &str,
+) -> QueryResult<Option<Lines>> {
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     let changed_at = coalesce(traits::updated_at.nullable(), traits::created_at.nullable());
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     let joined = rp::table
         .left_join(rpt::table.on(rpt::resource_provider_id.eq(rp::id)))
         .left_join(traits::table.on(traits::id.eq(rpt::trait_id)))
         .filter(rp::uuid.eq(uuid));
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    let one_row = joined.select((
-        max(rp::id),
-        max(rp::generation),
-        string_agg(traits::name.nullable(), SEPARATOR).aggregate_order(traits::id.nullable()),
-        // What has neither time was made just now.
-        max(coalesce(changed_at, Some(now()))),
-    ));
     match conn {
         #[cfg(feature = "postgres")]
-        DbConnection::Postgres(c) => Ok(Lines::of_row(one_row.get_result(c)?)),
+        DbConnection::Postgres(c) => {
+            let ids = rpt::table.filter(rpt::resource_provider_id.eq(rp::id)).order(rpt::trait_id);
+            let columns = (rp::generation, array(ids.select(rpt::trait_id)));
+            let found: Option<(Option<i32>, Vec<i32>)> =
+                rp::table.filter(rp::uuid.eq(uuid)).select(columns).get_result(c).optional()?;
+            found.map(|(generation, ids)| known.names(c, generation.unwrap_or(0), &ids)).transpose()
+        }
         #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(c) => Ok(Lines::of_row(one_row.get_result(c)?)),
+        DbConnection::Sqlite(c) => {
+            let row = joined.select((
+                max(rp::id),
+                max(rp::generation),
+                string_agg(traits::name.nullable(), SEPARATOR).aggregate_order(traits::id.nullable()),
+                // What has neither time was made just now.
+                max(coalesce(changed_at, Some(now()))),
+            ));
+            Ok(Lines::of_row(row.get_result(c)?))
+        }
         #[cfg(feature = "mysql")]
         DbConnection::Mysql(c) => {
             let columns = (rp::uuid, rp::generation, (traits::name, changed_at).nullable());

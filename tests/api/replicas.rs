@@ -13,6 +13,7 @@ use crate::support::{Backend, Client, Database, Program, TestApp, claim, setting
 
 on_each_database!(replicas_that_start_together_all_come_up: Backend);
 on_each_database!(processes_that_start_together_all_come_up: Backend);
+on_each_database!(traits_that_come_and_go_are_named_right_by_all: Backend);
 
 fn replicas_that_start_together_all_come_up(backend: Backend) {
     let database = Database::create(backend);
@@ -35,6 +36,40 @@ fn processes_that_start_together_all_come_up(backend: Backend) {
     let clients: Vec<Client> = processes.iter_mut().map(|process| Client::new(process.address())).collect();
     assert_set_up_once(&database);
     assert_one_service(&clients);
+}
+
+/// A trait that is gone leaves nothing behind, neither its name nor, on SQLite, its id.
+fn traits_that_come_and_go_are_named_right_by_all(backend: Backend) {
+    let database = Database::create(backend);
+    let servers = (0..2).map(|_| server::start(settings(&database)).unwrap()).collect();
+    let app = TestApp::of_replicas(database, servers);
+    let clients = app.clients();
+    let provider = clients[0].new_provider();
+    let path = format!("/resource_providers/{provider}/traits");
+    for round in 0..6 {
+        let (writer, reader) = (&clients[round % 2], &clients[(round + 1) % 2]);
+        let name = format!("CUSTOM_{round}");
+        writer.put(&format!("/traits/{name}"), &Value::Null).expect(201);
+        let names = json!(["COMPUTE_NODE", "HW_CPU_X86_VMX", name]);
+        let set = |names: &Value| {
+            let generation = writer.generation(&provider);
+            let body = json!({ "resource_provider_generation": generation, "traits": names });
+            writer.put(&path, &body).expect(200);
+        };
+        set(&names);
+        for client in [reader, writer, reader] {
+            let answer = client.get(&path);
+            let mut shown = answer.json()["traits"].as_array().unwrap().clone();
+            shown.sort_by_key(|name| name.as_str().map(str::to_owned));
+            assert_eq!(Value::from(shown), json!(["COMPUTE_NODE", name, "HW_CPU_X86_VMX"]));
+            // The custom one is the newest of them.
+            let alone = client.get(&format!("/traits/{name}"));
+            assert_eq!(answer.header("last-modified"), alone.header("last-modified"));
+        }
+        set(&json!([]));
+        writer.delete(&format!("/traits/{name}")).expect(204);
+        assert_eq!(reader.get(&path).ok()["traits"], json!([]));
+    }
 }
 
 /// Each migration and each standard name once.
