@@ -246,7 +246,7 @@ type Written<T> = (T, Option<oneshot::Receiver<()>>);
 struct Place {
     _permit: OwnedSemaphorePermit,
     lane: Option<Lane>,
-    /// Since when it was waited for.
+    /// Since when a connection was waited for.
     since: Instant,
 }
 
@@ -257,17 +257,18 @@ impl Inner {
     /// In the pool itself, each of those who wait would hold a thread, and who has waited longest
     /// would not be the first to be served.
     async fn queue_up(&self, lane: Option<&str>) -> Result<Place, Error> {
-        let since = Instant::now();
-        let both = async {
+        let place = async {
             let lane = match lane {
                 Some(name) => Some(self.lanes.enter(name).await),
                 None => None,
             };
-            (lane, Arc::clone(&self.turns).acquire_owned().await)
-        };
-        match tokio::time::timeout(POOL_TIMEOUT, both).await {
+            let since = Instant::now();
             // Nobody closes it.
-            Ok((lane, permit)) => Ok(Place { _permit: permit.map_err(|_| Error::CutShort)?, lane, since }),
+            let permit = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Error::CutShort)?;
+            Ok(Place { _permit: permit, lane, since })
+        };
+        match tokio::time::timeout(POOL_TIMEOUT, place).await {
+            Ok(place) => place,
             Err(_) => {
                 metrics::database::TIMEOUTS.inc();
                 Err(Error::Busy(POOL_TIMEOUT))
