@@ -11,27 +11,25 @@ import pathlib
 import socketserver
 import ssl
 import sys
-import threading
 from wsgiref import simple_server
 
 
 class Recorded:
-    """Notes each request before Keystone has it, and lets one go on at a time."""
+    """Lets one request go on at a time, and notes it before Keystone has it."""
 
     def __init__(self, application, config_dir):
         self.application = application
         self.path = config_dir / 'REQUESTS'
         self.turn = config_dir.parent / 'TURN'
-        self.lock = threading.Lock()
 
     def __call__(self, environ, start_response):
         query = environ.get('QUERY_STRING')
         target = environ['PATH_INFO'] + (f'?{query}' if query else '')
-        with self.lock, open(self.path, 'a') as requests:
-            requests.write(f'{environ["REQUEST_METHOD"]} {target}\n')
         # Each opens it anew, so that the lock is also one between threads.
         with open(self.turn, 'a') as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
+            with open(self.path, 'a') as requests:
+                requests.write(f'{environ["REQUEST_METHOD"]} {target}\n')
             return self.application(environ, start_response)
 
 
