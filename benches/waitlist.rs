@@ -1,7 +1,7 @@
 //! What the waitlist costs: turns handed on, many who wait, many who hang up, and a storm that is checked.
 //!
 //!     cargo bench --all-features --bench waitlist -- hand-off [--waiters 50] [--cycles 1000]
-//!     cargo bench --all-features --bench waitlist -- parked [--waiters 10000] [--queues 100] [--cycles 1000]
+//!     cargo bench --all-features --bench waitlist -- waiting [--waiters 10000] [--queues 100] [--cycles 1000]
 //!     cargo bench --all-features --bench waitlist -- hang-ups [--count 100000]
 //!     cargo bench --all-features --bench waitlist -- storm [--clients 64] [--cycles 10000] [--kills 0.01]
 //!
@@ -82,7 +82,7 @@ enum Work {
     /// How long it takes from a release until the next one knows
     HandOff,
     /// What many who wait cost, and a hand-off beside them
-    Parked,
+    Waiting,
     /// What is left of those who hang up while they wait
     HangUps,
     /// Clients that come, renew, release and die on one queue: all of its history is checked
@@ -101,7 +101,7 @@ async fn run(cli: &Cli) -> Outcome<Value> {
     let service = Service::new(cli)?;
     match cli.work {
         Work::HandOff => hand_off(service, cli).await,
-        Work::Parked => parked(service, cli).await,
+        Work::Waiting => waiting(service, cli).await,
         Work::HangUps => hang_ups(service, cli).await,
         Work::Storm => storm(service, cli).await,
     }
@@ -281,7 +281,7 @@ struct Waiting {
     answer: JoinHandle<Outcome<(Value, Instant)>>,
 }
 
-async fn park(service: &Arc<Service>, queue: &Queue, via: usize) -> Outcome<Waiting> {
+async fn join_and_wait(service: &Arc<Service>, queue: &Queue, via: usize) -> Outcome<Waiting> {
     let ticket = queue.join(service, via, LONG).await?;
     let (service, queue, own) = (Arc::clone(service), queue.clone(), ticket.clone());
     let answer = tokio::spawn(async move {
@@ -315,7 +315,7 @@ async fn hand_on(service: &Arc<Service>, waiters: usize, cycles: usize) -> Outco
     let mut active = queue.join(service, 0, LONG).await?;
     let mut line = std::collections::VecDeque::new();
     for via in 0..waiters {
-        line.push_back(park(service, &queue, via).await?);
+        line.push_back(join_and_wait(service, &queue, via).await?);
     }
     service.settle().await;
     let (mut since_release, mut since_answer) = (Times::default(), Times::default());
@@ -331,7 +331,7 @@ async fn hand_on(service: &Arc<Service>, waiters: usize, cycles: usize) -> Outco
         since_release.add(asked, came);
         since_answer.add(released, came);
         active = ticket;
-        line.push_back(park(service, &queue, cycle + waiters).await?);
+        line.push_back(join_and_wait(service, &queue, cycle + waiters).await?);
         // Its question is to be there before the next turn comes.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -366,7 +366,7 @@ where
     try_join_all((0..AT_ONCE).map(|_| worker())).await.map(drop)
 }
 
-async fn parked(service: Service, cli: &Cli) -> Outcome<Value> {
+async fn waiting(service: Service, cli: &Cli) -> Outcome<Value> {
     let (waiters, cycles) = (cli.waiters.unwrap_or(10_000), cli.cycles.unwrap_or(1_000));
     let service = Arc::new(service);
     // Once round, so that what the first requests take is not counted.
@@ -380,14 +380,14 @@ async fn parked(service: Service, cli: &Cli) -> Outcome<Value> {
     for_each(waiters, |number| {
         let (service, queue, waiting) = (&service, &queues[number % queues.len()], &waiting);
         async move {
-            let parked = park(service, queue, number).await?;
-            waiting.lock().map_err(|_| "a client panicked")?.push(parked);
+            let one = join_and_wait(service, queue, number).await?;
+            waiting.lock().map_err(|_| "a client panicked")?.push(one);
             Ok(())
         }
     })
     .await?;
     service.settle().await;
-    let parked = service.size();
+    let while_they_wait = service.size();
     let beside = hand_on(&service, 1, cycles).await?;
     let waiting = waiting.into_inner().map_err(|_| "a client panicked")?;
     if let Some(early) = waiting.iter().find(|waiting| waiting.answer.is_finished()) {
@@ -397,8 +397,8 @@ async fn parked(service: Service, cli: &Cli) -> Outcome<Value> {
     join_all(waiting.into_iter().map(|waiting| waiting.answer)).await;
     service.settle().await;
     Ok(json!({
-        "work": "parked", "waiters": waiters, "queues": queues.len(),
-        "before": size(before), "parked": size(parked), "after": size(service.size()),
+        "work": "waiting", "waiters": waiters, "queues": queues.len(),
+        "before": size(before), "waiting": size(while_they_wait), "after": size(service.size()),
         "hand_off_alone": alone, "hand_off_beside": beside,
     }))
 }
@@ -423,8 +423,7 @@ async fn hang_ups(service: Service, cli: &Cli) -> Outcome<Value> {
         for_each(cli.count / ROUNDS, |number| {
             let (service, queue, ticket) = (&service, &queue, &ticket);
             async move {
-                // So long that they wait, some in their place and some parked; dropping the request closes its
-                // connection.
+                // So long that they wait; dropping the request closes its connection.
                 let patience = Duration::from_millis(20 + number as u64 % 200);
                 match tokio::time::timeout(patience, queue.wait(service, number, ticket)).await {
                     Ok(answer) => Err(format!("an answer before the turn: {:?}", answer).into()),

@@ -1,7 +1,5 @@
 //! A request that has passed all checks, as its handler sees it.
 
-use std::rc::Rc;
-
 use actix_web::web;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -10,7 +8,6 @@ use super::error::ApiError;
 use super::fence::{self, Fenced};
 use super::json;
 use super::microversion::Microversion;
-use super::parking::Parking;
 use super::query::{NotUtf8, Query};
 use super::schema::{self, LazySchema};
 use super::{App, python};
@@ -35,8 +32,6 @@ pub struct Call {
     pub(super) is_form: bool,
     /// The tickets that fence what it writes, as the header names them.
     pub(super) fence: Option<String>,
-    /// What its connection can do without while it waits.
-    pub(super) parking: Rc<Parking>,
 }
 
 impl Call {

@@ -7,7 +7,6 @@
 //! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
 //! - `fence`: writes that depend on tickets
 //! - `permission`: what the policy says of a request
-//! - `parking`: requests that wait without what the HTTP layer keeps for each
 //! - `cors`: which web pages may call
 //! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
 //! - `cnapi`: the waitlist in the dialects of CNAPI
@@ -53,7 +52,6 @@ mod openapi_headers;
 mod openapi_operations;
 mod openapi_parameters;
 mod openapi_schemas;
-pub mod parking;
 mod permission;
 mod pipeline;
 pub mod python;

@@ -12,8 +12,9 @@
 //! The dialects of CNAPI have no versions and say no content type needlessly; their errors have another
 //! form. At an address of their own, nobody need say who asks.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
@@ -32,11 +33,10 @@ use super::error::{self, ApiError};
 use super::fence::TICKET_HEADER;
 use super::forwarded::{self, Origin};
 use super::microversion::{MIN, Microversion, SERVICE, VersionError};
-use super::parking::{Parked, Parking, Shielded};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::routes::{self, BodyKind, Dialect, Found, Route, TooOld};
-use super::{App, Call, HandlerResult, OpenDoor, access_log, cnapi, cors, permission};
+use super::{Answer, App, Call, HandlerResult, OpenDoor, access_log, cnapi, cors, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{self, Identity, Presented};
 use crate::metrics;
@@ -75,7 +75,6 @@ struct Exchange {
     dialect: Dialect,
     /// Whether it came to the address that takes no tokens.
     is_open_door: bool,
-    parking: Rc<Parking>,
 }
 
 /// Answers any request.
@@ -84,9 +83,7 @@ pub(super) async fn serve(
     mut payload: web::Payload,
     app: web::Data<App>,
 ) -> HttpResponse {
-    let parking = request.conn_data::<Rc<Parking>>().cloned().unwrap_or_default();
-    let parked = parking.take_resumed();
-    let started = parked.as_ref().map_or_else(Instant::now, |parked| parked.started);
+    let started = Instant::now();
     let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
     let peer = request.peer_addr().map(|address| address.ip());
@@ -110,16 +107,10 @@ pub(super) async fn serve(
         path,
         dialect,
         is_open_door,
-        parking,
     };
-    let (result, unread) = match parked {
-        Some(parked) => (exchange.resume(parked).await, false),
-        None => {
-            let body = exchange.read_body(&mut payload).await;
-            let unread = body.is_err();
-            (exchange.process(body).await, unread)
-        }
-    };
+    let body = exchange.read_body(&mut payload).await;
+    let unread = body.is_err();
+    let result = exchange.process(body).await;
     let (mut response, length) = exchange.respond(result);
     if unread {
         // What is left of the body must not pass for the next request.
@@ -194,29 +185,8 @@ impl Exchange {
             body,
             is_form: self.media_type().is_some_and(|kind| kind.eq_ignore_ascii_case(FORM)),
             fence: joined(self.request.headers(), &HeaderName::from_static(TICKET_HEADER)),
-            parking: Rc::clone(&self.parking),
         };
-        let answer = Shielded::new((route.handler)(call));
-        Ok(self.run(answer).await?)
-    }
-
-    async fn run(&self, answer: Shielded) -> HandlerResult {
-        let parked = |answer| Parked {
-            answer,
-            request_id: self.request_id.clone(),
-            started: self.started,
-            version: self.version,
-            route: self.route,
-        };
-        self.parking.run(answer, parked).await
-    }
-
-    /// Goes on with a request that had passed all checks when it was parked.
-    async fn resume(&mut self, parked: Parked) -> Result<Reply, Refusal> {
-        self.request_id = parked.request_id;
-        self.version = parked.version;
-        self.route = parked.route;
-        Ok(self.run(parked.answer).await?)
+        Ok(unless_it_panics((route.handler)(call)).await?)
     }
 
     async fn identify(&self) -> Result<Identity, Refusal> {
@@ -482,6 +452,17 @@ impl Exchange {
     }
 }
 
+/// Runs a handler. Its panic is a 500 and not the end of the connection.
+async fn unless_it_panics(answer: Answer) -> HandlerResult {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+fn panicked(panic: &dyn Any) -> ApiError {
+    let words = panic.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    ApiError::internal(format!("a handler panicked: {}", words.unwrap_or("no message")))
+}
+
 async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
@@ -559,6 +540,15 @@ fn is_request_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[actix_web::test]
+    async fn a_panic_is_a_500() {
+        let Err(error) = unless_it_panics(Box::pin(async { panic!("no") })).await else {
+            panic!("it was not caught");
+        };
+        assert_eq!(error.status, 500);
+        assert!(error.cause.is_some_and(|cause| cause.ends_with("a handler panicked: no")));
+    }
 
     #[test]
     fn only_request_ids_pass_for_one() {

@@ -85,7 +85,8 @@ pub async fn show(call: Call) -> HandlerResult {
     let mut ticket = find(&call, policy::WAITLIST_SHOW).await?;
     if let Some(timeout) = patience {
         let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
-        ticket = call.parking.wait(Box::pin(wait)).await?;
+        // In a box, since each future round this one would hold it twice.
+        ticket = Box::pin(wait).await?;
     }
     // In a box, for which many who wait need not keep the place.
     let ahead = Box::pin(ahead(&call, &ticket)).await?;
@@ -161,7 +162,7 @@ pub async fn show_group(call: Call) -> HandlerResult {
     let mut group = find_group(&call, policy::WAITLIST_SHOW).await?;
     if let Some(timeout) = patience {
         let wait = call.app.waitlist.wait_for_group(&call.app.db, &group.uuid, timeout);
-        group = call.parking.wait(Box::pin(wait)).await?;
+        group = Box::pin(wait).await?;
     }
     Ok(shown_group(&call, StatusCode::OK, &group))
 }

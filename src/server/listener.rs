@@ -13,10 +13,9 @@ use actix_web::dev::AppConfig;
 use actix_web::rt::net::{TcpSocket, TcpStream};
 use actix_web::{App, web};
 
-use super::connection::{self, Connection};
+use super::connection::Connection;
 use super::guard::{Patience, Watch};
 use super::tls::Tls;
-use crate::api::parking::Parking;
 
 /// How long a refused body is read on, so that its sender gets to see the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -76,16 +75,14 @@ pub(super) fn serve(
         let application = map_config(application, |()| AppConfig::default());
         let watched = apply_fn_factory(application, |request: Request, service| {
             let watch = request.conn_data::<Rc<Watch>>().cloned();
-            let parking = request.conn_data::<Rc<Parking>>().cloned();
             if let Some(watch) = &watch {
                 watch.begin();
             }
             let answer = service.call(request);
             async move {
                 let answer = answer.await;
-                if let (Some(watch), Some(parking)) = (watch, parking) {
+                if let Some(watch) = watch {
                     watch.end();
-                    parking.answered();
                 }
                 answer
             }
@@ -99,15 +96,10 @@ pub(super) fn serve(
             .local_addr(address)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
-                async move {
-                    // Not before a request that was parked is heard again: a layer that stops hears none.
-                    tokio::task::yield_now().await;
-                    stopping.notified().await;
-                }
+                async move { stopping.notified().await }
             })
             .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
                 data.insert(Rc::clone(connection.watch()));
-                data.insert(Rc::clone(connection.parking()));
             })
             .h1(watched);
         let tls = tls.clone();
@@ -122,7 +114,7 @@ pub(super) fn serve(
                         let peer: Option<SocketAddr> = stream.peer_addr().ok();
                         let accepted = Connection::accept(stream, patience, tls.as_deref()).await;
                         let connection = accepted.map_err(DispatchError::Io)?;
-                        connection::serve(http, connection, peer).await
+                        http.call((connection, peer)).await
                     }
                 }))
             }

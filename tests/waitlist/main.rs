@@ -20,7 +20,7 @@ mod expiry;
 mod fences;
 mod groups;
 mod model;
-mod parked;
 mod projects;
 mod queue;
 mod storms;
+mod waits;

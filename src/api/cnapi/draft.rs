@@ -110,7 +110,7 @@ pub async fn show(call: Call) -> HandlerResult {
     if waits {
         let timeout = std::time::Duration::from_secs(call.app.settings.waitlist.max_wait_seconds);
         let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
-        ticket = call.parking.wait(Box::pin(wait)).await.map_err(error::refused)?;
+        ticket = Box::pin(wait).await.map_err(error::refused)?;
     }
     Ok(Reply::json(StatusCode::OK, &DraftView::new(&ticket)))
 }

@@ -140,7 +140,7 @@ pub async fn wait(call: Call) -> HandlerResult {
     }
     let timeout = Duration::from_secs(call.app.settings.waitlist.max_wait_seconds);
     let wait = call.app.waitlist.wait(&call.app.db, &uuid, timeout);
-    let ticket = call.parking.wait(Box::pin(wait)).await.map_err(error::refused)?;
+    let ticket = Box::pin(wait).await.map_err(error::refused)?;
     match ticket.status.as_str() {
         ACTIVE => Ok(Reply::empty(StatusCode::NO_CONTENT)),
         EXPIRED => Err(expired("ticket has expired")),

@@ -1,4 +1,4 @@
-//! Requests that have waited for so long that the server keeps only what it needs to answer them.
+//! Requests that wait: their connections, what follows them there, hang-ups, and the end of the service.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,11 +12,15 @@ use crate::support::{Backend, TestApp};
 
 on_each_database!(a_connection_outlives_its_wait);
 on_each_database!(requests_that_follow_a_wait_are_answered_after_it);
+on_each_database!(requests_in_one_segment_with_a_wait_are_answered_in_order);
+on_each_database!(a_request_behind_a_wait_gets_no_answer_but_its_own);
+on_each_database!(what_stands_behind_a_wait_is_done_once);
+on_each_database!(one_who_hangs_up_behind_other_requests_is_noticed);
 on_each_database!(one_who_hangs_up_after_long_leaves_nothing_behind);
 on_each_database!(those_who_wait_for_long_are_answered_when_the_service_stops: Backend);
 on_each_database!(a_wait_in_a_dialect_of_cnapi_ends_as_it_would_at_once);
 
-/// Longer than a request waits in its place.
+/// So long that the service has nothing else to do than to wait.
 const LONG: Duration = Duration::from_millis(400);
 
 /// A connection of which a test decides each byte.
@@ -47,7 +51,12 @@ impl Line {
             .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).unwrap();
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
+        let body = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).unwrap_or_else(|_| text())
+        };
         (status, head, body)
     }
 }
@@ -121,6 +130,76 @@ fn requests_that_follow_a_wait_are_answered_after_it(app: TestApp) {
         assert_eq!((status, &list["resource_providers"]), (200, &json!([])));
         active = next;
     }
+}
+
+fn class(name: &str) -> Vec<u8> {
+    get(&format!("/resource_classes/{name}"))
+}
+
+fn requests_in_one_segment_with_a_wait_are_answered_in_order(app: TestApp) {
+    let queue = Queue::new(&app.client());
+    let (first, second) = (queue.join(), queue.join());
+    let mut line = Line::to(&app);
+    line.send(&[class("VCPU"), waiting(&queue, &second)].concat());
+    assert_eq!(line.answer().2["name"], "VCPU");
+    app.until_waiting(1);
+    line.send(&class("DISK_GB"));
+    sleep(LONG);
+    line.send(&class("MEMORY_MB"));
+    queue.release(&first);
+    assert_eq!(line.answer().2["status"], "active");
+    assert_eq!(line.answer().2["name"], "DISK_GB");
+    assert_eq!(line.answer().2["name"], "MEMORY_MB");
+}
+
+fn a_request_behind_a_wait_gets_no_answer_but_its_own(app: TestApp) {
+    let queue = Queue::new(&app.client());
+    let (first, second) = (queue.join(), queue.join());
+    let mut line = Line::to(&app);
+    let health = b"GET /healthcheck HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+    line.send(&[class("VCPU"), waiting(&queue, &second), health].concat());
+    assert_eq!(line.answer().2["name"], "VCPU");
+    app.until_waiting(1);
+    sleep(LONG);
+    queue.release(&first);
+    assert_eq!(line.answer().2["status"], "active");
+    assert_eq!(line.answer().2, "OK\n");
+    line.send(b"POST /resource_providers HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}");
+    assert_eq!(line.answer().0, 401);
+}
+
+/// Heads whose lines end in LF alone, with a write that can be counted.
+fn what_stands_behind_a_wait_is_done_once(app: TestApp) {
+    let queue = Queue::new(&app.client());
+    let (first, second) = (queue.join(), queue.join());
+    let body = json!({ "scope": "other", "id": "counted", "lease_seconds": 600 }).to_string();
+    let post = format!(
+        "POST {} HTTP/1.1\nHost: a\nX-Auth-Token: admin\nContent-Type: application/json\nContent-Length: {}\n\n{body}",
+        queue.path(),
+        body.len()
+    );
+    let wait = String::from_utf8(waiting(&queue, &second)).unwrap().replace('\r', "");
+    let mut line = Line::to(&app);
+    line.send(wait.as_bytes());
+    app.until_waiting(1);
+    sleep(LONG);
+    line.send(post.as_bytes());
+    sleep(LONG);
+    queue.release(&first);
+    assert_eq!(line.answer().2["status"], "active");
+    assert_eq!(line.answer().0, 201);
+    let counted = Queue { scope: "other".to_owned(), id: "counted".to_owned(), ..queue };
+    assert_eq!(counted.generation(), 1, "{}", counted.list("all"));
+}
+
+fn one_who_hangs_up_behind_other_requests_is_noticed(app: TestApp) {
+    let queue = Queue::new(&app.client());
+    let (_first, second) = (queue.join(), queue.join());
+    let mut line = Line::to(&app);
+    line.send(&[waiting(&queue, &second), class("VCPU"), class("DISK_GB")[..20].to_vec()].concat());
+    app.until_waiting(1);
+    drop(line);
+    app.until_waiting(0);
 }
 
 fn one_who_hangs_up_after_long_leaves_nothing_behind(app: TestApp) {
