@@ -43,6 +43,8 @@ use crate::metrics;
 use crate::splice::Spliced;
 
 const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
+/// After how many seconds it is worth to ask again where the answer is 503.
+const RETRY_AFTER: &str = "1";
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -395,6 +397,9 @@ impl Exchange {
         }
         if let Some(allow) = &error.allow {
             set(headers, header::ALLOW, allow);
+        }
+        if error.status == StatusCode::SERVICE_UNAVAILABLE {
+            set(headers, header::RETRY_AFTER, RETRY_AFTER);
         }
         (response, length)
     }
