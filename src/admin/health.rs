@@ -73,7 +73,7 @@ impl Readiness {
 }
 
 fn look(db: &Db) -> Result<(), Unready> {
-    match db.probe() {
+    match db.probe(PATIENCE) {
         Ok(0) => Ok(()),
         Ok(pending) => Err(Unready::Unmigrated(pending)),
         Err(error) => {

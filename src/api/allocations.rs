@@ -12,10 +12,11 @@ use super::names::canonical_uuid;
 use super::refusal::provider_missing;
 use super::view::newest;
 use super::{ApiError, Call, HandlerResult, Reply, schema};
-use crate::db::Tx;
+use crate::db::{AtOnce, Tx};
 use crate::placement::Error;
 use crate::placement::allocations::{self, Claim, Expected};
 use crate::placement::usages::UNKNOWN_TYPE;
+use crate::store;
 use crate::store::allocations::{ConsumerAllocation, ProviderAllocation};
 use crate::store::lines::Lines;
 
@@ -203,7 +204,8 @@ pub async fn replace_several(call: Call) -> HandlerResult {
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {
     let claims: Arc<[Claim]> = claims.into();
     let (same, again) = (Arc::clone(&claims), Arc::clone(&claims));
-    let at_once = move |tx: &mut Tx| allocations::claim_at_once(tx, &same);
+    let now = store::now();
+    let at_once = move |tx: &mut Tx, what: AtOnce| allocations::claim_at_once(tx, &same, now, what);
     let work = move |tx: &mut Tx| allocations::replace_all(tx, &again);
     let compared = allocations::only_provider(&claims);
     let written = call.write_at_once("replace allocations", compared, at_once, work).await?;
@@ -226,7 +228,7 @@ pub(super) fn refusal(error: Error, unknown_class: &str) -> ApiError {
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid: Arc<str> = call.param("consumer_uuid").into();
     let same = Arc::clone(&uuid);
-    let at_once = move |tx: &mut Tx| allocations::delete_at_once(tx, &same);
+    let at_once = move |tx: &mut Tx, what: AtOnce| allocations::delete_at_once(tx, &same, what);
     let work = move |tx: &mut Tx| allocations::delete(tx, &uuid);
     call.write_at_once("delete allocations", None, at_once, work).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))

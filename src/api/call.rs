@@ -12,7 +12,7 @@ use super::query::{NotUtf8, Query};
 use super::schema::{self, LazySchema};
 use super::{App, python};
 use crate::auth::Identity;
-use crate::db::{TransactionError, Tx};
+use crate::db::{AtOnce, TransactionError, Tx};
 use crate::placement::resource_providers;
 
 /// One request on its way through a handler.
@@ -76,7 +76,7 @@ impl Call {
         E: TransactionError + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
-        self.write_at_once(name, None, |_| Ok(None), work).await
+        self.write_at_once(name, None, |_, _| Ok(None), work).await
     }
 
     /// Does what `work` does as [`Self::write`], but by `at_once` where that can and no tickets are
@@ -93,13 +93,15 @@ impl Call {
     where
         T: Send + 'static,
         E: TransactionError + Send + 'static,
-        A: FnOnce(&mut Tx) -> Result<Option<T>, E> + Send + 'static,
+        A: Fn(&mut Tx, AtOnce) -> Result<Option<T>, E> + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
         let most = self.app.settings.waitlist.group_tickets;
         let tickets = fence::tickets(self.fence.as_deref(), most)?;
         let fenced = !tickets.is_empty();
-        let at_once = move |tx: &mut Tx| if fenced { Ok(None) } else { at_once(tx).map_err(Fenced::Work) };
+        let at_once = move |tx: &mut Tx, what| {
+            if fenced { Ok(None) } else { at_once(tx, what).map_err(Fenced::Work) }
+        };
         let work = move |tx: &mut Tx| fence::prove_then(tx, &tickets, &work);
         match self.app.db.write_at_once(name, compared, at_once, work).await {
             Ok(value) => Ok(Ok(value)),

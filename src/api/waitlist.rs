@@ -42,12 +42,13 @@ async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
     let queues = QueueFilter { owner, scope: text("scope"), resource_id: text("id") };
     let statuses = statuses(query.last("status"));
     let marker = text("marker");
+    let filter = ListFilter { queues, statuses, after: None, limit };
     let work = move |conn: &mut _| {
-        let after = match marker {
+        let after = match &marker {
             None => None,
-            Some(uuid) => waitlist::find(conn, &uuid).map(|last| Some((last.queue_id, last.position)))?,
+            Some(uuid) => waitlist::find(conn, uuid).map(|last| Some((last.queue_id, last.position)))?,
         };
-        waitlist::list(conn, &ListFilter { queues, statuses, after, limit })
+        waitlist::list(conn, &ListFilter { after, ..filter.clone() })
     };
     let listing = call.app.db.read_snapshot(work).await.map_err(|error| match error {
         Error::TicketNotFound(_) => ApiError::bad_request(format!("Invalid marker: {error}")),

@@ -224,8 +224,10 @@ impl r2d2::ManageConnection for Manager {
         Ok(conn.batch_execute("SELECT 1")?)
     }
 
+    /// Asked when a connection returns to the pool.
     fn has_broken(&self, conn: &mut Tx) -> bool {
-        std::thread::panicking() || is_broken(conn)
+        conn.rest();
+        std::thread::panicking() || conn.is_lost() || is_broken(conn)
     }
 }
 

@@ -52,22 +52,50 @@ impl Error {
         }
     }
 
+    /// Whether the connection is of no more use: it has ended, or what is at its other end serves no
+    /// longer. The database itself may be there for whoever makes a new connection.
+    ///
+    /// A transaction that meets this before its COMMIT is sent has written nothing.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Error::Statement(error) => is_gone(error),
+            _ => false,
+        }
+    }
+
     /// Whether the database is out of reach, rather than refusing a statement.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Error::Connection(_) | Error::Pool(_) | Error::Busy(_) | Error::CutShort => true,
-            Error::Statement(error) => is_away(error),
+            Error::Statement(error) => is_gone(error) || is_cut_off(error),
             _ => false,
         }
     }
 }
 
-fn is_away(error: &DieselError) -> bool {
+fn is_gone(error: &DieselError) -> bool {
     match error {
-        DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)
+        DieselError::DatabaseError(
+            // A server that has become a replica: the address leads to another one by now.
+            DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::ReadOnlyTransaction,
+            _,
+        )
         | DieselError::BrokenTransactionManager => true,
-        DieselError::DatabaseError(_, info) => is_away_message(info.message()),
-        DieselError::RollbackErrorOnCommit { commit_error, .. } => is_away(commit_error),
+        DieselError::DatabaseError(_, info) => is_gone_message(info.message()),
+        DieselError::RollbackErrorOnCommit { commit_error, rollback_error } => {
+            is_gone(commit_error) || is_gone(rollback_error)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the server gave up a statement that took too long or that somebody stopped.
+fn is_cut_off(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(_, info) => is_cut_off_message(info.message()),
+        DieselError::RollbackErrorOnCommit { commit_error, .. } => is_cut_off(commit_error),
         _ => false,
     }
 }
@@ -75,28 +103,138 @@ fn is_away(error: &DieselError) -> bool {
 /// The messages of conflicts for which diesel has no kind of its own: PostgreSQL 40P01, MariaDB
 /// 1213 (also from a Galera commit), 1205 and 1020, SQLite's SQLITE_BUSY.
 pub(super) fn is_conflict_message(message: &str) -> bool {
-    [
-        "deadlock detected",
-        "Deadlock found",
-        "Lock wait timeout exceeded",
-        "Record has changed since last read",
-        "database is locked",
-    ]
-    .iter()
-    .any(|text| message.contains(text))
+    contains_any(
+        message,
+        &[
+            "deadlock detected",
+            "Deadlock found",
+            "Lock wait timeout exceeded",
+            "Record has changed since last read",
+            "database is locked",
+        ],
+    )
 }
 
-/// The messages of a server that went away, for which diesel has no kind of its own.
-fn is_away_message(message: &str) -> bool {
-    [
-        "server closed the connection",
-        "gone away",
-        "Lost connection",
-        "terminating connection",
-        "Server shutdown",
-        "could not connect",
-        "no connection to the server",
-    ]
-    .iter()
-    .any(|text| message.contains(text))
+/// The messages of connections that have ended, for which diesel has no kind of its own. MariaDB's
+/// errors have none at all, and PostgreSQL's only where libpq has noticed the end already.
+fn is_gone_message(message: &str) -> bool {
+    contains_any(
+        message,
+        &[
+            // libpq, when the other end is silent or closes.
+            "server closed the connection",
+            "no connection to the server",
+            "could not receive data from server",
+            "could not send data to server",
+            "could not connect",
+            "connection to server",
+            "connection not open",
+            "connection is not open",
+            "write to server failed",
+            "SSL connection has been closed",
+            "SSL SYSCALL error",
+            "SSL error",
+            "lost synchronization with server",
+            // PostgreSQL 57P01, 57P02, 57P05 and 25P03; 57P03; 08P01.
+            "terminating connection",
+            "the database system is",
+            "unsupported frontend protocol",
+            // What pgbouncer says when it, or the server behind it, ends a connection.
+            "server conn crashed",
+            "pgbouncer",
+            "query_wait_timeout",
+            "client_idle_timeout",
+            "idle transaction timeout",
+            "query timeout",
+            // libmariadb 2002 to 2006, 2013, 2055; 2014; 2027; 2056.
+            "Can't connect to",
+            "gone away",
+            "Lost connection",
+            "Commands out of sync",
+            "alformed packet",
+            "alformed communication packet",
+            "Server closed statement",
+            // MariaDB 1053, 1077, 1156 to 1161, 1927 and 4031; 1047 of a Galera node that has left its
+            // cluster; 1243 of a proxy that has changed servers; 1290 and 1836 of a replica.
+            "Server shutdown",
+            "Normal shutdown",
+            "packets out of order",
+            "communication packets",
+            "Connection was killed",
+            "was disconnected by the server",
+            "WSREP has not yet prepared",
+            "Unknown prepared statement handler",
+            "--read-only option",
+            "read-only mode",
+        ],
+    )
+}
+
+/// The messages of statements that the server ended while the connection stays: PostgreSQL 57014 and
+/// 55P03, MariaDB 1317 and 1969.
+fn is_cut_off_message(message: &str) -> bool {
+    contains_any(message, &["canceling statement due to", "Query execution was interrupted"])
+}
+
+fn contains_any(message: &str, texts: &[&str]) -> bool {
+    texts.iter().any(|text| message.contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(kind: DatabaseErrorKind, message: &str) -> Error {
+        Error::Statement(DieselError::DatabaseError(kind, Box::new(message.to_owned())))
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_is_told_from_a_statement_that_failed() {
+        for message in [
+            "terminating connection due to administrator command",
+            "terminating connection due to idle-session timeout",
+            "terminating connection because of crash of another server process",
+            "the database system is shutting down",
+            "server closed the connection unexpectedly",
+            "could not receive data from server: Connection timed out",
+            "SSL connection has been closed unexpectedly",
+            "Server has gone away",
+            "MySQL server has gone away",
+            "Lost connection to server during query",
+            "Lost connection to server at 'handshake: reading initial communication packet', system error: 104",
+            "Connection was killed",
+            "Server shutdown in progress",
+            "Commands out of sync; you can't run this command now",
+            "Got timeout reading communication packets",
+            "The client was disconnected by the server because of inactivity. See wait_timeout and interactive_timeout for configuring this behavior.",
+            "WSREP has not yet prepared node for application use",
+            "The MariaDB server is running with the --read-only option so it cannot execute this statement",
+        ] {
+            let error = statement(DatabaseErrorKind::Unknown, message);
+            assert!(error.is_gone() && error.is_unavailable() && !error.is_retryable(), "{message}");
+        }
+        for kind in [DatabaseErrorKind::ClosedConnection, DatabaseErrorKind::UnableToSendCommand] {
+            assert!(statement(kind, "").is_gone());
+        }
+        for message in [
+            "canceling statement due to statement timeout",
+            "Query execution was interrupted (max_statement_time exceeded)",
+        ] {
+            let error = statement(DatabaseErrorKind::Unknown, message);
+            assert!(!error.is_gone() && error.is_unavailable(), "{message}");
+        }
+        for message in ["relation \"allocations\" does not exist", "Unknown column 'x' in 'SELECT'"] {
+            let error = statement(DatabaseErrorKind::Unknown, message);
+            assert!(!error.is_gone() && !error.is_unavailable(), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_commit_on_a_connection_that_ends_is_gone() {
+        let gone = || {
+            Box::new(DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(String::new())))
+        };
+        let both = DieselError::RollbackErrorOnCommit { rollback_error: gone(), commit_error: gone() };
+        assert!(Error::Statement(both).is_gone());
+    }
 }

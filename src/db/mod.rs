@@ -7,6 +7,7 @@ mod error;
 pub mod functions;
 mod lanes;
 mod migrations;
+mod pool;
 mod refresher;
 pub mod schema;
 pub mod statement;
@@ -17,17 +18,17 @@ mod writer;
 
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, Kind, MultiBackend, Target};
 pub use error::Error;
+pub use pool::PoolUse;
 pub use touched::{Follower, Listener, Part, Touched, Turns, Tx};
 pub use transaction::TransactionError;
 
-use connection::Manager;
-use lanes::{Lane, Lanes};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use pool::{Place, Pool, Pooled};
+use tokio::sync::oneshot;
 
 use crate::config::DatabaseSettings;
 use crate::metrics;
@@ -35,9 +36,6 @@ use crate::metrics;
 /// How many values one question's `IN (…)` has at most: SQLite takes 32,766 binds, and short lists
 /// plan faster.
 pub const LONGEST_LIST: usize = 1_000;
-
-/// How long a request waits for a free connection.
-const POOL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The database: cheap to clone, shared by all requests.
 #[derive(Clone)]
@@ -47,10 +45,7 @@ pub struct Db {
 
 struct Inner {
     target: Target,
-    pool: r2d2::Pool<Manager>,
-    /// As many as there may be connections.
-    turns: Arc<Semaphore>,
-    lanes: Lanes,
+    pool: Pool,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
     listener: Ears,
     writing: Writing,
@@ -91,16 +86,8 @@ impl Db {
         let listener = Ears::default();
         let writing = Writing::start(first, &target, &follower, &listener)
             .map_err(|e| Error::Unusable(format!("cannot start a thread for the database: {e}")))?;
-        let pool = r2d2::Pool::builder()
-            .max_size(settings.pool_size)
-            .min_idle(Some(0))
-            .test_on_check_out(false)
-            .connection_timeout(POOL_TIMEOUT)
-            .error_handler(Box::new(LogErrors))
-            .build_unchecked(Manager::new(target.clone()));
-        let turns = Arc::new(Semaphore::new(settings.pool_size as usize));
-        let lanes = Lanes::new();
-        Ok(Db { inner: Arc::new(Inner { target, pool, turns, lanes, follower, listener, writing }) })
+        let pool = Pool::new(target.clone(), settings.pool_size);
+        Ok(Db { inner: Arc::new(Inner { target, pool, follower, listener, writing }) })
     }
 
     /// Sets who follows what is written from now on; there can be one.
@@ -116,12 +103,13 @@ impl Db {
     }
 
     /// Runs `work` where all its questions get their answers of one moment; blocks the thread.
-    pub fn snapshot<T, E: From<Error>>(
+    pub fn snapshot<T, E: TransactionError>(
         &self,
-        work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
+        work: impl Fn(&mut DbConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut conn = self.inner.pool.get().map_err(Error::from)?;
-        transaction::in_snapshot(&mut conn, work)
+        let pool = &self.inner.pool;
+        let work = |tx: &mut Tx| transaction::in_snapshot(tx.conn(), &work);
+        pool.run(pool.any_connection()?, || pool.any_connection(), work)
     }
 
     /// Which database this is.
@@ -131,52 +119,49 @@ impl Db {
 
     /// How many connections of the pool are in use. What SQLite writes goes over another one.
     pub fn pool_use(&self) -> PoolUse {
-        let state = self.inner.pool.state();
-        PoolUse {
-            in_use: state.connections.saturating_sub(state.idle_connections),
-            idle: state.idle_connections,
-            max: self.inner.pool.max_size(),
-        }
+        self.inner.pool.usage()
     }
 
     /// Brings the schema and the standard names up to date; returns how many migrations ran.
     pub fn migrate(&self) -> Result<usize, Error> {
-        migrations::migrate(&mut *self.inner.pool.get()?)
+        migrations::migrate(&mut *self.inner.pool.any_connection()?)
     }
 
     /// The migrations that have not run on this database.
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
-        migrations::pending(&mut *self.inner.pool.get()?)
+        migrations::pending(&mut *self.inner.pool.any_connection()?)
     }
 
-    /// Looks whether the database answers, on a connection made for that, and how many migrations
-    /// are pending; blocks the thread.
-    pub fn probe(&self) -> Result<usize, Error> {
-        let mut conn = connection::establish(&self.inner.target)?;
-        Ok(migrations::pending(&mut conn)?.len())
+    /// Looks whether requests that come now get answers from the database, for which it asks on a
+    /// connection of theirs, and how many migrations are pending; blocks the thread for about as long
+    /// as `patience`.
+    pub fn probe(&self, patience: Duration) -> Result<usize, Error> {
+        let pool = &self.inner.pool;
+        let connection = || pool.connection_in(patience);
+        pool.run(connection()?, connection, |tx| Ok(migrations::pending(tx)?.len()))
     }
 
     /// Runs `work`, which only reads, on a connection of its own, off the async threads where it waits
-    /// for a server.
+    /// for a server. It runs again where the connection ends under it.
     pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
+        E: TransactionError + Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T, E> + Send + 'static,
     {
         // A read of SQLite waits for nobody and takes less than the way to another thread and back.
         #[cfg(feature = "sqlite")]
         if self.inner.target.kind == Kind::Sqlite
-            && let Some(mut conn) = self.inner.pool.try_get()
+            && let Some(mut conn) = self.inner.pool.idle_connection()
         {
             metrics::database::CHECKOUT.observe(0.0);
             return work(&mut conn);
         }
         let inner = Arc::clone(&self.inner);
-        let place = inner.queue_up(None).await?;
+        let place = inner.pool.queue_up(None).await?;
         let task = tokio::task::spawn_blocking(move || {
-            let mut conn = inner.connection(&place)?;
-            work(&mut conn)
+            let pool = &inner.pool;
+            pool.run(pool.connection(&place)?, || pool.connection_again(&place), |tx| work(tx.conn()))
         });
         task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))
     }
@@ -185,10 +170,10 @@ impl Db {
     pub async fn read_snapshot<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
+        E: TransactionError + Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T, E> + Send + 'static,
     {
-        self.read(move |conn| transaction::in_snapshot(conn, work)).await
+        self.read(move |conn| transaction::in_snapshot(conn, &work)).await
     }
 
     /// Runs `work` in a transaction and returns once it is committed and the follower has seen it.
@@ -201,13 +186,16 @@ impl Db {
         E: TransactionError + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
-        self.write_at_once(name, None, |_| Ok(None), work).await
+        self.write_at_once(name, None, |_, _| Ok(None), work).await
     }
 
     /// Does what `work` does as [`Self::write`], but by `at_once` where that can: it writes with one
     /// statement, its last, which is a transaction by itself and touches the usage of one provider;
     /// `None` says that it wrote nothing. Those of this process that compare the generation of the same
     /// thing, by the name `compared`, do so one after the other.
+    ///
+    /// Where the connection ends under that statement, `at_once` is told to look, in a transaction on
+    /// another connection, whether it was written all the same; where it was not, `work` follows.
     ///
     /// Only PostgreSQL is asked so: its statements write to several tables.
     pub async fn write_at_once<T, E, A, F>(
@@ -220,7 +208,7 @@ impl Db {
     where
         T: Send + 'static,
         E: TransactionError + Send + 'static,
-        A: FnOnce(&mut Tx) -> Result<Option<T>, E> + Send + 'static,
+        A: Fn(&mut Tx, AtOnce) -> Result<Option<T>, E> + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
         #[cfg(feature = "sqlite")]
@@ -228,7 +216,7 @@ impl Db {
             return writer.write(work).await;
         }
         let inner = Arc::clone(&self.inner);
-        let place = inner.queue_up(compared.filter(|_| self.kind() == Kind::Postgres)).await?;
+        let place = inner.pool.queue_up(compared.filter(|_| self.kind() == Kind::Postgres)).await?;
         let task = tokio::task::spawn_blocking(move || inner.write_pooled(name, place, at_once, work));
         let (value, caught_up) = task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))?;
         if let Some(caught_up) = caught_up {
@@ -239,66 +227,66 @@ impl Db {
     }
 }
 
+/// What is to be done by one who writes with a single statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtOnce {
+    /// To write.
+    Write,
+    /// To look whether a statement like this, of which no answer came, has written.
+    Look,
+}
+
 /// What was written, and who tells when the follower has seen it.
 type Written<T> = (T, Option<oneshot::Receiver<()>>);
 
-/// The right to a connection, for as long as this lives.
-struct Place {
-    _permit: OwnedSemaphorePermit,
-    lane: Option<Lane>,
-    /// Since when a connection was waited for.
-    since: Instant,
-}
-
 impl Inner {
-    /// Waits until a connection is free for the caller, and before that for the lane it wants, if any:
-    /// who can do nothing yet keeps no connection from others.
-    ///
-    /// In the pool itself, each of those who wait would hold a thread, and who has waited longest
-    /// would not be the first to be served.
-    async fn queue_up(&self, lane: Option<&str>) -> Result<Place, Error> {
-        let place = async {
-            let lane = match lane {
-                Some(name) => Some(self.lanes.enter(name).await),
-                None => None,
-            };
-            let since = Instant::now();
-            // Nobody closes it.
-            let permit = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Error::CutShort)?;
-            Ok(Place { _permit: permit, lane, since })
-        };
-        match tokio::time::timeout(POOL_TIMEOUT, place).await {
-            Ok(place) => place,
-            Err(_) => {
-                metrics::database::TIMEOUTS.inc();
-                Err(Error::Busy(POOL_TIMEOUT))
-            }
-        }
-    }
-
-    /// A connection for one who has a place; it may have to be made, in what is left of the time.
-    fn connection(&self, place: &Place) -> Result<r2d2::PooledConnection<Manager>, Error> {
-        let left = POOL_TIMEOUT.saturating_sub(place.since.elapsed());
-        let conn = self.pool.get_timeout(left).inspect_err(|_| metrics::database::TIMEOUTS.inc())?;
-        metrics::database::CHECKOUT.observe(place.since.elapsed().as_secs_f64());
-        Ok(conn)
-    }
-
     fn write_pooled<T, E: TransactionError>(
         &self,
         name: &str,
         mut place: Place,
-        at_once: impl FnOnce(&mut Tx) -> Result<Option<T>, E>,
+        at_once: impl Fn(&mut Tx, AtOnce) -> Result<Option<T>, E>,
         work: impl Fn(&mut Tx) -> Result<T, E>,
     ) -> Result<Written<T>, E> {
-        let mut tx = self.connection(&place)?;
-        if self.target.kind == Kind::Postgres
-            && let Some(written) = self.write_statement(&mut tx, &mut place.lane, at_once)?
-        {
-            return Ok(written);
+        let mut tx = self.pool.connection(&place)?;
+        let mut lost = None;
+        if self.target.kind == Kind::Postgres {
+            let outcome = self.write_statement(&mut tx, &mut place, &at_once);
+            match outcome {
+                Ok(Some(written)) => return Ok(written),
+                Ok(None) => {}
+                Err((error, caught_up)) if tx.is_lost() => {
+                    drop(tx);
+                    // That a second connection can't be had says less than how the first was lost.
+                    tx = self.pool.connection_again(&place).map_err(|_| error)?;
+                    lost = Some(caught_up);
+                }
+                Err((error, _)) => return Err(error),
+            }
         }
-        let caught_up = Cell::new(None);
+        let work = |tx: &mut Tx| {
+            if lost.is_some()
+                && let Some(value) = at_once(tx, AtOnce::Look)?
+            {
+                return Ok(value);
+            }
+            work(tx)
+        };
+        let (value, caught_up) = self.write_transaction(name, &place, tx, work)?;
+        Ok((value, caught_up.or(lost.flatten())))
+    }
+
+    /// Writes with a transaction. Where the connection ends before the COMMIT is sent, nothing is
+    /// written, and all of it runs again on another one.
+    fn write_transaction<T, E: TransactionError>(
+        &self,
+        name: &str,
+        place: &Place,
+        mut tx: Pooled,
+        work: impl Fn(&mut Tx) -> Result<T, E>,
+    ) -> Result<Written<T>, E> {
+        let (caught_up, may_be_written) = (Cell::new(None), Cell::new(false));
         let commit = |tx: &mut Tx| {
+            may_be_written.set(true);
             let turns = tx.take_turns();
             let outcome = match &self.writing {
                 Writing::Pool(refresher) => refresher.commit(tx).map(|receiver| caught_up.set(receiver)),
@@ -307,36 +295,52 @@ impl Inner {
             };
             // A commit that failed may have happened all the same.
             self.listener.tell(&turns);
+            may_be_written.set(!outcome.as_ref().is_err_and(Error::is_retryable));
             outcome
         };
-        let value = transaction::retrying(&mut tx, name, work, commit)?;
-        Ok((value, caught_up.take()))
+        let mut runs = 1;
+        loop {
+            let outcome = transaction::retrying(&mut tx, name, &work, commit);
+            if !self.pool.note_loss(&mut tx, &outcome) || may_be_written.get() || runs == pool::MAX_RUNS {
+                return outcome.map(|value| (value, caught_up.take()));
+            }
+            log::debug!("{name}: the connection ended before the commit, running again on another one");
+            runs += 1;
+            drop(tx);
+            tx = self.pool.connection_again(place)?;
+        }
     }
 
     /// Writes without a transaction; `None` if nothing is written, also for a conflict that a
-    /// transaction may settle.
+    /// transaction may settle. With an error after which something may be written all the same comes who
+    /// tells when the follower has seen it.
+    #[expect(clippy::type_complexity, reason = "it is read in one place")]
     fn write_statement<T, E: TransactionError>(
         &self,
         tx: &mut Tx,
-        lane: &mut Option<Lane>,
-        at_once: impl FnOnce(&mut Tx) -> Result<Option<T>, E>,
-    ) -> Result<Option<Written<T>>, E> {
+        place: &mut Place,
+        at_once: impl Fn(&mut Tx, AtOnce) -> Result<Option<T>, E>,
+    ) -> Result<Option<Written<T>>, (E, Option<oneshot::Receiver<()>>)> {
         tx.forget();
-        let written = at_once(tx);
+        let written = at_once(tx, AtOnce::Write);
+        let is_lost = self.pool.note_loss(tx, &written);
         match &written {
             Ok(None) => return Ok(None),
             Err(error) if error.database().is_some_and(Error::is_retryable) => return Ok(None),
             // It may have been written, and nobody tells what.
-            Err(_) if connection::is_broken(tx) => tx.touch_everything(),
+            Err(_) if is_lost => tx.touch_everything(),
             _ => {}
         }
-        *lane = None;
+        place.lane = None;
         let caught_up = match &self.writing {
             Writing::Pool(refresher) => refresher.committed(tx, written.is_ok()),
             #[cfg(feature = "sqlite")]
             Writing::OneThread(_) => None,
         };
-        Ok(written?.map(|value| (value, caught_up)))
+        match written {
+            Ok(value) => Ok(value.map(|value| (value, caught_up))),
+            Err(error) => Err((error, caught_up)),
+        }
     }
 }
 
@@ -360,26 +364,5 @@ impl Writing {
                 Ok(Writing::Pool(refresher::Refresher::start(target.clone(), follower)?))
             }
         }
-    }
-}
-
-/// How many connections of a pool there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolUse {
-    /// Those that work is done on.
-    pub in_use: u32,
-    /// Those that wait for work.
-    pub idle: u32,
-    /// How many there may be in all.
-    pub max: u32,
-}
-
-/// Puts the pool's troubles with new connections on the log.
-#[derive(Debug)]
-struct LogErrors;
-
-impl r2d2::HandleError<Error> for LogErrors {
-    fn handle_error(&self, error: Error) {
-        log::warn!("database pool: {error}");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
+use std::time::Instant;
 
 use chrono::NaiveDateTime;
 
@@ -92,11 +93,41 @@ pub struct Tx {
     conn: DbConnection,
     touched: Touched,
     turns: Turns,
+    made_at: Instant,
+    idle_since: Instant,
+    is_lost: bool,
 }
 
 impl Tx {
     pub(super) fn new(conn: DbConnection) -> Tx {
-        Tx { conn, touched: Touched::default(), turns: Turns::default() }
+        let now = Instant::now();
+        let (touched, turns) = Default::default();
+        Tx { conn, touched, turns, made_at: now, idle_since: now, is_lost: false }
+    }
+
+    /// When the connection was made.
+    pub(super) fn made_at(&self) -> Instant {
+        self.made_at
+    }
+
+    /// When work was last done on it; when it was made, if none ever was.
+    pub(super) fn idle_since(&self) -> Instant {
+        self.idle_since
+    }
+
+    /// Notes that work on it has ended.
+    pub(super) fn rest(&mut self) {
+        self.idle_since = Instant::now();
+    }
+
+    /// Notes that it is of no more use.
+    pub(super) fn lose(&mut self) {
+        self.is_lost = true;
+    }
+
+    /// Whether it is of no more use.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     /// The connection itself, for queries.

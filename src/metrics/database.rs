@@ -25,6 +25,14 @@ pub static TIMEOUTS: LazyLock<IntCounter> = LazyLock::new(|| {
         .with_label_values(none)
 });
 
+/// How often a connection was found to have ended.
+pub static LOST: LazyLock<IntCounter> = LazyLock::new(|| {
+    let none: &[&str] = &[];
+    let help =
+        "Database connections that were found to have ended: idle ones, and those that work was done on.";
+    counters("allotment_database_connections_lost_total", help, none).with_label_values(none)
+});
+
 static RETRIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counters(
         "allotment_database_retries_total",

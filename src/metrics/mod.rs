@@ -80,6 +80,7 @@ mod tests {
         database::retried("test", true);
         database::CHECKOUT.observe(0.1);
         database::TIMEOUTS.inc();
+        database::LOST.inc();
         conflicts::count(conflicts::Entity::Consumer);
         candidates::count(7, 2);
         fleet::REFRESH.observe(0.1);
@@ -96,6 +97,7 @@ mod tests {
             "database_retries_total{outcome=\"again\",transaction=\"test\"} 1",
             "database_checkout_seconds_count",
             "database_checkout_timeouts_total",
+            "database_connections_lost_total",
             "conflicts_total{entity=\"consumer\"}",
             "candidates_visited_count",
             "candidates_returned_count",

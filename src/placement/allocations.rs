@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::db::{DbConnection, Tx};
+use chrono::NaiveDateTime;
+
+use crate::db::{AtOnce, DbConnection, Tx};
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation};
 use crate::store::claims::{self, NewClaim};
@@ -87,8 +89,15 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
 
 /// Ends a consumer as [`delete`] does, with one statement and no transaction round it; `None` if that
 /// can't be, and nothing is written.
-pub fn delete_at_once(tx: &mut Tx, consumer_uuid: &str) -> Result<Option<()>> {
-    Ok(claims::delete(tx, consumer_uuid)?.then_some(()))
+///
+/// Who looks whether that is done finds it done where the consumer is gone, though it may never have been
+/// there: nothing tells the two apart, and either is what was asked for.
+pub fn delete_at_once(tx: &mut Tx, consumer_uuid: &str, what: AtOnce) -> Result<Option<()>> {
+    let done = match what {
+        AtOnce::Write => claims::delete(tx, consumer_uuid)?,
+        AtOnce::Look => !claims::exists(tx, consumer_uuid, None)?,
+    };
+    Ok(done.then_some(()))
 }
 
 /// The uuid of the provider that claims are on, where it is a single claim on a single one.
@@ -104,8 +113,9 @@ pub fn only_provider(claims: &[Claim]) -> Option<&str> {
 
 /// Writes a claim as [`replace_all`] does, with one statement and no transaction round it, where it is as
 /// nearly all are: of a new consumer, on one provider on which it fits, and nobody else writes there.
-/// `None` if it is otherwise, also if it is to be refused, and nothing is written.
-pub fn claim_at_once(tx: &mut Tx, claims: &[Claim]) -> Result<Option<()>> {
+/// `None` if it is otherwise, also if it is to be refused, and nothing is written. `now`, the same for
+/// all calls of one request, tells what it has written from what others have.
+pub fn claim_at_once(tx: &mut Tx, claims: &[Claim], now: NaiveDateTime, what: AtOnce) -> Result<Option<()>> {
     let [claim] = claims else {
         return Ok(None);
     };
@@ -128,8 +138,13 @@ pub fn claim_at_once(tx: &mut Tx, claims: &[Claim]) -> Result<Option<()>> {
         consumer_type: claim.consumer_type.as_deref(),
         provider_uuid,
         resources: &resources,
+        now,
     };
-    Ok(claims::insert(tx, &new)?.then_some(()))
+    let done = match what {
+        AtOnce::Write => claims::insert(tx, &new)?,
+        AtOnce::Look => claims::exists(tx, new.consumer_uuid, Some(now))?,
+    };
+    Ok(done.then_some(()))
 }
 
 /// Writes all claims, or none.

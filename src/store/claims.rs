@@ -1,13 +1,14 @@
 //! Claims as nearly all are, of one consumer on one provider, each written with one statement by a
 //! compare-and-swap of generations. PostgreSQL alone has such statements.
 
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
+use crate::db::schema::consumers;
 use crate::db::statement::{Bind, returning_numbers};
-use crate::db::{Part, Tx};
+use crate::db::{DbConnection, Part, Tx};
 
 use super::generation::bump_provider_sql;
-use super::now;
 
 /// What a new consumer is to hold of a provider, all by the names that clients use.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct NewClaim<'a> {
     pub provider_uuid: &'a str,
     /// Amounts by name of the resource class; at least one.
     pub resources: &'a [(&'a str, i32)],
+    /// When the rows are created.
+    pub now: NaiveDateTime,
 }
 
 /// Inserts a consumer with what it is to hold, and increments the provider's generation. `false`, and
@@ -65,7 +68,7 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
         values = vec!["(?, ?)"; claim.resources.len()].join(", "),
         bump = bump_provider_sql!(),
     );
-    let now = now();
+    let now = claim.now;
     let count = i64::try_from(claim.resources.len()).unwrap_or(i64::MAX);
     let mut binds: Vec<Bind<'_>> = vec![claim.provider_uuid.into()];
     binds.extend(claim.resources.iter().flat_map(|(class, amount)| [Bind::Text(class), Bind::Int(*amount)]));
@@ -89,6 +92,16 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
                DELETE FROM allocations WHERE consumer_id = (SELECT uuid FROM consumer) \
                RETURNING resource_provider_id";
     touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()])
+}
+
+/// Whether there is a consumer of this uuid, which was created at this time if one is given.
+pub fn exists(conn: &mut DbConnection, uuid: &str, created_at: Option<NaiveDateTime>) -> QueryResult<bool> {
+    let found: Option<Option<NaiveDateTime>> = consumers::table
+        .filter(consumers::uuid.eq(uuid))
+        .select(consumers::created_at)
+        .get_result(conn)
+        .optional()?;
+    Ok(found.is_some_and(|stored| created_at.is_none() || stored == created_at))
 }
 
 /// Runs a statement that returns the id of the one provider it touched, if it did anything.

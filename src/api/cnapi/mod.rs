@@ -56,8 +56,8 @@ async fn known_owner(call: &Call) -> Result<String, ApiError> {
 
 /// A ticket, if whoever asks may do with it what a rule guards; of this owner, if one is named.
 async fn find(call: &Call, rule: &str, uuid: String, owner: Option<String>) -> Result<Ticket, ApiError> {
-    let work = move |conn: &mut _| match owner {
-        Some(owner) => waitlist::find_of(conn, &owner, &uuid),
+    let work = move |conn: &mut _| match &owner {
+        Some(owner) => waitlist::find_of(conn, owner, &uuid),
         None => waitlist::find(conn, &uuid),
     };
     let found = call.app.db.read(work).await.map_err(error::refused)?;
