@@ -3,8 +3,8 @@
 #   make test        everything: unit, integration, conformance, takeover from
 #                    upstream, openstack command, the README's tour, the OpenAPI
 #                    document, the API reference, the examples, policies, limits,
-#                    a Keystone and kill -9, on SQLite, PostgreSQL and MariaDB
-#                    servers started for it
+#                    a Keystone, kill -9 and databases that go away, on SQLite,
+#                    PostgreSQL and MariaDB servers started for it
 #   make api-ref     the API reference, a site in target/api-ref
 #   make api-ref-update
 #                    what of it is made of the service, after a change of the API
@@ -21,7 +21,7 @@ SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
 .PHONY: all api-ref api-ref-update setup test unit integration conformance upstream candidates \
-        openstack crash policy limits keystone readme \
+        openstack crash outage policy limits keystone readme \
         openapi apiref examples bench fmt lint servers clean-servers
 
 all:
@@ -33,7 +33,7 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream candidates openstack crash policy readme openapi apiref examples limits keystone: setup
+unit integration conformance upstream candidates openstack crash outage policy readme openapi apiref examples limits keystone: setup
 	$(RUN) $@
 
 api-ref: setup

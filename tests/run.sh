@@ -2,7 +2,7 @@
 # Run the named suites, two at a time as much of a suite is waiting, all of them
 # even where one fails, and close with how many tests passed and failed. To be
 # run by the Makefile, under tests/servers/servers.py.
-#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|keystone|crash]…
+#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|keystone|crash|outage]…
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${VENV:-target/venv}/bin/python"
@@ -46,6 +46,7 @@ upstream() { python_tests upstream upstream; }
 candidates() { python_tests candidates candidates; }
 openstack() { python_tests openstack openstack_cli; }
 crash() { python_tests crash crash; }
+outage() { python_tests outage outage; }
 readme() { python_tests readme readme; }
 policy() { python_tests policy policy; }
 limits() { python_tests limits limits; }
@@ -63,7 +64,7 @@ conformance() {
 }
 
 # Those that take longest come first.
-[ $# -gt 0 ] || set -- integration conformance upstream keystone openapi limits crash candidates \
+[ $# -gt 0 ] || set -- integration conformance upstream outage keystone openapi limits crash candidates \
     apiref examples policy openstack readme unit
 
 # What any of them runs is built before, as two builds at once are slower than one.

@@ -119,7 +119,11 @@ class Server:
 
     def start(self):
         self.prepare()
-        with open(self.directory / 'log', 'wb') as log:
+        self.launch()
+
+    def launch(self):
+        """Start on the data that is there, also again after `stop`."""
+        with open(self.directory / 'log', 'ab') as log:
             self.process = subprocess.Popen(
                 self.command(), cwd=self.directory, env=self.environment(),
                 preexec_fn=self.before_exec, stdin=subprocess.DEVNULL,
