@@ -2,6 +2,7 @@
 //!
 //! - `pipeline`: what happens to every request, in order, up to the handler and back
 //! - `routes`: the table of routes
+//! - `path`: the path that is routed
 //! - `call`, `reply`, `error`: what a handler gets, and the two things it may return
 //! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
 //! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
@@ -52,6 +53,7 @@ mod openapi_headers;
 mod openapi_operations;
 mod openapi_parameters;
 mod openapi_schemas;
+mod path;
 mod permission;
 mod pipeline;
 pub mod python;

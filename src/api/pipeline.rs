@@ -24,7 +24,6 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt};
-use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
 use super::accept::Accept;
@@ -36,7 +35,7 @@ use super::microversion::{MIN, Microversion, SERVICE, VersionError};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::routes::{self, BodyKind, Dialect, Found, Route, TooOld};
-use super::{Answer, App, Call, HandlerResult, OpenDoor, access_log, cnapi, cors, permission};
+use super::{Answer, App, Call, HandlerResult, OpenDoor, access_log, cnapi, cors, path, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{self, Identity, Presented};
 use crate::metrics;
@@ -72,7 +71,7 @@ struct Exchange {
     route: Option<&'static Route>,
     origin: Origin,
     started: Instant,
-    /// The path, percent-decoded, or `None` if no route can have it.
+    /// The path that is routed, or `None` if no route can have it.
     path: Option<String>,
     dialect: Dialect,
     /// Whether it came to the address that takes no tokens.
@@ -90,7 +89,7 @@ pub(super) async fn serve(
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
     let peer = request.peer_addr().map(|address| address.ip());
     let origin = forwarded::origin(peer, &app.settings.trusted_proxies, request.headers());
-    let path = decoded_path(&request);
+    let path = path::routed(request.uri().path());
     let is_open_door = request.app_data::<OpenDoor>().is_some();
     let dialect = match &path {
         _ if is_open_door => Dialect::Cnapi,
@@ -206,7 +205,7 @@ impl Exchange {
                 found.and_then(|(_, value)| value.to_str().ok())
             },
             method: self.request.method().as_str(),
-            path: self.request.uri().path(),
+            path: self.path.as_deref().unwrap_or_default(),
         };
         self.app.auth.authenticate(presented).await.map_err(|error| match error {
             auth::Error::Unknown(why) => {
@@ -502,13 +501,6 @@ impl MessageBody for Abandoned {
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         Pin::new(&mut self.get_mut().body).poll_next(context)
     }
-}
-
-/// The path, percent-decoded, or `None` if no route can have it.
-fn decoded_path(request: &HttpRequest) -> Option<String> {
-    let path = percent_decode_str(request.uri().path()).decode_utf8().ok()?;
-    // Databases have no NUL in strings, so nothing is called so.
-    (!path.contains('\0')).then(|| path.into_owned())
 }
 
 fn with_body(status: StatusCode, rendered: (&str, impl Into<Spliced>)) -> (HttpResponse, usize) {

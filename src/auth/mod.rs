@@ -18,7 +18,7 @@ pub struct Presented<'a, F> {
     pub header: F,
     /// The method, in capitals.
     pub method: &'a str,
-    /// The path without the query string, as it came.
+    /// The path that is routed: decoded, without the query string; empty if no route can have it.
     pub path: &'a str,
 }
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import datetime
+import socket
 
 import httpx
 import pytest
@@ -207,6 +208,49 @@ def test_application_credentials(placement, keystone, cloud):
     nova = keystone.token('nova', project='service')
     assert server.status('/traits', limited, **{'x-service-token': nova}) == 200
     assert server.status('/traits', limited, **{'x-service-token': boss}) == 401
+
+
+def spelt(path):
+    """Other spellings of a path below /resource_providers, which all lead to the same resource."""
+    uuid, _, rest = path.removeprefix('/resource_providers/').partition('/')
+    yield f'/resource_providers/{uuid}/{rest}'
+    yield f'/resource_providers/{uuid}%2F{rest}'
+    yield f'/resource_providers/{uuid}%2f{rest}'
+    yield f'/resource_providers%2F{uuid}/{rest}'
+    yield f'/resource%5Fproviders/{uuid}/{rest}'
+    yield f'//resource_providers/{uuid}/{rest}'
+    yield f'/%2fresource_providers%2F{uuid}%2F{rest}'
+
+
+def test_access_rules_are_about_the_resource_however_it_is_spelt(placement, keystone, cloud):
+    server = placement()
+    boss = keystone.token('boss', project='lab')
+
+    def limited(*paths):
+        rules = [{'service': 'placement', 'method': method, 'path': path}
+                 for method in ('GET', 'DELETE') for path in paths]
+        return keystone.by_credential(keystone.application_credential(cloud.users['boss'], boss, access_rules=rules))
+
+    def raw(path, token, method):
+        """The status of a request whose path is sent as it stands."""
+        with socket.create_connection(('127.0.0.1', server.port), 60) as connection:
+            connection.sendall(f'{method} {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {token}\r\n'
+                               'OpenStack-API-Version: placement 1.39\r\nConnection: close\r\n\r\n'.encode())
+            return int(connection.makefile('rb').readline().split()[1])
+
+    path = '/resource_providers/00000000-0000-4000-8000-000000000000/inventories'
+    # What a credential may do, it may do in each spelling, and nothing else in any.
+    providers, inventories = limited('/resource_providers/*'), limited('/resource_providers/{uuid}/inventories')
+    for spelling in spelt(path):
+        for method in ('GET', 'DELETE'):
+            assert raw(spelling, providers, method) == 401, spelling
+            assert raw(spelling, inventories, method) == 404, spelling
+            assert raw(spelling.replace('inventories', 'Inventories'), inventories, method) == 401, spelling
+    for other in ('/resource_providers/%2A', '/resource_providers/%2e%2e', '/resource_providers/x;y'):
+        assert raw(other, providers, 'GET') == 404, other
+        assert raw(other, inventories, 'GET') == 401, other
+    for odd in ('/resource_providers/%FF', '/resource_providers/a%00b', '/resource_providers/', '/resource_providers//'):
+        assert raw(odd, providers, 'GET') == 401, odd
 
 
 def test_an_application_credential_ends(placement, keystone, cloud):

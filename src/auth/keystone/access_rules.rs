@@ -12,7 +12,7 @@ pub(super) struct AccessRule {
     path: String,
 }
 
-/// Whether one of the rules allows a request to us.
+/// Whether one of the rules allows a request to us, whose path is the one that is routed.
 pub(super) fn allow(rules: &[AccessRule], service_type: &str, method: &str, path: &str) -> bool {
     rules.iter().any(|rule| {
         rule.service == service_type
@@ -123,5 +123,6 @@ mod tests {
         assert!(allow(&rules, "placement", "GET", "/traits"));
         assert!(!allow(&rules, "placement", "PUT", "/traits"));
         assert!(!allow(&[], "placement", "GET", "/traits"));
+        assert!(!allow(&rules, "placement", "get", "/traits"));
     }
 }
