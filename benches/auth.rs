@@ -89,7 +89,7 @@ fn known() -> (Authenticator, Runtime) {
 
 fn ask(authenticator: &Authenticator, runtime: &Runtime, token: &str) -> Identity {
     let header = |name: &str| (name == "x-auth-token").then_some(token);
-    let presented = Presented { header, method: "GET", path: "/traits" };
+    let presented = Presented { header, method: "GET", path: "/traits", base_path: "" };
     runtime.block_on(authenticator.authenticate(presented)).unwrap()
 }
 

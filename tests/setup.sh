@@ -25,6 +25,8 @@ need openssl has openssl
 # The examples in shell.
 need curl has curl
 need jq has jq
+# The proxy before the service.
+need nginx has nginx
 need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
 need mariadb-server has mariadbd
 need mariadb-client has mariadb-admin

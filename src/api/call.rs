@@ -25,6 +25,8 @@ pub struct Call {
     pub identity: Identity,
     /// The id that goes into answer and log.
     pub request_id: String,
+    /// The path below which the client found the service, with which links begin; nothing at the root.
+    pub(super) prefix: String,
     pub(super) params: Vec<(&'static str, String)>,
     pub(super) query: Result<Query, NotUtf8>,
     pub(super) body: Bytes,

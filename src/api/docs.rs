@@ -26,7 +26,18 @@ pub async fn openapi(call: Call) -> HandlerResult {
     let built = DOCUMENTS.get(place).ok_or_else(|| ApiError::internal("no place for the document"))?;
     let document = built.get_or_init(|| Ok(openapi::document(version)?.to_string().into()));
     let bytes = document.as_ref().map_err(ApiError::internal)?;
-    Ok(Reply::raw_json(StatusCode::OK, bytes.clone()))
+    Ok(Reply::raw_json(StatusCode::OK, below(&call.prefix, bytes)))
+}
+
+/// The document of a service that its client found below a path: without this, paths are those of the host.
+fn below(prefix: &str, document: &Bytes) -> Bytes {
+    match document.strip_prefix(b"{") {
+        Some(rest) if !prefix.is_empty() => {
+            let start = format!("{{\"servers\":[{{\"url\":\"{prefix}\"}}],");
+            [start.as_bytes(), rest].concat().into()
+        }
+        _ => document.clone(),
+    }
 }
 
 /// `GET /docs`

@@ -1,14 +1,15 @@
 //! Who asks, and under what name the service was asked, where proxies stand in between.
 //!
-//! Only proxies that are trusted are believed: `Forwarded` (RFC 7239) or, where that is missing, the
-//! `X-Forwarded-` headers. Each proxy adds what it saw at the end of the list, so the list is read from
-//! there, as far as it was written by proxies that are trusted.
+//! Only proxies that are trusted are believed, and only in the headers that they write by the settings:
+//! the others may be a client's, which proxies pass on. Each proxy adds what it saw at the end of the list,
+//! so the list is read from there, as far as it was written by proxies that are trusted.
 
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
 
-use crate::config::TrustedProxies;
+use super::address::is_host;
+use crate::config::{BasePath, ProxyHeaders, TrustedProxies};
 
 /// Where a request comes from.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) struct Origin {
     pub(super) https: Option<bool>,
     /// The host that the client asked, if a proxy says so.
     pub(super) host: Option<String>,
+    /// The path below which the client asked for the service, if a proxy says so.
+    pub(super) prefix: Option<BasePath>,
 }
 
 /// What one proxy saw.
@@ -27,21 +30,30 @@ struct Hop {
     client: Option<IpAddr>,
     https: Option<bool>,
     host: Option<String>,
+    prefix: Option<BasePath>,
 }
 
-/// The origin of a request that came from the address `peer`.
-pub(super) fn origin(peer: Option<IpAddr>, trusted: &TrustedProxies, headers: &HeaderMap) -> Origin {
+/// The origin of a request that came from the address `peer`, where `written` is what proxies write.
+pub(super) fn origin(
+    peer: Option<IpAddr>,
+    trusted: &TrustedProxies,
+    written: ProxyHeaders,
+    headers: &HeaderMap,
+) -> Origin {
     let mut origin = Origin { client: peer, ..Origin::default() };
     if trusted.is_empty() || !peer.is_some_and(|peer| trusted.contains(peer)) {
         return origin;
     }
-    let hops = match joined(headers, "forwarded") {
-        Some(text) => forwarded(&text),
-        None => x_forwarded(headers),
+    let hops = match written {
+        ProxyHeaders::Forwarded => {
+            joined(headers, "forwarded").map(|text| forwarded(&text)).unwrap_or_default()
+        }
+        ProxyHeaders::XForwarded => x_forwarded(headers),
     };
     for hop in hops.into_iter().rev() {
         origin.https = hop.https;
         origin.host = hop.host;
+        origin.prefix = hop.prefix;
         match hop.client {
             Some(client) => origin.client = Some(client),
             // The proxy does not tell: it is the last that is known.
@@ -66,8 +78,8 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
         items.map(str::to_owned).collect::<Vec<_>>()
     };
-    let (clients, protos, hosts) =
-        (list("x-forwarded-for"), list("x-forwarded-proto"), list("x-forwarded-host"));
+    let (clients, protos) = (list("x-forwarded-for"), list("x-forwarded-proto"));
+    let (hosts, prefixes) = (list("x-forwarded-host"), list("x-forwarded-prefix"));
     let count = clients.len().max(1);
     // Many proxies add to the list of clients, but replace the others.
     let of = |items: &[String], place: usize| {
@@ -78,6 +90,7 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
             client: clients.get(place).and_then(|text| address(text)),
             https: of(&protos, place).and_then(|text| is_https(&text)),
             host: of(&hosts, place).filter(|text| is_host(text)),
+            prefix: of(&prefixes, place).and_then(|text| BasePath::parse(&text)),
         })
         .collect()
 }
@@ -146,26 +159,35 @@ fn is_https(text: &str) -> Option<bool> {
     }
 }
 
-/// Whether a text is a host with or without a port, and nothing that would change a URL.
-fn is_host(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    !text.is_empty() && text.len() <= 255 && text.bytes().all(fits)
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     use super::*;
 
-    fn seen(peer: &str, headers: &[(&str, &str)]) -> (String, Option<bool>, Option<String>) {
+    fn origin_of(peer: &str, written: ProxyHeaders, headers: &[(&str, &str)]) -> Origin {
         let trusted = serde_json::from_str(r#"["10.0.0.0/8", "2001:db8:1::/48"]"#).unwrap();
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
         }
-        let origin = origin(Some(peer.parse().unwrap()), &trusted, &map);
+        origin(Some(peer.parse().unwrap()), &trusted, written, &map)
+    }
+
+    fn told(origin: Origin) -> (String, Option<bool>, Option<String>) {
         (origin.client.unwrap().to_string(), origin.https, origin.host)
+    }
+
+    fn seen(peer: &str, headers: &[(&str, &str)]) -> (String, Option<bool>, Option<String>) {
+        told(origin_of(peer, ProxyHeaders::XForwarded, headers))
+    }
+
+    fn seen_in_forwarded(peer: &str, headers: &[(&str, &str)]) -> (String, Option<bool>, Option<String>) {
+        told(origin_of(peer, ProxyHeaders::Forwarded, headers))
+    }
+
+    fn prefix(peer: &str, headers: &[(&str, &str)]) -> Option<String> {
+        origin_of(peer, ProxyHeaders::XForwarded, headers).prefix.map(|prefix| prefix.as_str().to_owned())
     }
 
     #[test]
@@ -176,7 +198,25 @@ mod tests {
             ("x-forwarded-host", "cloud.example.com"),
             ("forwarded", "for=192.0.2.1;proto=https;host=cloud.example.com"),
         ];
-        assert_eq!(seen("192.0.2.9", &headers), ("192.0.2.9".to_owned(), None, None));
+        let nothing = ("192.0.2.9".to_owned(), None, None);
+        assert_eq!(seen("192.0.2.9", &headers), nothing);
+        assert_eq!(seen_in_forwarded("192.0.2.9", &headers), nothing);
+        assert_eq!(prefix("192.0.2.9", &[("x-forwarded-prefix", "/placement")]), None);
+    }
+
+    #[test]
+    fn a_prefix_is_a_plain_path() {
+        let said =
+            |text| prefix("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-prefix", text)]);
+        assert_eq!(said("/placement/").as_deref(), Some("/placement"));
+        assert_eq!(said("/a/b").as_deref(), Some("/a/b"));
+        // A client may have written the first, where the proxy adds its own.
+        assert_eq!(said("/evil, /placement").as_deref(), Some("/placement"));
+        for odd in
+            ["//evil.example", "placement", "https://evil.example", "/a/../b", "/a\"b", "/a?b", "/a%2e"]
+        {
+            assert_eq!(said(odd), None, "{odd}");
+        }
     }
 
     #[test]
@@ -208,13 +248,13 @@ mod tests {
         assert_eq!(seen("10.0.0.1", &headers), own("192.0.2.1", "cloud.example.com:8443"));
         let headers = [("x-forwarded-proto", "https"), ("x-forwarded-host", "cloud.example.com")];
         assert_eq!(seen("10.0.0.1", &headers), own("10.0.0.1", "cloud.example.com"));
-        for odd in ["a/b", "a b", "user@host", "a\"b", ""] {
+        for odd in ["a/b", "a b", "user@host", "a\"b", "", "a:b", "a:99999", "[x]"] {
             assert_eq!(seen("10.0.0.1", &[("x-forwarded-host", odd)]).2, None, "{odd}");
         }
     }
 
     #[test]
-    fn forwarded_is_read_before_the_others() {
+    fn only_what_proxies_write_is_read() {
         let headers = [
             (
                 "forwarded",
@@ -224,8 +264,12 @@ mod tests {
             ("x-forwarded-for", "192.0.2.1"),
         ];
         let expected = ("2001:db8::17".to_owned(), Some(true), Some("a.example:1".to_owned()));
-        assert_eq!(seen("2001:db8:1::5", &headers), expected);
+        assert_eq!(seen_in_forwarded("2001:db8:1::5", &headers), expected);
+        // The client wrote the one, and the proxy the other.
+        assert_eq!(seen("2001:db8:1::5", &headers), ("192.0.2.1".to_owned(), None, None));
+        let without = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-host", "evil.example")];
+        assert_eq!(seen_in_forwarded("10.0.0.1", &without), ("10.0.0.1".to_owned(), None, None));
         let odd = [("forwarded", r#"for="_hidden, x\"";proto=https;;=;host"#)];
-        assert_eq!(seen("10.0.0.1", &odd), ("10.0.0.1".to_owned(), Some(true), None));
+        assert_eq!(seen_in_forwarded("10.0.0.1", &odd), ("10.0.0.1".to_owned(), Some(true), None));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - `pipeline`: what happens to every request, in order, up to the handler and back
 //! - `routes`: the table of routes
-//! - `path`: the path that is routed
+//! - `path`, `address`: what of a request's path is routed, and where its client found the service
 //! - `call`, `reply`, `error`: what a handler gets, and the two things it may return
 //! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
 //! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
@@ -31,6 +31,7 @@ use crate::waitlist::Waitlist;
 
 pub mod accept;
 mod access_log;
+mod address;
 pub mod aggregates;
 pub mod allocation_candidates;
 pub mod allocations;

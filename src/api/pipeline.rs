@@ -1,6 +1,6 @@
 //! What happens to every request, in the order in which Placement does it.
 //!
-//! 1. an id; the body is read as far as it may go
+//! 1. an id; a `Host` that is none: 400; the body is read as far as it may go
 //! 2. who asks: 401, or 503 if nobody can tell, but for paths that are open to all
 //! 3. the microversion: 406, 400
 //! 4. size (431, 413, 414, 400), time (408), and a body that has no content type: 400
@@ -32,10 +32,11 @@ use super::error::{self, ApiError};
 use super::fence::TICKET_HEADER;
 use super::forwarded::{self, Origin};
 use super::microversion::{MIN, Microversion, SERVICE, VersionError};
+use super::path::Place;
 use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::routes::{self, BodyKind, Dialect, Found, Route, TooOld};
-use super::{Answer, App, Call, HandlerResult, OpenDoor, access_log, cnapi, cors, path, permission};
+use super::{Answer, App, Call, HandlerResult, OpenDoor, access_log, address, cnapi, cors, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{self, Identity, Presented};
 use crate::metrics;
@@ -73,6 +74,8 @@ struct Exchange {
     started: Instant,
     /// The path that is routed, or `None` if no route can have it.
     path: Option<String>,
+    /// The path below which the client found the service.
+    prefix: String,
     dialect: Dialect,
     /// Whether it came to the address that takes no tokens.
     is_open_door: bool,
@@ -88,9 +91,12 @@ pub(super) async fn serve(
     let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
     let peer = request.peer_addr().map(|address| address.ip());
-    let origin = forwarded::origin(peer, &app.settings.trusted_proxies, request.headers());
-    let path = path::routed(request.uri().path());
+    let settings = &app.settings;
+    let origin =
+        forwarded::origin(peer, &settings.trusted_proxies, settings.proxy_headers, request.headers());
     let is_open_door = request.app_data::<OpenDoor>().is_some();
+    let Place { path, prefix } =
+        Place::new(request.uri().path(), &settings.base_path, origin.prefix.as_ref());
     let dialect = match &path {
         _ if is_open_door => Dialect::Cnapi,
         Some(path) => routes::dialect(path),
@@ -106,6 +112,7 @@ pub(super) async fn serve(
         origin,
         started,
         path,
+        prefix,
         dialect,
         is_open_door,
     };
@@ -161,6 +168,7 @@ impl Exchange {
     }
 
     async fn process(&mut self, body: Result<Bytes, ApiError>) -> Result<Reply, Refusal> {
+        self.asked_host()?;
         let identity = self.identify().await?;
         let version = match self.dialect {
             Dialect::Placement => self.read_version()?,
@@ -181,6 +189,7 @@ impl Exchange {
             version,
             identity,
             request_id: self.request_id.clone(),
+            prefix: self.prefix.clone(),
             params,
             query,
             body,
@@ -206,6 +215,7 @@ impl Exchange {
             },
             method: self.request.method().as_str(),
             path: self.path.as_deref().unwrap_or_default(),
+            base_path: self.app.settings.base_path.as_str(),
         };
         self.app.auth.authenticate(presented).await.map_err(|error| match error {
             auth::Error::Unknown(why) => {
@@ -413,20 +423,18 @@ impl Exchange {
         }
     }
 
+    /// The host that the request names, if it does; 400 for what is none.
+    fn asked_host(&self) -> Result<Option<&str>, ApiError> {
+        address::asked_host(self.request.uri(), self.request.headers())
+    }
+
     /// The URL of `/`, as the client knows the service.
     fn base_url(&self) -> String {
         let settings = &self.app.settings;
-        let https = self.origin.https.unwrap_or_else(|| settings.tls.files().is_some());
-        let asked = || self.header(header::HOST).filter(|host| !host.is_empty());
-        let host = match self.origin.host.as_deref().or_else(asked) {
-            Some(host) => host.to_owned(),
-            None => match self.request.uri().authority() {
-                Some(authority) => authority.to_string(),
-                None => settings.listen.to_string(),
-            },
-        };
-        let (scheme, usual_port) = if https { ("https", ":443") } else { ("http", ":80") };
-        format!("{scheme}://{}", host.strip_suffix(usual_port).unwrap_or(&host))
+        let is_https = self.origin.https.unwrap_or_else(|| settings.tls.files().is_some());
+        // A request whose host is none was refused before there was anything to locate.
+        let host = self.origin.host.as_deref().or_else(|| self.asked_host().ok().flatten());
+        format!("{}{}", address::root_url(is_https, host, settings.listen), self.prefix)
     }
 
     /// The route, also of a request that was refused before that mattered.

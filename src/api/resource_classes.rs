@@ -28,15 +28,15 @@ fn path(name: &str) -> String {
     format!("/resource_classes/{name}")
 }
 
-fn view(name: &str) -> View<'_> {
-    View { name, links: [Link { rel: "self", href: path(name) }] }
+fn view<'a>(name: &'a str, prefix: &str) -> View<'a> {
+    View { name, links: [Link { rel: "self", href: format!("{prefix}{}", path(name)) }] }
 }
 
 /// `GET /resource_classes`
 pub async fn list(call: Call) -> HandlerResult {
     let list = call.app.db.read(classes::list).await?;
     let time = newest(list.iter().map(|c| (c.created_at, c.updated_at)));
-    let resource_classes = list.iter().map(|c| view(&c.name)).collect();
+    let resource_classes = list.iter().map(|c| view(&c.name, &call.prefix)).collect();
     Ok(Reply::json(StatusCode::OK, &ListView { resource_classes }).cacheable(call.version, time))
 }
 
@@ -59,7 +59,7 @@ pub async fn show(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     let class = call.app.db.read(move |conn| classes::find(conn, &name)).await?;
     let time = newest([(class.created_at, class.updated_at)].into_iter());
-    Ok(Reply::json(StatusCode::OK, &view(&class.name)).cacheable(call.version, time))
+    Ok(Reply::json(StatusCode::OK, &view(&class.name, &call.prefix)).cacheable(call.version, time))
 }
 
 /// `PUT /resource_classes/{name}`: renames a class before 1.7, and from then on makes sure that one
@@ -82,7 +82,7 @@ async fn rename(call: Call) -> HandlerResult {
         }
         error => error.into(),
     })?;
-    Ok(Reply::json(StatusCode::OK, &view(&class.name)))
+    Ok(Reply::json(StatusCode::OK, &view(&class.name, &call.prefix)))
 }
 
 async fn ensure(call: Call) -> HandlerResult {

@@ -59,7 +59,7 @@ pub(super) fn path(uuid: &str) -> String {
     format!("{PATH}{uuid}")
 }
 
-fn view(provider: &ResourceProvider, version: Microversion) -> ProviderView<'_> {
+fn view<'a>(provider: &'a ResourceProvider, version: Microversion, prefix: &str) -> ProviderView<'a> {
     let tree = (version >= V1_14).then(|| TreeView {
         parent_provider_uuid: provider.parent_uuid.as_deref(),
         root_provider_uuid: &provider.root_uuid,
@@ -68,13 +68,13 @@ fn view(provider: &ResourceProvider, version: Microversion) -> ProviderView<'_> 
         uuid: &provider.uuid,
         name: provider.name.as_deref(),
         generation: provider.generation(),
-        links: links(&provider.uuid, version),
+        links: links(&provider.uuid, version, prefix),
         tree,
     }
 }
 
-fn links(uuid: &str, version: Microversion) -> Vec<Link> {
-    let base = path(uuid);
+fn links(uuid: &str, version: Microversion, prefix: &str) -> Vec<Link> {
+    let base = format!("{prefix}{}", path(uuid));
     let mut links = vec![Link { rel: "self", href: base.clone() }];
     links.extend(parts(version).map(|rel| Link { rel, href: format!("{base}/{rel}") }));
     links
@@ -95,8 +95,8 @@ fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
 }
 
 /// The body of a list, which is [`ProviderView`]s, written at once since it may be long.
-fn write_list(picture: &Picture, slots: &[Slot], version: Microversion) -> String {
-    let parts: Vec<&str> = parts(version).collect();
+fn write_list(picture: &Picture, slots: &[Slot], version: Microversion, prefix: &str) -> String {
+    let (parts, path): (Vec<&str>, String) = (parts(version).collect(), format!("{prefix}{PATH}"));
     // A provider takes some 700 bytes.
     let mut out = String::with_capacity(slots.len() * 768 + 32);
     out.push_str("{\"resource_providers\":[");
@@ -104,7 +104,7 @@ fn write_list(picture: &Picture, slots: &[Slot], version: Microversion) -> Strin
         if number > 0 {
             out.push(',');
         }
-        write_provider(&mut out, picture, picture.provider(*slot), &parts, version);
+        write_provider(&mut out, picture, picture.provider(*slot), (&path, &parts), version);
     }
     out.push_str("]}");
     out
@@ -114,7 +114,7 @@ fn write_provider(
     out: &mut String,
     picture: &Picture,
     provider: &Provider,
-    parts: &[&str],
+    (path, parts): (&str, &[&str]),
     version: Microversion,
 ) {
     let uuid = provider.uuid.as_str();
@@ -123,9 +123,9 @@ fn write_provider(
     let name = serde_json::Value::from(provider.name.as_deref()).to_string();
     let generation = provider.generation.to_string();
     push(&["{\"uuid\":\"", uuid, "\",\"name\":", &name, ",\"generation\":", &generation]);
-    push(&[",\"links\":[{\"rel\":\"self\",\"href\":\"", PATH, uuid, "\"}"]);
+    push(&[",\"links\":[{\"rel\":\"self\",\"href\":\"", path, uuid, "\"}"]);
     for part in parts {
-        push(&[",{\"rel\":\"", part, "\",\"href\":\"", PATH, uuid, "/", part, "\"}"]);
+        push(&[",{\"rel\":\"", part, "\",\"href\":\"", path, uuid, "/", part, "\"}"]);
     }
     push(&["]"]);
     if version >= V1_14 {
@@ -138,21 +138,21 @@ fn write_provider(
     push(&["}"]);
 }
 
-fn shown(status: StatusCode, provider: &ResourceProvider, version: Microversion) -> Reply {
+fn shown(call: &Call, provider: &ResourceProvider) -> Reply {
     let time = newest([(provider.created_at, provider.updated_at)].into_iter());
-    Reply::json(status, &view(provider, version)).cacheable(version, time)
+    Reply::json(StatusCode::OK, &view(provider, call.version, &call.prefix)).cacheable(call.version, time)
 }
 
 /// `GET /resource_providers`
 pub async fn list(call: Call) -> HandlerResult {
     let filter = filter(&call)?;
-    let (fleet, version) = (Arc::clone(&call.app.fleet), call.version);
+    let (fleet, version, prefix) = (Arc::clone(&call.app.fleet), call.version, call.prefix.clone());
     let task = call.app.searchers.spawn(move || {
         let picture = fleet.read();
         let found = listing::list(&picture, &filter)?;
         let time =
             newest(found.iter().map(|slot| picture.provider(*slot)).map(|p| (p.created_at, p.updated_at)));
-        Ok::<_, Error>((write_list(&picture, &found, version), time))
+        Ok::<_, Error>((write_list(&picture, &found, version, &prefix), time))
     });
     let (body, time) = task.await.map_err(ApiError::internal)?.map_err(|error| {
         let unknown = match error {
@@ -198,11 +198,8 @@ pub async fn create(call: Call) -> HandlerResult {
         }
         error => ApiError::from(error).context(tried),
     })?;
-    let reply = if call.at_least(V1_20) {
-        shown(StatusCode::OK, &provider, call.version)
-    } else {
-        Reply::empty(StatusCode::CREATED)
-    };
+    let reply =
+        if call.at_least(V1_20) { shown(&call, &provider) } else { Reply::empty(StatusCode::CREATED) };
     Ok(reply.location(path(&provider.uuid)))
 }
 
@@ -210,7 +207,7 @@ pub async fn create(call: Call) -> HandlerResult {
 pub async fn show(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let provider = call.app.db.read(move |conn| providers::find(conn, &uuid)).await?;
-    Ok(shown(StatusCode::OK, &provider, call.version))
+    Ok(shown(&call, &provider))
 }
 
 /// `PUT /resource_providers/{uuid}`
@@ -233,7 +230,7 @@ pub async fn update(call: Call) -> HandlerResult {
         Error::Tree { .. } => ApiError::from(error).context(tried),
         error => error.into(),
     })?;
-    Ok(shown(StatusCode::OK, &provider, call.version))
+    Ok(shown(&call, &provider))
 }
 
 /// `DELETE /resource_providers/{uuid}`
@@ -290,10 +287,13 @@ mod tests {
                     updated_at: None,
                 })
                 .collect();
-            let views: Vec<ProviderView<'_>> = views.iter().map(|provider| view(provider, version)).collect();
-            let expected = serde_json::json!({ "resource_providers": views }).to_string();
-            let slots: Vec<Slot> = rows.iter().map(|row| picture.find(&row.uuid).unwrap()).collect();
-            assert_eq!(write_list(&picture, &slots, version), expected);
+            for prefix in ["", "/placement"] {
+                let views: Vec<ProviderView<'_>> =
+                    views.iter().map(|provider| view(provider, version, prefix)).collect();
+                let expected = serde_json::json!({ "resource_providers": views }).to_string();
+                let slots: Vec<Slot> = rows.iter().map(|row| picture.find(&row.uuid).unwrap()).collect();
+                assert_eq!(write_list(&picture, &slots, version, prefix), expected);
+            }
         }
     }
 }

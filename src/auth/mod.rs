@@ -20,6 +20,8 @@ pub struct Presented<'a, F> {
     pub method: &'a str,
     /// The path that is routed: decoded, without the query string; empty if no route can have it.
     pub path: &'a str,
+    /// The path below which the service is known by the settings, such as `/placement`, or nothing.
+    pub base_path: &'a str,
 }
 
 /// Finds out who sent a request.

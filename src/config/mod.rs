@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod base_path;
 mod changes;
 mod cors;
 mod database;
@@ -23,12 +24,13 @@ use serde::{Deserialize, Serialize};
 
 pub use admin::AdminSettings;
 pub use auth::{AuthSettings, AuthStrategy};
+pub use base_path::BasePath;
 pub use cors::CorsSettings;
 pub use database::DatabaseSettings;
 pub use limits::Limits;
 pub use placement::{PlacementSettings, Strategy};
 pub use policy::PolicySettings;
-pub use proxies::TrustedProxies;
+pub use proxies::{ProxyHeaders, TrustedProxies};
 pub use tls::TlsSettings;
 pub use waitlist::WaitlistSettings;
 
@@ -45,8 +47,12 @@ const OTHER_VARIABLES: [&str; 4] = ["TOKEN", "TICKET", "FENCE", "BIN"];
 pub struct Settings {
     /// Where the service listens.
     pub listen: SocketAddr,
-    /// Which proxies may say who asks, in `Forwarded` or `X-Forwarded-` headers: addresses or networks.
+    /// The path below which clients find the service, such as `/placement`; the root of its host if empty.
+    pub base_path: BasePath,
+    /// Which proxies may say who asks: addresses or networks.
     pub trusted_proxies: TrustedProxies,
+    /// The headers in which proxies say so.
+    pub proxy_headers: ProxyHeaders,
     /// How many threads accept and answer; as many as there are processors when absent.
     pub workers: Option<usize>,
     /// Where the built API reference is served, for `/docs` to lead there.
@@ -78,7 +84,9 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8778)),
+            base_path: BasePath::default(),
             trusted_proxies: TrustedProxies::default(),
+            proxy_headers: ProxyHeaders::default(),
             workers: None,
             api_ref_url: None,
             log: None,
@@ -285,6 +293,9 @@ mod tests {
             ("[waitlist]\ncnapi_listen = 'x'", "waitlist.cnapi_listen"),
             ("[waitlist]\ncnapi_listen = '127.0.0.1:8778'", "waitlist.cnapi_listen"),
             ("trusted_proxies = ['10.0.0.0/8', 'hush']", "trusted_proxies"),
+            ("proxy_headers = 'hush'", "proxy_headers: must be one of x-forwarded, forwarded"),
+            ("base_path = 'hush'", "base_path: must be a path such as /placement"),
+            ("base_path = '/a/../b'", "base_path"),
             ("[tls]\ncert = 'a'", "tls.key"),
             ("[tls]\nkey = 'a'", "tls.cert"),
             ("[admin]\nlisten = '127.0.0.1:8778'", "admin.listen"),

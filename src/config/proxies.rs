@@ -1,10 +1,21 @@
-//! `trusted_proxies`: whose word is taken for who asks.
+//! `trusted_proxies` and `proxy_headers`: whose word is taken for who asks, and where it stands.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The headers in which proxies say for whom they ask. The other ones are a client's, and not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyHeaders {
+    /// `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` of RFC 7239.
+    Forwarded,
+}
 
 /// Networks in which proxies stand that may say for whom they ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

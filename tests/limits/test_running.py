@@ -1,4 +1,4 @@
-"""TLS, signals and proxies: what surrounds the service while it runs."""
+"""TLS and signals: what surrounds the service while it runs."""
 
 import json
 import signal
@@ -242,39 +242,6 @@ def test_sighup_reads_again_what_it_can(service):
     ask()
     server.await_log('GET /traits', 2)
     assert server.process.poll() is None
-
-
-def located(server, number, **headers):
-    answer = httpx.post(server.url + '/resource_providers', json={'name': f'p{number}'}, trust_env=False,
-                        headers={'x-auth-token': 'admin', **headers})
-    assert answer.status_code == 201, answer.text
-    return answer.headers['location'].partition('/resource_providers/')[0]
-
-
-FORWARDED = {'x-forwarded-for': '198.51.100.7, 192.0.2.1', 'x-forwarded-proto': 'https',
-             'x-forwarded-host': 'cloud.example.com'}
-
-
-def test_trusted_proxies_are_believed(service):
-    server = service(trusted_proxies=['127.0.0.0/8'])
-    assert located(server, 1, **FORWARDED) == 'https://cloud.example.com'
-    server.await_log('192.0.2.1 "POST /resource_providers"')
-    assert located(server, 2) == server.url
-    server.await_log('127.0.0.1 "POST /resource_providers"')
-    standard = {'forwarded': 'for="[2001:db8::7]:1";proto=https;host="cloud.example.com:8443"'}
-    assert located(server, 3, **standard) == 'https://cloud.example.com:8443'
-    server.await_log('2001:db8::7 "POST /resource_providers"')
-    # What would not be a host in a URL is not taken for one.
-    odd = {**FORWARDED, 'x-forwarded-host': 'evil.example.com/path?'}
-    assert located(server, 4, **odd) == server.url.replace('http:', 'https:')
-
-
-def test_others_are_not(service):
-    for number, trusted in enumerate([[], ['10.0.0.0/8']]):
-        server = service(trusted_proxies=trusted)
-        assert located(server, number, **FORWARDED) == server.url
-        server.await_log('127.0.0.1 "POST /resource_providers"')
-        server.stop()
 
 
 def test_each_refusal_names_its_rule(service):

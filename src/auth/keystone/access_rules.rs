@@ -12,12 +12,28 @@ pub(super) struct AccessRule {
     path: String,
 }
 
-/// Whether one of the rules allows a request to us, whose path is the one that is routed.
-pub(super) fn allow(rules: &[AccessRule], service_type: &str, method: &str, path: &str) -> bool {
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub method: &'a str,
+    /// The path that is routed.
+    pub path: &'a str,
+    /// The path below which the service is known by the settings, or nothing.
+    pub base_path: &'a str,
+}
+
+/// Whether one of the rules allows a request to us.
+///
+/// Rules are about paths of the service. One that begins with the path below which the service is known
+/// is about what stands behind that. A prefix that a request brings along never counts: whoever could
+/// choose it would choose what a rule is about.
+pub(super) fn allow(rules: &[AccessRule], service_type: &str, asked: Asked<'_>) -> bool {
     rules.iter().any(|rule| {
+        let below = rule.path.strip_prefix(asked.base_path).filter(|rest| rest.starts_with('/'));
+        let pattern = below.unwrap_or(&rule.path);
         rule.service == service_type
-            && rule.method == method
-            && matches(rule.path.as_bytes(), path.as_bytes())
+            && rule.method == asked.method
+            && matches(pattern.as_bytes(), asked.path.as_bytes())
     })
 }
 
@@ -120,9 +136,30 @@ mod tests {
                 {"id": "y", "service": "compute", "method": "PUT", "path": "**"}]"#,
         )
         .unwrap();
-        assert!(allow(&rules, "placement", "GET", "/traits"));
-        assert!(!allow(&rules, "placement", "PUT", "/traits"));
-        assert!(!allow(&[], "placement", "GET", "/traits"));
-        assert!(!allow(&rules, "placement", "get", "/traits"));
+        let allow = |rules: &[AccessRule], method, path| {
+            super::allow(rules, "placement", Asked { method, path, base_path: "" })
+        };
+        assert!(allow(&rules, "GET", "/traits"));
+        assert!(!allow(&rules, "PUT", "/traits"));
+        assert!(!allow(&rules, "get", "/traits"));
+        assert!(!allow(&[], "GET", "/traits"));
+    }
+
+    #[test]
+    fn a_rule_may_begin_with_the_services_own_path() {
+        let allows = |rule: &str, path| {
+            let rule =
+                AccessRule { service: "s".to_owned(), method: "GET".to_owned(), path: rule.to_owned() };
+            allow(&[rule], "s", Asked { method: "GET", path, base_path: "/placement" })
+        };
+        for rule in ["/traits", "/placement/traits", "/placement/*", "/*", "/placement/**", "**"] {
+            assert!(allows(rule, "/traits"), "{rule}");
+        }
+        for rule in ["/placement", "/placements/traits", "/placement/placement/traits", "/*/traits"] {
+            assert!(!allows(rule, "/traits"), "{rule}");
+        }
+        // It is not taken for a part of the path.
+        assert!(!allows("/*/*", "/traits"));
+        assert!(!allows("/placement/*", "/traits/CUSTOM_X"));
     }
 }

@@ -15,6 +15,7 @@ mod token;
 
 use std::sync::Arc;
 
+use self::access_rules::{AccessRule, Asked};
 use self::cache::Cache;
 use self::client::{Client, Failure};
 use self::token::Validated;
@@ -84,13 +85,18 @@ impl Keystone {
         if let Some(rules) = &validated.access_rules
             // A service acts for what it was asked to do itself, which was looked at there.
             && service.is_none()
-            && !access_rules::allow(rules, &self.service_type, request.method, request.path)
+            && !self.is_allowed(rules, &request)
         {
             return Err(OUT_OF_RULES);
         }
         let mut identity = validated.identity.clone();
         identity.service = service.map(|service| Arc::new(service.identity.clone()));
         Ok(identity)
+    }
+
+    fn is_allowed<F>(&self, rules: &[AccessRule], request: &Presented<'_, F>) -> bool {
+        let asked = Asked { method: request.method, path: request.path, base_path: request.base_path };
+        access_rules::allow(rules, &self.service_type, asked)
     }
 
     /// The service that a service token is of.
