@@ -6,6 +6,7 @@ mod base_path;
 mod changes;
 mod cors;
 mod database;
+mod environment;
 mod limits;
 mod placement;
 mod policy;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::error::Kind;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Format, Serialized, Toml};
 use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 
@@ -27,19 +28,13 @@ pub use auth::{AuthSettings, AuthStrategy};
 pub use base_path::BasePath;
 pub use cors::CorsSettings;
 pub use database::DatabaseSettings;
+pub use environment::ENV_PREFIX;
 pub use limits::Limits;
 pub use placement::{PlacementSettings, Strategy};
 pub use policy::PolicySettings;
 pub use proxies::{ProxyHeaders, TrustedProxies};
 pub use tls::TlsSettings;
 pub use waitlist::WaitlistSettings;
-
-/// What all environment variables begin with; tables and keys are parted by two underscores.
-pub const ENV_PREFIX: &str = "ALLOTMENT_";
-
-/// Variables with the prefix that are no settings: what `allotment lock` reads and tells its command,
-/// and what tests need; so are those that begin with TEST.
-const OTHER_VARIABLES: [&str; 4] = ["TOKEN", "TICKET", "FENCE", "BIN"];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -157,7 +152,7 @@ impl Settings {
         if let Some(path) = &flags.config {
             figment = figment.merge(Serialized::defaults(read(path)?));
         }
-        figment = auth::take_texts(figment.merge(environment()));
+        figment = auth::take_texts(figment.merge(environment::read()?));
         if let Some(listen) = flags.listen {
             figment = figment.merge(("listen", listen));
         }
@@ -220,15 +215,6 @@ fn told(error: &figment::Error) -> String {
         }
         other => format!("{key}: {other}"),
     }
-}
-
-fn environment() -> Env {
-    Env::prefixed(ENV_PREFIX)
-        .filter(|key| {
-            let key = key.as_str().to_ascii_uppercase();
-            !OTHER_VARIABLES.contains(&key.as_str()) && !key.starts_with("TEST_")
-        })
-        .split("__")
 }
 
 #[cfg(test)]

@@ -91,8 +91,10 @@ fn what_is_wrong_with_a_file_is_named() {
 #[test]
 fn what_is_wrong_with_the_environment_is_named() {
     for (name, value, words) in [
-        ("ALLOTMENT_LISEN", "127.0.0.1:0", "lisen"),
-        ("ALLOTMENT_DATABASE__URLL", "sqlite:x.db", "urll"),
+        ("ALLOTMENT_DATABASE__URLL", "sqlite:x.db", "nearest is allotment_database__url"),
+        ("ALLOTMENT_DATABSE__URL", "sqlite:x.db", "nearest is allotment_database__url"),
+        ("ALLOTMENT_AUTH_KEYSTONE__PASSWORD", SECRET, "nearest is allotment_auth__keystone__password"),
+        ("ALLOTMENT_DATABASE", "sqlite:x.db", "allotment_database__url"),
         ("ALLOTMENT_DATABASE__POOL_SIZE", "many", "pool_size"),
         ("ALLOTMENT_LISTEN", "nowhere", "listen"),
         ("ALLOTMENT_POLICY__ENFORCE_SCOPE", "perhaps", "enforce_scope"),
@@ -110,6 +112,35 @@ fn secrets_are_not_shown_in_errors() {
         // The address in a wrong place, of a wrong type, in a line that can't be read.
         format!("database = '{url}'"),
         format!("[database]\nurl = ['{url}']"),
+/// Kubernetes puts such variables into each container of a namespace that has a Service of this name.
+#[test]
+fn variables_that_are_no_settings_are_told_and_not_read() {
+    let of_kubernetes = [
+        ("ALLOTMENT_SERVICE_HOST", "10.0.0.7"),
+        ("ALLOTMENT_SERVICE_PORT", "8778"),
+        ("ALLOTMENT_SERVICE_PORT_HTTP", "8778"),
+        ("ALLOTMENT_PORT", "tcp://10.0.0.7:8778"),
+        ("ALLOTMENT_PORT_8778_TCP", "tcp://10.0.0.7:8778"),
+        ("ALLOTMENT_PORT_8778_TCP_PROTO", "tcp"),
+        ("ALLOTMENT_PORT_8778_TCP_PORT", "8778"),
+        ("ALLOTMENT_PORT_8778_TCP_ADDR", "10.0.0.7"),
+        ("ALLOTMENT_DATABASE_SERVICE_HOST", "10.0.0.8"),
+        ("ALLOTMENT_DATABASE_PORT", "tcp://10.0.0.8:3306"),
+        ("ALLOTMENT__CANARY_PORT", "tcp://10.0.0.9:8778"),
+    ];
+    let program =
+        Program::new(&["serve"]).env("ALLOTMENT_LISTEN", "127.0.0.1:0").env("ALLOTMENT_LISEN", SECRET);
+    let mut process =
+        of_kubernetes.iter().fold(program, |program, (name, value)| program.env(name, value)).spawn();
+    let told = process.wait_for("not read");
+    assert!(
+        told.contains("ALLOTMENT_LISEN (is ALLOTMENT_LISTEN meant?)") && !told.contains(SECRET),
+        "{told}"
+    );
+    assert!(of_kubernetes.iter().all(|(name, _)| told.contains(name)), "{told}");
+    Client::new(process.address()).get("/").expect(200);
+}
+
         format!("[database]\npool_size = '{url}'"),
         format!("[database]\nurl = '{url}"),
         format!("[database]\nurl = {url}"),

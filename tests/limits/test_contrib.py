@@ -17,6 +17,27 @@ CONTRIB = pathlib.Path(__file__).resolve().parents[2] / 'contrib'
 PROJECT = CONTRIB.parent
 
 
+def await_ready(directory, arguments, environment, admin):
+    """Starts the program in a directory, and waits until health says that it is ready."""
+    with open(directory / 'log', 'wb') as log:
+        process = subprocess.Popen(
+            [drivers.binary(), *arguments], cwd=directory, env={**drivers.environment(), **environment},
+            stdout=log, stderr=log, preexec_fn=drivers.end_with_parent)
+    try:
+        def healthy():
+            assert process.poll() is None, (directory / 'log').read_text()
+            try:
+                answer = httpx.get(f'http://127.0.0.1:{admin}/healthcheck?ready', trust_env=False)
+            except httpx.TransportError:
+                return False
+            return answer.status_code == 200
+        await_true(healthy, 'not ready')
+    finally:
+        process.kill()
+        process.wait()
+    return (directory / 'log').read_text()
+
+
 def test_the_example_settings_are_taken(tmp_path):
     """As they stand, and with what is commented out: no key is unknown."""
     example = (CONTRIB / 'allotment.toml').read_text()
@@ -30,24 +51,34 @@ def test_the_example_settings_are_taken(tmp_path):
         directory.mkdir()
         (directory / 'allotment.toml').write_text(text)
         port, admin = next(drivers.PORTS), next(drivers.PORTS)
-        environment = {**drivers.environment(), 'ALLOTMENT_LISTEN': f'127.0.0.1:{port}',
-                       'ALLOTMENT_ADMIN__LISTEN': f'127.0.0.1:{admin}'}
-        with open(directory / 'log', 'wb') as log:
-            process = subprocess.Popen(
-                [drivers.binary(), 'serve', '--config', 'allotment.toml'], cwd=directory, env=environment,
-                stdout=log, stderr=log, preexec_fn=drivers.end_with_parent)
-        try:
-            def healthy():
-                assert process.poll() is None, (directory / 'log').read_text()
-                try:
-                    answer = httpx.get(f'http://127.0.0.1:{admin}/healthcheck?ready', trust_env=False)
-                except httpx.TransportError:
-                    return False
-                return answer.status_code == 200
-            await_true(healthy, 'not ready')
-        finally:
-            process.kill()
-            process.wait()
+        environment = {'ALLOTMENT_LISTEN': f'127.0.0.1:{port}', 'ALLOTMENT_ADMIN__LISTEN': f'127.0.0.1:{admin}'}
+        await_ready(directory, ['serve', '--config', 'allotment.toml'], environment, admin)
+
+
+def examples():
+    """The environment of each `podman run` in the Containerfile: the image's own and what is added."""
+    text = (CONTRIB / 'Containerfile').read_text()
+    own = dict(re.findall(r'(ALLOTMENT_\w+)=(\S+)', re.search(r'^ENV (.*?)(?<!\\)\n', text, re.M | re.S)[1]))
+    commands = re.sub(r' \\\n#', '', text)
+    found = [{**own, **dict(re.findall(r'-e (ALLOTMENT_\w+)=(\S+)', line))}
+             for line in commands.splitlines() if line.startswith('#   podman run')]
+    assert own and len(found) == 2
+    return found
+
+
+@pytest.mark.parametrize('number', [0, 1])
+def test_the_examples_of_the_containerfile_start(tmp_path, number):
+    environment = examples()[number]
+    port, admin = next(drivers.PORTS), next(drivers.PORTS)
+    # All interfaces, as there, but ports that are free, and no database that is not there.
+    for name, own, free in (('LISTEN', 8778, port), ('ADMIN__LISTEN', 9778, admin)):
+        assert environment[f'ALLOTMENT_{name}'] == f'0.0.0.0:{own}'
+        environment[f'ALLOTMENT_{name}'] = f'0.0.0.0:{free}'
+    if 'ALLOTMENT_DATABASE__URL' in environment:
+        environment['ALLOTMENT_DATABASE__URL'] = f'sqlite:{tmp_path}/allotment.db'
+    # With the settings that the image has.
+    log = await_ready(tmp_path, ['serve', '--config', str(CONTRIB / 'allotment.toml')], environment, admin)
+    assert f'listening on http://0.0.0.0:{port}' in log and 'not read' not in log
 
 
 def test_the_example_shows_the_defaults():

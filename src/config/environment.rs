@@ -1,0 +1,217 @@
+//! The environment: which of its variables are settings, which are misspelt, and which are not for us.
+
+use std::env;
+
+use figment::providers::Env;
+use serde_json::Value;
+
+use super::{Error, Settings};
+
+/// What all environment variables begin with; tables and keys are parted by two underscores.
+pub const ENV_PREFIX: &str = "ALLOTMENT_";
+
+/// What parts tables and keys.
+const SEPARATOR: &str = "__";
+
+/// Variables with the prefix that are no settings: what `allotment lock` reads and tells its command,
+/// and what tests need; so are those that begin with TEST.
+const OTHER_VARIABLES: [&str; 4] = ["TOKEN", "TICKET", "FENCE", "BIN"];
+
+/// From how many slips on a name is another one, and no hint is given.
+const TOO_FAR: usize = 3;
+
+/// What a variable is to us.
+#[derive(Debug, PartialEq, Eq)]
+enum Variable {
+    /// A setting.
+    Setting,
+    /// Something else of ours.
+    Other,
+    /// Something of others, as Kubernetes puts it into each container for a Service named `allotment`.
+    Unknown,
+    /// A setting that does not exist.
+    Misspelt,
+}
+
+/// The settings in the environment. Whatever else there is gets a line on the log, or is an error if
+/// somebody meant it for a setting.
+pub(super) fn read() -> Result<Env, Error> {
+    let known = known();
+    let mut unknown = Vec::new();
+    for (name, _) in env::vars_os() {
+        let Some(name) = name.to_str().map(str::to_ascii_uppercase) else {
+            continue;
+        };
+        let Some(key) = name.strip_prefix(ENV_PREFIX) else {
+            continue;
+        };
+        match classify(key, &known) {
+            Variable::Setting | Variable::Other => {}
+            Variable::Unknown => unknown.push(described(key, &known)),
+            Variable::Misspelt => return Err(Error::Value(complaint(key, &known))),
+        }
+    }
+    if !unknown.is_empty() {
+        unknown.sort();
+        log::warn!("no settings, and not read: the environment variables {}", unknown.join(", "));
+    }
+    let is_setting = move |key: &str| known.iter().any(|known| known.eq_ignore_ascii_case(key));
+    Ok(Env::prefixed(ENV_PREFIX).filter(move |key| is_setting(key.as_str())).split(SEPARATOR))
+}
+
+/// The variables of all settings, without the prefix.
+fn known() -> Vec<String> {
+    let mut keys = Vec::new();
+    // Settings are read from what can hold anything that JSON can.
+    if let Ok(defaults) = serde_json::to_value(Settings::default()) {
+        collect(&defaults, String::new(), &mut keys);
+    }
+    keys
+}
+
+fn collect(value: &Value, key: String, keys: &mut Vec<String>) {
+    let Value::Object(table) = value else {
+        keys.push(key);
+        return;
+    };
+    for (name, value) in table {
+        let name = name.to_ascii_uppercase();
+        let key = if key.is_empty() { name } else { format!("{key}{SEPARATOR}{name}") };
+        collect(value, key, keys);
+    }
+}
+
+fn classify(key: &str, known: &[String]) -> Variable {
+    if known.iter().any(|known| known == key) {
+        Variable::Setting
+    } else if OTHER_VARIABLES.contains(&key) || key.starts_with("TEST_") {
+        Variable::Other
+    } else if is_table(key, known) || (has_our_form(key) && !is_of_kubernetes(key)) {
+        Variable::Misspelt
+    } else {
+        Variable::Unknown
+    }
+}
+
+fn is_table(key: &str, known: &[String]) -> bool {
+    known.iter().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with(SEPARATOR)))
+}
+
+/// Whether a name is that of a table and a key in it.
+fn has_our_form(key: &str) -> bool {
+    key.split_once(SEPARATOR).is_some_and(|(table, key)| !table.is_empty() && !key.is_empty())
+}
+
+/// Whether a name ends as those that Kubernetes makes for Services, whose names may have two hyphens in a row.
+fn is_of_kubernetes(key: &str) -> bool {
+    let ports = ["_TCP", "_UDP", "_SCTP", "_PROTO", "_PORT", "_ADDR"];
+    let is_port = key.contains("_PORT_") && ports.iter().any(|end| key.ends_with(end));
+    is_port
+        || ["_PORT", "_SERVICE_HOST"].iter().any(|end| key.ends_with(end))
+        || key.contains("_SERVICE_PORT_")
+}
+
+/// What is wrong with a name that was meant for a setting. The value is not shown: it may be a password.
+fn complaint(key: &str, known: &[String]) -> String {
+    let name = format!("the environment variable {ENV_PREFIX}{key}");
+    if is_table(key, known) {
+        let start = format!("{key}{SEPARATOR}");
+        let keys: Vec<_> = known
+            .iter()
+            .filter(|known| known.starts_with(&start))
+            .map(|known| format!("{ENV_PREFIX}{known}"))
+            .collect();
+        return format!("{name} is that of a table, whose keys are {}", keys.join(", "));
+    }
+    match nearest(key, known) {
+        Some((near, _)) => format!("{name} is no setting; the nearest is {ENV_PREFIX}{near}"),
+        None => format!("{name} is no setting"),
+    }
+}
+
+/// A name, with the setting that it resembles if there is one.
+fn described(key: &str, known: &[String]) -> String {
+    match nearest(key, known) {
+        Some((near, distance)) if distance < TOO_FAR => {
+            format!("{ENV_PREFIX}{key} (is {ENV_PREFIX}{near} meant?)")
+        }
+        _ => format!("{ENV_PREFIX}{key}"),
+    }
+}
+
+/// The setting whose name takes the fewest slips, and how many.
+fn nearest<'a>(key: &str, known: &'a [String]) -> Option<(&'a str, usize)> {
+    let distances = known.iter().map(|known| (known.as_str(), strsim::osa_distance(key, known)));
+    distances.min_by_key(|(_, distance)| *distance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_known() {
+        let known = known();
+        for key in [
+            "LISTEN",
+            "WORKERS",
+            "DATABASE__URL",
+            "AUTH__KEYSTONE__PASSWORD",
+            "TLS__CERT",
+            "LIMITS__BODY_BYTES",
+        ] {
+            assert_eq!(classify(key, &known), Variable::Setting, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_kubernetes_puts_there_is_not_for_us() {
+        let known = known();
+        for key in [
+            "PORT",
+            "SERVICE_HOST",
+            "SERVICE_PORT",
+            "SERVICE_PORT_HTTP",
+            "PORT_8778_TCP",
+            "PORT_8778_TCP_PROTO",
+            "PORT_8778_TCP_PORT",
+            "PORT_8778_TCP_ADDR",
+            "DATABASE_PORT",
+            "DATABASE_SERVICE_HOST",
+            "_CANARY_SERVICE_HOST",
+            "A__B_SERVICE_PORT_HTTP",
+            "A__B_PORT_8778_TCP_ADDR",
+            "A__B_PORT",
+            "LISEN",
+            "",
+            "_",
+            "__",
+        ] {
+            assert_eq!(classify(key, &known), Variable::Unknown, "{key}");
+        }
+        for key in ["TOKEN", "TICKET", "TEST_X"] {
+            assert_eq!(classify(key, &known), Variable::Other, "{key}");
+        }
+    }
+
+    #[test]
+    fn slips_are_told_with_the_name_that_was_meant() {
+        let known = known();
+        for (key, words) in [
+            (
+                "DATABASE__URLL",
+                "ALLOTMENT_DATABASE__URLL is no setting; the nearest is ALLOTMENT_DATABASE__URL",
+            ),
+            ("DATBASE__URL", "the nearest is ALLOTMENT_DATABASE__URL"),
+            ("AUTH__KEYSTONE_PASSWORD", "the nearest is ALLOTMENT_AUTH__KEYSTONE__PASSWORD"),
+            ("LISTEN__ADDRESS", "the nearest is "),
+            ("DATABASE", "is that of a table, whose keys are ALLOTMENT_DATABASE__"),
+            ("AUTH__KEYSTONE", "is that of a table, whose keys are ALLOTMENT_AUTH__KEYSTONE__"),
+        ] {
+            assert_eq!(classify(key, &known), Variable::Misspelt, "{key}");
+            assert!(complaint(key, &known).contains(words), "{}", complaint(key, &known));
+        }
+        assert_eq!(described("LISEN", &known), "ALLOTMENT_LISEN (is ALLOTMENT_LISTEN meant?)");
+        assert_eq!(described("SERVICE_HOST", &known), "ALLOTMENT_SERVICE_HOST");
+    }
+}
