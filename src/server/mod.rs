@@ -46,7 +46,7 @@ pub enum Error {
     #[error(transparent)]
     Tls(#[from] tls::Error),
     /// There can be no threads.
-    #[error("cannot have threads for searches: {0}")]
+    #[error("cannot have threads for searches, or for the policy file: {0}")]
     Threads(std::io::Error),
     /// The address can't be listened on, or the network failed.
     #[error("cannot serve on {address}: {cause}")]
@@ -265,6 +265,7 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
         None => None,
     };
     let waitlist = Arc::clone(&app.waitlist);
+    reload::follow_policy(app).map_err(Error::Threads)?;
     rt::spawn(Arc::clone(&waitlist).keep(app.db.clone()));
     let (app, shared, is_apart) = (app.clone(), admin.clone(), apart.is_some());
     let (api, addr, stopping) = listen(settings.listen, options, tls, move |config| {

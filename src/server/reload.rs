@@ -1,12 +1,14 @@
-//! SIGHUP: reads again what can be read again, and says what can't.
+//! Reads again what has changed: at SIGHUP what can be, and the policy file whenever it does.
 
 use std::sync::Arc;
+use std::thread;
 
 use actix_web::web;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::tls::Tls;
 use crate::api::App;
+use crate::auth::policy::Enforcer;
 use crate::config::{Flags, Settings};
 use crate::logging;
 
@@ -45,4 +47,22 @@ fn reload(app: &App, tls: Option<&Tls>, flags: &Flags) {
         }
     }
     log::info!("SIGHUP: policy, certificate and log filter are read again; all else is at a start");
+}
+
+/// Has the policy follow its file for as long as the service is there, whether requests come or not.
+///
+/// It has a thread of its own: a file system that does not answer keeps nothing else waiting, and no stop.
+pub(super) fn follow_policy(app: &web::Data<App>) -> std::io::Result<()> {
+    if !app.policy.has_file() {
+        return Ok(());
+    }
+    let app = Arc::downgrade(&app.clone().into_inner());
+    let follow = move || {
+        while let Some(app) = app.upgrade() {
+            app.policy.look();
+            drop(app);
+            thread::sleep(Enforcer::INTERVAL);
+        }
+    };
+    thread::Builder::new().name("policy".to_owned()).spawn(follow).map(drop)
 }

@@ -1,5 +1,6 @@
 """The server obeys its policy file, and follows it as it changes."""
 
+import os
 import re
 import signal
 import subprocess
@@ -43,11 +44,11 @@ class Policied:
     def log(self):
         return (self.server.workdir / 'server.log').read_text()
 
-    def await_log(self, words):
+    def await_log(self, words, count=1):
+        """Waits for words on the log, and sends no request meanwhile."""
         deadline = time.monotonic() + PATIENCE
-        while words not in self.log():
+        while self.log().count(words) < count:
             assert time.monotonic() < deadline, f'not logged: {words}'
-            self.traits()
             time.sleep(0.1)
 
 
@@ -70,6 +71,36 @@ def test_a_change_is_picked_up_and_a_broken_one_is_not(policied):
     policied.file.write_text('"placement:traits:list": "!"\n')
     policied.await_traits(403)
     assert policied.traits(token='admin') == 403
+
+
+def test_a_change_is_in_force_without_a_request(policied):
+    """Whoever comes first after a change, however much later, meets the new rules."""
+    policied.start({'placement:traits:list': '@'})
+    policied.file.write_text('"placement:traits:list": "!"\n')
+    policied.await_log('the policy is read again')
+    assert policied.traits() == 403
+    # A file that takes the place of another, as old and as long as that.
+    before = policied.file.stat()
+    other = policied.file.with_name('other.yaml')
+    other.write_text('"placement:traits:list": "@"\n')
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert other.stat().st_size == before.st_size
+    other.rename(policied.file)
+    policied.await_log('the policy is read again', 2)
+    assert policied.traits() == 200
+
+
+def test_a_broken_change_is_told_once(policied):
+    policied.start({'placement:traits:list': '@'})
+    policied.file.write_text('"placement:traits:list": "role"\n')
+    policied.await_log('the policy of before stays in force')
+    # The file is looked at again and again by the time that this one is taken over.
+    policied.file.write_text('"placement:traits:list": "!"\n')
+    policied.await_log('the policy is read again')
+    assert policied.log().count('the policy of before stays in force') == 1
+    policied.file.unlink()
+    policied.await_log('the policy of before stays in force', 2)
+    assert policied.traits() == 403
 
 
 def test_a_hangup_has_the_file_read(policied):

@@ -1,18 +1,15 @@
 //! The rules in force now; they follow the policy file as it changes.
 
 use std::fs::{self, Metadata};
-use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
 use super::file::Error;
 use super::rules::{Options, Rules};
-
-/// How often the file is looked at.
-const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Rules that follow a file.
 #[derive(Debug)]
@@ -31,21 +28,27 @@ struct Watch {
 /// What is known of the file.
 #[derive(Debug)]
 struct Seen {
-    looked: Instant,
     /// The file as it was when it was last read, usable or not; absent if it was missing.
     read: Option<Stamp>,
     /// The file as it was at the last look.
     found: Option<Stamp>,
 }
 
-/// What tells one content of a file from another.
+/// What tells one content of a file from another, also where a tool that replaced it kept its times: the
+/// file itself, how long it is, and when its content and what is known of it were changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
-    modified: SystemTime,
+    device: u64,
+    inode: u64,
     length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Enforcer {
+    /// How often [`Self::look`] is to be called.
+    pub const INTERVAL: Duration = Duration::from_secs(1);
+
     /// Reads the rules; without a file they are the defaults and stay so.
     pub fn new(file: Option<&Path>, options: Options) -> Result<Self, Error> {
         let Some(path) = file else {
@@ -54,22 +57,36 @@ impl Enforcer {
         };
         let stamp = Stamp::of(path);
         let rules = read(path, options)?;
-        let seen = Seen { looked: Instant::now(), read: stamp.clone(), found: stamp };
+        let seen = Seen { read: stamp.clone(), found: stamp };
         let watch = Watch { path: path.to_owned(), seen: Mutex::new(seen) };
         Ok(Self { options, rules: RwLock::new(Arc::new(rules)), watch: Some(watch) })
     }
 
-    /// The rules in force. Looks from time to time whether the file has changed.
+    /// The rules in force.
     #[must_use]
     pub fn rules(&self) -> Arc<Rules> {
-        if let Some(watch) = &self.watch
-            // Whoever is there first looks; the others go on with what there is.
-            && let Some(mut seen) = watch.seen.try_lock()
-            && seen.looked.elapsed() >= INTERVAL
-        {
-            self.look(watch, &mut seen);
-        }
         self.rules.read().clone()
+    }
+
+    /// Whether there is a file that may change.
+    #[must_use]
+    pub fn has_file(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// Looks whether the file has changed, and takes over what it says once a second look finds it the same:
+    /// until then somebody may still be writing it.
+    pub fn look(&self) {
+        let Some(watch) = &self.watch else {
+            return;
+        };
+        let mut seen = watch.seen.lock();
+        let stamp = Stamp::of(&watch.path);
+        let settled = stamp == seen.found;
+        seen.found.clone_from(&stamp);
+        if settled && stamp != seen.read {
+            self.take(watch, &mut seen, stamp);
+        }
     }
 
     /// Reads the file again, changed or not.
@@ -79,17 +96,6 @@ impl Enforcer {
             let stamp = Stamp::of(&watch.path);
             seen.found.clone_from(&stamp);
             self.take(watch, &mut seen, stamp);
-        }
-    }
-
-    fn look(&self, watch: &Watch, seen: &mut Seen) {
-        seen.looked = Instant::now();
-        let stamp = Stamp::of(&watch.path);
-        // A file that still changes from look to look is just being written.
-        let settled = stamp == seen.found;
-        seen.found.clone_from(&stamp);
-        if settled && stamp != seen.read {
-            self.take(watch, seen, stamp);
         }
     }
 
@@ -117,11 +123,16 @@ fn read(path: &Path, options: Options) -> Result<Rules, Error> {
 }
 
 impl Stamp {
+    /// The file at a path, or the one that a link there leads to.
     fn of(path: &Path) -> Option<Self> {
-        let stamp = |metadata: Metadata| -> io::Result<Self> {
-            Ok(Self { modified: metadata.modified()?, length: metadata.len() })
+        let stamp = |found: Metadata| Self {
+            device: found.dev(),
+            inode: found.ino(),
+            length: found.len(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
         };
-        fs::metadata(path).and_then(stamp).ok()
+        fs::metadata(path).ok().map(stamp)
     }
 }
 
@@ -160,8 +171,7 @@ mod tests {
 
         /// As after the interval.
         fn look(&self) -> bool {
-            let watch = self.enforcer.watch.as_ref().unwrap();
-            self.enforcer.look(watch, &mut watch.seen.lock());
+            self.enforcer.look();
             allows(&self.enforcer.rules())
         }
     }
@@ -176,6 +186,29 @@ mod tests {
         fixture.write(&format!("'{RULE}': '@'\n"));
         assert!(!fixture.look());
         assert!(fixture.look());
+    }
+
+    /// As Kubernetes exchanges what a ConfigMap holds: a link in the way to the file leads elsewhere at once.
+    #[test]
+    fn a_file_that_is_exchanged_is_noticed_though_times_and_length_are_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        for (name, check) in [("first", "@"), ("second", "!")] {
+            fs::create_dir(at(name)).unwrap();
+            let file = at(name).join("policy.yaml");
+            fs::write(&file, format!("'{RULE}': '{check}'\n")).unwrap();
+            fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+        }
+        std::os::unix::fs::symlink("first", at("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/policy.yaml", at("policy.yaml")).unwrap();
+        let enforcer = Enforcer::new(Some(&at("policy.yaml")), OPTIONS).unwrap();
+        assert!(allows(&enforcer.rules()));
+        std::os::unix::fs::symlink("second", at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        enforcer.look();
+        enforcer.look();
+        assert!(!allows(&enforcer.rules()));
     }
 
     #[test]
