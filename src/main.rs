@@ -95,7 +95,7 @@ fn main() -> ExitCode {
         }
         Command::Policy { command, config } => {
             let flags = Flags { config, insecure_noauth2: true, ..Flags::default() };
-            (flags, Box::new(move |settings| command.run(&settings.policy)))
+            (flags, Box::new(move |settings| command.run(&settings)))
         }
         Command::Openapi { microversion } => return openapi::run(microversion),
         Command::Lock(arguments) => return lock::run(&arguments),

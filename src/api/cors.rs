@@ -163,6 +163,35 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_is_all_that_has_to_be_set() {
+        let settings =
+            CorsSettings { allowed_origins: vec!["https://a.example".to_owned()], ..CorsSettings::default() };
+        let ask = |method: &'static str, headers: &'static str| {
+            let request = [
+                ("Origin", "https://a.example"),
+                ("Access-Control-Request-Method", method),
+                ("Access-Control-Request-Headers", headers),
+            ];
+            answer(&settings, Method::OPTIONS, &request) != UNCHANGED
+        };
+        for method in ["GET", "PUT", "POST", "DELETE", "PATCH"] {
+            assert!(
+                ask(method, "x-auth-token,openstack-api-version,content-type,x-openstack-request-id"),
+                "{method}"
+            );
+        }
+        assert!(ask(
+            "GET",
+            "x-identity-status,x-roles,x-service-catalog,x-user-id,x-tenant-id,x-waitlist-ticket"
+        ));
+        assert!(!ask("TRACE", "") && !ask("HEAD", "") && !ask("GET", "x-other"));
+        let found = answer(&settings, Method::GET, &[("Origin", "https://a.example")]);
+        let exposed = "access-control-expose-headers: X-Auth-Token,X-Openstack-Request-Id,X-Subject-Token,\
+                       X-Service-Token,OpenStack-API-Version";
+        assert!(found.contains(&exposed.to_owned()), "{found:?}");
+    }
+
+    #[test]
     fn every_origin_can_be_allowed() {
         let settings = CorsSettings {
             allowed_origins: vec!["*".to_owned()],

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use allotment::api::routes::ROUTES;
 use allotment::auth::policy::{self, Credentials, Enforcer, Options, Rules, Target};
 use allotment::auth::{Identity, Scope};
-use allotment::config::PolicySettings;
+use allotment::config::Settings;
 use allotment::server;
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -76,14 +76,14 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Command {
     /// Answers on standard output.
-    pub fn run(self, settings: &PolicySettings) -> Result<ExitCode, server::Error> {
+    pub fn run(self, settings: &Settings) -> Result<ExitCode, server::Error> {
         match self {
             Command::List { source } => {
                 let rules = source.rules(settings)?;
                 print(&list(&rules));
                 Ok(ExitCode::SUCCESS)
             }
-            Command::Check { batch: true, .. } => Ok(answer_all(settings.options().enforce_scope)),
+            Command::Check { batch: true, .. } => Ok(answer_all(settings.policy.enforce_scope)),
             Command::Check { source, question, .. } => {
                 let rules = source.rules(settings)?;
                 Ok(question.answer(&rules))
@@ -93,9 +93,10 @@ impl Command {
 }
 
 impl Source {
-    fn rules(&self, settings: &PolicySettings) -> Result<std::sync::Arc<Rules>, policy::Error> {
-        let file = self.file.as_ref().or(settings.file.as_ref());
-        Ok(Enforcer::new(file.map(PathBuf::as_path), settings.options())?.rules())
+    fn rules(&self, settings: &Settings) -> Result<std::sync::Arc<Rules>, policy::Error> {
+        let file = self.file.as_ref().or(settings.policy.file.as_ref());
+        let options = settings.policy.options(settings.auth.strategy);
+        Ok(Enforcer::new(file.map(PathBuf::as_path), options)?.rules())
     }
 }
 

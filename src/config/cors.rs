@@ -22,16 +22,36 @@ pub struct CorsSettings {
     pub allow_headers: Vec<String>,
 }
 
+/// Methods that pages may use by default, as with Placement.
+const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "PATCH"];
+
+/// Headers that pages may send by default: those of Placement, and that of fenced writes.
+const ALLOWED: [&str; 9] = [
+    "X-Auth-Token",
+    "X-Openstack-Request-Id",
+    "X-Identity-Status",
+    "X-Roles",
+    "X-Service-Catalog",
+    "X-User-Id",
+    "X-Tenant-Id",
+    "OpenStack-API-Version",
+    "X-Waitlist-Ticket",
+];
+
+/// Headers that pages may read by default, as with Placement.
+const EXPOSED: [&str; 5] =
+    ["X-Auth-Token", "X-Openstack-Request-Id", "X-Subject-Token", "X-Service-Token", "OpenStack-API-Version"];
+
 impl Default for CorsSettings {
     fn default() -> Self {
-        let methods = ["OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "PATCH"];
+        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
         CorsSettings {
             allowed_origins: Vec::new(),
             allow_credentials: true,
-            expose_headers: Vec::new(),
+            expose_headers: texts(&EXPOSED),
             max_age: 3600,
-            allow_methods: methods.map(str::to_owned).to_vec(),
-            allow_headers: Vec::new(),
+            allow_methods: texts(&METHODS),
+            allow_headers: texts(&ALLOWED),
         }
     }
 }

@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8778");
         assert_eq!(settings.database.url, "sqlite:allotment.db");
         assert!(settings.policy.enforce_scope);
-        assert!(!settings.policy.enforce_new_defaults);
+        assert_eq!(settings.policy.enforce_new_defaults, None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::AuthStrategy;
 use crate::auth::policy;
 
 /// The `[policy]` table.
@@ -12,22 +13,45 @@ use crate::auth::policy;
 pub struct PolicySettings {
     /// Rules in place of the default ones.
     pub file: Option<PathBuf>,
-    /// Whether the deprecated rules, under which admins may do everything, are gone.
-    pub enforce_new_defaults: bool,
+    /// Whether the deprecated rules, under which admins may do everything, are gone. When absent, they are
+    /// gone with Keystone, and still count with noauth2.
+    pub enforce_new_defaults: Option<bool>,
     /// Whether a token's scope counts.
     pub enforce_scope: bool,
 }
 
 impl Default for PolicySettings {
     fn default() -> Self {
-        PolicySettings { file: None, enforce_new_defaults: false, enforce_scope: true }
+        PolicySettings { file: None, enforce_new_defaults: None, enforce_scope: true }
     }
 }
 
 impl PolicySettings {
-    /// How the rules are to be taken.
+    /// How the rules are to be taken where requests say so who they are from.
     #[must_use]
-    pub fn options(&self) -> policy::Options {
-        policy::Options { enforce_new_defaults: self.enforce_new_defaults, enforce_scope: self.enforce_scope }
+    pub fn options(&self, strategy: AuthStrategy) -> policy::Options {
+        let by_strategy = strategy == AuthStrategy::Keystone;
+        policy::Options {
+            enforce_new_defaults: self.enforce_new_defaults.unwrap_or(by_strategy),
+            enforce_scope: self.enforce_scope,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_defaults_are_those_of_keystone_unless_told_otherwise() {
+        for (set, strategy, expected) in [
+            (None, AuthStrategy::Keystone, true),
+            (None, AuthStrategy::Noauth2, false),
+            (Some(false), AuthStrategy::Keystone, false),
+            (Some(true), AuthStrategy::Noauth2, true),
+        ] {
+            let settings = PolicySettings { enforce_new_defaults: set, ..PolicySettings::default() };
+            assert_eq!(settings.options(strategy).enforce_new_defaults, expected, "{set:?} {strategy:?}");
+        }
     }
 }

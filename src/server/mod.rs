@@ -184,7 +184,8 @@ impl Drop for Running {
 
 /// Opens and migrates the database, and says what a newcomer should know.
 fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<web::Data<App>, Error> {
-    let policy = Enforcer::new(settings.policy.file.as_deref(), settings.policy.options())?;
+    let options = settings.policy.options(settings.auth.strategy);
+    let policy = Enforcer::new(settings.policy.file.as_deref(), options)?;
     let auth = authenticator(&settings.auth)?;
     let db = Db::open(&settings.database)?;
     let applied = db.migrate()?;
@@ -264,8 +265,8 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
         }
         None => None,
     };
-    let waitlist = Arc::clone(&app.waitlist);
     reload::follow_policy(app).map_err(Error::Threads)?;
+    let waitlist = Arc::clone(&app.waitlist);
     rt::spawn(Arc::clone(&waitlist).keep(app.db.clone()));
     let (app, shared, is_apart) = (app.clone(), admin.clone(), apart.is_some());
     let (api, addr, stopping) = listen(settings.listen, options, tls, move |config| {

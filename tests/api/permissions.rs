@@ -156,7 +156,7 @@ fn each_route_lets_in_whom_it_should(backend: Backend) {
     }
     for new_defaults in [false, true] {
         let app = TestApp::start_with(backend, |settings| {
-            settings.policy.enforce_new_defaults = new_defaults;
+            settings.policy.enforce_new_defaults = Some(new_defaults);
         });
         for row in ROWS {
             let route = ROUTES.iter().find(|route| is_of(row, route));

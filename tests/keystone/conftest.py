@@ -71,7 +71,7 @@ def placement(tmp_path, database, keystone, cloud):
                'project_name': 'service', **settings}
         server.configure('api', auth_strategy='keystone')
         server.configure('keystone', **{key: value for key, value in own.items() if value is not None})
-        server.configure('oslo_policy', enforce_new_defaults=True, **dict(options))
+        server.configure('oslo_policy', **dict(options))
         started.append(server)
         server.ensure_started()
         return server

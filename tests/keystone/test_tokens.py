@@ -58,6 +58,17 @@ def test_scopes_and_roles(placement, keystone, cloud):
         assert found == [classes, own_usages, other_usages], (name, scope)
 
 
+@pytest.mark.parametrize('options, boss, nova', [
+    # Only services reshape, as with Placement, unless the settings say otherwise.
+    ({}, 403, 400), ({'enforce_new_defaults': True}, 403, 400), ({'enforce_new_defaults': False}, 400, 400)])
+def test_new_defaults_are_those_in_force(placement, keystone, cloud, options, boss, nova):
+    server = placement(options=options)
+    for name, project, status in [('boss', 'lab', boss), ('nova', 'service', nova)]:
+        answer = httpx.post(server.url + '/reshaper', json={}, trust_env=False, timeout=60, headers={
+            'x-auth-token': keystone.token(name, project=project), 'openstack-api-version': 'placement 1.39'})
+        assert answer.status_code == status, (name, answer.text)
+
+
 def test_scope_counts_only_if_it_is_enforced(placement, keystone, cloud):
     server = placement(options={'enforce_scope': False})
     for name, scope in [('domain_boss', {'domain': {'id': 'default'}}), ('system_boss', {'system': {'all': True}})]:
@@ -268,10 +279,10 @@ def test_an_application_credential_ends(placement, keystone, cloud):
 def test_a_page_may_ask_what_it_may(placement, keystone, cloud):
     server = placement()
     server.stop()
-    server.configure('cors', allowed_origin=['https://horizon.example.com'], allow_headers=['x-auth-token'])
+    server.configure('cors', allowed_origin=['https://horizon.example.com'])
     server.ensure_started()
     answer = httpx.options(server.url + '/traits', trust_env=False, headers={
         'origin': 'https://horizon.example.com', 'access-control-request-method': 'GET',
-        'access-control-request-headers': 'x-auth-token'})
+        'access-control-request-headers': 'x-auth-token,openstack-api-version'})
     assert answer.status_code == 200
     assert answer.headers['access-control-allow-origin'] == 'https://horizon.example.com'
