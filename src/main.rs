@@ -74,7 +74,9 @@ struct Common {
     /// TOML file with settings
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME
+    /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME. With a
+    /// password better given in the environment as ALLOTMENT_DATABASE__URL, or in the settings' file, since
+    /// others can see a process's arguments
     #[arg(long, value_name = "URL")]
     database: Option<String>,
 }

@@ -27,6 +27,14 @@ fn version_and_help_are_told() {
     for flag in ["--config", "--listen", "--database", "--insecure-noauth2"] {
         assert!(serve.stdout.contains(flag), "{flag}: {}", serve.stdout);
     }
+    // A password among the arguments is there for all to see.
+    for command in ["serve", "migrate"] {
+        let help = run(&[command, "--help"]).stdout;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in ["ALLOTMENT_DATABASE__URL", "others can see a process's arguments"] {
+            assert!(help.contains(words), "{command}: {help}");
+        }
+    }
 }
 
 #[test]
@@ -104,14 +112,6 @@ fn what_is_wrong_with_the_environment_is_named() {
     }
 }
 
-/// Whatever is wrong, a password in the database's address is not shown.
-#[test]
-fn secrets_are_not_shown_in_errors() {
-    let url = format!("postgres://placement:{SECRET}@127.0.0.1:1/placement");
-    for toml in [
-        // The address in a wrong place, of a wrong type, in a line that can't be read.
-        format!("database = '{url}'"),
-        format!("[database]\nurl = ['{url}']"),
 /// Kubernetes puts such variables into each container of a namespace that has a Service of this name.
 #[test]
 fn variables_that_are_no_settings_are_told_and_not_read() {
@@ -141,6 +141,14 @@ fn variables_that_are_no_settings_are_told_and_not_read() {
     Client::new(process.address()).get("/").expect(200);
 }
 
+/// Whatever is wrong, a password in the database's address is not shown.
+#[test]
+fn secrets_are_not_shown_in_errors() {
+    let url = format!("postgres://placement:{SECRET}@127.0.0.1:1/placement");
+    for toml in [
+        // The address in a wrong place, of a wrong type, in a line that can't be read.
+        format!("database = '{url}'"),
+        format!("[database]\nurl = ['{url}']"),
         format!("[database]\npool_size = '{url}'"),
         format!("[database]\nurl = '{url}"),
         format!("[database]\nurl = {url}"),
