@@ -4,22 +4,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Response, StatusCode, Url, redirect};
+use reqwest::{StatusCode, Url, redirect};
 use serde::Deserialize;
 use tokio::sync::{Mutex, Semaphore};
 
-use super::credentials::Credentials;
+use super::answer;
+use super::log_in::{LogIn, tokens_of};
 use super::settings::{Interface, Settings, Unusable};
 use super::token::{Body, Validated};
 use crate::trust;
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 /// Says that we hold to access rules; without it Keystone denies knowing a token that has some.
 const ACCESS_RULES: HeaderName = HeaderName::from_static("openstack-identity-access-rules");
 
-/// An answer that is longer is none of Keystone's; a catalog of thousands of endpoints fits.
-const LONGEST_ANSWER: usize = 4 << 20;
 /// Our own token is renewed so long before its end, or when a quarter of its time is left.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -40,8 +39,7 @@ fn unavailable<T>(cause: impl Into<String>) -> Result<T, Failure> {
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
-    auth: Url,
-    credentials: Credentials,
+    log_in: LogIn,
     interface: Interface,
     region: Option<String>,
     timeout: Duration,
@@ -63,8 +61,6 @@ impl Client {
     /// Reads the CA file; connects to nobody.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let unusable = |key, problem: String| Unusable { key, problem };
-        let url = Url::parse(&settings.auth_url)
-            .map_err(|error| unusable("auth.keystone.auth_url", error.to_string()))?;
         let trust = trust::client_config(settings.ca_file.as_deref())
             .map_err(|error| unusable("auth.keystone.ca_file", error.to_string()))?;
         let http = reqwest::Client::builder()
@@ -78,9 +74,8 @@ impl Client {
             .build()
             .map_err(|error| unusable("auth.keystone", error.to_string()))?;
         Ok(Self {
+            log_in: LogIn::new(settings, http.clone())?,
             http,
-            auth: tokens_of(url),
-            credentials: Credentials::new(settings)?,
             interface: settings.interface,
             region: settings.region_name.clone().filter(|name| !name.is_empty()),
             timeout: Duration::from_secs(settings.timeout_seconds),
@@ -127,12 +122,15 @@ impl Client {
                 .header(AUTH_TOKEN, own.token.clone())
                 .header(SUBJECT_TOKEN, subject.clone())
                 .header(ACCESS_RULES, "1");
-            let response = request.send().await.map_err(|error| network(&error))?;
+            let response =
+                request.send().await.map_err(|error| Failure::Unavailable(answer::network(&error)))?;
             match response.status() {
-                StatusCode::OK => return Ok(read::<Body>(response).await?.into()),
+                StatusCode::OK => {
+                    return Ok(answer::read::<Body>(response).await.map_err(Failure::Unavailable)?.into());
+                }
                 StatusCode::NOT_FOUND => {
                     // So would a web server answer on which there is no Keystone.
-                    return match read::<Refused>(response).await {
+                    return match answer::read::<Refused>(response).await {
                         Ok(Refused { error: Code { code: 404 } }) => Err(Failure::Invalid),
                         _ => unavailable(format!("there is no Keystone at {}", own.tokens)),
                     };
@@ -172,19 +170,8 @@ impl Client {
     }
 
     async fn log_in(&self) -> Result<Own, Failure> {
-        let request = self.http.post(self.auth.clone()).json(self.credentials.body());
-        let response = request.send().await.map_err(|error| network(&error))?;
-        match response.status() {
-            StatusCode::CREATED => {}
-            StatusCode::UNAUTHORIZED => return unavailable("it refuses our credentials"),
-            other => return unavailable(format!("{} answered {other} to our credentials", self.auth)),
-        }
-        let Some(mut token) = response.headers().get(SUBJECT_TOKEN).cloned() else {
-            return unavailable(format!("{} gave us no token", self.auth));
-        };
-        token.set_sensitive(true);
-        let body: Body = read(response).await?;
-        let url = body.identity_url(self.interface, self.region.as_deref());
+        let issued = self.log_in.log_in().await.or_else(|error| unavailable(error.to_string()))?;
+        let url = issued.endpoint("identity", self.interface, self.region.as_deref());
         let Some(url) = url.and_then(|url| Url::parse(url).ok()) else {
             return unavailable(format!(
                 "its catalog has no {} endpoint of identity in {}",
@@ -194,7 +181,8 @@ impl Client {
                     .map_or_else(|| "any region".to_owned(), |name| format!("region {name:?}")),
             ));
         };
-        Ok(Own { token, renew: renewal(SystemTime::now(), body.expires()), tokens: tokens_of(url) })
+        let renew = renewal(SystemTime::now(), issued.expires());
+        Ok(Own { token: issued.token().clone(), renew, tokens: tokens_of(url) })
     }
 }
 
@@ -202,20 +190,6 @@ impl Client {
 fn renewal(now: SystemTime, end: SystemTime) -> SystemTime {
     let lasts = end.duration_since(now).unwrap_or_default();
     now + lasts - MARGIN.min(lasts / 4)
-}
-
-/// Where a Keystone's tokens are; `base` may lead to version 3 or to the list of versions.
-fn tokens_of(mut base: Url) -> Url {
-    let is_v3 = base.path().trim_end_matches('/').ends_with("/v3");
-    // A URL of http or https can always be a base.
-    if let Ok(mut path) = base.path_segments_mut() {
-        path.pop_if_empty();
-        if !is_v3 {
-            path.push("v3");
-        }
-        path.extend(["auth", "tokens"]);
-    }
-    base
 }
 
 /// The body of a refusal.
@@ -229,45 +203,9 @@ struct Code {
     code: u16,
 }
 
-async fn read<T: for<'de> Deserialize<'de>>(mut response: Response) -> Result<T, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            return unavailable(format!("its answer has more than {LONGEST_ANSWER} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    serde_json::from_slice(&body)
-        .map_err(|error| Failure::Unavailable(format!("its answer is none of Keystone's: {error}")))
-}
-
-/// What a network error was in the end; the outer ones only say that there was one.
-fn network(error: &reqwest::Error) -> Failure {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let at = error.url().map(|url| format!("{}: ", url.origin().ascii_serialization()));
-    Failure::Unavailable(format!("{}{cause}", at.unwrap_or_default()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keystone_is_found_with_and_without_its_version() {
-        for (base, tokens) in [
-            ("http://k:5000", "http://k:5000/v3/auth/tokens"),
-            ("http://k:5000/", "http://k:5000/v3/auth/tokens"),
-            ("http://k:5000/v3", "http://k:5000/v3/auth/tokens"),
-            ("http://k:5000/v3/", "http://k:5000/v3/auth/tokens"),
-            ("https://k/identity", "https://k/identity/v3/auth/tokens"),
-            ("https://k/identity/v3", "https://k/identity/v3/auth/tokens"),
-        ] {
-            assert_eq!(tokens_of(Url::parse(base).unwrap()).as_str(), tokens);
-        }
-    }
 
     #[test]
     fn a_token_is_renewed_before_its_end() {

@@ -1,15 +1,19 @@
 //! Authentication by tokens of Keystone: what Keystone says of a token holds, and nothing else.
 //!
 //! - `settings`, `credentials`: where Keystone is, and who we are to it
+//! - `log_in`: gets a token for credentials
 //! - `client`: asks Keystone, with a token of our own
+//! - `answer`: reads what Keystone answers
 //! - `token`: what Keystone tells of a token
 //! - `cache`: tokens that Keystone has told about; one question a token
 //! - `access_rules`: the requests that an application credential may be limited to
 
 mod access_rules;
+mod answer;
 mod cache;
 mod client;
 mod credentials;
+mod log_in;
 mod settings;
 mod token;
 
@@ -21,6 +25,7 @@ use self::client::{Client, Failure};
 use self::token::Validated;
 use super::{Error, Identity, Presented};
 
+pub use self::log_in::{Issued, LogIn, NoToken};
 pub use self::settings::{Interface, Secret, Settings, TEXT_KEYS, Unusable};
 
 /// No token of Keystone is nearly as long; with more the answer is known without a question.

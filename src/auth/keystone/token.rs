@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::access_rules::AccessRule;
-use super::settings::Interface;
 use crate::auth::Identity;
 
 /// A token that Keystone vouches for.
@@ -52,8 +51,6 @@ struct Described {
     roles: Vec<Role>,
     #[serde(default)]
     application_credential: Option<ApplicationCredential>,
-    #[serde(default)]
-    catalog: Vec<Service>,
 }
 
 /// Something that belongs to a domain.
@@ -86,44 +83,8 @@ struct ApplicationCredential {
     access_rules: Option<Vec<AccessRule>>,
 }
 
-#[derive(Deserialize)]
-struct Service {
-    #[serde(rename = "type")]
-    service_type: String,
-    #[serde(default)]
-    endpoints: Vec<Endpoint>,
-}
-
-#[derive(Deserialize)]
-struct Endpoint {
-    interface: String,
-    #[serde(default)]
-    region_id: Option<String>,
-    url: String,
-}
-
-impl Body {
-    /// When the token ends.
-    pub fn expires(&self) -> SystemTime {
-        self.token.expires_at.into()
-    }
-
-    /// Where the catalog says that Keystone is; in the first region it names, if none is asked for.
-    pub fn identity_url(&self, interface: Interface, region: Option<&str>) -> Option<&str> {
-        let services = self.token.catalog.iter().filter(|service| service.service_type == "identity");
-        services
-            .flat_map(|service| &service.endpoints)
-            .find(|endpoint| {
-                endpoint.interface == interface.as_str()
-                    && region.is_none_or(|region| endpoint.region_id.as_deref() == Some(region))
-            })
-            .map(|endpoint| endpoint.url.as_str())
-    }
-}
-
 impl From<Body> for Validated {
     fn from(body: Body) -> Self {
-        let expires = body.expires();
         let token = body.token;
         let of_domain = |domain: Option<Named>| domain.map(|domain| domain.id);
         let (project, project_domain) = match token.project {
@@ -141,7 +102,7 @@ impl From<Body> for Validated {
                 domain_id: of_domain(token.domain),
                 service: None,
             },
-            expires,
+            expires: token.expires_at.into(),
             access_rules: token.application_credential.and_then(|credential| credential.access_rules),
         }
     }
@@ -194,23 +155,5 @@ mod tests {
         assert_eq!(rules(json!({"id": "a", "access_rules": []})).unwrap().len(), 0);
         let rule = json!({"id": "r", "service": "placement", "method": "GET", "path": "/traits"});
         assert_eq!(rules(json!({"id": "a", "access_rules": [rule]})).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn the_catalog_is_searched_by_interface_and_region() {
-        let endpoint = |interface: &str, region: &str| {
-            json!({"id": "e", "interface": interface, "region": region, "region_id": region,
-                   "url": format!("http://{interface}.{region}/")})
-        };
-        let body = body(&json!({"catalog": [
-            {"type": "placement", "endpoints": [endpoint("internal", "one")]},
-            {"type": "identity", "endpoints": [endpoint("public", "one"), endpoint("internal", "one"),
-                                               endpoint("internal", "two")]},
-        ]}));
-        let found = |interface, region| body.identity_url(interface, region);
-        assert_eq!(found(Interface::Internal, None), Some("http://internal.one/"));
-        assert_eq!(found(Interface::Internal, Some("two")), Some("http://internal.two/"));
-        assert_eq!(found(Interface::Public, Some("two")), None);
-        assert_eq!(found(Interface::Admin, None), None);
     }
 }
