@@ -65,6 +65,9 @@ enum Command {
     },
     /// Run a command while holding a ticket of the waitlist, as flock does for a file
     Lock(lock::Arguments),
+    /// Stand by a command of `lock`; only `lock` starts this
+    #[command(hide = true)]
+    LockGuard,
     /// List the queues of the waitlist and who holds and awaits what
     Tickets(tickets::Arguments),
 }
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         }
         Command::Openapi { microversion } => return openapi::run(microversion),
         Command::Lock(arguments) => return lock::run(&arguments),
+        Command::LockGuard => return lock::guard::run(),
         Command::Tickets(arguments) => return tickets::run(&arguments),
     };
     let settings = match Settings::load(&flags) {

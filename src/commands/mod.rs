@@ -1,5 +1,6 @@
 //! What the subcommands do that are more than a call.
 
+mod clock;
 pub mod lock;
 pub mod openapi;
 pub mod policy;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use allotment::trust;
 use clap::Args;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -53,6 +53,8 @@ pub enum Failure {
         cause: String,
         /// Whether the request may have been done all the same.
         was_sent: bool,
+        /// How long it wants to be left in peace.
+        retry_after: Duration,
     },
     /// The service refuses.
     #[error("{detail} ({status}{})", if code.is_empty() { String::new() } else { format!(" {code}") })]
@@ -64,6 +66,26 @@ pub enum Failure {
         /// What it says of it.
         detail: String,
     },
+}
+
+impl Failure {
+    /// A failure of which nothing is known but its cause.
+    fn away(cause: String, was_sent: bool) -> Failure {
+        Failure::Away { cause, was_sent, retry_after: Duration::ZERO }
+    }
+
+    /// Whether another try may end otherwise.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Failure::Away { .. })
+    }
+
+    /// How long the service wants to be left in peace.
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Failure::Away { retry_after, .. } => *retry_after,
+            Failure::Refused { .. } => Duration::ZERO,
+        }
+    }
 }
 
 impl Service {
@@ -145,6 +167,7 @@ impl Service {
         }
         let response = request.send().await.map_err(|error| away(&error))?;
         let status = response.status();
+        let retry_after = seconds(response.headers().get(RETRY_AFTER));
         let body = response.bytes().await.map_err(|error| away(&error))?;
         if status.is_success() {
             return Ok(body.to_vec());
@@ -155,17 +178,15 @@ impl Service {
         let detail = if detail.is_empty() { format!("the answer is {status}") } else { detail };
         // What a balancer says whose servers are away, too.
         if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
-            return Err(Failure::Away { cause: detail, was_sent: true });
+            return Err(Failure::Away { cause: detail, was_sent: true, retry_after });
         }
         Err(Failure::Refused { status: status.as_u16(), code, detail })
     }
 }
 
 fn understood<T: DeserializeOwned>(body: Vec<u8>) -> Result<T, Failure> {
-    serde_json::from_slice(&body).map_err(|error| Failure::Away {
-        cause: format!("the answer is not one of allotment's: {error}"),
-        was_sent: true,
-    })
+    serde_json::from_slice(&body)
+        .map_err(|error| Failure::away(format!("the answer is not one of allotment's: {error}"), true))
 }
 
 /// A failure of the network, with its innermost reason, which is the one that tells something.
@@ -176,5 +197,11 @@ fn away(error: &reqwest::Error) -> Failure {
     }
     let place =
         error.url().map_or_else(String::new, |url| format!("{}://{}: ", url.scheme(), url.authority()));
-    Failure::Away { cause: format!("{place}{cause}"), was_sent: !error.is_connect() }
+    Failure::away(format!("{place}{cause}"), !error.is_connect())
+}
+
+/// The seconds of a Retry-After; a date is none that matters here.
+fn seconds(header: Option<&HeaderValue>) -> Duration {
+    let seconds = header.and_then(|header| header.to_str().ok()?.trim().parse().ok());
+    seconds.map_or(Duration::ZERO, Duration::from_secs)
 }

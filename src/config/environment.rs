@@ -15,7 +15,7 @@ const SEPARATOR: &str = "__";
 
 /// Variables with the prefix that are no settings: what `allotment lock` reads and tells its command,
 /// and what tests need; so are those that begin with TEST.
-const OTHER_VARIABLES: [&str; 4] = ["TOKEN", "TICKET", "FENCE", "BIN"];
+const OTHER_VARIABLES: [&str; 5] = ["TOKEN", "TICKET", "TICKETS", "FENCE", "BIN"];
 
 /// From how many slips on a name is another one, and no hint is given.
 const TOO_FAR: usize = 3;

@@ -21,3 +21,4 @@ mod losing;
 mod tickets;
 mod trouble;
 mod waiting;
+mod wire;

@@ -1,14 +1,20 @@
 //! `allotment lock`: runs a command while holding a ticket, as flock(1) does for a file.
 //!
 //! - `turn`: takes a ticket and waits until it is active
+//! - `terms`: divides a lease into time to renew it, the command's grace and a margin
 //! - `lease`: keeps an active ticket, for as long as that goes
 //! - `work`: runs the command meanwhile, and stops it when the ticket is lost
+//! - `family`: the command and all that it has started
+//! - `guard`: a process that stops the command if this one can't
 //! - `queue`: the calls of the service
-//! - `signals`: the signals that this process gets and sends
+//! - `signals`: the signals that this process gets
 
+mod family;
+pub mod guard;
 mod lease;
 mod queue;
 mod signals;
+mod terms;
 mod turn;
 mod work;
 
@@ -22,15 +28,18 @@ use rand::Rng;
 use rustix::process::Signal;
 use uuid::Uuid;
 
-use super::service::Access;
+use super::service::{Access, Failure};
 use queue::Queue;
 use signals::Signals;
+use terms::Terms;
 
 /// The exit code when the command was not run, or was not watched over to its end, through a fault
 /// that is not its own. It and those of [`work`] are those of timeout(1) and env(1).
 const FAILED: u8 = 125;
 /// The exit code when the ticket was lost.
 const LOST: u8 = 76;
+/// The exit code of wrong usage, as clap has it.
+const USAGE: u8 = 2;
 
 /// What is asked for.
 #[derive(Args)]
@@ -47,7 +56,8 @@ pub struct Arguments {
     /// Which of them
     #[arg(long)]
     id: String,
-    /// How long others wait at most when this process dies: the ticket is renewed each third of it
+    /// How long others wait at most when this process or its host dies. The ticket is renewed three times
+    /// before the command would have to end
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = lease)]
     lease: Duration,
     /// How long to wait for the turn at most; 0 for not at all [default: for ever]
@@ -56,11 +66,12 @@ pub struct Arguments {
     /// The exit code when the turn has not come within --wait
     #[arg(short = 'E', long, value_name = "CODE", default_value_t = 75)]
     conflict_exit_code: u8,
-    /// How long the command has to end after SIGTERM when the ticket is lost, before SIGKILL
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
-    grace: Duration,
-    /// Leave the command in the foreground of the terminal, so that it can read there. What it has
-    /// started itself is then not stopped with it
+    /// How long the command has to end after SIGTERM when the ticket is lost, before SIGKILL. It is part of
+    /// the lease: at most three quarters of it [default: 10s, or a quarter of a shorter lease than 40s]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    grace: Option<Duration>,
+    /// Leave the command in the foreground of the terminal, so that it can read there. Signals are then
+    /// passed on to the command alone
     #[arg(long)]
     foreground: bool,
     /// What to run, with its arguments
@@ -72,8 +83,9 @@ const EXIT_CODES: &str = "\
 The ticket's uuid and fence are in the command's environment as ALLOTMENT_TICKET and ALLOTMENT_FENCE. The uuid \
 can go along with writes as X-Waitlist-Ticket: they are then refused unless the ticket is active. The fence \
 grows from holder to holder: whatever remembers the highest it has seen can refuse those who come late.\n\n\
-Signals are passed on to the command and what it has started. When the ticket is lost (it was deleted, or could \
-not be renewed within its lease), all these are stopped.\n\n\
+Signals are passed on to the command and what it has started. When the ticket is lost (it was deleted, or can not \
+be renewed), all these get SIGTERM and, after the grace, SIGKILL: nothing of it is left when the lease ends. The \
+same happens when this process is killed or stopped. Time during which the host was suspended counts.\n\n\
 Times are such as 90s, 10m, 1h 30m.\n\n\
 Exit codes: that of the command, or 128 and the signal that ended it; 75 if the turn did not come in time \
 (--conflict-exit-code), 76 if the ticket was lost, 125 if the service refuses, 126 if the command can't be run, \
@@ -89,6 +101,8 @@ enum End {
     Lost(String),
     /// The service refuses, or this process lacks something.
     Failed(String),
+    /// What is asked for makes no sense.
+    Usage(String),
 }
 
 /// A time such as `10m`; of a bare number the unit is the second.
@@ -116,8 +130,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn lock(arguments: &Arguments) -> Result<u8, End> {
+    let terms = Terms::new(arguments.lease, arguments.grace).map_err(End::Usage)?;
     let mut signals = Signals::listen()?;
-    let queue = Queue::new(arguments).map_err(End::Failed)?;
+    let queue = Queue::new(arguments, terms).map_err(End::Failed)?;
     let mut lease = turn::take(&queue, arguments.wait, &mut signals).await?;
     let ended = work::run(arguments, &queue, &mut lease, &mut signals).await;
     lease.release(&queue).await;
@@ -129,11 +144,12 @@ impl End {
     fn tell(&self, arguments: &Arguments) -> u8 {
         match self {
             End::Interrupted(signal) => return code_of(*signal),
-            End::WaitOver(why) | End::Lost(why) | End::Failed(why) => complain(why),
+            End::WaitOver(why) | End::Lost(why) | End::Failed(why) | End::Usage(why) => complain(why),
         }
         match self {
             End::WaitOver(_) => arguments.conflict_exit_code,
             End::Lost(_) => LOST,
+            End::Usage(_) => USAGE,
             _ => FAILED,
         }
     }
@@ -166,7 +182,12 @@ impl Pauses {
         Pauses(Self::FIRST)
     }
 
-    fn next(&mut self) -> Duration {
+    /// After a failure; a service that says for how long it wants to be left is heard.
+    fn next(&mut self, failure: &Failure) -> Duration {
+        self.random().max(failure.retry_after().min(Self::LONGEST))
+    }
+
+    fn random(&mut self) -> Duration {
         let now = self.0.mul_f64(rand::rng().random_range(0.5..1.5));
         self.0 = (self.0 * 2).min(Self::LONGEST);
         now
@@ -194,8 +215,8 @@ mod tests {
     #[test]
     fn pauses_grow_up_to_a_limit() {
         let mut pauses = Pauses::new();
-        assert!(pauses.next() < Duration::from_millis(150));
-        let longest = (0..20).map(|_| pauses.next()).max().unwrap();
+        assert!(pauses.random() < Duration::from_millis(150));
+        let longest = (0..20).map(|_| pauses.random()).max().unwrap();
         assert!(longest > Pauses::LONGEST / 2 && longest < Pauses::LONGEST * 3 / 2);
     }
 }

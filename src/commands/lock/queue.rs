@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Arguments;
+use super::terms::Terms;
 use crate::commands::service::{Failure, Service};
 
 /// How long a request may take that asks for nothing that takes time.
@@ -19,7 +20,7 @@ pub struct Queue {
     provider: String,
     scope: String,
     id: String,
-    lease_seconds: u64,
+    terms: Terms,
     /// By which this process finds its own ticket again.
     mark: String,
     program: String,
@@ -55,22 +56,22 @@ struct Page {
 
 impl Queue {
     /// Connects to nobody.
-    pub fn new(arguments: &Arguments) -> Result<Queue, String> {
+    pub fn new(arguments: &Arguments, terms: Terms) -> Result<Queue, String> {
         let program = arguments.command.first().map(|name| name.to_string_lossy().into_owned());
         Ok(Queue {
             service: Service::new(&arguments.access)?,
             provider: arguments.provider.to_string(),
             scope: arguments.scope.clone(),
             id: arguments.id.clone(),
-            lease_seconds: arguments.lease.as_secs(),
+            terms,
             mark: Uuid::new_v4().to_string(),
             program: program.unwrap_or_default(),
         })
     }
 
-    /// How long a ticket is held without being renewed.
-    pub fn lease(&self) -> Duration {
-        Duration::from_secs(self.lease_seconds)
+    /// How a lease is divided.
+    pub fn terms(&self) -> Terms {
+        self.terms
     }
 
     fn tickets(&self) -> [&str; 3] {
@@ -87,7 +88,7 @@ impl Queue {
         let body = json!({
             "scope": self.scope,
             "id": self.id,
-            "lease_seconds": self.lease_seconds,
+            "lease_seconds": self.terms.lease().as_secs(),
             "extra": {
                 "lock": self.mark,
                 "host": host.nodename().to_string_lossy(),
@@ -130,7 +131,7 @@ impl Queue {
 
     /// Has the lease start again.
     pub async fn renew(&self, ticket: &Ticket, patience: Duration) -> Result<Ticket, Failure> {
-        let body = json!({ "generation": ticket.generation, "lease_seconds": self.lease_seconds });
+        let body = json!({ "generation": ticket.generation, "lease_seconds": self.terms.lease().as_secs() });
         self.service.write(Method::PUT, &self.ticket(&ticket.uuid), &body, patience).await
     }
 

@@ -1,4 +1,4 @@
-//! The signals that this process gets and sends.
+//! The signals that this process gets.
 
 use std::future::poll_fn;
 use std::io;
@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::FutureExt;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+use rustix::process::{Signal, kill_process};
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -104,36 +104,4 @@ fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
-}
-
-/// The processes that a signal is for.
-#[derive(Clone, Copy)]
-pub enum Target {
-    /// One process.
-    Process(Pid),
-    /// A process and those it has started, as far as they stay in its group.
-    Group(Pid),
-}
-
-impl Target {
-    /// Sends a signal; to who is gone already, in vain.
-    pub fn send(self, signal: Signal) {
-        let sent = match self {
-            Target::Process(pid) => kill_process(pid, signal),
-            Target::Group(pid) => kill_process_group(pid, signal),
-        };
-        if let Err(error) = sent
-            && error != rustix::io::Errno::SRCH
-        {
-            super::complain(&format!("the command can't be sent signal {}: {error}", signal.as_raw()));
-        }
-    }
-
-    /// Whether anybody is left whose first process has been seen to end.
-    pub fn is_left(self) -> bool {
-        match self {
-            Target::Process(_) => false,
-            Target::Group(pid) => test_kill_process_group(pid).is_ok(),
-        }
-    }
 }

@@ -3,14 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::io::{IsTerminal, Write, stderr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::lease::Lease;
 use super::queue::{Queue, Status, Ticket};
 use super::signals::Signals;
 use super::{End, Pauses, complain};
+use crate::commands::clock::Moment;
 use crate::commands::service::Failure;
 
 /// How long one question about the turn may take, so that a service that is gone is noticed.
@@ -38,7 +39,7 @@ pub async fn take(queue: &Queue, wait: Option<Duration>, signals: &mut Signals) 
     // Whose turn it is at once has it without waiting; the one question for that has its own limit.
     let at_once = wait.is_some_and(|wait| wait.is_zero());
     // What is too far off for a clock is never.
-    let deadline = wait.filter(|_| !at_once).and_then(|wait| Instant::now().checked_add(wait));
+    let deadline = wait.filter(|_| !at_once).and_then(|wait| Moment::now().after(wait));
     let turn = Turn {
         queue,
         taken: RefCell::default(),
@@ -59,9 +60,9 @@ pub async fn take(queue: &Queue, wait: Option<Duration>, signals: &mut Signals) 
     ended
 }
 
-async fn until(deadline: Option<Instant>) {
+async fn until(deadline: Option<Moment>) {
     match deadline {
-        Some(deadline) => sleep_until(deadline).await,
+        Some(deadline) => deadline.sleep().await,
         None => pending().await,
     }
 }
@@ -76,18 +77,18 @@ impl Turn<'_> {
             Status::Queued if at_once => return Err(End::WaitOver(self.wait_over())),
             _ => {}
         }
-        let mut lease = Lease::new(self.queue, self.wait(ticket).await?, Instant::now());
+        let mut lease = Lease::new(self.queue, self.wait(ticket).await?, Moment::now());
         // When the turn came is not known exactly, if this process was held up; from here on it is.
-        lease.renew(self.queue).await.map_err(End::Lost)?;
+        lease.renew(self.queue).await.map_err(|lost| End::Lost(lost.to_string()))?;
         Ok(lease)
     }
 
     /// Takes a ticket, and not a second one where the first request may have been done. Returns when
     /// it asked for it, too.
-    async fn join(&self, at_once: bool) -> Result<(Ticket, Instant), End> {
+    async fn join(&self, at_once: bool) -> Result<(Ticket, Moment), End> {
         let mut pauses = Pauses::new();
         loop {
-            let asked = Instant::now();
+            let asked = Moment::now();
             let failure = match self.try_join().await {
                 Ok(ticket) => {
                     self.answered();
@@ -95,11 +96,12 @@ impl Turn<'_> {
                 }
                 Err(failure) => failure,
             };
+            let pause = pauses.next(&failure);
             self.put_up_with(failure)?;
             if at_once {
                 return Err(End::WaitOver(self.wait_over()));
             }
-            sleep(pauses.next()).await;
+            sleep(pause).await;
         }
     }
 
@@ -137,7 +139,7 @@ impl Turn<'_> {
                     ticket = answer;
                     // A service that stops answers all who wait.
                     if ticket.status == Status::Queued && asked.elapsed() < patience / 2 {
-                        sleep(pauses.next()).await;
+                        sleep(pauses.random()).await;
                     } else {
                         pauses = Pauses::new();
                     }
@@ -146,8 +148,9 @@ impl Turn<'_> {
                     return Err(End::Lost("the ticket was deleted by somebody else".to_owned()));
                 }
                 Err(failure) => {
+                    let pause = pauses.next(&failure);
                     self.put_up_with(failure)?;
-                    sleep(pauses.next()).await;
+                    sleep(pause).await;
                 }
             }
         }
@@ -155,17 +158,16 @@ impl Turn<'_> {
 
     /// Says so, once, if the service is away; it may come back.
     fn put_up_with(&self, failure: Failure) -> Result<(), End> {
-        match failure {
-            Failure::Refused { .. } => Err(End::Failed(failure.to_string())),
-            Failure::Away { cause, .. } => {
-                if self.trouble.borrow().is_none() {
-                    self.place.hide();
-                    complain(&format!("the service is away, and will be asked again: {cause}"));
-                }
-                *self.trouble.borrow_mut() = Some(cause);
-                Ok(())
-            }
+        let cause = failure.to_string();
+        if !failure.may_pass() {
+            return Err(End::Failed(cause));
         }
+        if self.trouble.borrow().is_none() {
+            self.place.hide();
+            complain(&format!("the service is away, and will be asked again: {cause}"));
+        }
+        *self.trouble.borrow_mut() = Some(cause);
+        Ok(())
     }
 
     fn answered(&self) {

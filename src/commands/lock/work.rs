@@ -1,23 +1,30 @@
 //! Runs the command while the ticket is held.
 
+use std::env;
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout_at};
 
-use super::lease::Lease;
+use super::family::{Family, TICKETS};
+use super::guard::{Guard, Order};
+use super::lease::{Lease, Lost};
 use super::queue::Queue;
-use super::signals::{Signals, Target};
+use super::signals::Signals;
 use super::{Arguments, End, FAILED, complain};
+use crate::commands::clock::Moment;
 
-/// How often those are looked at who outlive the command that was stopped.
-const LOOKING: Duration = Duration::from_millis(20);
 const NOT_RUNNABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
+
+/// The command, once it runs.
+struct Work {
+    child: Child,
+    family: Family,
+    guard: Guard,
+}
 
 /// Runs the command to its end, or until the ticket is lost. Returns what to exit with.
 pub async fn run(
@@ -27,9 +34,11 @@ pub async fn run(
     signals: &mut Signals,
 ) -> Result<u8, End> {
     signals.listen_to_stop()?;
-    let mut child = match start(arguments, lease) {
+    let guard = Guard::start()?;
+    let child = match start(arguments, lease) {
         Ok(child) => child,
         Err(error) => {
+            guard.dismiss().await;
             let name = arguments.command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
             complain(&format!("{name}: {error}"));
             return Ok(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE });
@@ -38,26 +47,27 @@ pub async fn run(
     let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) else {
         return Err(End::Failed("the command has no process".to_owned()));
     };
-    let target = if arguments.foreground { Target::Process(pid) } else { Target::Group(pid) };
-    loop {
-        let signal = tokio::select! {
-            biased;
-            status = child.wait() => return Ok(code(status?)),
-            why = lease.keep(queue) => {
-                complain(&why);
-                stop(&mut child, target, arguments.grace, signals).await;
-                return Err(End::Lost("the command was stopped".to_owned()));
-            }
-            signal = signals.next() => signal,
-        };
-        pass_on(signal, target, lease, signals, arguments.foreground).await;
+    let family = Family::new(pid, !arguments.foreground, &lease.ticket().uuid);
+    let mut work = Work { child, family, guard };
+    let ended = work.watch(arguments, queue, lease, signals).await;
+    if work.guard.dismiss().await {
+        // The first process has ended, and the guard ends no other any more.
+        work.family.kill().await;
+        return Err(End::Lost(
+            "the lease ran out while this process was stopped, and so was the command".to_owned(),
+        ));
     }
+    ended
 }
 
 fn start(arguments: &Arguments, lease: &Lease) -> std::io::Result<Child> {
     let (program, rest) = arguments.command.split_first().ok_or(ErrorKind::InvalidInput)?;
+    let ticket = &lease.ticket().uuid;
     let mut command = Command::new(program);
-    command.args(rest).env("ALLOTMENT_TICKET", &lease.ticket().uuid);
+    command.args(rest).env("ALLOTMENT_TICKET", ticket);
+    // A lock within a lock ends with the outer one, too.
+    let around = env::var(TICKETS).unwrap_or_default();
+    command.env(TICKETS, format!("{around} {ticket}").trim_start());
     if let Some(fence) = lease.ticket().fence {
         command.env("ALLOTMENT_FENCE", fence.to_string());
     }
@@ -73,51 +83,96 @@ fn code(status: ExitStatus) -> u8 {
     status.code().or_else(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
 }
 
-async fn pass_on(signal: Signal, target: Target, lease: &Lease, signals: &mut Signals, is_foreground: bool) {
-    // In the foreground of a terminal, its keys send these to the command as well.
-    if is_foreground && matches!(signal, Signal::INT | Signal::QUIT) {
-        return;
-    }
-    target.send(signal);
-    if signal == Signal::TSTP {
-        signals.stop_here().await;
-        // If the lease ran out meanwhile, the command is not to do anything more.
-        if lease.is_certain() {
-            target.send(Signal::CONT);
-        }
-    }
-}
-
-/// Ends the command, and in the end all that it has started.
-async fn stop(child: &mut Child, target: Target, grace: Duration, signals: &mut Signals) {
-    target.send(Signal::TERM);
-    // One that was stopped has to run to end.
-    target.send(Signal::CONT);
-    let deadline = Instant::now().checked_add(grace);
-    let all_end = async {
+impl Work {
+    async fn watch(
+        &mut self,
+        arguments: &Arguments,
+        queue: &Queue,
+        lease: &mut Lease,
+        signals: &mut Signals,
+    ) -> Result<u8, End> {
+        self.order(lease, Some(lease.stop_at()), lease.over_at()).await;
         loop {
             tokio::select! {
                 biased;
-                _ = child.wait() => break,
-                // It is to end, not to pause.
-                signal = signals.next() => if signal != Signal::TSTP { target.send(signal) },
+                status = self.child.wait() => return Ok(code(status?)),
+                kept = lease.keep(queue) => match kept {
+                    Ok(()) => self.order(lease, Some(lease.stop_at()), lease.over_at()).await,
+                    Err(lost) => {
+                        complain(&lost.to_string());
+                        self.stop(lease, &lost, signals).await;
+                        return Err(End::Lost("the command was stopped".to_owned()));
+                    }
+                },
+                signal = signals.next() => self.pass_on(signal, lease, signals, arguments.foreground).await,
             }
         }
-        while target.is_left() {
-            sleep(LOOKING).await;
+    }
+
+    /// Says to the guard what it is to do if this process does not do it.
+    async fn order(&mut self, lease: &Lease, stop_at: Option<Moment>, over_at: Moment) {
+        let late = |moment: Moment| moment.after(lease.terms().margin() / 2).unwrap_or(moment);
+        let order = Order {
+            family: self.family.clone(),
+            stop_at: stop_at.map(late),
+            grace: lease.terms().grace(),
+            over_at: late(over_at),
+        };
+        self.guard.tell(&order).await;
+    }
+
+    async fn pass_on(&self, signal: Signal, lease: &Lease, signals: &mut Signals, is_foreground: bool) {
+        // In the foreground of a terminal, its keys send these to the command as well.
+        if is_foreground && matches!(signal, Signal::INT | Signal::QUIT) {
+            return;
         }
-    };
-    let have_ended = match deadline {
-        Some(deadline) => timeout_at(deadline, all_end).await.is_ok(),
-        None => {
-            all_end.await;
-            true
+        self.family.send(signal);
+        if signal == Signal::TSTP {
+            signals.stop_here().await;
+            // If the lease ran out meanwhile, the command is not to do anything more.
+            if !lease.stop_at().is_over() {
+                self.family.send(Signal::CONT);
+            }
         }
-    };
-    if !have_ended {
-        target.send(Signal::KILL);
-        if let Err(error) = child.wait().await {
+    }
+
+    /// Ends the command and all that it has started, before somebody else may have the turn.
+    async fn stop(&mut self, lease: &Lease, lost: &Lost, signals: &mut Signals) {
+        let over_at = match lost {
+            // Somebody else may have it already.
+            Lost::Expired => Moment::now(),
+            Lost::Unrenewed(_) | Lost::Ended(_) => {
+                let grace_over = Moment::now().after(lease.terms().grace());
+                grace_over.unwrap_or(lease.over_at()).min(lease.over_at())
+            }
+        };
+        self.order(lease, None, over_at).await;
+        if !over_at.is_over() {
+            self.family.terminate();
+            tokio::select! {
+                biased;
+                () = over_at.sleep() => {}
+                () = self.end(signals) => return,
+            }
+        }
+        // Its number is not another process's as long as it has not been waited for.
+        let _ = self.child.start_kill();
+        self.family.kill().await;
+        if let Err(error) = self.child.wait().await {
             complain(&format!("the command can't be waited for: {error}"));
         }
+    }
+
+    /// Waits until all have ended; passes signals on meanwhile.
+    async fn end(&mut self, signals: &mut Signals) {
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.child.wait() => break,
+                // It is to end, not to pause.
+                signal = signals.next() => if signal != Signal::TSTP { self.family.send(signal) },
+            }
+        }
+        self.family.end().await;
     }
 }

@@ -1,0 +1,108 @@
+//! How a lease is divided: time to renew it, the command's grace, and a margin.
+
+use std::time::Duration;
+
+/// The margin is this part of the lease.
+const MARGIN_PART: u32 = 10;
+/// The margin is not longer than this.
+const LONGEST_MARGIN: Duration = Duration::from_secs(5);
+/// The grace where none is asked for, if the lease is long enough.
+const USUAL_GRACE: Duration = Duration::from_secs(10);
+/// The service knows no longer leases.
+const LONGEST_LEASE: Duration = Duration::from_secs(i32::MAX as u64);
+
+/// The parts of a lease. They follow each other: as long as the lease could be renewed and was not, the
+/// command goes on; then it is told to end and has its grace; then it is killed, and there is a margin in
+/// which that happens, before the lease ends and somebody else may have the turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    lease: Duration,
+    grace: Duration,
+}
+
+impl Terms {
+    /// Refuses, in words, a grace that leaves no time to renew the lease.
+    pub fn new(lease: Duration, grace: Option<Duration>) -> Result<Terms, String> {
+        if lease > LONGEST_LEASE {
+            return Err(format!("--lease is too long: at most {} s are possible", LONGEST_LEASE.as_secs()));
+        }
+        let longest = lease * 3 / 4;
+        let grace = grace.unwrap_or_else(|| USUAL_GRACE.min(lease / 4));
+        if grace > longest {
+            return Err(format!(
+                "--grace {} does not fit into --lease {}: the command must have ended before the lease does, or \
+                 it would work beside the next one. The grace can be {} at most, three quarters of the lease",
+                humantime::format_duration(grace),
+                humantime::format_duration(lease),
+                humantime::format_duration(longest),
+            ));
+        }
+        Ok(Terms { lease, grace })
+    }
+
+    /// The whole lease.
+    pub fn lease(self) -> Duration {
+        self.lease
+    }
+
+    /// How long the command has to end after it was told to.
+    pub fn grace(self) -> Duration {
+        self.grace
+    }
+
+    /// How long before the end of the lease nothing of the command may be left. It is for what takes time
+    /// after SIGKILL, and for clocks that do not go alike.
+    pub fn margin(self) -> Duration {
+        (self.lease / MARGIN_PART).min(LONGEST_MARGIN)
+    }
+
+    /// How long there is to renew the lease, before the command has to be told to end.
+    fn renewing(self) -> Duration {
+        self.lease.saturating_sub(self.grace + self.margin())
+    }
+
+    /// How long after its beginning a lease is renewed.
+    pub fn renewal(self) -> Duration {
+        self.renewing() / 3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_parts_are_the_whole() {
+        for lease in [1, 2, 4, 30, 60, 3_600, 86_400, i32::MAX as u64] {
+            let lease = seconds(lease);
+            for grace in [None, Some(Duration::ZERO), Some(lease / 2), Some(lease * 3 / 4)] {
+                let terms = Terms::new(lease, grace).unwrap();
+                assert_eq!(terms.renewing() + terms.grace() + terms.margin(), lease, "{terms:?}");
+                assert!(terms.margin() >= lease.min(seconds(50)) / 10, "{terms:?}");
+                // There is time for several tries.
+                assert!(terms.renewal() >= lease / 20, "{terms:?}");
+            }
+        }
+        let usual = Terms::new(seconds(60), None).unwrap();
+        assert_eq!((usual.grace(), usual.margin(), usual.renewal()), (seconds(10), seconds(5), seconds(15)));
+        assert_eq!(Terms::new(seconds(4), None).unwrap().grace(), seconds(1));
+    }
+
+    #[test]
+    fn a_grace_that_does_not_fit_is_refused() {
+        for (lease, grace) in [(4, 5), (4, 4), (60, 60), (60, 46), (1, u64::MAX)] {
+            let told = Terms::new(seconds(lease), Some(seconds(grace))).unwrap_err();
+            assert!(told.contains("does not fit"), "{told}");
+        }
+        let told = Terms::new(seconds(4), Some(seconds(5))).unwrap_err();
+        assert!(
+            told.contains("--grace 5s") && told.contains("--lease 4s") && told.contains("3s at most"),
+            "{told}"
+        );
+        assert!(Terms::new(seconds(u64::MAX), None).is_err());
+    }
+}
