@@ -39,6 +39,9 @@ pub(super) struct TermBody {
     expires_at: Option<String>,
     #[serde(default, deserialize_with = "optional_integer")]
     lease_seconds: Option<i64>,
+    /// Only those who take tickets may say it.
+    #[serde(default)]
+    lease_while_queued: bool,
 }
 
 /// The body of `POST /waitlist`.
@@ -141,10 +144,15 @@ impl TermBody {
 
     fn given(&self, call: &Call) -> Result<Option<Term>, ApiError> {
         match (&self.expires_at, self.lease_seconds) {
+            (_, None) if self.lease_while_queued => Err(ApiError::bad_request(
+                "JSON does not validate: lease_while_queued is for tickets with lease_seconds",
+            )),
             (None, None) => Ok(None),
             (Some(text), None) => end(text, call.app.waitlist.now()).map(|at| Some(Term::Until(at))),
             (None, Some(seconds)) => {
-                lease(seconds, &call.app.settings.waitlist).map(|seconds| Some(Term::Lease(seconds)))
+                let seconds = lease(seconds, &call.app.settings.waitlist)?;
+                let is_kept = self.lease_while_queued;
+                Ok(Some(if is_kept { Term::KeptAlive(seconds) } else { Term::Lease(seconds) }))
             }
             (Some(_), Some(_)) => Err(ApiError::bad_request(
                 "JSON does not validate: expires_at and lease_seconds exclude each other",

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
 use crate::db::schema::{waitlist_queues as queues, waitlist_tickets as tickets};
-use crate::db::statement::execute;
+use crate::db::statement::{Bind, execute};
 use crate::db::{DbConnection, MultiBackend, Tx};
 
 use super::load_typed;
@@ -107,6 +107,14 @@ impl Ticket {
     /// Whether it is queued or active.
     pub fn is_live(&self) -> bool {
         self.status == QUEUED || self.status == ACTIVE
+    }
+
+    /// The length of its lease and the end of that, if the lease runs while the ticket is queued.
+    pub fn queued_lease(&self) -> Option<(i32, NaiveDateTime)> {
+        if self.status != QUEUED {
+            return None;
+        }
+        self.lease_seconds.zip(self.expires_at)
     }
 }
 
@@ -397,6 +405,38 @@ pub fn insert(tx: &mut Tx, ticket: &NewTicket<'_>) -> QueryResult<()> {
 pub fn prove_active(tx: &mut Tx, uuid: &str) -> QueryResult<bool> {
     let sql = "UPDATE waitlist_tickets SET fenced_writes = fenced_writes + 1 WHERE uuid = ? AND status = ?";
     Ok(execute(tx, sql, &[uuid.into(), ACTIVE.into()])? == 1)
+}
+
+/// How many tickets are kept alive by one statement.
+pub const KEPT_ALIVE_AT_ONCE: usize = 100;
+
+/// Starts the leases of these tickets again, as far as they run while a ticket is queued.
+///
+/// Generations stay as they are: a client that waits has not changed its ticket, and would not know of
+/// a new one.
+pub fn keep_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
+    restart_leases(tx, "status = 'queued' AND uuid", uuids, now)
+}
+
+/// The same for the tickets of these groups, those that are active already as well.
+pub fn keep_groups_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
+    restart_leases(tx, "status IN ('queued', 'active') AND group_uuid", uuids, now)
+}
+
+fn restart_leases(tx: &mut Tx, named: &str, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
+    // All lists are of one length, so that one statement stays prepared.
+    let places = vec!["?"; KEPT_ALIVE_AT_ONCE].join(", ");
+    let sql = format!(
+        "UPDATE waitlist_tickets SET expires_at = ? + ? * lease_seconds \
+         WHERE lease_seconds IS NOT NULL AND expires_at IS NOT NULL AND {named} IN ({places})"
+    );
+    for chunk in uuids.chunks(KEPT_ALIVE_AT_ONCE) {
+        let numbers: [Bind<'_>; 2] = [micros(now).into(), 1_000_000_i64.into()];
+        let texts = chunk.iter().cycle().take(KEPT_ALIVE_AT_ONCE).map(|uuid| uuid.as_str().into());
+        let binds: Vec<Bind<'_>> = numbers.into_iter().chain(texts).collect();
+        execute(tx, &sql, &binds)?;
+    }
+    Ok(())
 }
 
 /// Deletes a ticket that has ended.

@@ -98,11 +98,13 @@ pub(super) fn settle(tx: &mut Tx, uuid: &str, now: NaiveDateTime) -> Result<()> 
     Ok(())
 }
 
-/// Starts the leases that do not run yet.
+/// Starts the leases of active tickets that do not run yet. If all tickets are active, the last one has
+/// become so now, and leases that ran while it was queued start again.
 pub(super) fn start_leases(tx: &mut Tx, tickets: &[Ticket], now: NaiveDateTime) -> Result<()> {
+    let all_active = tickets.iter().all(|ticket| ticket.status == ACTIVE);
     for ticket in tickets {
         let Some(seconds) = ticket.lease_seconds else { continue };
-        if ticket.status != ACTIVE || ticket.expires_at.is_some() {
+        if ticket.status != ACTIVE || (ticket.expires_at.is_some() && !all_active) {
             continue;
         }
         let end = rows::micros(lease_end(now, seconds));

@@ -20,6 +20,8 @@ pub enum Term {
     Until(NaiveDateTime),
     /// So many seconds from when it becomes active; in a group, from when all are.
     Lease(i32),
+    /// The same, and so many seconds from each sign of life of its client before that.
+    KeptAlive(i32),
 }
 
 impl Term {
@@ -30,6 +32,7 @@ impl Term {
             Term::Unlimited => (None, None),
             Term::Until(at) => (Some(at), None),
             Term::Lease(seconds) => (runs.then(|| lease_end(now, seconds)), Some(seconds)),
+            Term::KeptAlive(seconds) => (Some(lease_end(now, seconds)), Some(seconds)),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! - `group`: tickets that are created together
 //! - `listing`: what there is
 //! - `waiters`: who waits for a ticket, and waking them
+//! - `keeper`: keeps tickets alive that somebody waits for, where only that does
 //! - `timer`: ends what has expired, forgets what is old
 //! - `clock`: the time of day, which tests set
 //!
@@ -19,6 +20,7 @@ mod end;
 mod error;
 mod group;
 mod join;
+mod keeper;
 mod listing;
 mod prove;
 mod prune;
@@ -49,7 +51,7 @@ pub use prune::prune;
 pub use renew::{Renewal, renew};
 
 use timer::Timer;
-use waiters::{Waiters, Waking};
+use waiters::{Waiter, Waiters, Waking};
 
 /// What most functions here return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -109,7 +111,11 @@ impl Waitlist {
             let uuid = uuid.to_owned();
             db.read(move |conn| find(conn, &uuid))
         };
-        let (ticket, reason) = waiter.until(timeout, read, |ticket: &Ticket| ticket.status != QUEUED).await?;
+        let is_over = |ticket: &Ticket| {
+            self.keep_alive(&waiter, std::slice::from_ref(ticket));
+            ticket.status != QUEUED
+        };
+        let (ticket, reason) = waiter.until(timeout, read, is_over).await?;
         if ticket.status == ACTIVE {
             self.count_hand_off(reason, ticket.activated_at);
         }
@@ -123,11 +129,24 @@ impl Waitlist {
             let uuid = uuid.to_owned();
             db.read_snapshot(move |conn| find_group(conn, &uuid))
         };
-        let (group, reason) = waiter.until(timeout, read, |group: &Group| group.status() != QUEUED).await?;
+        let is_over = |group: &Group| {
+            self.keep_alive(&waiter, &group.tickets);
+            group.status() != QUEUED
+        };
+        let (group, reason) = waiter.until(timeout, read, is_over).await?;
         if group.status() == ACTIVE {
             self.count_hand_off(reason, group.tickets.iter().filter_map(|ticket| ticket.activated_at).max());
         }
         Ok(group)
+    }
+
+    /// Has leases start again while somebody waits for these tickets, if they run while one is queued.
+    fn keep_alive(&self, waiter: &Waiter, tickets: &[Ticket]) {
+        let running = tickets.iter().filter_map(Ticket::queued_lease);
+        if let Some((seconds, end)) = running.min_by_key(|(seconds, _)| *seconds) {
+            let left = (end - self.now()).to_std().unwrap_or_default();
+            waiter.keep_alive(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()), left);
+        }
     }
 
     /// Counts how long a turn took to be seen by somebody who was woken for it. When another process
@@ -145,7 +164,7 @@ impl Waitlist {
     /// Ends what expires, wakes those whom no commit of this process wakes and forgets what is old,
     /// until the waitlist is closed.
     pub async fn keep(self: Arc<Self>, db: Db) {
-        timer::keep(&self, &db).await;
+        tokio::join!(timer::keep(&self, &db), keeper::keep(&self, &db));
     }
 }
 

@@ -13,7 +13,8 @@ use super::{Error, Result};
 /// What is to change of a ticket.
 #[derive(Clone, Debug, Default)]
 pub struct Renewal {
-    /// How long it lives from now on. If `None`, a lease that runs starts again.
+    /// How long it lives from now on. If `None`, a lease that runs starts again. A lease runs in a
+    /// ticket that is queued if it did before.
     pub term: Option<Term>,
     /// The end of its time as the client spelled it, if that is to be told again.
     pub expires_text: Option<String>,
@@ -41,10 +42,11 @@ pub fn renew(
 
 /// Changes a ticket that is live.
 pub(super) fn change(tx: &mut Tx, ticket: &Ticket, renewal: &Renewal, now: NaiveDateTime) -> Result<()> {
-    // The lease of a ticket that waits, or that waits for others of its group, does not run yet.
-    let waits_for_others =
-        ticket.group_uuid.is_some() && ticket.lease_seconds.is_some() && ticket.expires_at.is_none();
-    let runs = ticket.status == ACTIVE && !waits_for_others;
+    // A lease that has an end runs. One that has none waits for the turn, or for others of the group.
+    let runs = match ticket.lease_seconds {
+        Some(_) => ticket.expires_at.is_some(),
+        None => ticket.status == ACTIVE,
+    };
     let term = renewal.term.or(ticket.lease_seconds.filter(|_| runs).map(Term::Lease));
     let mut changes = Changes { extra: renewal.extra.clone(), ..Changes::default() };
     if let Some(term) = term {

@@ -8,13 +8,44 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// All who wait in this process.
 #[derive(Default)]
 pub struct Waiters {
-    waiting: Mutex<HashMap<String, Vec<Parked>>>,
+    waiting: Mutex<HashMap<String, Awaited>>,
     closed: AtomicBool,
+    /// When the next of the leases is to start again, as far as whoever sees to that knows.
+    next_due: Mutex<Option<Instant>>,
+    /// Tells that it is sooner, or that nobody waits any more.
+    due_sooner: Notify,
+}
+
+/// A ticket or a group that somebody waits for.
+struct Awaited {
+    parked: Vec<Arc<Wake>>,
+    is_group: bool,
+    /// Its lease, if that runs while it is queued.
+    lease: Option<Lease>,
+}
+
+/// A lease that runs while somebody waits.
+#[derive(Clone, Copy)]
+struct Lease {
+    length: Duration,
+    /// When it is to start again.
+    due: Instant,
+}
+
+/// Leases that are to start again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Of these tickets.
+    pub tickets: Vec<String>,
+    /// Of the tickets of these groups.
+    pub groups: Vec<String>,
+    /// When more will be due, if any.
+    pub next: Option<Instant>,
 }
 
 /// What had somebody who waits look again.
@@ -26,18 +57,19 @@ pub enum Waking {
     Recheck,
 }
 
-/// One who waits.
-struct Parked {
-    wake: Arc<Wake>,
-    is_group: bool,
-}
-
 /// Wakes one who waits.
 #[derive(Default)]
 struct Wake {
     notify: Notify,
     /// The first reason to look since the last look began.
     reason: Mutex<Option<Waking>>,
+}
+
+impl Awaited {
+    /// Whether somebody waits, or has left a lease behind that is to start again.
+    fn is_wanted(&self, now: Instant) -> bool {
+        !self.parked.is_empty() || self.lease.is_some_and(|lease| lease.due <= now)
+    }
 }
 
 impl Wake {
@@ -58,21 +90,21 @@ impl Waiters {
     /// Has somebody wait for a ticket or a group of tickets.
     pub fn register(self: &Arc<Self>, uuid: &str, is_group: bool) -> Waiter {
         let wake = Arc::new(Wake::default());
-        let parked = Parked { wake: Arc::clone(&wake), is_group };
-        self.waiting.lock().entry(uuid.to_owned()).or_default().push(parked);
+        let first = || Awaited { parked: Vec::new(), is_group, lease: None };
+        self.waiting.lock().entry(uuid.to_owned()).or_insert_with(first).parked.push(Arc::clone(&wake));
         Waiter { waiters: Arc::clone(self), uuid: uuid.to_owned(), wake }
     }
 
     /// Wakes those who wait for a ticket or a group.
     pub fn wake(&self, uuid: &str, reason: Waking) {
-        for parked in self.waiting.lock().get(uuid).into_iter().flatten() {
-            parked.wake.wake(reason);
+        for parked in self.waiting.lock().get(uuid).iter().flat_map(|awaited| &awaited.parked) {
+            parked.wake(reason);
         }
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.waiting.lock().values().map(Vec::len).sum()
+        self.waiting.lock().values().map(|awaited| awaited.parked.len()).sum()
     }
 
     /// The uuids of the tickets, and of the groups, that somebody waits for.
@@ -81,7 +113,7 @@ impl Waiters {
         let of = |groups: bool| {
             waiting
                 .iter()
-                .filter(|(_, parked)| parked.iter().any(|one| one.is_group == groups))
+                .filter(|(_, awaited)| awaited.is_group == groups)
                 .map(|(uuid, _)| uuid.clone())
                 .collect()
         };
@@ -91,9 +123,47 @@ impl Waiters {
     /// Lets nobody wait any more.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        for parked in self.waiting.lock().values().flatten() {
-            parked.wake.notify.notify_one();
+        for parked in self.waiting.lock().values().flat_map(|awaited| &awaited.parked) {
+            parked.notify.notify_one();
         }
+        self.due_sooner.notify_one();
+    }
+
+    /// The leases that are to start again now. Those that are due a little later come along, so that
+    /// many are few writes.
+    pub fn due(&self, now: Instant) -> Due {
+        let mut all = Due::default();
+        let waiting = self.waiting.lock();
+        for (uuid, awaited) in waiting.iter() {
+            let Some(lease) = awaited.lease else { continue };
+            if lease.due > now + lease.length / 12 {
+                all.next = Some(all.next.map_or(lease.due, |next| next.min(lease.due)));
+            } else if awaited.is_group {
+                all.groups.push(uuid.clone());
+            } else {
+                all.tickets.push(uuid.clone());
+            }
+        }
+        *self.next_due.lock() = all.next;
+        all
+    }
+
+    /// Notes that leases have started again at a time.
+    pub fn restarted(&self, due: &Due, at: Instant) {
+        let mut waiting = self.waiting.lock();
+        for uuid in due.tickets.iter().chain(&due.groups) {
+            if let Some(lease) = waiting.get_mut(uuid).and_then(|awaited| awaited.lease.as_mut()) {
+                lease.due = at + lease.length / 3;
+            }
+        }
+        // Whoever waited may have gone before the lease could start again.
+        waiting.retain(|_, awaited| awaited.is_wanted(at));
+    }
+
+    /// Comes back when there are other leases to start again, or after a time.
+    pub async fn until_due(&self, pause: Duration) {
+        // Whether it was woken or the time is over, whoever asked looks again.
+        let _ = timeout(pause, self.due_sooner.notified()).await;
     }
 
     /// Whether nobody is to wait any more.
@@ -103,6 +173,19 @@ impl Waiters {
 }
 
 impl Waiter {
+    /// Has the lease of what is waited for start again, each third of it, for as long as somebody waits;
+    /// `left` is what is left of it now. One that is due is seen to also if nobody waits any more.
+    pub fn keep_alive(&self, length: Duration, left: Duration) {
+        let due = Instant::now() + left.saturating_sub(length * 2 / 3);
+        let mut waiting = self.waiters.waiting.lock();
+        if let Some(awaited) = waiting.get_mut(&self.uuid) {
+            awaited.lease = Some(Lease { length, due });
+        }
+        if self.waiters.next_due.lock().is_none_or(|next| due < next) {
+            self.waiters.due_sooner.notify_one();
+        }
+    }
+
     /// Reads until what was read will do, or the time is over; then it is as it is. Returns also what the
     /// last read was due to, unless it was the first one or the time was over.
     ///
@@ -122,7 +205,7 @@ impl Waiter {
         loop {
             let reason = self.wake.reason.lock().take();
             let found = read().await?;
-            if is_over || will_do(&found) || self.waiters.is_closed() {
+            if will_do(&found) || is_over || self.waiters.is_closed() {
                 return Ok((found, reason));
             }
             is_over = timeout_at(deadline, self.wake.notify.notified()).await.is_err();
@@ -133,9 +216,9 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         let mut waiting = self.waiters.waiting.lock();
-        if let Some(parked) = waiting.get_mut(&self.uuid) {
-            parked.retain(|one| !Arc::ptr_eq(&one.wake, &self.wake));
-            if parked.is_empty() {
+        if let Some(awaited) = waiting.get_mut(&self.uuid) {
+            awaited.parked.retain(|one| !Arc::ptr_eq(one, &self.wake));
+            if !awaited.is_wanted(Instant::now()) {
                 waiting.remove(&self.uuid);
             }
         }
@@ -221,6 +304,34 @@ mod tests {
         assert_eq!(found(waiter.until(LONG, reads(&number), |_| false).await), 1);
         let later = waiters.register("a", false);
         assert_eq!(found(later.until(LONG, reads(&number), |_| false).await), 1);
+    }
+
+    #[actix_web::test]
+    async fn leases_start_again_each_third_of_them_while_somebody_waits() {
+        let waiters = Arc::new(Waiters::default());
+        let minute = Duration::from_secs(60);
+        let (ticket, group, other) =
+            (waiters.register("a", false), waiters.register("b", true), waiters.register("c", false));
+        let began = Instant::now();
+        ticket.keep_alive(minute, minute);
+        group.keep_alive(minute, Duration::from_secs(10));
+        let due = waiters.due(began + Duration::from_secs(1));
+        assert_eq!((&due.tickets[..], &due.groups[..]), (&[][..], &["b".to_owned()][..]));
+        assert!(due.next.is_some_and(|next| next >= began + Duration::from_secs(20)), "{due:?}");
+        waiters.restarted(&due, began);
+        // One that is due a moment later comes along.
+        let both = waiters.due(began + Duration::from_secs(19));
+        assert_eq!((&both.tickets[..], &both.groups[..]), (&["a".to_owned()][..], &["b".to_owned()][..]));
+        assert_eq!(both.next, None);
+        drop((ticket, group, other));
+        assert_eq!(waiters.due(began + 10 * minute), Due::default());
+        let short = waiters.register("d", false);
+        short.keep_alive(minute, Duration::ZERO);
+        drop(short);
+        let due = waiters.due(Instant::now());
+        assert_eq!((&due.tickets[..], waiters.len()), (&["d".to_owned()][..], 0));
+        waiters.restarted(&due, Instant::now());
+        assert!(waiters.waiting.lock().is_empty());
     }
 
     #[actix_web::test]

@@ -19,6 +19,7 @@ mod cnapi_draft;
 mod expiry;
 mod fences;
 mod groups;
+mod kept;
 mod model;
 mod projects;
 mod queue;

@@ -85,10 +85,11 @@ impl Model {
     fn join(&mut self, random: &mut StdRng, now: i64) {
         let is_free = !self.tickets.iter().any(Ticket::is_live);
         let length = random.random_range(1..4) * STEP;
-        let leased = random.random_bool(0.5);
+        let leased = random.random_bool(0.6);
+        let kept = leased && random.random_bool(0.3);
         let end = chrono::Utc::now() + chrono::TimeDelta::seconds(now + length);
         let mut body = if leased {
-            json!({ "lease_seconds": length })
+            json!({ "lease_seconds": length, "lease_while_queued": kept })
         } else {
             json!({ "expires_at": end.to_rfc3339() })
         };
@@ -115,7 +116,7 @@ impl Model {
             generation: 1,
             fence: is_free.then_some(self.generation),
             lease: leased.then_some(length),
-            ends: (is_free || !leased).then_some(now + length),
+            ends: (is_free || !leased || kept).then_some(now + length),
         });
     }
 
@@ -147,8 +148,10 @@ impl Model {
         } else {
             answer.expect(200);
             ticket.generation += 1;
+            // The lease of one that waits runs only if it did before.
+            let runs = ticket.status == "active" || (ticket.lease.is_some() && ticket.ends.is_some());
             ticket.lease = Some(lease);
-            ticket.ends = (ticket.status == "active").then_some(now + lease);
+            ticket.ends = runs.then_some(now + lease);
         }
     }
 

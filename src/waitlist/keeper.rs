@@ -1,0 +1,56 @@
+//! Keeps tickets alive that somebody waits for, if their leases run while they are queued.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::db::{Db, Tx};
+use crate::store::waitlist_tickets::{self as rows, KEPT_ALIVE_AT_ONCE};
+
+use super::waiters::Due;
+use super::{Error, Waitlist};
+
+/// How long to leave the database in peace after a failure: short beside the shortest lease.
+const RETRYING: Duration = Duration::from_millis(200);
+/// How long to do nothing while nobody waits.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// Works until the waitlist is closed. What fails is logged and tried again.
+pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
+    let mut is_failing = false;
+    while !waitlist.waiters.is_closed() {
+        let began = Instant::now();
+        let due = waitlist.waiters.due(began);
+        match restart(waitlist, db, &due).await {
+            Ok(()) => {
+                is_failing = false;
+                waitlist.waiters.restarted(&due, began);
+                // What was due now will be so again, but not sooner than the rest.
+                let next = waitlist.waiters.due(began).next;
+                let pause = next.map_or(IDLE, |next| next.saturating_duration_since(Instant::now()));
+                waitlist.waiters.until_due(pause).await;
+            }
+            Err(error) => {
+                if !is_failing {
+                    log::error!("tickets that are waited for can't be kept alive for now: {error}");
+                }
+                is_failing = true;
+                tokio::time::sleep(RETRYING).await;
+            }
+        }
+    }
+}
+
+async fn restart(waitlist: &Waitlist, db: &Db, due: &Due) -> Result<(), Error> {
+    for chunk in due.tickets.chunks(KEPT_ALIVE_AT_ONCE) {
+        let (uuids, now) = (chunk.to_vec(), waitlist.now());
+        let work = move |tx: &mut Tx| Ok::<_, Error>(rows::keep_alive(tx, &uuids, now)?);
+        db.write("keep tickets alive", work).await?;
+    }
+    for chunk in due.groups.chunks(KEPT_ALIVE_AT_ONCE) {
+        let (uuids, now) = (chunk.to_vec(), waitlist.now());
+        let work = move |tx: &mut Tx| Ok::<_, Error>(rows::keep_groups_alive(tx, &uuids, now)?);
+        db.write("keep groups of tickets alive", work).await?;
+    }
+    Ok(())
+}
