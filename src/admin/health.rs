@@ -15,6 +15,10 @@ use crate::db::Db;
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a connection to it may take. There are two tries, which end before nobody waits any more, so
+/// that an answer tells a database that is away from one that is silent.
+const CONNECTING: Duration = Duration::from_secs(2);
+
 /// Why the service is not ready. Nothing more is told to those who did not say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unready {
@@ -73,7 +77,7 @@ impl Readiness {
 }
 
 fn look(db: &Db) -> Result<(), Unready> {
-    match db.probe(PATIENCE) {
+    match db.probe(CONNECTING) {
         Ok(0) => Ok(()),
         Ok(pending) => Err(Unready::Unmigrated(pending)),
         Err(error) => {
