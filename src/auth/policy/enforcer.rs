@@ -47,7 +47,7 @@ struct Stamp {
 
 impl Enforcer {
     /// How often [`Self::look`] is to be called.
-    pub const INTERVAL: Duration = Duration::from_secs(1);
+    pub const INTERVAL: Duration = Duration::from_millis(500);
 
     /// Reads the rules; without a file they are the defaults and stay so.
     pub fn new(file: Option<&Path>, options: Options) -> Result<Self, Error> {
