@@ -2,7 +2,7 @@
 # Run the named suites, two at a time as much of a suite is waiting, all of them
 # even where one fails, and close with how many tests passed and failed. To be
 # run by the Makefile, under tests/servers/servers.py.
-#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|keystone|crash|outage]…
+#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|database|keystone|crash|outage]…
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${VENV:-target/venv}/bin/python"
@@ -50,6 +50,7 @@ outage() { python_tests outage outage; }
 readme() { python_tests readme readme; }
 policy() { python_tests policy policy; }
 limits() { python_tests limits limits; }
+database() { python_tests database database; }
 keystone() { python_tests keystone keystone; }
 openapi() { python_tests openapi openapi; }
 apiref() { python_tests apiref apiref; }
@@ -64,7 +65,7 @@ conformance() {
 }
 
 # Those that take longest come first.
-[ $# -gt 0 ] || set -- integration conformance upstream outage keystone openapi limits crash candidates \
+[ $# -gt 0 ] || set -- integration conformance upstream outage keystone openapi limits database crash candidates \
     apiref examples policy openstack readme unit
 
 # What any of them runs is built before, as two builds at once are slower than one.

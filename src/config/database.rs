@@ -1,11 +1,12 @@
 //! The `[database]` table: where everything is kept.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Error, invalid};
-use crate::db::Target;
+use crate::db::{Target, Times};
 
 /// The `[database]` table.
 #[derive(Clone, Serialize, Deserialize)]
@@ -15,11 +16,24 @@ pub struct DatabaseSettings {
     pub url: String,
     /// How many connections are open at most.
     pub pool_size: u32,
+    /// How long a connection to a server may take to be made, in seconds.
+    pub connect_seconds: u64,
+    /// How long a server may take for a statement, in seconds; 0 sets no limit.
+    pub statement_seconds: u64,
+    /// How long a server's network may be silent before its connections are given up, in seconds.
+    pub network_seconds: u64,
 }
 
 impl Default for DatabaseSettings {
     fn default() -> Self {
-        DatabaseSettings { url: "sqlite:allotment.db".to_owned(), pool_size: 16 }
+        let times = Times::default();
+        DatabaseSettings {
+            url: "sqlite:allotment.db".to_owned(),
+            pool_size: 16,
+            connect_seconds: times.connect.as_secs(),
+            statement_seconds: times.statement.unwrap_or_default().as_secs(),
+            network_seconds: times.network.as_secs(),
+        }
     }
 }
 
@@ -30,14 +44,38 @@ impl fmt::Debug for DatabaseSettings {
         f.debug_struct("DatabaseSettings")
             .field("url", &format_args!("{scheme}:…"))
             .field("pool_size", &self.pool_size)
+            .field("connect_seconds", &self.connect_seconds)
+            .field("statement_seconds", &self.statement_seconds)
+            .field("network_seconds", &self.network_seconds)
             .finish()
     }
 }
 
+/// The longest time that can be set: a day.
+const LONGEST_SECONDS: u64 = 86_400;
+
 impl DatabaseSettings {
+    /// Where the database is, and how long it may take.
+    pub fn target(&self) -> Result<Target, String> {
+        let target: Target = self.url.parse()?;
+        let statement = Some(Duration::from_secs(self.statement_seconds)).filter(|limit| !limit.is_zero());
+        let (connect, network) =
+            (Duration::from_secs(self.connect_seconds), Duration::from_secs(self.network_seconds));
+        Ok(Target { times: Times { connect, statement, network }, ..target })
+    }
+
     /// Whether the values make sense.
     pub(super) fn check(&self) -> Result<(), Error> {
-        if let Err(problem) = self.url.parse::<Target>() {
+        for (key, least, seconds) in [
+            ("database.connect_seconds", 1, self.connect_seconds),
+            ("database.statement_seconds", 0, self.statement_seconds),
+            ("database.network_seconds", 3, self.network_seconds),
+        ] {
+            if !(least..=LONGEST_SECONDS).contains(&seconds) {
+                return invalid(key, format!("must be between {least} and {LONGEST_SECONDS}"));
+            }
+        }
+        if let Err(problem) = self.target() {
             return invalid("database.url", problem);
         }
         if self.pool_size == 0 {
@@ -53,7 +91,8 @@ mod tests {
 
     #[test]
     fn the_url_is_not_shown() {
-        let settings = DatabaseSettings { url: "postgres://u:hush@h/d".to_owned(), pool_size: 1 };
+        let settings =
+            DatabaseSettings { url: "postgres://u:hush@h/d".to_owned(), ..DatabaseSettings::default() };
         assert!(!format!("{settings:?}").contains("hush"));
     }
 }

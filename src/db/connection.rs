@@ -1,13 +1,23 @@
 //! One connection type over the three databases, and how each connection is set up.
 
-use std::str::FromStr;
 use std::time::Duration;
 
+#[cfg(feature = "sqlite")]
+use diesel::QueryResult;
+#[cfg(feature = "mysql")]
+use diesel::RunQueryDsl;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use diesel::connection::InstrumentationEvent;
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::R2D2Connection;
-use diesel::{Connection, ConnectionError, ConnectionResult, QueryResult};
+use diesel::{Connection, ConnectionError, ConnectionResult};
 
 use super::Tx;
+#[cfg(feature = "postgres")]
+use super::postgres_url;
+use super::target::{Kind, Target};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::watch;
 
 /// The multi-database connection, alone here because its derive emits more names beside it.
 mod multi {
@@ -60,140 +70,143 @@ impl DbConnection {
     }
 }
 
-/// Which database a URL names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// An embedded SQLite file.
-    Sqlite,
-    /// A PostgreSQL server.
-    Postgres,
-    /// A MariaDB server.
-    Mysql,
-}
-
-/// Where the database is: its kind, and the text that its client library takes.
-#[derive(Clone)]
-pub struct Target {
-    /// Which database it is.
-    pub kind: Kind,
-    /// A path for SQLite, a URL for the others.
-    pub address: String,
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    /// Reads `sqlite:…`, `postgres://…` and `mysql://…`, also in SQLAlchemy's spelling with a
-    /// driver (`mysql+pymysql://…`). The error says what is possible and does not repeat the URL,
-    /// which may hold a password.
-    fn from_str(url: &str) -> Result<Self, Self::Err> {
-        let (scheme, rest) = url.split_once(':').ok_or("the database URL has no scheme")?;
-        let family = scheme.split('+').next().unwrap_or(scheme);
-        let (kind, address) = match family {
-            "sqlite" => (Kind::Sqlite, rest.strip_prefix("//").unwrap_or(rest).to_owned()),
-            "postgres" | "postgresql" => (Kind::Postgres, format!("postgres:{rest}")),
-            "mysql" | "mariadb" => (Kind::Mysql, format!("mysql:{}", without_charset(rest))),
-            other => return Err(format!("unknown database scheme {other:?}: use sqlite, postgres or mysql")),
-        };
-        if address.is_empty() {
-            return Err("the SQLite URL names no file".to_owned());
-        }
-        if !kind.compiled_in() {
-            return Err(format!("this binary was built without the {} feature", kind.feature()));
-        }
-        Ok(Target { kind, address })
-    }
-}
-
-impl Kind {
-    /// The cargo feature that brings the database.
-    pub fn feature(self) -> &'static str {
-        match self {
-            Kind::Sqlite => "sqlite",
-            Kind::Postgres => "postgres",
-            Kind::Mysql => "mysql",
-        }
-    }
-
-    fn compiled_in(self) -> bool {
-        match self {
-            Kind::Sqlite => cfg!(feature = "sqlite"),
-            Kind::Postgres => cfg!(feature = "postgres"),
-            Kind::Mysql => cfg!(feature = "mysql"),
-        }
-    }
-}
-
-/// Drops `charset=`, which SQLAlchemy needs and the client library refuses: it is always utf8mb4.
-fn without_charset(rest: &str) -> String {
-    let Some((base, query)) = rest.split_once('?') else {
-        return rest.to_owned();
-    };
-    let kept: Vec<_> = query.split('&').filter(|p| !p.starts_with("charset=")).collect();
-    if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
-}
-
 /// Opens a connection and sets it up.
 pub fn establish(target: &Target) -> ConnectionResult<DbConnection> {
-    let mut conn = match target.kind {
+    match target.kind {
         #[cfg(feature = "sqlite")]
-        Kind::Sqlite => DbConnection::Sqlite(diesel::SqliteConnection::establish(&target.address)?),
+        Kind::Sqlite => {
+            let mut conn = DbConnection::Sqlite(diesel::SqliteConnection::establish(&target.address)?);
+            set_up_file(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
+            Ok(conn)
+        }
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        _ => establish_to_server(target),
+        #[cfg(not(any(feature = "postgres", feature = "mysql")))]
+        other => Err(lacking(other)),
+    }
+}
+
+fn lacking(kind: Kind) -> ConnectionError {
+    ConnectionError::BadConnection(format!("built without the {} feature", kind.feature()))
+}
+
+/// Opens a connection to a server, whose answers are waited for no longer than they may take.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn establish_to_server(target: &Target) -> ConnectionResult<DbConnection> {
+    let times = target.times;
+    let attempt = watch::Attempt::begin(&target.ports, times).ok_or_else(|| {
+        let problem = format!("no other connection could be made in {:?}", times.connect);
+        ConnectionError::BadConnection(problem)
+    })?;
+    let mut conn = match target.kind {
         #[cfg(feature = "postgres")]
-        Kind::Postgres => DbConnection::Postgres(diesel::PgConnection::establish(&target.address)?),
+        Kind::Postgres => {
+            DbConnection::Postgres(diesel::PgConnection::establish(&postgres_url::address(target))?)
+        }
         #[cfg(feature = "mysql")]
         Kind::Mysql => DbConnection::Mysql(diesel::MysqlConnection::establish(&target.address)?),
-        #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
-        other => {
-            let lacking = format!("built without the {} feature", other.feature());
-            return Err(ConnectionError::BadConnection(lacking));
-        }
+        other => return Err(lacking(other)),
     };
-    prepare(&mut conn, target.kind).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    match attempt.socket(times) {
+        Some(socket) => conn.set_instrumentation(move |event: InstrumentationEvent<'_>| socket.note(&event)),
+        None => log::warn!(
+            "the socket of a database connection is not found: an answer that never comes is waited for"
+        ),
+    }
+    #[cfg(feature = "mysql")]
+    if target.needs_tls {
+        refuse_plain_text(&mut conn)?;
+    }
+    let set_up = set_up(target.kind, times.statement);
+    conn.batch_execute(&set_up).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    drop(attempt);
     Ok(conn)
 }
 
-/// How often the set-up of a connection is tried.
+/// The name and value of a status variable.
+#[cfg(feature = "mysql")]
+#[derive(diesel::QueryableByName)]
+struct Status {
+    #[diesel(sql_type = diesel::sql_types::Text, column_name = "Value")]
+    value: String,
+}
+
+/// Refuses a connection on which the server uses no TLS. The library itself refuses that only where it is
+/// to verify the certificate.
+#[cfg(feature = "mysql")]
+fn refuse_plain_text(conn: &mut DbConnection) -> ConnectionResult<()> {
+    let status = diesel::sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'");
+    let status: Vec<Status> = match conn {
+        DbConnection::Mysql(conn) => status.load(conn),
+        #[allow(unreachable_patterns, reason = "which databases are left depends on the features")]
+        _ => return Ok(()),
+    }
+    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    if status.iter().all(|status| status.value.is_empty()) {
+        let problem = "the database URL asks for TLS, and the server offers none";
+        return Err(ConnectionError::BadConnection(problem.to_owned()));
+    }
+    Ok(())
+}
+
+/// How often the set-up of a connection to a file is tried.
+#[cfg(feature = "sqlite")]
 const SET_UP_TRIES: u32 = 500;
 /// The pause between two tries.
+#[cfg(feature = "sqlite")]
 const SET_UP_PAUSE: Duration = Duration::from_millis(10);
 
-/// Sets a new connection up. SQLite does not wait while another one makes the file's journal, as
-/// when replicas start together, but fails at once; so this is tried again.
-fn prepare(conn: &mut DbConnection, kind: Kind) -> QueryResult<()> {
+/// What each new connection to a file is told first. busy_timeout comes first: changing the journal mode
+/// may itself have to wait.
+#[cfg(feature = "sqlite")]
+const FILE_SET_UP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                           PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;";
+
+/// Sets a new connection to a file up. SQLite does not wait while another one makes the file's journal, as
+/// when several start together, but fails at once; so this is tried again.
+#[cfg(feature = "sqlite")]
+fn set_up_file(conn: &mut DbConnection) -> QueryResult<()> {
     for _ in 1..SET_UP_TRIES {
-        match conn.batch_execute(set_up(kind)) {
-            Err(error) if kind == Kind::Sqlite && super::error::is_conflict_message(&error.to_string()) => {
+        match conn.batch_execute(FILE_SET_UP) {
+            Err(error) if super::error::is_conflict_message(&error.to_string()) => {
                 std::thread::sleep(SET_UP_PAUSE);
             }
             outcome => return outcome,
         }
     }
-    conn.batch_execute(set_up(kind))
+    conn.batch_execute(FILE_SET_UP)
 }
 
-/// What each new connection is told first.
-fn set_up(kind: Kind) -> &'static str {
+/// What each new connection to a server is told first.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn set_up(kind: Kind, statement: Option<Duration>) -> String {
+    let limit = statement.unwrap_or_default();
     match kind {
-        // busy_timeout comes first: changing the journal mode may itself have to wait.
-        Kind::Sqlite => {
-            "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;"
-        }
         // Each question is one of a few that are asked by keys over and over: a plan by index is
         // right for all of them, however small the tables were when it was made.
-        Kind::Postgres => {
-            "SET TIME ZONE 'UTC'; \
+        Kind::Postgres => format!(
+            "SET TIME ZONE 'UTC'; SET statement_timeout = {}; \
              SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; \
-             SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;"
-        }
+             SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;",
+            limit.as_millis()
+        ),
         // The id of the resource class VCPU is 0, which MariaDB would take as a wish for a new id.
-        Kind::Mysql => {
+        // A statement that waits for a lock is ended by its own time, since the end of the wait alone would
+        // have it run again. What is in the remark is for MariaDB only: MySQL has no such variable.
+        _ => format!(
             "SET NAMES utf8mb4; SET time_zone = '+00:00'; \
              SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
-             SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO';"
-        }
+             SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
+             innodb_lock_wait_timeout = {} /*M! , max_statement_time = {} */",
+            if limit.is_zero() { NO_LIMIT } else { limit.as_secs() + 5 },
+            limit.as_secs()
+        ),
     }
 }
+
+/// How many seconds MariaDB waits for a lock where there is no limit to it.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+const NO_LIMIT: u64 = 1_000_000;
 
 /// Whether a connection is of no more use.
 pub fn is_broken(conn: &mut DbConnection) -> bool {
@@ -235,23 +248,6 @@ impl r2d2::ManageConnection for Manager {
 mod tests {
     use super::*;
 
-    fn parse(url: &str) -> Result<(Kind, String), String> {
-        url.parse::<Target>().map(|t| (t.kind, t.address))
-    }
-
-    #[test]
-    fn urls_name_the_database() {
-        assert_eq!(parse("sqlite:///abs/a.db"), Ok((Kind::Sqlite, "/abs/a.db".into())));
-        assert_eq!(parse("sqlite:a.db"), Ok((Kind::Sqlite, "a.db".into())));
-    }
-
-    #[cfg(all(feature = "postgres", feature = "mysql"))]
-    #[test]
-    fn sqlalchemy_spellings_are_understood() {
-        assert_eq!(parse("postgresql+psycopg2://u:p@h/d"), Ok((Kind::Postgres, "postgres://u:p@h/d".into())));
-        assert_eq!(parse("mysql+pymysql://u@h/d?charset=utf8"), Ok((Kind::Mysql, "mysql://u@h/d".into())));
-    }
-
     #[test]
     fn several_may_open_a_new_file_at_once() {
         let directory = tempfile::tempdir().unwrap();
@@ -267,14 +263,6 @@ mod tests {
                     });
                 }
             });
-        }
-    }
-
-    #[test]
-    fn bad_urls_are_refused_without_repeating_them() {
-        for url in ["", "allotment.db", "sqlite:", "sqlite://", "oracle://scott:tiger@h/d"] {
-            let error = parse(url).expect_err(url);
-            assert!(!error.contains("tiger"), "{error}");
         }
     }
 }

@@ -134,6 +134,7 @@ fn is_gone_message(message: &str) -> bool {
             "SSL connection has been closed",
             "SSL SYSCALL error",
             "SSL error",
+            "TLS/SSL error",
             "lost synchronization with server",
             // PostgreSQL 57P01, 57P02, 57P05 and 25P03; 57P03; 08P01.
             "terminating connection",

@@ -6,13 +6,22 @@ mod connection;
 mod error;
 pub mod functions;
 mod lanes;
+#[cfg(feature = "mysql")]
+mod mariadb_url;
 mod migrations;
+#[cfg(feature = "mysql")]
+mod option_file;
 mod pool;
+#[cfg(feature = "postgres")]
+mod postgres_url;
 mod refresher;
 pub mod schema;
 pub mod statement;
+mod target;
 mod touched;
 mod transaction;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod watch;
 #[cfg(feature = "sqlite")]
 mod writer;
 
@@ -21,9 +30,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub(crate) use connection::on_backend;
-pub use connection::{DbConnection, Kind, MultiBackend, Target};
+pub use connection::{DbConnection, MultiBackend};
 pub use error::Error;
 pub use pool::PoolUse;
+pub use target::{Kind, Target, Times};
 pub use touched::{Follower, Listener, Part, Touched, Turns, Tx};
 pub use transaction::TransactionError;
 
@@ -78,7 +88,10 @@ enum Writing {
 impl Db {
     /// Opens the database that `settings` name; no schema is needed yet.
     pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
-        let target: Target = settings.url.parse().map_err(Error::Unusable)?;
+        let target = settings.target().map_err(Error::Unusable)?;
+        for remark in &target.remarks {
+            log::warn!("{remark}");
+        }
         // One connection is made here, so that a wrong URL is an error of the start, not of the
         // first request; the others are made when they are wanted.
         let first = Tx::new(connection::establish(&target)?);
@@ -124,7 +137,9 @@ impl Db {
 
     /// Brings the schema and the standard names up to date; returns how many migrations ran.
     pub fn migrate(&self) -> Result<usize, Error> {
-        migrations::migrate(&mut *self.inner.pool.any_connection()?)
+        // A migration of large tables takes as long as it takes.
+        let mut tx = Tx::new(connection::establish(&self.inner.target.without_statement_limit())?);
+        migrations::migrate(&mut tx)
     }
 
     /// The migrations that have not run on this database.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
-use super::connection::{Target, establish};
+use super::connection::establish;
+use super::target::Target;
 use super::transaction::{begin_snapshot, commit, end_snapshot};
 use super::{DbConnection, Error, Follower, Touched, Tx};
 

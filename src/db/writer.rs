@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::connection::{Target, establish, is_broken};
+use super::connection::{establish, is_broken};
+use super::target::Target;
 use super::transaction::{TransactionError, commit, roll_back, savepoint, transaction};
 use super::{Ears, Error, Follower, Touched, Turns, Tx};
 

@@ -1,0 +1,311 @@
+//! Ends connections to database servers that do not answer: libpq and libmariadb wait for ever, and neither
+//! diesel nor they tell which socket is theirs.
+//!
+//! The socket is found among the process's open files: while a connection is made, and one is made at a
+//! time, it is the only new one to the server's port. A thread shuts it down when an answer takes too
+//! long; the client library then finds the connection lost, as if the server had closed it.
+
+use std::fs::File;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Once, Weak};
+use std::time::{Duration, Instant};
+
+use diesel::connection::InstrumentationEvent;
+use filedescriptor::FileDescriptor;
+use parking_lot::{Mutex, MutexGuard};
+use rustix::net::{Shutdown, SocketAddrAny, getpeername, shutdown, sockopt};
+
+use super::target::Times;
+
+/// How often the thread looks.
+const PERIOD: Duration = Duration::from_millis(250);
+/// By how much a statement may exceed its time, so that the server can say so itself.
+const GRACE: Duration = Duration::from_secs(5);
+/// Where the process's open files are.
+const OPEN_FILES: &str = "/proc/self/fd";
+/// Where the kernel lists TCP connections; those that are being made tell their peers only here.
+const TCP_TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+/// How a connection that is being made is marked there.
+const SYN_SENT: &str = "02";
+
+/// When the process began to count time.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// Held by the one who makes a connection.
+static MAKING: Mutex<()> = Mutex::new(());
+/// What the thread looks at.
+static WATCHED: Mutex<Watched> = Mutex::new(Watched { attempt: None, sockets: Vec::new() });
+static THREAD: Once = Once::new();
+
+struct Watched {
+    attempt: Option<Making>,
+    sockets: Vec<Weak<Socket>>,
+}
+
+/// A connection that is being made.
+struct Making {
+    ports: Vec<u16>,
+    /// The sockets to the server that there were before.
+    before: Vec<u64>,
+    until: u64,
+    is_reported: bool,
+}
+
+/// The right to make a connection, until this is dropped.
+pub struct Attempt {
+    _making: MutexGuard<'static, ()>,
+}
+
+impl Attempt {
+    /// Waits for its turn and begins, unless that takes longer than `times.connect`, after which the
+    /// connection is cut short too. `ports` are the server's.
+    pub fn begin(ports: &[u16], times: Times) -> Option<Attempt> {
+        THREAD.call_once(|| {
+            let thread = std::thread::Builder::new().name("database-watch".to_owned());
+            if let Err(error) = thread.spawn(watch) {
+                log::error!("database connections that hang are not ended, for lack of a thread: {error}");
+            }
+        });
+        let making = MAKING.try_lock_for(times.connect)?;
+        let before = sockets(ports).into_iter().map(|(inode, _)| inode).collect();
+        let until = now() + millis(times.connect);
+        WATCHED.lock().attempt = Some(Making { ports: ports.to_vec(), before, until, is_reported: false });
+        Some(Attempt { _making: making })
+    }
+
+    /// The socket of the connection that has been made, watched from now on; `None` where it is not
+    /// found, as when a balancer on this host is reached by a port that is not in the URL.
+    pub fn socket(&self, times: Times) -> Option<Arc<Socket>> {
+        let mut watched = WATCHED.lock();
+        let making = watched.attempt.as_ref()?;
+        let mut found = sockets(&making.ports);
+        found.retain(|(inode, _)| !making.before.contains(inode));
+        let [(_, socket)] = <[_; 1]>::try_from(found).ok()?;
+        keep_alive(&socket, times.network);
+        let socket =
+            Arc::new(Socket { socket, limit: times.statement.map(|t| t + GRACE), until: AtomicU64::new(0) });
+        watched.sockets.push(Arc::downgrade(&socket));
+        Some(socket)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        WATCHED.lock().attempt = None;
+    }
+}
+
+/// The socket of a connection.
+pub struct Socket {
+    socket: OwnedFd,
+    /// How long it may be without an answer.
+    limit: Option<Duration>,
+    /// When its answer is overdue; zero while none is waited for.
+    until: AtomicU64,
+}
+
+impl Socket {
+    /// Takes notice of what is done on the connection.
+    pub fn note(&self, event: &InstrumentationEvent<'_>) {
+        let until = match (event, self.limit) {
+            (InstrumentationEvent::StartQuery { .. }, Some(limit)) => now() + millis(limit),
+            (InstrumentationEvent::FinishQuery { .. }, _) => 0,
+            _ => return,
+        };
+        self.until.store(until, Ordering::Relaxed);
+    }
+
+    /// Shuts the socket down if its answer is overdue; whether it was.
+    fn end_if_overdue(&self) -> bool {
+        let until = self.until.load(Ordering::Relaxed);
+        let is_overdue = until != 0 && until < now();
+        if is_overdue && self.until.compare_exchange(until, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            end(&self.socket);
+            return true;
+        }
+        false
+    }
+}
+
+fn now() -> u64 {
+    // One more, since zero says that nothing is waited for.
+    millis(BEGINNING.elapsed()) + 1
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+}
+
+/// What the thread does for as long as the process lives.
+fn watch() {
+    loop {
+        std::thread::sleep(PERIOD);
+        let mut watched = WATCHED.lock();
+        if let Some(making) = &mut watched.attempt
+            && making.until < now()
+        {
+            making.end();
+        }
+        watched.sockets.retain(|socket| {
+            let Some(socket) = socket.upgrade() else {
+                return false;
+            };
+            if socket.end_if_overdue() {
+                log::error!(
+                    "the database has not answered a statement in time, so its connection is given up"
+                );
+            }
+            true
+        });
+    }
+}
+
+impl Making {
+    /// Ends what there is of the connection. The client library may then try another address of the
+    /// server, so this is called again until it gives up.
+    fn end(&mut self) {
+        let mut found = sockets(&self.ports);
+        found.extend(unconnected(&self.ports));
+        found.retain(|(inode, _)| !self.before.contains(inode));
+        if !found.is_empty() && !self.is_reported {
+            self.is_reported = true;
+            log::error!("a connection to the database could not be made in time, so the attempt is given up");
+        }
+        for (_, socket) in found {
+            end(&socket);
+        }
+    }
+}
+
+/// Ends a connection in both directions, whoever waits for it. Where it has ended already, that is as well.
+fn end(socket: &OwnedFd) {
+    if let Err(error) = shutdown(socket, Shutdown::Both) {
+        log::debug!("a connection that was to be ended had ended: {error}");
+    }
+}
+
+/// Has the kernel give up a connection whose other end is gone. What the kernel refuses, as it does on a
+/// socket of the file system, is not needed there.
+fn keep_alive(socket: &OwnedFd, network: Duration) {
+    let third = (network / 3).max(Duration::from_secs(1));
+    let outcome = sockopt::set_socket_keepalive(socket, true)
+        .and_then(|()| sockopt::set_tcp_keepidle(socket, third))
+        .and_then(|()| sockopt::set_tcp_keepintvl(socket, third))
+        .and_then(|()| sockopt::set_tcp_keepcnt(socket, 2))
+        .and_then(|()| {
+            let millis = u32::try_from(network.as_millis()).unwrap_or(u32::MAX);
+            sockopt::set_tcp_user_timeout(socket, millis)
+        });
+    if let Err(error) = outcome {
+        log::debug!("a database connection has no keep-alive: {error}");
+    }
+}
+
+/// The process's sockets that are connected to one of the ports, or to a socket of the file system, by
+/// their inodes.
+fn sockets(ports: &[u16]) -> Vec<(u64, OwnedFd)> {
+    let is_to_server = |socket: &OwnedFd| match getpeername(socket) {
+        Ok(Some(peer)) => leads_to(ports, peer),
+        _ => false,
+    };
+    open_files()
+        .into_iter()
+        .filter_map(|number| duplicate(number).filter(is_to_server))
+        .filter_map(identified)
+        .collect()
+}
+
+fn leads_to(ports: &[u16], peer: SocketAddrAny) -> bool {
+    if let Ok(peer) = std::net::SocketAddr::try_from(peer.clone()) {
+        return ports.contains(&peer.port());
+    }
+    // The clients of this process have no name.
+    rustix::net::SocketAddrUnix::try_from(peer).is_ok_and(|peer| peer.path().is_some())
+}
+
+/// The process's sockets that are being connected to one of the ports.
+fn unconnected(ports: &[u16]) -> Vec<(u64, OwnedFd)> {
+    let tables = TCP_TABLES.map(|table| std::fs::read_to_string(table).unwrap_or_default());
+    let inodes: Vec<u64> =
+        tables.iter().flat_map(|table| table.lines()).filter_map(|line| connecting(line, ports)).collect();
+    if inodes.is_empty() {
+        return Vec::new();
+    }
+    let files = open_files().into_iter().filter_map(duplicate).filter_map(identified);
+    files.filter(|(inode, _)| inodes.contains(inode)).collect()
+}
+
+/// The inode of a line in the kernel's table if it is a connection that is being made to one of the ports.
+fn connecting(line: &str, ports: &[u16]) -> Option<u64> {
+    let fields: Vec<_> = line.split_ascii_whitespace().collect();
+    let (_, port) = fields.get(2)?.rsplit_once(':')?;
+    let is_ours = *fields.get(3)? == SYN_SENT && ports.contains(&u16::from_str_radix(port, 16).ok()?);
+    if is_ours { fields.get(9)?.parse().ok() } else { None }
+}
+
+fn open_files() -> Vec<RawFd> {
+    let entries = std::fs::read_dir(OPEN_FILES).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// A descriptor of our own for an open file, so that it cannot become another file under our hands.
+fn duplicate(number: RawFd) -> Option<OwnedFd> {
+    // The crate parts with what it has only as a copy.
+    FileDescriptor::dup(&number).ok()?.as_file().ok().map(OwnedFd::from)
+}
+
+fn identified(socket: OwnedFd) -> Option<(u64, OwnedFd)> {
+    let file = File::from(socket);
+    let inode = file.metadata().ok()?.ino();
+    Some((inode, file.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    fn times() -> Times {
+        Times { statement: Some(Duration::ZERO), ..Times::default() }
+    }
+
+    #[test]
+    fn only_the_new_connection_to_the_server_is_found_and_ended() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let _before = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        let attempt = Attempt::begin(&[port], times()).unwrap();
+        assert!(attempt.socket(times()).is_none());
+        let mut made = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        let _other = TcpStream::connect(other.local_addr().unwrap()).unwrap();
+        let socket = attempt.socket(times()).unwrap();
+        drop(attempt);
+        assert!(!socket.end_if_overdue());
+        socket.until.store(1, Ordering::Relaxed);
+        // Whoever of us and the thread is first: the reader that waits finds the end.
+        socket.end_if_overdue();
+        assert_eq!(made.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_attempt_that_hangs_is_cut_short() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let times = Times { connect: Duration::from_secs(1), ..times() };
+        let _attempt = Attempt::begin(&[server.local_addr().unwrap().port()], times).unwrap();
+        let mut made = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        assert_eq!(made.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn connections_that_are_being_made_are_read_from_the_kernels_table() {
+        let line = "  12: 0100007F:A1B2 0A0B0C0D:0CEA 02 00000001:00000000 01:00000064 00000002  0 0 4711 2 0 100 0 0 10 -1";
+        assert_eq!(connecting(line, &[3306]), Some(4711));
+        assert_eq!(connecting(line, &[5432]), None);
+        assert_eq!(connecting(&line.replace(" 02 ", " 01 "), &[3306]), None);
+        assert_eq!(connecting("  sl  local_address rem_address   st tx_queue", &[3306]), None);
+    }
+}
