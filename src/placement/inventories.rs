@@ -7,7 +7,7 @@ use crate::store::inventories as rows;
 use crate::store::inventories::{Amounts, Inventory};
 use crate::store::{allocations, resource_classes};
 
-use super::resource_classes::{find, find_ids};
+use super::resource_classes::{find, find_ids, hold};
 use super::resource_providers::{find_key, take, take_at};
 use super::{Error, Result};
 
@@ -71,6 +71,7 @@ pub fn create(tx: &mut Tx, uuid: &str, class: &str, amounts: Amounts, limit: Res
     if rows::class_ids(tx, id)?.contains(&class_id) {
         return Err(Error::DuplicateInventory { uuid: uuid.to_owned(), class: class.to_owned() });
     }
+    hold(tx, &[class_id])?;
     rows::insert(tx, id, &[(class_id, amounts)])?;
     generation_after(tx, uuid)
 }
@@ -119,6 +120,7 @@ pub(super) fn set_all(tx: &mut Tx, id: i32, uuid: &str, list: &[(String, Amounts
         }
     }
     added.sort_unstable_by_key(|(class_id, _)| *class_id);
+    hold(tx, &added.iter().map(|(class_id, _)| *class_id).collect::<Vec<_>>())?;
     Ok(rows::insert(tx, id, &added)?)
 }
 

@@ -60,11 +60,21 @@ pub fn rename(tx: &mut Tx, name: &str, new_name: &str) -> Result<ResourceClass> 
 /// Deletes a custom class of which no provider has inventory.
 pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     let class = find_custom(tx, name)?;
+    // Whoever gives a provider inventory of it keeps it until that is committed, so this waits for them,
+    // and then sees what they wrote. Who comes later finds it gone.
+    if rows::delete(tx, class.id)? == 0 {
+        return Err(Error::lost_race());
+    }
     if inventories::class_in_use(tx, class.id)? {
         return Err(Error::ResourceClassInUse(name.to_owned()));
     }
-    rows::delete(tx, class.id)?;
     Ok(())
+}
+
+/// Keeps classes that were found a moment ago from being deleted before the transaction ends.
+pub(super) fn hold(tx: &mut Tx, ids: &[i32]) -> Result<()> {
+    // Gone in between: the second run does not find it any more and says so.
+    if rows::hold(tx, ids)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
 fn find_custom(conn: &mut DbConnection, name: &str) -> Result<ResourceClass> {

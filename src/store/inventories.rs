@@ -1,7 +1,7 @@
 //! Rows of inventories.
 
 use chrono::NaiveDateTime;
-use diesel::dsl::sum;
+use diesel::dsl::{exists, sum};
 use diesel::prelude::*;
 
 use crate::db::schema::{
@@ -151,14 +151,12 @@ pub fn list_with_used(
     Ok(rows.into_iter().map(inventory).collect())
 }
 
-/// Whether any provider has inventory of a class.
+/// Whether any provider has inventory of a class, or anything is allocated of it.
 pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool> {
-    let found = inv::table
-        .filter(inv::resource_class_id.eq(class_id))
-        .select(inv::id)
-        .first::<i32>(conn)
-        .optional()?;
-    Ok(found.is_some())
+    let stocked = exists(inv::table.filter(inv::resource_class_id.eq(class_id)).select(inv::id));
+    // Allocations without inventory come from other servers.
+    let allocated = exists(alloc::table.filter(alloc::resource_class_id.eq(class_id)).select(alloc::id));
+    diesel::select(stocked.or(allocated)).get_result(conn)
 }
 
 /// Inserts inventories of classes that the provider did not have.

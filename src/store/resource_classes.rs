@@ -4,7 +4,8 @@ use chrono::NaiveDateTime;
 use diesel::dsl::max;
 use diesel::prelude::*;
 
-use crate::db::schema::resource_classes as rc;
+use crate::db::schema::{allocations as alloc, inventories as inv, resource_classes as rc};
+use crate::db::statement::returning_numbers;
 use crate::db::{DbConnection, Tx};
 
 use super::{load_typed, now};
@@ -53,11 +54,42 @@ pub fn names_of(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<(i32, S
     rc::table.filter(rc::id.eq_any(ids)).order(rc::id).select((rc::id, rc::name)).load(conn)
 }
 
-/// Inserts a custom class with the next id.
+/// Keeps custom classes from being deleted before the transaction ends; `false` if one is gone. Others
+/// that keep them are not waited for.
+#[must_use = "a class that is gone can't be used"]
+pub fn hold(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
+    let mut custom: Vec<i32> = ids.iter().copied().filter(|id| *id >= FIRST_CUSTOM_ID).collect();
+    custom.sort_unstable();
+    let lock = match tx.conn() {
+        // Nobody else writes.
+        #[cfg(feature = "sqlite")]
+        DbConnection::Sqlite(_) => return Ok(true),
+        #[cfg(feature = "postgres")]
+        DbConnection::Postgres(_) => "FOR KEY SHARE",
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(_) => "LOCK IN SHARE MODE",
+    };
+    let sql = format!("SELECT id FROM resource_classes WHERE id = ? {lock}");
+    for id in custom {
+        if returning_numbers(tx, &sql, &[id.into()])?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Inserts a custom class with an id above all that any class has and that inventories or allocations
+/// name, so that none of them becomes the new class's.
 pub fn insert_custom(tx: &mut Tx, name: &str) -> QueryResult<()> {
     tx.touch_names();
-    let largest: Option<i32> = rc::table.select(max(rc::id)).get_result(tx.conn())?;
-    let id = largest.map_or(FIRST_CUSTOM_ID, |id| (id + 1).max(FIRST_CUSTOM_ID));
+    let in_use: (Option<i32>, Option<i32>, Option<i32>) = diesel::select((
+        rc::table.select(max(rc::id)).single_value(),
+        inv::table.select(max(inv::resource_class_id)).single_value(),
+        alloc::table.select(max(alloc::resource_class_id)).single_value(),
+    ))
+    .get_result(tx.conn())?;
+    let largest = in_use.0.max(in_use.1).max(in_use.2);
+    let id = largest.map_or(FIRST_CUSTOM_ID, |id| id.saturating_add(1).max(FIRST_CUSTOM_ID));
     diesel::insert_into(rc::table)
         .values((rc::id.eq(id), rc::name.eq(name), rc::created_at.eq(now())))
         .execute(tx.conn())?;

@@ -15,6 +15,7 @@ mod bad_input;
 mod claims;
 mod claims_at_once;
 mod claims_model;
+mod deletions;
 mod fuzz;
 mod generations;
 mod permissions;

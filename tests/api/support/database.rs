@@ -74,6 +74,11 @@ impl Database {
         diesel::sql_query(sql).get_result::<Count>(&mut self.connect()).unwrap().n
     }
 
+    /// Runs statements behind the service's back.
+    pub fn execute(&self, sql: &str) {
+        self.connect().batch_execute(sql).unwrap();
+    }
+
     /// Runs `VERB name SUFFIX` where databases are made and dropped by a server.
     fn administer(&self, verb: &str, suffix: &str) -> Result<(), Box<dyn std::error::Error>> {
         let statement = format!("{verb} {} {suffix}", self.name);
