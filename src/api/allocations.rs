@@ -1,6 +1,5 @@
 //! `/allocations`, `/allocations/{consumer_uuid}` and `/resource_providers/{uuid}/allocations`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::json::{Integer, optional_integer};
 use super::microversion::{Microversion, V1_12, V1_28, V1_38};
 use super::names::canonical_uuid;
+use super::ordered::Ordered;
 use super::refusal::provider_missing;
 use super::view::newest;
 use super::{ApiError, Call, HandlerResult, Reply, schema};
@@ -23,7 +23,7 @@ use crate::store::lines::Lines;
 /// Project and user of consumers from the time before these were told.
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
-type Resources = BTreeMap<String, Integer>;
+type Resources = Ordered<String, Integer>;
 
 /// What a consumer is to hold, as clients send it for one consumer or for several, also to the
 /// reshaper.
@@ -37,12 +37,13 @@ pub(super) struct ClaimBody {
     consumer_type: Option<String>,
 }
 
-/// By provider; in the oldest versions a list, later an object.
+/// By provider, in the order in which it is to be written; in the oldest versions a list, later an
+/// object.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AllocationsBody {
     List(Vec<ListItem>),
-    Object(BTreeMap<String, ObjectItem>),
+    Object(Ordered<String, ObjectItem>),
 }
 
 #[derive(Deserialize)]
@@ -64,7 +65,7 @@ struct ObjectItem {
 impl ClaimBody {
     /// The claim of this consumer in the words of the placement room.
     pub(super) fn into_claim(self, consumer_uuid: String, version: Microversion) -> Claim {
-        let by_provider: BTreeMap<String, Resources> = match self.allocations {
+        let by_provider: Ordered<String, Resources> = match self.allocations {
             AllocationsBody::List(list) => {
                 list.into_iter().map(|item| (item.resource_provider.uuid, item.resources)).collect()
             }
@@ -95,13 +96,13 @@ impl ClaimBody {
 }
 
 /// The claims of several consumers.
-pub(super) fn claims(bodies: BTreeMap<String, ClaimBody>, version: Microversion) -> Vec<Claim> {
+pub(super) fn claims(bodies: Ordered<String, ClaimBody>, version: Microversion) -> Vec<Claim> {
     bodies.into_iter().map(|(consumer_uuid, body)| body.into_claim(consumer_uuid, version)).collect()
 }
 
 #[derive(Serialize)]
 struct ResourcesView<'a> {
-    resources: BTreeMap<&'a str, i32>,
+    resources: Ordered<&'a str, i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +111,7 @@ struct ResourcesView<'a> {
 
 #[derive(Serialize)]
 struct ConsumerView<'a> {
-    allocations: BTreeMap<&'a str, ResourcesView<'a>>,
+    allocations: Ordered<&'a str, ResourcesView<'a>>,
     #[serde(flatten)]
     owner: Option<OwnerView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,19 +128,19 @@ struct OwnerView<'a> {
 
 #[derive(Serialize)]
 struct ProviderView<'a> {
-    allocations: BTreeMap<&'a str, ResourcesView<'a>>,
+    allocations: Ordered<&'a str, ResourcesView<'a>>,
     resource_provider_generation: i32,
 }
 
 fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> ConsumerView<'_> {
-    let mut allocations: BTreeMap<&str, ResourcesView<'_>> = BTreeMap::new();
+    let mut allocations: Ordered<&str, ResourcesView<'_>> = Ordered::default();
     for row in rows {
-        let view = allocations.entry(&row.provider_uuid).or_insert_with(|| ResourcesView {
-            resources: BTreeMap::new(),
+        let view = allocations.entry(row.provider_uuid.as_str(), || ResourcesView {
+            resources: Ordered::default(),
             generation: Some(row.provider_generation.unwrap_or(0)),
             consumer_generation: None,
         });
-        view.resources.insert(&row.class, row.used);
+        *view.resources.entry(row.class.as_str(), || 0) += i64::from(row.used);
     }
     // Rows of one consumer say the same of it.
     let first = rows.first();
@@ -156,14 +157,14 @@ fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> Consumer
 }
 
 fn provider_view(found: &Lines, version: Microversion) -> ProviderView<'_> {
-    let mut allocations: BTreeMap<&str, ResourcesView<'_>> = BTreeMap::new();
+    let mut allocations: Ordered<&str, ResourcesView<'_>> = Ordered::default();
     for row in found.iter().filter_map(ProviderAllocation::of_line) {
-        let view = allocations.entry(row.consumer_uuid).or_insert_with(|| ResourcesView {
-            resources: BTreeMap::new(),
+        let view = allocations.entry(row.consumer_uuid, || ResourcesView {
+            resources: Ordered::default(),
             generation: None,
             consumer_generation: (version >= V1_28).then_some(row.consumer_generation),
         });
-        view.resources.insert(row.class, row.used);
+        *view.resources.entry(row.class, || 0) += i64::from(row.used);
     }
     ProviderView { allocations, resource_provider_generation: found.generation }
 }
@@ -197,7 +198,7 @@ pub async fn replace(call: Call) -> HandlerResult {
 
 /// `POST /allocations`
 pub async fn replace_several(call: Call) -> HandlerResult {
-    let bodies: BTreeMap<String, ClaimBody> = call.json(schema::allocations_post(call.version))?;
+    let bodies: Ordered<String, ClaimBody> = call.json(schema::allocations_post(call.version))?;
     write(&call, claims(bodies, call.version), "Unable to allocate inventory ").await
 }
 

@@ -54,6 +54,7 @@ mod openapi_headers;
 mod openapi_operations;
 mod openapi_parameters;
 mod openapi_schemas;
+mod ordered;
 mod path;
 mod permission;
 mod pipeline;

@@ -1,20 +1,19 @@
 //! `/reshaper`.
 
-use std::collections::BTreeMap;
-
 use actix_web::http::StatusCode;
 use serde::Deserialize;
 
 use super::allocations::{ClaimBody, claims, refusal};
 use super::inventories::ReplaceBody;
+use super::ordered::Ordered;
 use super::{ApiError, Call, Code, HandlerResult, Reply, schema};
 use crate::placement::Error;
 use crate::placement::reshaper::{self, NewInventories};
 
 #[derive(Deserialize)]
 struct Body {
-    inventories: BTreeMap<String, ReplaceBody>,
-    allocations: BTreeMap<String, ClaimBody>,
+    inventories: Ordered<String, ReplaceBody>,
+    allocations: Ordered<String, ClaimBody>,
 }
 
 /// `POST /reshaper`

@@ -49,6 +49,8 @@ pub struct Claim {
 /// A claim whose consumer's row is taken.
 struct Taken<'a> {
     claim: &'a Claim,
+    /// Its place among the claims, which is the order in which they are written.
+    place: usize,
     /// What the consumer holds until now.
     held: Vec<Held>,
 }
@@ -153,17 +155,18 @@ pub fn claim_at_once(tx: &mut Tx, claims: &[Claim], now: NaiveDateTime, what: At
 /// consumers, then of providers, are taken in the order of their ids, and only then is capacity
 /// looked at, which nobody else can change until the transaction ends.
 pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
-    let mut claims: Vec<&Claim> = claims.iter().collect();
-    claims.sort_by(|a, b| a.consumer_uuid.cmp(&b.consumer_uuid));
+    let mut claims: Vec<(usize, &Claim)> = claims.iter().enumerate().collect();
+    claims.sort_by_key(|(_, claim)| &claim.consumer_uuid);
     let mut taken = Vec::with_capacity(claims.len());
-    for claim in claims {
+    for (place, claim) in claims {
         if let Some(held) = take_consumer(tx, claim)? {
-            taken.push(Taken { claim, held });
+            taken.push(Taken { claim, place, held });
         }
     }
+    taken.sort_by_key(|taken| taken.place);
     let mut items = take_providers(tx, &taken)?;
     check_capacity(tx, &taken, &mut items)?;
-    for Taken { claim, held } in &taken {
+    for Taken { claim, held, .. } in &taken {
         if !held.is_empty() {
             rows::delete_by_consumer(tx, &claim.consumer_uuid)?;
         }

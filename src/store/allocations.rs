@@ -130,7 +130,7 @@ pub fn list_by_consumer(
     Ok(rows.into_iter().filter(|(stored, _)| stored == consumer_uuid).map(|(_, row)| row).collect())
 }
 
-/// All that is allocated from a provider, each a line for [`ProviderAllocation::of_line`].
+/// All that is allocated from a provider, in the order it was written, each a line for [`ProviderAllocation::of_line`].
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Lines>> {
     let changed_at = coalesce(alloc::updated_at.nullable(), alloc::created_at.nullable());
     let line = concat_ws(
@@ -149,7 +149,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
     let one_row = joined.select((
         max(rp::id),
         max(rp::generation),
-        string_agg(line.nullable(), SEPARATOR),
+        string_agg(line.nullable(), SEPARATOR).aggregate_order(alloc::id.nullable()),
         // What has neither time was made just now.
         max(coalesce(changed_at, Some(now()))),
     ));
@@ -160,7 +160,8 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
         DbConnection::Sqlite(c) => Ok(Lines::of_row(one_row.get_result(c)?)),
         #[cfg(feature = "mysql")]
         DbConnection::Mysql(c) => {
-            let rows = joined.select((rp::uuid, rp::generation, (line, changed_at).nullable())).load(c)?;
+            let columns = (rp::uuid, rp::generation, (line, changed_at).nullable());
+            let rows = joined.order(alloc::id).select(columns).load(c)?;
             Ok(Lines::of_rows(super::of_provider(rows, uuid)))
         }
     }

@@ -23,7 +23,7 @@ pub struct NewClaim<'a> {
     pub consumer_type: Option<&'a str>,
     /// The provider's uuid.
     pub provider_uuid: &'a str,
-    /// Amounts by name of the resource class; at least one.
+    /// Amounts by name of the resource class, in the order in which they are to be written; at least one.
     pub resources: &'a [(&'a str, i32)],
     /// When the rows are created.
     pub now: NaiveDateTime,
@@ -46,9 +46,9 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
     // tables were at that time.
     let sql = format!(
         "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM resource_providers WHERE uuid = ?), \
-         wanted AS MATERIALIZED (SELECT (SELECT id FROM resource_classes WHERE name = class) AS class_id, amount \
-         FROM (VALUES {values}) AS named (class, amount)), \
-         fitting AS (SELECT class_id, amount FROM wanted WHERE \
+         wanted AS MATERIALIZED (SELECT (SELECT id FROM resource_classes WHERE name = class) AS class_id, \
+         amount, place FROM (VALUES {values}) AS named (class, amount, place)), \
+         fitting AS (SELECT class_id, amount, place FROM wanted WHERE \
          (SELECT amount BETWEEN min_unit AND max_unit AND amount % greatest(step_size, 1) = 0 \
          AND amount + coalesce((SELECT sum(used) FROM allocations \
          WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id), 0) \
@@ -63,9 +63,10 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
          consumer AS (INSERT INTO consumers (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
          SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid) \
          INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
-         SELECT consumer.uuid, provider.id, class_id, amount, ? FROM consumer, provider, fitting \
+         SELECT consumer.uuid, provider.id, class_id, amount, ? FROM consumer, provider, fitting ORDER BY place \
          RETURNING resource_provider_id",
-        values = vec!["(?, ?)"; claim.resources.len()].join(", "),
+        values =
+            (0..claim.resources.len()).map(|place| format!("(?, ?, {place})")).collect::<Vec<_>>().join(", "),
         bump = bump_provider_sql!(),
     );
     let now = claim.now;

@@ -12,6 +12,7 @@
 mod support;
 
 mod bad_input;
+mod claim_order;
 mod claims;
 mod claims_at_once;
 mod claims_model;
