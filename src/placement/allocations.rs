@@ -8,7 +8,7 @@ use crate::db::{AtOnce, DbConnection, Tx};
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation};
 use crate::store::claims::{self, NewClaim};
-use crate::store::consumers::{self, Consumer};
+use crate::store::consumers::{self, Consumer, Known};
 use crate::store::inventories::{self, UsedInventory};
 use crate::store::lines::Lines;
 use crate::store::{generation, resource_providers};
@@ -51,8 +51,23 @@ struct Taken<'a> {
     claim: &'a Claim,
     /// Its place among the claims, which is the order in which they are written.
     place: usize,
-    /// What the consumer holds until now.
+    consumer: Holder,
+}
+
+/// A consumer, and what it holds until now.
+struct Holder {
+    /// Its uuid as it is stored.
+    uuid: String,
     held: Vec<Held>,
+    /// Whether what it held is deleted already. That goes for what was allocated to it while it had no
+    /// row, which could not be taken: so nobody else gives it back as well.
+    given_back: bool,
+}
+
+impl Holder {
+    fn new(uuid: &str) -> Holder {
+        Holder { uuid: uuid.to_owned(), held: Vec::new(), given_back: false }
+    }
 }
 
 /// One amount of a claim, by row ids, with the names for messages.
@@ -80,13 +95,14 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<Lines> {
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     let nothing = || Error::NoAllocations(consumer_uuid.to_owned());
     // That takes the consumer's row, so nobody changes what it holds from here on.
-    if consumers::delete(tx, consumer_uuid)? == 0 {
+    if consumers::delete(tx, consumer_uuid)? > 0 {
+        return if rows::delete_by_consumer(tx, consumer_uuid)? > 0 { Ok(()) } else { Err(nothing()) };
+    }
+    let orphans = rows::orphans_of(tx, consumer_uuid)?;
+    if orphans.is_empty() {
         return Err(nothing());
     }
-    if rows::delete_by_consumer(tx, consumer_uuid)? == 0 {
-        return Err(nothing());
-    }
-    Ok(())
+    Ok(rows::delete_orphans(tx, &orphans)?)
 }
 
 /// Ends a consumer as [`delete`] does, with one statement and no transaction round it; `None` if that
@@ -97,7 +113,9 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
 pub fn delete_at_once(tx: &mut Tx, consumer_uuid: &str, what: AtOnce) -> Result<Option<()>> {
     let done = match what {
         AtOnce::Write => claims::delete(tx, consumer_uuid)?,
-        AtOnce::Look => !claims::exists(tx, consumer_uuid, None)?,
+        AtOnce::Look => {
+            !claims::exists(tx, consumer_uuid, None)? && rows::orphans_of(tx, consumer_uuid)?.is_empty()
+        }
     };
     Ok(done.then_some(()))
 }
@@ -159,22 +177,22 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
     claims.sort_by_key(|(_, claim)| &claim.consumer_uuid);
     let mut taken = Vec::with_capacity(claims.len());
     for (place, claim) in claims {
-        if let Some(held) = take_consumer(tx, claim)? {
-            taken.push(Taken { claim, place, held });
+        if let Some(consumer) = take_consumer(tx, claim)? {
+            taken.push(Taken { claim, place, consumer });
         }
     }
     taken.sort_by_key(|taken| taken.place);
     let mut items = take_providers(tx, &taken)?;
     check_capacity(tx, &taken, &mut items)?;
-    for Taken { claim, held, .. } in &taken {
-        if !held.is_empty() {
-            rows::delete_by_consumer(tx, &claim.consumer_uuid)?;
+    for Taken { consumer, .. } in &taken {
+        if !consumer.held.is_empty() && !consumer.given_back {
+            rows::delete_by_consumer(tx, &consumer.uuid)?;
         }
     }
     insert(tx, &items)?;
-    for Taken { claim, .. } in &taken {
+    for Taken { claim, consumer, .. } in &taken {
         if claim.allocations.is_empty() {
-            consumers::delete_if_idle(tx, &claim.consumer_uuid)?;
+            consumers::delete_if_idle(tx, &consumer.uuid)?;
         }
     }
     Ok(())
@@ -182,8 +200,8 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
 
 /// Checks the consumer's generation and takes its row, or makes it; returns what it holds.
 ///
-/// `None` when the claim would end a consumer that does not exist.
-fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
+/// `None` when the claim would end a consumer that holds nothing.
+fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
     let (uuid, project, user) = (&claim.consumer_uuid, &claim.project_id, &claim.user_id);
     let named = claim.consumer_type.as_deref();
     // As nearly always: nothing is there of it yet, and its owner is known.
@@ -191,15 +209,12 @@ fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
         && !claim.allocations.is_empty()
         && consumers::insert_new(tx, uuid, project, user, named)?
     {
-        return Ok(Some(Vec::new()));
+        return Ok(Some(Holder::new(uuid)));
     }
-    let (known, owner) = match consumers::find_with_owner(tx, uuid, project, user, named)? {
-        Some((known, owner)) => (known, Some(owner)),
-        None => (consumers::find_by_uuid(tx, uuid)?, None),
-    };
-    let known = take_known(tx, claim, known)?;
+    let Known { consumer, owner, holds } = consumers::find_for_claim(tx, uuid, project, user, named)?;
+    let known = take_known(tx, claim, consumer)?;
     if known.is_none() && claim.allocations.is_empty() {
-        return Ok(None);
+        return if holds { give_back_orphans(tx, uuid).map(Some) } else { Ok(None) };
     }
     let mut owner = match owner {
         Some(owner) => owner,
@@ -209,13 +224,24 @@ fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Vec<Held>>> {
         owner.consumer_type_id = known.as_ref().and_then(|consumer| consumer.owner.consumer_type_id);
     }
     let Some(consumer) = known else {
-        consumers::insert(tx, &claim.consumer_uuid, owner)?;
-        return Ok(Some(Vec::new()));
+        // What is allocated to it all the same, it gives back.
+        let new = if holds { give_back_orphans(tx, uuid)? } else { Holder::new(uuid) };
+        consumers::insert(tx, uuid, owner)?;
+        return Ok(Some(new));
     };
     if consumer.owner != owner {
         consumers::set_owner(tx, consumer.id, owner)?;
     }
-    Ok(Some(rows::held_by_consumer(tx, &claim.consumer_uuid)?))
+    let held = rows::held_by_consumer(tx, &consumer.uuid)?;
+    Ok(Some(Holder { uuid: consumer.uuid, held, given_back: false }))
+}
+
+/// Deletes what is allocated to a consumer that has no row, as old releases of Placement left it.
+fn give_back_orphans(tx: &mut Tx, uuid: &str) -> Result<Holder> {
+    let orphans = rows::orphans_of(tx, uuid)?;
+    rows::delete_orphans(tx, &orphans)?;
+    let held = orphans.into_iter().map(|(_, held)| held).collect();
+    Ok(Holder { uuid: uuid.to_owned(), held, given_back: true })
 }
 
 /// Takes the row of the claim's consumer, if it exists and its generation is as expected.
@@ -233,7 +259,7 @@ fn take_known(tx: &mut Tx, claim: &Claim, known: Option<Consumer>) -> Result<Opt
     if !generation::bump_consumer(tx, consumer.id)? {
         return Err(Error::lost_race());
     }
-    Ok(consumers::find_by_uuid(tx, &claim.consumer_uuid)?)
+    Ok(consumers::find_by_uuid(tx, &consumer.uuid)?)
 }
 
 fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
@@ -256,10 +282,10 @@ fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
 /// it ends. A provider that a consumer merely moves away from is not touched.
 ///
 /// Returns all amounts that are claimed.
-fn take_providers<'a>(tx: &mut Tx, taken: &[Taken<'a>]) -> Result<Vec<Item<'a>>> {
-    let named = || taken.iter().flat_map(|t| t.claim.allocations.iter().map(move |a| (t.claim, a)));
+fn take_providers<'a>(tx: &mut Tx, taken: &'a [Taken<'a>]) -> Result<Vec<Item<'a>>> {
+    let named = || taken.iter().flat_map(|t| t.claim.allocations.iter().map(move |a| (&t.consumer, a)));
     let uuids = distinct(named().map(|(_, (uuid, _))| uuid.as_str()));
-    let ended = taken.iter().filter(|t| t.claim.allocations.is_empty()).flat_map(|t| &t.held);
+    let ended = taken.iter().filter(|t| t.claim.allocations.is_empty()).flat_map(|t| &t.consumer.held);
     let mut ids: Vec<i32> = ended.map(|held| held.provider_id).collect();
     let providers: HashMap<String, i32> = match uuids.as_slice() {
         // As nearly always: found and taken at once.
@@ -274,10 +300,10 @@ fn take_providers<'a>(tx: &mut Tx, taken: &[Taken<'a>]) -> Result<Vec<Item<'a>>>
         }
     };
     let mut items = Vec::new();
-    for (claim, (provider_uuid, resources)) in named() {
+    for (consumer, (provider_uuid, resources)) in named() {
         let missing = || Error::AllocationProviderNotFound(provider_uuid.clone());
         let provider_id = *providers.get(provider_uuid).ok_or_else(missing)?;
-        let consumer_uuid = claim.consumer_uuid.as_str();
+        let consumer_uuid = consumer.uuid.as_str();
         items.extend(resources.iter().map(|(class, amount)| Item {
             consumer_uuid,
             provider_uuid,
@@ -309,10 +335,17 @@ fn check_capacity(conn: &mut DbConnection, taken: &[Taken<'_>], items: &mut [Ite
     }
     let mut used: HashMap<(i32, i32), i64> =
         found.iter().map(|stock| ((stock.provider_id, stock.class_id), stock.used.unwrap_or(0))).collect();
+    let mut before: HashMap<(i32, i32), i64> =
+        found.iter().filter_map(|stock| Some(((stock.provider_id, stock.class_id), stock.used?))).collect();
     // What the consumers hold until now is given back before they take anything.
-    for held in taken.iter().flat_map(|t| &t.held) {
-        if let Some(sum) = used.get_mut(&(held.provider_id, held.class_id)) {
-            *sum -= i64::from(held.used);
+    for consumer in taken.iter().map(|t| &t.consumer) {
+        for held in &consumer.held {
+            let key = (held.provider_id, held.class_id);
+            if consumer.given_back {
+                *before.entry(key).or_insert(0) += i64::from(held.used);
+            } else if let Some(sum) = used.get_mut(&key) {
+                *sum -= i64::from(held.used);
+            }
         }
     }
     for item in items {
@@ -321,11 +354,14 @@ fn check_capacity(conn: &mut DbConnection, taken: &[Taken<'_>], items: &mut [Ite
             return Err(Error::NoInventory { class, uuid });
         };
         item.class_id = stock.class_id;
-        let sum = used.entry((stock.provider_id, stock.class_id)).or_insert(0);
-        stock.amounts.check_claim(*sum, item.amount, stock.used).map_err(|misfit| match misfit {
-            Misfit::Constraints => Error::ConstraintsViolated { class, uuid },
-            Misfit::Capacity => Error::CapacityExceeded { class, uuid },
-        })?;
+        let key = (stock.provider_id, stock.class_id);
+        let sum = used.entry(key).or_insert(0);
+        stock.amounts.check_claim(*sum, item.amount, before.get(&key).copied()).map_err(
+            |misfit| match misfit {
+                Misfit::Constraints => Error::ConstraintsViolated { class, uuid },
+                Misfit::Capacity => Error::CapacityExceeded { class, uuid },
+            },
+        )?;
         *sum += item.amount;
     }
     Ok(())

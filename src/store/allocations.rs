@@ -175,6 +175,28 @@ pub fn held_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryRe
         .load(conn)
 }
 
+/// What is allocated to a consumer that has no row, as old releases of Placement left it, with the ids
+/// of the allocations' rows.
+pub fn orphans_of(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<Vec<(i32, Held)>> {
+    alloc::table
+        .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
+        .filter(alloc::consumer_id.eq(consumer_uuid))
+        .filter(consumers::id.is_null())
+        .select((alloc::id, (alloc::resource_provider_id, alloc::resource_class_id, alloc::used)))
+        .load(conn)
+}
+
+/// Deletes what [`orphans_of`] found. It goes by row ids: should the consumer come meanwhile, what it
+/// then holds stays.
+pub fn delete_orphans(tx: &mut Tx, orphans: &[(i32, Held)]) -> QueryResult<()> {
+    orphans.iter().for_each(|(_, held)| tx.touch_provider(held.provider_id, Part::Usage));
+    let ids: Vec<i32> = orphans.iter().map(|(id, _)| *id).collect();
+    for chunk in ids.chunks(super::CHUNK) {
+        diesel::delete(alloc::table.filter(alloc::id.eq_any(chunk))).execute(tx.conn())?;
+    }
+    Ok(())
+}
+
 /// Whether anything is allocated from a provider.
 pub fn provider_in_use(conn: &mut DbConnection, provider_id: i32) -> QueryResult<bool> {
     let found =

@@ -30,8 +30,8 @@ pub struct NewClaim<'a> {
 }
 
 /// Inserts a consumer with what it is to hold, and increments the provider's generation. `false`, and
-/// nothing is written, if the consumer is there already, the provider or a part of the owner is not,
-/// something does not fit, or another writer came in between.
+/// nothing is written, if the consumer is there already or holds something all the same, the provider or
+/// a part of the owner is not there, something does not fit, or another writer came in between.
 ///
 /// Whoever takes more of a provider, or changes what there is of it, increments its generation. So what
 /// this statement saw, when it began, of inventories and usage still holds while the generation is the
@@ -59,7 +59,8 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
          provider AS ({bump} WHERE id = (SELECT seen_id FROM seen) \
          AND generation = (SELECT seen_generation FROM seen) AND (SELECT count(*) FROM fitting) = ? \
          AND (SELECT project_id IS NOT NULL AND user_id IS NOT NULL{has_type} FROM owner) \
-         AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) RETURNING id), \
+         AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
+         AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?) RETURNING id), \
          consumer AS (INSERT INTO consumers (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
          SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid) \
          INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
@@ -75,7 +76,7 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
     binds.extend(claim.resources.iter().flat_map(|(class, amount)| [Bind::Text(class), Bind::Int(*amount)]));
     binds.extend([claim.project_id, claim.user_id].into_iter().chain(claim.consumer_type).map(Bind::Text));
     let uuid = Bind::Text(claim.consumer_uuid);
-    binds.extend([Bind::Time(now), Bind::Long(count), uuid, uuid, Bind::Time(now), Bind::Time(now)]);
+    binds.extend([Bind::Time(now), Bind::Long(count), uuid, uuid, uuid, Bind::Time(now), Bind::Time(now)]);
     touched_one(tx, &sql, &binds)
 }
 

@@ -1,5 +1,6 @@
 //! Rows of consumers, their projects, users and types.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
@@ -53,30 +54,62 @@ pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<C
     Ok(found.filter(|consumer| consumer.uuid == uuid))
 }
 
-/// The consumer of this uuid, and the row ids of the owner that it is to have, whom it need not have
-/// yet: all that a claim asks first, in one question. `None` where a part of the owner is new.
-pub fn find_with_owner(
+/// What a claim finds of its consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The consumer, if it is there.
+    pub consumer: Option<Consumer>,
+    /// Row ids of the owner that it is to have, whom it need not have yet; `None` where a part is new.
+    pub owner: Option<Owner>,
+    /// Whether anything is allocated to it, which may be although it is not there.
+    pub holds: bool,
+}
+
+/// All that a claim asks first of its consumer, nearly always in one question.
+pub fn find_for_claim(
     conn: &mut DbConnection,
     uuid: &str,
     project: &str,
     user: &str,
     kind: Option<&str>,
-) -> QueryResult<Option<(Option<Consumer>, Owner)>> {
-    type Row = (i32, i32, Option<i32>, Option<Consumer>);
+) -> QueryResult<Known> {
+    if let Some(known) = find_with_owner(conn, uuid, project, user, kind)? {
+        return Ok(known);
+    }
+    let consumer = find_by_uuid(conn, uuid)?;
+    let holds = diesel::select(exists(
+        allocations::table.filter(allocations::consumer_id.eq(uuid)).select(allocations::id),
+    ));
+    Ok(Known { consumer, owner: None, holds: holds.get_result(conn)? })
+}
+
+/// What is known of a consumer whose owner is; `None` where a part of the owner is new.
+fn find_with_owner(
+    conn: &mut DbConnection,
+    uuid: &str,
+    project: &str,
+    user: &str,
+    kind: Option<&str>,
+) -> QueryResult<Option<Known>> {
+    type Row = (i32, i32, Option<i32>, Option<Consumer>, bool);
     // A join takes no borrowed values. No type has the empty name.
     let kind_name = kind.unwrap_or_default().to_owned();
+    let holds = exists(
+        allocations::table.filter(allocations::consumer_id.eq(uuid.to_owned())).select(allocations::id),
+    );
     let query = projects::table
         .inner_join(users::table.on(users::external_id.eq(user.to_owned())))
         .left_join(consumer_types::table.on(consumer_types::name.eq(kind_name)))
         .left_join(consumers::table.on(consumers::uuid.eq(uuid.to_owned())))
         .filter(projects::external_id.eq(project))
-        .select((projects::id, users::id, consumer_types::id.nullable(), COLUMNS.nullable()));
+        .select((projects::id, users::id, consumer_types::id.nullable(), COLUMNS.nullable(), holds));
     let found: Option<Row> = on_backend!(conn, c => query.get_result(c)).optional()?;
-    Ok(found.filter(|(_, _, type_id, _)| kind.is_none() || type_id.is_some()).map(
-        |(project_id, user_id, consumer_type_id, consumer)| {
+    Ok(found.filter(|(_, _, type_id, ..)| kind.is_none() || type_id.is_some()).map(
+        |(project_id, user_id, consumer_type_id, consumer, holds)| {
             // MariaDB's default collation takes no notice of case.
             let consumer = consumer.filter(|consumer| consumer.uuid == uuid);
-            (consumer, Owner { project_id, user_id, consumer_type_id })
+            let owner = Some(Owner { project_id, user_id, consumer_type_id });
+            Known { consumer, owner, holds }
         },
     ))
 }
@@ -95,8 +128,8 @@ pub fn insert(tx: &mut Tx, uuid: &str, owner: Owner) -> QueryResult<usize> {
 }
 
 /// Inserts a consumer that nobody knows yet as [`insert`] does, for an owner whose parts are known:
-/// all that most claims ask of consumers, in one question. `false` where any of that is otherwise;
-/// then nothing is written. Always so on MariaDB, which takes a lock on the whole table to insert what
+/// all that most claims ask of consumers, in one question. `false` where any of that is otherwise, or
+/// something is allocated to the consumer all the same; then nothing is written. Always so on MariaDB, which takes a lock on the whole table to insert what
 /// it selects, and fails where two such statements meet.
 pub fn insert_new(
     tx: &mut Tx,
@@ -109,20 +142,23 @@ pub fn insert_new(
     if matches!(tx.conn(), DbConnection::Mysql(_)) {
         return Ok(false);
     }
-    let mut binds: Vec<Bind<'_>> = vec![uuid.into(), now().into(), project.into(), user.into(), uuid.into()];
+    let uuid = Bind::Text(uuid);
+    let mut binds: Vec<Bind<'_>> = vec![uuid, now().into(), project.into(), user.into(), uuid, uuid];
     let sql = match kind {
         None => {
             "INSERT INTO consumers (uuid, generation, project_id, user_id, created_at) \
              SELECT ?, 1, projects.id, users.id, ? FROM projects, users \
              WHERE projects.external_id = ? AND users.external_id = ? \
-             AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?)"
+             AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
+             AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?)"
         }
         Some(name) => {
             binds.push(name.into());
             "INSERT INTO consumers (uuid, generation, project_id, user_id, created_at, consumer_type_id) \
              SELECT ?, 1, projects.id, users.id, ?, consumer_types.id FROM projects, users, consumer_types \
              WHERE projects.external_id = ? AND users.external_id = ? \
-             AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) AND consumer_types.name = ?"
+             AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
+             AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?) AND consumer_types.name = ?"
         }
     };
     Ok(execute(tx, sql, &binds)? == 1)
@@ -156,7 +192,7 @@ pub fn delete(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
 
 /// Deletes a consumer if nothing is allocated to it; returns how many were deleted.
 pub fn delete_if_idle(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
-    let idle = diesel::dsl::not(diesel::dsl::exists(
+    let idle = diesel::dsl::not(exists(
         allocations::table.filter(allocations::consumer_id.eq(uuid)).select(allocations::id),
     ));
     diesel::delete(consumers::table.filter(consumers::uuid.eq(uuid)).filter(idle)).execute(tx.conn())

@@ -19,6 +19,7 @@ mod claims_model;
 mod deletions;
 mod fuzz;
 mod generations;
+mod orphans;
 mod permissions;
 mod replicas;
 mod request_ids;
