@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 
 use super::candidate_query::parse;
 use super::microversion::{Microversion, V1_12, V1_17, V1_27, V1_29, V1_34};
+use super::spelling::Texts;
 use super::{ApiError, Call, HandlerResult, Reply};
 use crate::candidates::render::{Shape, render};
 use crate::candidates::{Error, Options, Request, search};
@@ -51,7 +52,8 @@ pub fn options(settings: &Settings) -> Options {
 
 /// `GET /allocation_candidates`
 pub async fn list(call: Call) -> HandlerResult {
-    let request = parse(&call)?;
+    let mut request = parse(&call)?;
+    Texts::of_request(&mut request).respell(&call.app).await?;
     let (fleet, options) = (Arc::clone(&call.app.fleet), options(&call.app.settings));
     let (shape, max_bytes) = (shape(call.version), call.app.settings.limits.candidate_bytes);
     let task = call.app.searchers.spawn(move || answer(&fleet, &request, &options, shape, max_bytes));

@@ -64,7 +64,7 @@ struct ObjectItem {
 
 impl ClaimBody {
     /// The claim of this consumer in the words of the placement room.
-    pub(super) fn into_claim(self, consumer_uuid: String, version: Microversion) -> Claim {
+    pub(super) fn into_claim(self, consumer_uuid: String, version: Microversion) -> Result<Claim, ApiError> {
         let by_provider: Ordered<String, Resources> = match self.allocations {
             AllocationsBody::List(list) => {
                 list.into_iter().map(|item| (item.resource_provider.uuid, item.resources)).collect()
@@ -79,6 +79,7 @@ impl ClaimBody {
             Some(generation) => Expected::Generation(generation),
         };
         let allocations = by_provider
+            .distinct_uuids()?
             .into_iter()
             .map(|(uuid, resources)| {
                 let amounts = resources.into_iter().map(|(class, Integer(amount))| (class, amount));
@@ -91,13 +92,20 @@ impl ClaimBody {
             _ => (NOBODY.to_owned(), NOBODY.to_owned()),
         };
         let consumer_type = self.consumer_type.filter(|_| version >= V1_38);
-        Claim { consumer_uuid, project_id, user_id, consumer_type, expected, allocations }
+        Ok(Claim { consumer_uuid, project_id, user_id, consumer_type, expected, allocations })
     }
 }
 
 /// The claims of several consumers.
-pub(super) fn claims(bodies: Ordered<String, ClaimBody>, version: Microversion) -> Vec<Claim> {
-    bodies.into_iter().map(|(consumer_uuid, body)| body.into_claim(consumer_uuid, version)).collect()
+pub(super) fn claims(
+    bodies: Ordered<String, ClaimBody>,
+    version: Microversion,
+) -> Result<Vec<Claim>, ApiError> {
+    bodies
+        .distinct_uuids()?
+        .into_iter()
+        .map(|(consumer_uuid, body)| body.into_claim(consumer_uuid, version))
+        .collect()
 }
 
 #[derive(Serialize)]
@@ -193,13 +201,13 @@ pub async fn replace(call: Call) -> HandlerResult {
         .ok_or_else(|| ApiError::bad_request(format!("Malformed consumer_uuid: {given}")))?;
     let body: ClaimBody = call.json(schema::allocations_put(call.version))?;
     let unknown_class = format!("Unable to allocate inventory for consumer {uuid}: ");
-    write(&call, vec![body.into_claim(uuid, call.version)], &unknown_class).await
+    write(&call, vec![body.into_claim(uuid, call.version)?], &unknown_class).await
 }
 
 /// `POST /allocations`
 pub async fn replace_several(call: Call) -> HandlerResult {
     let bodies: Ordered<String, ClaimBody> = call.json(schema::allocations_post(call.version))?;
-    write(&call, claims(bodies, call.version), "Unable to allocate inventory ").await
+    write(&call, claims(bodies, call.version)?, "Unable to allocate inventory ").await
 }
 
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {

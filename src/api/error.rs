@@ -108,6 +108,12 @@ impl From<db::Error> for ApiError {
             let message = "Another thread concurrently updated the data. Please retry your update";
             return ApiError::conflict_with(Code::ConcurrentUpdate, message).about(Entity::Other);
         }
+        if let db::Error::Duplicate(_) = error {
+            // It is the same in the database's eyes as something else, and will be at the next try.
+            log::warn!("{error}");
+            let message = "The database already has what it takes for the same as something in the request.";
+            return ApiError::conflict(message);
+        }
         if error.is_unavailable() { ApiError::unavailable(error) } else { ApiError::internal(error) }
     }
 }

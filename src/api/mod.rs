@@ -69,6 +69,7 @@ pub mod root;
 pub mod routes;
 pub mod schema;
 mod searchers;
+mod spelling;
 pub mod times;
 pub mod traits;
 pub mod usages;

@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
 
+use super::ApiError;
+
 /// Up to so many members, one is found by looking at all.
 const FEW: usize = 8;
 
@@ -52,6 +54,23 @@ impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
             self.places.extend((first..=at).map(|at| (self.members[at].0.clone(), at)));
         }
         at
+    }
+}
+
+impl<V> Ordered<String, V> {
+    /// The same members, if none of their names is a uuid that another one spells otherwise: databases may
+    /// take them for the same thing, and then it would not be clear which of them counts.
+    pub fn distinct_uuids(self) -> Result<Self, ApiError> {
+        let mut folded: Vec<String> =
+            self.members.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        folded.sort_unstable();
+        match folded.windows(2).find(|pair| pair[0] == pair[1]) {
+            None => Ok(self),
+            Some(pair) => Err(ApiError::bad_request(format!(
+                "JSON does not validate: {} is named twice, in different spellings",
+                pair[0]
+            ))),
+        }
     }
 }
 
@@ -144,5 +163,11 @@ mod tests {
             counts.into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
             (0..50).rev().collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn one_uuid_has_one_spelling() {
+        assert!(read(r#"{"abc":1,"abd":2}"#).distinct_uuids().is_ok());
+        assert!(read(r#"{"abc":1,"abd":3,"ABC":2}"#).distinct_uuids().is_err());
     }
 }

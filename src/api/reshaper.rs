@@ -21,6 +21,7 @@ pub async fn reshape(call: Call) -> HandlerResult {
     let body: Body = call.json(schema::reshaper_post(call.version))?;
     let providers: Vec<NewInventories> = body
         .inventories
+        .distinct_uuids()?
         .into_iter()
         .map(|(uuid, new)| NewInventories {
             uuid,
@@ -32,7 +33,7 @@ pub async fn reshape(call: Call) -> HandlerResult {
                 .collect(),
         })
         .collect();
-    let claims = claims(body.allocations, call.version);
+    let claims = claims(body.allocations, call.version)?;
     let work = move |conn: &mut _| reshaper::reshape(conn, &providers, &claims);
     call.write("reshape", work).await?.map_err(|error| match error {
         Error::ProviderNotFound(uuid) => ApiError::bad_request_with(

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::constraints;
 use super::microversion::{Microversion, V1_1, V1_6, V1_11, V1_14, V1_20, V1_37};
 use super::names::canonical_uuid;
+use super::spelling::Texts;
 use super::view::{Link, newest};
 use super::{ApiError, Call, Code, HandlerResult, Reply, schema};
 use crate::fleet::{Picture, Provider, Slot};
@@ -145,7 +146,8 @@ fn shown(call: &Call, provider: &ResourceProvider) -> Reply {
 
 /// `GET /resource_providers`
 pub async fn list(call: Call) -> HandlerResult {
-    let filter = filter(&call)?;
+    let mut filter = filter(&call)?;
+    Texts::of_list(&mut filter).respell(&call.app).await?;
     let (fleet, version, prefix) = (Arc::clone(&call.app.fleet), call.version, call.prefix.clone());
     let task = call.app.searchers.spawn(move || {
         let picture = fleet.read();

@@ -25,7 +25,7 @@ fn shown_group(call: &Call, status: StatusCode, group: &Group) -> Reply {
 
 /// `GET /resource_providers/{uuid}/waitlist`
 pub async fn list(call: Call) -> HandlerResult {
-    let owner = call.param("uuid").to_owned();
+    let owner = body::owner(&call);
     list_of(call, Some(owner)).await
 }
 
@@ -128,7 +128,7 @@ pub async fn delete(call: Call) -> HandlerResult {
 
 /// The ticket that the path names, if whoever asks may do with it what a rule guards.
 async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
-    let (owner, uuid) = (call.param("uuid").to_owned(), call.param("ticket").to_owned());
+    let (owner, uuid) = (body::owner(call), call.param("ticket").to_owned());
     let found = call.app.db.read(move |conn| waitlist::find_of(conn, &owner, &uuid)).await?;
     check(call, rule, &found)?;
     Ok(found)

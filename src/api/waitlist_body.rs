@@ -89,8 +89,15 @@ impl CreateBody {
     /// The ticket that it asks for.
     pub(super) fn into_new(self, call: &Call) -> Result<NewTicket, ApiError> {
         let term = self.term.required(call)?;
-        self.ticket.into_new(call, call.param("uuid").to_owned(), term)
+        self.ticket.into_new(call, owner(call), term)
     }
+}
+
+/// The owner that the path names, in lower case, as providers have their uuids: the waitlist's tables know
+/// an owner by that spelling alone.
+pub(super) fn owner(call: &Call) -> String {
+    let given = call.param("uuid");
+    canonical_uuid(given).filter(|uuid| uuid.eq_ignore_ascii_case(given)).unwrap_or_else(|| given.to_owned())
 }
 
 impl TicketBody {

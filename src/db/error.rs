@@ -22,6 +22,9 @@ pub enum Error {
     /// A concurrent writer was first, and the server may settle that by running again.
     #[error("a concurrent writer was first")]
     LostRace,
+    /// A row like the one to insert is there, and stays there however often the work is run again.
+    #[error("a row that must be unique is there already: {0}")]
+    Duplicate(String),
     /// The settings name a database that this binary cannot use.
     #[error("{0}")]
     Unusable(String),
@@ -60,6 +63,16 @@ impl Error {
         match self {
             Error::Statement(error) => is_gone(error),
             _ => false,
+        }
+    }
+
+    /// The unique key that was violated, in the database's words, if that is what went wrong.
+    pub(super) fn violated_key(&self) -> Option<String> {
+        match self {
+            Error::Statement(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)) => {
+                Some(format!("{} {}", info.message(), info.details().unwrap_or_default()))
+            }
+            _ => None,
         }
     }
 

@@ -13,6 +13,11 @@ use crate::metrics;
 /// How often a transaction is run before its conflict is given up.
 const MAX_RUNS: u32 = 30;
 
+/// How often a transaction may meet the same unique key in a row. The row that is in the way is
+/// committed, so the next run finds it, unless it went and came again in between. Who meets it
+/// every time compares otherwise than the key does, and would meet it for ever.
+const MAX_SAME_KEY: u32 = 5;
+
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
 /// An error of the work inside a transaction, which may be the database's.
@@ -83,6 +88,7 @@ pub fn retrying<T, E: TransactionError>(
     commit: impl Fn(&mut Tx) -> Result<(), Error>,
 ) -> Result<T, E> {
     let mut run = 1;
+    let mut violated: Option<(String, u32)> = None;
     loop {
         // What an earlier run touched was rolled back with it.
         tx.forget();
@@ -90,6 +96,15 @@ pub fn retrying<T, E: TransactionError>(
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
+        violated = error.database().and_then(Error::violated_key).map(|key| match violated.take() {
+            Some((last, times)) if last == key => (key, times + 1),
+            _ => (key, 1),
+        });
+        if let Some((key, times)) = &violated
+            && *times == MAX_SAME_KEY
+        {
+            return Err(E::from(Error::Duplicate(key.clone())));
+        }
         let retryable = error.database().is_some_and(Error::is_retryable);
         if retryable {
             metrics::database::retried(name, run < MAX_RUNS);
@@ -100,6 +115,16 @@ pub fn retrying<T, E: TransactionError>(
         log::debug!("{name}: run {run} met a conflict, running again");
         std::thread::sleep(pause(run));
         run += 1;
+    }
+}
+
+/// What an error is where nobody else writes between a look and an insert: there, who meets a unique
+/// key has lost no race.
+#[cfg(feature = "sqlite")]
+pub fn without_rivals<E: TransactionError>(error: E) -> E {
+    match error.database().and_then(Error::violated_key) {
+        Some(key) => E::from(Error::Duplicate(key)),
+        None => error,
     }
 }
 

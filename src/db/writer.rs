@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::connection::{establish, is_broken};
 use super::target::Target;
-use super::transaction::{TransactionError, commit, roll_back, savepoint, transaction};
+use super::transaction::{TransactionError, commit, roll_back, savepoint, transaction, without_rivals};
 use super::{Ears, Error, Follower, Touched, Turns, Tx};
 
 /// How many transactions share a commit at most, so that the first does not wait for ever.
@@ -52,7 +52,7 @@ impl Writer {
     {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |tx| {
-            let result = savepoint(tx, work);
+            let result = savepoint(tx, work).map_err(without_rivals);
             if result.is_err() {
                 tx.forget();
             }

@@ -188,6 +188,11 @@ impl Picture {
         union(self.numbers_of(uuids).map(|number| self.roots_with_member(number)))
     }
 
+    /// Whether the aggregate of this uuid ever had a member.
+    pub fn has_aggregate(&self, uuid: &str) -> bool {
+        self.aggregate_numbers.contains_key(uuid)
+    }
+
     /// The numbers of those of these aggregates that ever had a member.
     fn numbers_of(&self, uuids: &[String]) -> impl Iterator<Item = u32> {
         uuids.iter().filter_map(|uuid| self.aggregate_numbers.get(uuid).copied())

@@ -28,13 +28,16 @@ pub fn replace(tx: &mut Tx, uuid: &str, given: Option<i64>, aggregates: &[String
     let wanted: HashSet<&str> = aggregates.iter().map(String::as_str).collect();
     let present = rows::list_by_provider(tx, id)?;
     let known: HashSet<&str> = present.iter().filter_map(|(_, uuid)| uuid.as_deref()).collect();
-    let added: Vec<&str> = wanted.difference(&known).copied().collect();
-    let to_add = rows::ensure(tx, &added)?;
-    let to_remove: Vec<i32> = present
-        .iter()
-        .filter(|(_, uuid)| uuid.as_deref().is_none_or(|uuid| !wanted.contains(uuid)))
-        .map(|(id, _)| *id)
-        .collect();
+    let other: Vec<&str> = wanted.difference(&known).copied().collect();
+    // Some of these may be another spelling of what is present.
+    let other = rows::ensure(tx, &other)?;
+    let present_ids: HashSet<i32> = present.iter().map(|(id, _)| *id).collect();
+    let to_add: Vec<i32> = other.iter().copied().filter(|id| !present_ids.contains(id)).collect();
+    let is_wanted = |id: &i32, uuid: &Option<String>| {
+        uuid.as_deref().is_some_and(|uuid| wanted.contains(uuid)) || other.binary_search(id).is_ok()
+    };
+    let to_remove: Vec<i32> =
+        present.iter().filter(|(id, uuid)| !is_wanted(id, uuid)).map(|(id, _)| *id).collect();
     rows::dissociate(tx, id, &to_remove)?;
     rows::associate(tx, id, &to_add)?;
     Ok(generation)

@@ -95,7 +95,10 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<Lines> {
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     let nothing = || Error::NoAllocations(consumer_uuid.to_owned());
     // That takes the consumer's row, so nobody changes what it holds from here on.
-    if consumers::delete(tx, consumer_uuid)? > 0 {
+    let Some(ended) = consumers::delete(tx, consumer_uuid)? else {
+        return Err(nothing());
+    };
+    if ended > 0 {
         return if rows::delete_by_consumer(tx, consumer_uuid)? > 0 { Ok(()) } else { Err(nothing()) };
     }
     let orphans = rows::orphans_of(tx, consumer_uuid)?;
@@ -295,8 +298,8 @@ fn take_providers<'a>(tx: &mut Tx, taken: &'a [Taken<'a>]) -> Result<Vec<Item<'a
         }
         _ => {
             let found = resource_providers::find_ids(tx, &uuids)?;
-            ids.extend(found.iter().map(|(_, id)| id));
-            found.into_iter().collect()
+            ids.extend(found.values());
+            found
         }
     };
     let mut items = Vec::new();

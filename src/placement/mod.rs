@@ -12,6 +12,7 @@ pub mod listing;
 pub mod reshaper;
 pub mod resource_classes;
 pub mod resource_providers;
+pub mod spelling;
 pub mod traits;
 pub mod usages;
 

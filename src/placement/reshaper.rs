@@ -1,7 +1,5 @@
 //! Moving inventories between providers together with what is allocated from them.
 
-use std::collections::HashMap;
-
 use crate::db::{DbConnection, Tx};
 use crate::store::inventories::{self as stored, Amounts};
 use crate::store::resource_providers;
@@ -30,7 +28,7 @@ pub struct NewInventories {
 pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> Result<()> {
     let mut ordered = Vec::with_capacity(providers.len());
     let uuids: Vec<&str> = providers.iter().map(|p| p.uuid.as_str()).collect();
-    let ids: HashMap<String, i32> = resource_providers::find_ids(tx, &uuids)?.into_iter().collect();
+    let ids = resource_providers::find_ids(tx, &uuids)?;
     for provider in providers {
         let id = ids.get(&provider.uuid).ok_or_else(|| Error::ProviderNotFound(provider.uuid.clone()))?;
         ordered.push((*id, provider));

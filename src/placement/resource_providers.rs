@@ -122,14 +122,16 @@ pub fn update(tx: &mut Tx, uuid: &str, changes: &Changes) -> Result<ResourceProv
 /// Deletes a provider from which nothing is allocated, which has no children and for which nobody has a
 /// ticket.
 pub fn delete(tx: &mut Tx, uuid: &str) -> Result<()> {
-    let id = take(tx, uuid)?;
+    let provider = find(tx, uuid)?;
+    let id = provider.id;
+    take_id(tx, id)?;
     if rows::has_children(tx, id)? {
         return Err(Error::ProviderHasChildren);
     }
     if allocations::provider_in_use(tx, id)? {
         return Err(Error::ProviderInUse);
     }
-    if !waitlist_queues::close_owner(tx, uuid)? {
+    if !waitlist_queues::close_owner(tx, &provider.uuid)? {
         return Err(Error::ProviderAwaited);
     }
     Ok(rows::delete(tx, id)?)

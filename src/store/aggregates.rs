@@ -7,7 +7,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, load_typed, now};
+use super::{Found, OfProvider, load_typed, now};
 
 /// Row ids and uuids of the aggregates that a provider is a member of, in the order of their ids.
 pub fn list_by_provider(
@@ -29,12 +29,21 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
         .left_join(agg::table.on(agg::id.eq(rpa::aggregate_id)))
         .filter(rp::uuid.eq(uuid))
         .order(agg::id)
-        .select((rp::uuid, rp::generation, agg::uuid.nullable()));
-    let rows: Vec<(String, Option<i32>, Option<String>)> = load_typed!(conn, query)?;
-    Ok(super::of_provider(rows, uuid))
+        .select((rp::generation, agg::uuid.nullable()));
+    let rows: QueryResult<Vec<(Option<i32>, Option<String>)>> = load_typed!(conn, query);
+    Ok(super::of_provider(rows.found()?.unwrap_or_default()))
 }
 
-/// Row ids of these uuids; those not yet known are inserted.
+/// The uuids of those of these aggregates that exist, as they are stored.
+pub fn stored_uuids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<String>> {
+    let found: Vec<Option<String>> = super::chunked(uuids, |chunk| {
+        load_typed!(conn, agg::table.filter(agg::uuid.eq_any(chunk)).select(agg::uuid))
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Row ids of these uuids; those not yet known are inserted. Two spellings that the database takes for
+/// the same have one id.
 pub fn ensure(tx: &mut Tx, uuids: &[&str]) -> QueryResult<Vec<i32>> {
     let mut ids = Vec::with_capacity(uuids.len());
     // In one order for all writers, so that two that insert the same ones do not deadlock.
@@ -53,6 +62,8 @@ pub fn ensure(tx: &mut Tx, uuids: &[&str]) -> QueryResult<Vec<i32>> {
         };
         ids.push(id);
     }
+    ids.sort_unstable();
+    ids.dedup();
     Ok(ids)
 }
 

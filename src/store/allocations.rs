@@ -20,7 +20,7 @@ use crate::db::{DbConnection, Part, Tx, on_backend};
 use super::lines::Lines;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::lines::SEPARATOR;
-use super::{load_typed, now};
+use super::{Found, load_typed, now};
 
 /// A part of a consumer's allocations, joined with all that is shown of it.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -111,23 +111,19 @@ pub fn list_by_consumer(
         .filter(alloc::consumer_id.eq(consumer_uuid))
         .order(alloc::id)
         .select((
-            alloc::consumer_id,
-            (
-                rp::uuid,
-                rp::generation,
-                rc::name,
-                alloc::used,
-                consumers::generation,
-                projects::external_id,
-                users::external_id,
-                consumer_types::name.nullable(),
-                alloc::created_at,
-                alloc::updated_at,
-            ),
+            rp::uuid,
+            rp::generation,
+            rc::name,
+            alloc::used,
+            consumers::generation,
+            projects::external_id,
+            users::external_id,
+            consumer_types::name.nullable(),
+            alloc::created_at,
+            alloc::updated_at,
         ));
-    let rows: Vec<(String, ConsumerAllocation)> = load_typed!(conn, query)?;
-    // MariaDB's default collation takes no notice of case.
-    Ok(rows.into_iter().filter(|(stored, _)| stored == consumer_uuid).map(|(_, row)| row).collect())
+    let rows: QueryResult<Vec<ConsumerAllocation>> = load_typed!(conn, query);
+    Ok(rows.found()?.unwrap_or_default())
 }
 
 /// All that is allocated from a provider, in the order it was written, each a line for [`ProviderAllocation::of_line`].
@@ -155,14 +151,14 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
     ));
     match conn {
         #[cfg(feature = "postgres")]
-        DbConnection::Postgres(c) => Ok(Lines::of_row(one_row.get_result(c)?)),
+        DbConnection::Postgres(c) => Ok(one_row.get_result(c).found()?.and_then(Lines::of_row)),
         #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(c) => Ok(Lines::of_row(one_row.get_result(c)?)),
+        DbConnection::Sqlite(c) => Ok(one_row.get_result(c).found()?.and_then(Lines::of_row)),
         #[cfg(feature = "mysql")]
         DbConnection::Mysql(c) => {
-            let columns = (rp::uuid, rp::generation, (line, changed_at).nullable());
-            let rows = joined.order(alloc::id).select(columns).load(c)?;
-            Ok(Lines::of_rows(super::of_provider(rows, uuid)))
+            let columns = (rp::generation, (line, changed_at).nullable());
+            let rows = joined.order(alloc::id).select(columns).load(c).found()?.unwrap_or_default();
+            Ok(Lines::of_rows(super::of_provider(rows)))
         }
     }
 }

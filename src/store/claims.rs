@@ -8,6 +8,7 @@ use crate::db::schema::consumers;
 use crate::db::statement::{Bind, returning_numbers};
 use crate::db::{DbConnection, Part, Tx};
 
+use super::Found;
 use super::generation::bump_provider_sql;
 
 /// What a new consumer is to hold of a provider, all by the names that clients use.
@@ -93,7 +94,7 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
                RETURNING uuid) \
                DELETE FROM allocations WHERE consumer_id = (SELECT uuid FROM consumer) \
                RETURNING resource_provider_id";
-    touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()])
+    Ok(touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()]).found()?.unwrap_or(false))
 }
 
 /// Whether there is a consumer of this uuid, which was created at this time if one is given.

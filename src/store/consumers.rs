@@ -7,7 +7,7 @@ use crate::db::schema::{allocations, consumer_types, consumers, projects, users}
 use crate::db::statement::{Bind, execute};
 use crate::db::{DbConnection, Tx, on_backend};
 
-use super::now;
+use super::{Found, now};
 
 /// A consumer as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -48,10 +48,7 @@ const COLUMNS: (
 
 /// The consumer of this uuid.
 pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Consumer>> {
-    let found: Option<Consumer> =
-        consumers::table.filter(consumers::uuid.eq(uuid)).select(COLUMNS).get_result(conn).optional()?;
-    // MariaDB's default collation takes no notice of case.
-    Ok(found.filter(|consumer| consumer.uuid == uuid))
+    consumers::table.filter(consumers::uuid.eq(uuid)).select(COLUMNS).get_result(conn).found()
 }
 
 /// What a claim finds of its consumer.
@@ -106,8 +103,6 @@ fn find_with_owner(
     let found: Option<Row> = on_backend!(conn, c => query.get_result(c)).optional()?;
     Ok(found.filter(|(_, _, type_id, ..)| kind.is_none() || type_id.is_some()).map(
         |(project_id, user_id, consumer_type_id, consumer, holds)| {
-            // MariaDB's default collation takes no notice of case.
-            let consumer = consumer.filter(|consumer| consumer.uuid == uuid);
             let owner = Some(Owner { project_id, user_id, consumer_type_id });
             Known { consumer, owner, holds }
         },
@@ -175,19 +170,10 @@ pub fn set_owner(tx: &mut Tx, id: i32, owner: Owner) -> QueryResult<usize> {
         .execute(tx.conn())
 }
 
-/// Deletes a consumer; returns how many there were. Its row stays taken, in that nobody can make it
-/// again before the transaction ends.
-pub fn delete(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
-    match tx.conn() {
-        // Its default collation takes no notice of case.
-        #[cfg(feature = "mysql")]
-        DbConnection::Mysql(_) => {
-            let sql = "DELETE FROM consumers WHERE uuid = ? AND uuid = BINARY ?";
-            execute(tx, sql, &[uuid.into(), uuid.into()])
-        }
-        #[cfg(any(feature = "sqlite", feature = "postgres"))]
-        _ => execute(tx, "DELETE FROM consumers WHERE uuid = ?", &[uuid.into()]),
-    }
+/// Deletes a consumer; returns how many there were, or nothing if none can be of this uuid. Its row
+/// stays taken, in that nobody can make it again before the transaction ends.
+pub fn delete(tx: &mut Tx, uuid: &str) -> QueryResult<Option<usize>> {
+    execute(tx, "DELETE FROM consumers WHERE uuid = ?", &[uuid.into()]).found()
 }
 
 /// Deletes a consumer if nothing is allocated to it; returns how many were deleted.

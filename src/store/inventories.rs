@@ -9,7 +9,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{OfProvider, load_listed, load_typed, now};
+use super::{Found, OfProvider, load_listed, load_typed, now};
 
 /// What a provider has of one resource class: the numbers that a client sets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,12 +88,12 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
         .filter(rp::uuid.eq(uuid))
         .order(inv::resource_class_id)
         .select((
-            rp::uuid,
             rp::generation,
             (inv::resource_class_id, rc::name, AMOUNTS, inv::created_at, inv::updated_at).nullable(),
         ));
-    let rows: Vec<(String, Option<i32>, Option<Row>)> = load_typed!(conn, query)?;
-    Ok(super::of_provider(rows, uuid).map(|(generation, rows)| (generation, inventories(conn, rows))))
+    let rows: QueryResult<Vec<(Option<i32>, Option<Row>)>> = load_typed!(conn, query);
+    let rows = rows.found()?.unwrap_or_default();
+    Ok(super::of_provider(rows).map(|(generation, rows)| (generation, inventories(conn, rows))))
 }
 
 /// The class ids of which a provider has inventory, in order.

@@ -1,5 +1,9 @@
 //! Diesel queries, a file per noun; each takes a connection, its caller owns the transaction.
 //!
+//! Whether two texts are the same is for the database to say: where Placement made the tables on
+//! MariaDB, they take no notice of case. So what is found by a uuid or a name is known by its row id, or
+//! by its own text, from there on.
+//!
 //! A row is looked up by its key with `get_result`: `first` adds a LIMIT, with which SQLite plans the
 //! statement anew each time.
 
@@ -21,6 +25,8 @@ pub mod waitlist_queues;
 pub mod waitlist_tickets;
 
 use chrono::{NaiveDateTime, SubsecRound, Utc};
+use diesel::QueryResult;
+use diesel::result::OptionalExtension;
 
 /// How many values go into one `IN (…)`.
 const CHUNK: usize = crate::db::LONGEST_LIST;
@@ -30,13 +36,25 @@ pub fn now() -> NaiveDateTime {
     Utc::now().naive_utc().trunc_subsecs(6)
 }
 
+/// What a question finds that names something in a client's words.
+trait Found<T> {
+    /// What was found.
+    fn found(self) -> QueryResult<Option<T>>;
+}
+
+impl<T> Found<T> for QueryResult<T> {
+    fn found(self) -> QueryResult<Option<T>> {
+        self.optional()
+    }
+}
+
 /// A provider's generation and what it has of one kind; `None` when there is no such provider.
 pub type OfProvider<R> = Option<(i32, Vec<R>)>;
 
-/// Gathers rows that each repeat the provider, whose uuid is compared as a string, case and all.
-fn of_provider<R>(rows: Vec<(String, Option<i32>, Option<R>)>, uuid: &str) -> OfProvider<R> {
-    let generation = rows.iter().find(|(stored, ..)| stored == uuid)?.1.unwrap_or(0);
-    Some((generation, rows.into_iter().filter_map(|(_, _, row)| row).collect()))
+/// Gathers rows that each repeat the provider's generation.
+fn of_provider<R>(rows: Vec<(Option<i32>, Option<R>)>) -> OfProvider<R> {
+    let generation = rows.first()?.0.unwrap_or(0);
+    Some((generation, rows.into_iter().filter_map(|(_, row)| row).collect()))
 }
 
 /// Loads a query that is asked often, typed for each database: its text is then made once and not each

@@ -8,7 +8,7 @@ use crate::db::schema::{allocations as alloc, inventories as inv, resource_class
 use crate::db::statement::returning_numbers;
 use crate::db::{DbConnection, Tx};
 
-use super::{load_typed, now};
+use super::{Found, load_typed, now};
 
 /// The first id of custom classes; those below are of the standard ones.
 pub const FIRST_CUSTOM_ID: i32 = 10_000;
@@ -37,8 +37,8 @@ pub fn list(conn: &mut DbConnection) -> QueryResult<Vec<ResourceClass>> {
 /// The class of this name.
 pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<ResourceClass>> {
     let found: Option<ResourceClass> =
-        rc::table.filter(rc::name.eq(name)).select(COLUMNS).get_result(conn).optional()?;
-    // MariaDB's default collation takes no notice of case.
+        rc::table.filter(rc::name.eq(name)).select(COLUMNS).get_result(conn).found()?;
+    // Names of classes are upper-case, and no other spelling of one names it, as Placement has it.
     Ok(found.filter(|class| class.name == name))
 }
 

@@ -1,5 +1,7 @@
 //! Rows of resource providers and their trees.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
@@ -9,7 +11,7 @@ use crate::db::schema::{
 };
 use crate::db::{DbConnection, Part, Tx, on_backend};
 
-use super::{load_typed, now};
+use super::{Found, load_typed, now};
 
 /// A resource provider with the uuids of its tree's root and of its parent.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -73,29 +75,52 @@ macro_rules! full_rows {
     };
 }
 
-/// The provider of this uuid, compared as a string, case and all.
+/// The provider of this uuid.
 pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<ResourceProvider>> {
     let query = full_rows!().filter(rp::uuid.eq(uuid));
-    let found: Option<ResourceProvider> = on_backend!(conn, c => query.get_result(c)).optional()?;
-    // MariaDB's default collation takes no notice of case.
-    Ok(found.filter(|provider| provider.uuid == uuid))
+    on_backend!(conn, c => query.get_result(c)).found()
 }
 
 /// Row id and generation of the provider of this uuid: all that most requests need of it.
 pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<(i32, i32)>> {
-    let found: Option<(i32, String, Option<i32>)> = rp::table
-        .filter(rp::uuid.eq(uuid))
-        .select((rp::id, rp::uuid, rp::generation))
-        .get_result(conn)
-        .optional()?;
-    Ok(found.filter(|(_, stored, _)| stored == uuid).map(|(id, _, generation)| (id, generation.unwrap_or(0))))
+    let found: Option<(i32, Option<i32>)> =
+        rp::table.filter(rp::uuid.eq(uuid)).select((rp::id, rp::generation)).get_result(conn).found()?;
+    Ok(found.map(|(id, generation)| (id, generation.unwrap_or(0))))
 }
 
-/// Row ids by uuid, of those of `uuids` that exist.
-pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<(String, i32)>> {
-    super::chunked(uuids, |chunk| {
+/// Row ids by uuid, as it is spelled in `uuids`, of those of them that exist.
+pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<String, i32>> {
+    let found: Vec<(String, i32)> = super::chunked(uuids, |chunk| {
         load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)))
+    })?;
+    #[cfg_attr(not(feature = "mysql"), expect(unused_mut))]
+    let mut ids: HashMap<String, i32> = found.into_iter().collect();
+    #[cfg(feature = "mysql")]
+    if matches!(conn, DbConnection::Mysql(_)) {
+        // The list also finds what is spelled otherwise, but does not tell of which of `uuids` it is.
+        for uuid in uuids {
+            if !ids.contains_key(*uuid)
+                && let Some((id, _)) = find_key(conn, uuid)?
+            {
+                ids.insert((*uuid).to_owned(), id);
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// The uuids of those of these providers that exist, as they are stored.
+pub fn stored_uuids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<String>> {
+    super::chunked(uuids, |chunk| {
+        load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select(rp::uuid))
     })
+}
+
+/// The name of the provider of this name, as it is stored.
+pub fn stored_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<String>> {
+    let found: Option<Option<String>> =
+        rp::table.filter(rp::name.eq(name)).select(rp::name).get_result(conn).found()?;
+    Ok(found.flatten())
 }
 
 /// Row id of the provider of this name.

@@ -20,7 +20,7 @@ use super::known_traits::KnownTraits;
 use super::lines::Lines;
 #[cfg(feature = "sqlite")]
 use super::lines::SEPARATOR;
-use super::now;
+use super::{Found, now};
 
 /// A trait.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -51,8 +51,8 @@ pub fn associated_ids(conn: &mut DbConnection) -> QueryResult<HashSet<i32>> {
 /// The trait of this name.
 pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<Trait>> {
     let found: Option<Trait> =
-        traits::table.filter(traits::name.eq(name)).select(COLUMNS).get_result(conn).optional()?;
-    // MariaDB's default collation takes no notice of case.
+        traits::table.filter(traits::name.eq(name)).select(COLUMNS).get_result(conn).found()?;
+    // Names of traits are upper-case, and no other spelling of one names it, as Placement has it.
     Ok(found.filter(|t| t.name == name))
 }
 
@@ -88,7 +88,7 @@ pub fn list_by_provider_uuid(
             let ids = rpt::table.filter(rpt::resource_provider_id.eq(rp::id)).order(rpt::trait_id);
             let columns = (rp::generation, array(ids.select(rpt::trait_id)));
             let found: Option<(Option<i32>, Vec<i32>)> =
-                rp::table.filter(rp::uuid.eq(uuid)).select(columns).get_result(c).optional()?;
+                rp::table.filter(rp::uuid.eq(uuid)).select(columns).get_result(c).found()?;
             found.map(|(generation, ids)| known.names(c, generation.unwrap_or(0), &ids)).transpose()
         }
         #[cfg(feature = "sqlite")]
@@ -100,13 +100,13 @@ pub fn list_by_provider_uuid(
                 // What has neither time was made just now.
                 max(coalesce(changed_at, Some(now()))),
             ));
-            Ok(Lines::of_row(row.get_result(c)?))
+            Ok(row.get_result(c).found()?.and_then(Lines::of_row))
         }
         #[cfg(feature = "mysql")]
         DbConnection::Mysql(c) => {
-            let columns = (rp::uuid, rp::generation, (traits::name, changed_at).nullable());
-            let rows = joined.order(traits::id).select(columns).load(c)?;
-            Ok(Lines::of_rows(super::of_provider(rows, uuid)))
+            let columns = (rp::generation, (traits::name, changed_at).nullable());
+            let rows = joined.order(traits::id).select(columns).load(c).found()?.unwrap_or_default();
+            Ok(Lines::of_rows(super::of_provider(rows)))
         }
     }
 }

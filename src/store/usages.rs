@@ -9,11 +9,11 @@ use crate::db::schema::{
     resource_providers as rp, users,
 };
 
-use super::{OfProvider, load_typed};
+use super::{Found, OfProvider, load_typed};
 
 /// A provider's generation, and class and amount in use of everything that it has inventory of.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<(String, i64)>> {
-    type Row = (String, Option<i32>, Option<String>, Option<i64>);
+    type Row = (Option<i32>, Option<String>, Option<i64>);
     let query = rp::table
         .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
         .left_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
@@ -23,13 +23,13 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
                 .and(alloc::resource_class_id.eq(inv::resource_class_id))),
         )
         .filter(rp::uuid.eq(uuid))
-        .group_by((rp::uuid, rp::generation, rc::name))
-        .select((rp::uuid, rp::generation, rc::name.nullable(), sum(alloc::used.nullable())));
-    let rows: Vec<Row> = load_typed!(conn, query)?;
-    let rows = rows.into_iter().map(|(stored, generation, class, used)| {
-        (stored, generation, class.map(|class| (class, used.unwrap_or(0))))
-    });
-    Ok(super::of_provider(rows.collect(), uuid))
+        .group_by((rp::generation, rc::name))
+        .select((rp::generation, rc::name.nullable(), sum(alloc::used.nullable())));
+    let rows: QueryResult<Vec<Row>> = load_typed!(conn, query);
+    let rows = rows.found()?.unwrap_or_default().into_iter();
+    let rows =
+        rows.map(|(generation, class, used)| (generation, class.map(|class| (class, used.unwrap_or(0)))));
+    Ok(super::of_provider(rows.collect()))
 }
 
 /// Defines a query over a project's consumers that may be narrowed to one user; a grouped query
@@ -41,6 +41,8 @@ macro_rules! of_project {
             Some(user_id) => query.filter(users::external_id.eq(user_id)).load($conn),
             None => query.load($conn),
         }
+        .found()
+        .map(Option::unwrap_or_default)
     }};
 }
 

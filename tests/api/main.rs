@@ -16,6 +16,8 @@ mod claim_order;
 mod claims;
 mod claims_at_once;
 mod claims_model;
+#[cfg(feature = "mysql")]
+mod collations;
 mod deletions;
 mod fuzz;
 mod generations;

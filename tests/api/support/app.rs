@@ -31,6 +31,18 @@ impl TestApp {
         TestApp { servers, database }
     }
 
+    /// Starts the service on a database of MariaDB whose tables of Placement have another collation than
+    /// the service's own, as others made them.
+    #[cfg(feature = "mysql")]
+    pub fn start_on_tables(collation: &str) -> TestApp {
+        log_errors();
+        let database = Database::create(Backend::Mysql);
+        let settings = settings(&database);
+        allotment::db::Db::open(&settings.database).unwrap().migrate().unwrap();
+        database.convert_tables(collation);
+        TestApp { servers: vec![server::start(settings).unwrap()], database }
+    }
+
     /// A service made of several that were started elsewhere, all on one database.
     pub fn of_replicas(database: Database, servers: Vec<Running>) -> TestApp {
         TestApp { servers, database }

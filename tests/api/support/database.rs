@@ -79,6 +79,32 @@ impl Database {
         self.connect().batch_execute(sql).unwrap();
     }
 
+    /// Gives all of Placement's tables another collation, and its character set.
+    #[cfg(feature = "mysql")]
+    pub fn convert_tables(&self, collation: &str) {
+        let charset = collation.split('_').next().unwrap();
+        let tables = [
+            "allocations",
+            "consumer_types",
+            "consumers",
+            "inventories",
+            "placement_aggregates",
+            "projects",
+            "resource_classes",
+            "resource_provider_aggregates",
+            "resource_provider_traits",
+            "resource_providers",
+            "traits",
+            "users",
+        ];
+        let mut conn = self.connect();
+        conn.batch_execute("SET foreign_key_checks = 0").unwrap();
+        for table in tables {
+            let sql = format!("ALTER TABLE {table} CONVERT TO CHARACTER SET {charset} COLLATE {collation}");
+            conn.batch_execute(&sql).unwrap();
+        }
+    }
+
     /// Runs `VERB name SUFFIX` where databases are made and dropped by a server.
     fn administer(&self, verb: &str, suffix: &str) -> Result<(), Box<dyn std::error::Error>> {
         let statement = format!("{verb} {} {suffix}", self.name);

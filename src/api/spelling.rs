@@ -1,0 +1,80 @@
+//! What a search names is spelled as the database has it, before it is looked up in the picture.
+
+use std::collections::HashMap;
+
+use super::{ApiError, App};
+use crate::candidates::Request;
+use crate::db::Kind;
+use crate::placement::listing::ListFilter;
+use crate::placement::spelling::Unknown;
+
+/// The names and uuids in a search.
+#[derive(Default)]
+pub(super) struct Texts<'a> {
+    names: Vec<&'a mut String>,
+    providers: Vec<&'a mut String>,
+    aggregates: Vec<&'a mut String>,
+}
+
+impl<'a> Texts<'a> {
+    /// Those in a list of providers.
+    pub fn of_list(filter: &'a mut ListFilter) -> Self {
+        Texts {
+            names: filter.name.iter_mut().collect(),
+            providers: filter.uuid.iter_mut().chain(&mut filter.in_tree).collect(),
+            aggregates: filter
+                .member_of
+                .iter_mut()
+                .flatten()
+                .chain(&mut filter.forbidden_aggregates)
+                .collect(),
+        }
+    }
+
+    /// Those in a search for candidates.
+    pub fn of_request(request: &'a mut Request) -> Self {
+        let mut texts = Texts::default();
+        for group in &mut request.groups {
+            texts.providers.extend(&mut group.in_tree);
+            texts.aggregates.extend(group.member_of.iter_mut().flatten());
+            texts.aggregates.extend(&mut group.forbidden_aggregates);
+        }
+        texts
+    }
+
+    /// Spells them as the database has them, where it takes several spellings for the same. Only MariaDB
+    /// does, and it is asked only about what the picture does not know as it is.
+    pub async fn respell(self, app: &App) -> Result<(), ApiError> {
+        if app.db.kind() != Kind::Mysql {
+            return Ok(());
+        }
+        let unknown = {
+            let picture = app.fleet.read();
+            Unknown {
+                names: kept(&self.names, |name| picture.find_by_name(name).is_none()),
+                providers: kept(&self.providers, |uuid| picture.find(uuid).is_none()),
+                aggregates: kept(&self.aggregates, |uuid| !picture.has_aggregate(uuid)),
+            }
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let stored = app.db.read(move |conn| unknown.stored(conn)).await?;
+        replace(self.names, &stored.names);
+        replace(self.providers, &stored.providers);
+        replace(self.aggregates, &stored.aggregates);
+        Ok(())
+    }
+}
+
+fn kept(texts: &[&mut String], keep: impl Fn(&str) -> bool) -> Vec<String> {
+    texts.iter().filter(|text| keep(text)).map(|text| (**text).clone()).collect()
+}
+
+fn replace(texts: Vec<&mut String>, stored: &HashMap<String, String>) {
+    for text in texts {
+        if let Some(stored) = stored.get(text.as_str()) {
+            text.clone_from(stored);
+        }
+    }
+}
