@@ -108,6 +108,12 @@ impl From<db::Error> for ApiError {
             let message = "Another thread concurrently updated the data. Please retry your update";
             return ApiError::conflict_with(Code::ConcurrentUpdate, message).about(Entity::Other);
         }
+        if error.is_unstorable_text() {
+            return ApiError::bad_request(
+                "A text in the request has characters that the tables of the service's database cannot \
+                 hold, since their character set is not utf8mb4.",
+            );
+        }
         if let db::Error::Duplicate(_) = error {
             // It is the same in the database's eyes as something else, and will be at the next try.
             log::warn!("{error}");

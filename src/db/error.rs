@@ -66,6 +66,11 @@ impl Error {
         }
     }
 
+    /// Whether a text that the work brought along has characters that the database's tables have not.
+    pub fn is_unstorable_text(&self) -> bool {
+        matches!(self, Error::Statement(error) if is_unstorable_text(error))
+    }
+
     /// The unique key that was violated, in the database's words, if that is what went wrong.
     pub(super) fn violated_key(&self) -> Option<String> {
         match self {
@@ -111,6 +116,30 @@ fn is_cut_off(error: &DieselError) -> bool {
         DieselError::RollbackErrorOnCommit { commit_error, .. } => is_cut_off(commit_error),
         _ => false,
     }
+}
+
+/// Whether a statement failed because a text in it has characters that the tables have not.
+///
+/// Tables that are not in utf8mb4 refuse such a text when it is stored, and when it is compared:
+/// MariaDB with 1267, 1270, 1271, 1366 and 1977, MySQL with 3988, PostgreSQL with 22P05. Columns that
+/// cannot be compared with each other are told by 1267 too; then no text is to blame, and nothing is
+/// said of `COERCIBLE`.
+pub fn is_unstorable_text(error: &DieselError) -> bool {
+    let DieselError::DatabaseError(_, info) = error else {
+        return false;
+    };
+    let message = info.message();
+    let is_mixed = message.contains("Illegal mix of collations")
+        && (message.contains("COERCIBLE") || message.contains("collations for operation"));
+    is_mixed
+        || [
+            "Incorrect string value",
+            "Cannot convert '",
+            "Conversion from collation",
+            "has no equivalent in encoding",
+        ]
+        .iter()
+        .any(|text| message.contains(text))
 }
 
 /// The messages of conflicts for which diesel has no kind of its own: PostgreSQL 40P01, MariaDB

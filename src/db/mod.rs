@@ -31,7 +31,7 @@ use std::time::Duration;
 
 pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, MultiBackend};
-pub use error::Error;
+pub use error::{Error, is_unstorable_text};
 pub use pool::PoolUse;
 pub use target::{Kind, Target, Times};
 pub use touched::{Follower, Listener, Part, Touched, Turns, Tx};

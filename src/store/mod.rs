@@ -38,13 +38,16 @@ pub fn now() -> NaiveDateTime {
 
 /// What a question finds that names something in a client's words.
 trait Found<T> {
-    /// What was found.
+    /// What was found; nothing also where the words have characters that the tables have not.
     fn found(self) -> QueryResult<Option<T>>;
 }
 
 impl<T> Found<T> for QueryResult<T> {
     fn found(self) -> QueryResult<Option<T>> {
-        self.optional()
+        match self {
+            Err(error) if crate::db::is_unstorable_text(&error) => Ok(None),
+            other => other.optional(),
+        }
     }
 }
 

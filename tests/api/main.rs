@@ -12,6 +12,8 @@
 mod support;
 
 mod bad_input;
+#[cfg(feature = "mysql")]
+mod charsets;
 mod claim_order;
 mod claims;
 mod claims_at_once;
