@@ -2,6 +2,7 @@
 
 use std::env;
 
+use figment::Figment;
 use figment::providers::Env;
 use serde_json::Value;
 
@@ -33,51 +34,77 @@ enum Variable {
     Misspelt,
 }
 
-/// The settings in the environment. Whatever else there is gets a line on the log, or is an error if
+/// The variables of all settings, without the prefix.
+#[derive(Debug, Default)]
+struct Known {
+    names: Vec<String>,
+    /// Those of which a value is a list.
+    lists: Vec<String>,
+}
+
+/// Adds the settings in the environment. Whatever else there is gets a line on the log, or is an error if
 /// somebody meant it for a setting.
-pub(super) fn read() -> Result<Env, Error> {
-    let known = known();
-    let mut unknown = Vec::new();
-    for (name, _) in env::vars_os() {
+pub(super) fn add_to(figment: Figment) -> Result<Figment, Error> {
+    let Known { names, lists } = known();
+    let (mut unknown, mut listed) = (Vec::new(), Vec::new());
+    for (name, value) in env::vars_os() {
         let Some(name) = name.to_str().map(str::to_ascii_uppercase) else {
             continue;
         };
         let Some(key) = name.strip_prefix(ENV_PREFIX) else {
             continue;
         };
-        match classify(key, &known) {
+        match classify(key, &names) {
+            Variable::Setting if lists.iter().any(|list| list == key) => {
+                listed.extend(value.to_str().and_then(parts).map(|parts| (path(key), parts)));
+            }
             Variable::Setting | Variable::Other => {}
-            Variable::Unknown => unknown.push(described(key, &known)),
-            Variable::Misspelt => return Err(Error::Value(complaint(key, &known))),
+            Variable::Unknown => unknown.push(described(key, &names)),
+            Variable::Misspelt => return Err(Error::Value(complaint(key, &names))),
         }
     }
     if !unknown.is_empty() {
         unknown.sort();
         log::warn!("no settings, and not read: the environment variables {}", unknown.join(", "));
     }
-    let is_setting = move |key: &str| known.iter().any(|known| known.eq_ignore_ascii_case(key));
-    Ok(Env::prefixed(ENV_PREFIX).filter(move |key| is_setting(key.as_str())).split(SEPARATOR))
+    let is_setting = move |key: &str| names.iter().any(|name| name.eq_ignore_ascii_case(key));
+    let env = Env::prefixed(ENV_PREFIX).filter(move |key| is_setting(key.as_str())).split(SEPARATOR);
+    Ok(listed.into_iter().fold(figment.merge(env), Figment::merge))
 }
 
-/// The variables of all settings, without the prefix.
-fn known() -> Vec<String> {
-    let mut keys = Vec::new();
+/// A key as a path through the tables.
+fn path(key: &str) -> String {
+    key.replace(SEPARATOR, ".").to_ascii_lowercase()
+}
+
+/// The parts of a list that is written with commas alone; `None` for one in brackets, as TOML has it.
+fn parts(text: &str) -> Option<Vec<String>> {
+    let text = text.trim();
+    let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    (!text.starts_with('[')).then(|| parts().map(str::to_owned).collect())
+}
+
+fn known() -> Known {
+    let mut known = Known::default();
     // Settings are read from what can hold anything that JSON can.
     if let Ok(defaults) = serde_json::to_value(Settings::default()) {
-        collect(&defaults, String::new(), &mut keys);
+        collect(&defaults, String::new(), &mut known);
     }
-    keys
+    known
 }
 
-fn collect(value: &Value, key: String, keys: &mut Vec<String>) {
+fn collect(value: &Value, key: String, known: &mut Known) {
     let Value::Object(table) = value else {
-        keys.push(key);
+        if value.is_array() {
+            known.lists.push(key.clone());
+        }
+        known.names.push(key);
         return;
     };
     for (name, value) in table {
         let name = name.to_ascii_uppercase();
         let key = if key.is_empty() { name } else { format!("{key}{SEPARATOR}{name}") };
-        collect(value, key, keys);
+        collect(value, key, known);
     }
 }
 
@@ -151,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_known() {
-        let known = known();
+        let known = known().names;
         for key in [
             "LISTEN",
             "WORKERS",
@@ -165,8 +192,21 @@ mod tests {
     }
 
     #[test]
+    fn lists_may_be_written_with_commas() {
+        assert!(known().lists.contains(&"TRUSTED_PROXIES".to_owned()));
+        assert!(known().lists.contains(&"CORS__ALLOWED_ORIGINS".to_owned()));
+        assert!(!known().lists.contains(&"LISTEN".to_owned()));
+        let own = |list: &[&str]| Some(list.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
+        assert_eq!(parts("10.0.0.0/8"), own(&["10.0.0.0/8"]));
+        assert_eq!(parts(" 10.0.0.0/8, ::1,"), own(&["10.0.0.0/8", "::1"]));
+        assert_eq!(parts(""), own(&[]));
+        assert_eq!(parts(r#"["10.0.0.0/8"]"#), None);
+        assert_eq!(path("AUTH__KEYSTONE__SERVICE_TOKEN_ROLES"), "auth.keystone.service_token_roles");
+    }
+
+    #[test]
     fn what_kubernetes_puts_there_is_not_for_us() {
-        let known = known();
+        let known = known().names;
         for key in [
             "PORT",
             "SERVICE_HOST",
@@ -196,7 +236,7 @@ mod tests {
 
     #[test]
     fn slips_are_told_with_the_name_that_was_meant() {
-        let known = known();
+        let known = known().names;
         for (key, words) in [
             (
                 "DATABASE__URLL",

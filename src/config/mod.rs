@@ -152,7 +152,7 @@ impl Settings {
         if let Some(path) = &flags.config {
             figment = figment.merge(Serialized::defaults(read(path)?));
         }
-        figment = auth::take_texts(figment.merge(environment::read()?));
+        figment = auth::take_texts(environment::add_to(figment)?);
         if let Some(listen) = flags.listen {
             figment = figment.merge(("listen", listen));
         }

@@ -141,6 +141,21 @@ fn variables_that_are_no_settings_are_told_and_not_read() {
     Client::new(process.address()).get("/").expect(200);
 }
 
+#[test]
+fn lists_are_taken_from_the_environment() {
+    for origins in ["https://a.example,https://b.example", r#"["https://a.example", "https://b.example"]"#] {
+        let program = Program::new(&["serve"]).env("ALLOTMENT_LISTEN", "127.0.0.1:0");
+        let mut process = program.env("ALLOTMENT_CORS__ALLOWED_ORIGINS", origins).spawn();
+        let client = Client::new(process.address());
+        for origin in ["https://a.example", "https://b.example"] {
+            let answer = client.send("GET", "/", &[("origin", origin)], None);
+            assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{origins}");
+        }
+    }
+    let told = refusal(Program::new(&["serve"]).env("ALLOTMENT_TRUSTED_PROXIES", "10.0.0.0/8,nowhere"));
+    assert!(told.contains("trusted_proxies: must be addresses or networks"), "{told}");
+}
+
 /// Whatever is wrong, a password in the database's address is not shown.
 #[test]
 fn secrets_are_not_shown_in_errors() {
