@@ -1,4 +1,4 @@
-//! Who asks, and under what name the service was asked, where proxies stand in between.
+//! The client of a request, and the name under which it asked the service, where proxies stand in between.
 //!
 //! Only proxies that are trusted are believed, and only in the headers that they write by the settings:
 //! the others may be a client's, which proxies pass on. Each proxy adds what it saw at the end of the list,
@@ -14,7 +14,7 @@ use crate::config::{BasePath, ProxyHeaders, TrustedProxies};
 /// Where a request comes from.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// Who asks, as far as that is known.
+    /// The client's address, as far as that is known.
     pub(super) client: Option<IpAddr>,
     /// Whether the client asked over TLS, if a proxy says so.
     pub(super) https: Option<bool>,
@@ -24,7 +24,7 @@ pub(super) struct Origin {
     pub(super) prefix: Option<BasePath>,
 }
 
-/// What one proxy saw.
+/// The request as one proxy saw it.
 #[derive(Debug, Default)]
 struct Hop {
     client: Option<IpAddr>,

@@ -8,7 +8,7 @@ const LONGEST: usize = 255;
 
 /// A path such as `/placement` below which the service is mounted; empty at the root of its host.
 ///
-/// It goes into links as it stands, so it holds nothing that would have to be escaped there.
+/// The path goes into links as it stands, so it holds nothing that would have to be escaped there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BasePath(String);
 
@@ -35,7 +35,7 @@ impl BasePath {
         self.0.is_empty()
     }
 
-    /// What of a path is below this one; `None` if the path is not below it.
+    /// The part of a path that is below this one; `None` if the path is not below it.
     #[must_use]
     pub fn rest_of<'a>(&self, path: &'a str) -> Option<&'a str> {
         path.strip_prefix(&self.0).filter(|rest| rest.is_empty() || rest.starts_with('/'))

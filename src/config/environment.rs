@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::{Error, Settings};
 
-/// What all environment variables begin with; tables and keys are parted by two underscores.
+/// The start of all our environment variables; tables and keys are parted by two underscores.
 pub const ENV_PREFIX: &str = "ALLOTMENT_";
 
-/// What parts tables and keys.
+/// The text between a table and a key.
 const SEPARATOR: &str = "__";
 
 /// Variables with the prefix that are no settings: what `allotment lock` reads and tells its command,
@@ -21,7 +21,7 @@ const OTHER_VARIABLES: [&str; 5] = ["TOKEN", "TICKET", "TICKETS", "FENCE", "BIN"
 /// From how many slips on a name is another one, and no hint is given.
 const TOO_FAR: usize = 3;
 
-/// What a variable is to us.
+/// The meaning of a variable to us.
 #[derive(Debug, PartialEq, Eq)]
 enum Variable {
     /// A setting.
@@ -38,7 +38,7 @@ enum Variable {
 #[derive(Debug, Default)]
 struct Known {
     names: Vec<String>,
-    /// Those of which a value is a list.
+    /// The variables whose value is a list.
     lists: Vec<String>,
 }
 
@@ -138,7 +138,7 @@ fn is_of_kubernetes(key: &str) -> bool {
         || key.contains("_SERVICE_PORT_")
 }
 
-/// What is wrong with a name that was meant for a setting. The value is not shown: it may be a password.
+/// The complaint about a name that was meant for a setting. The value is not shown: it may be a password.
 fn complaint(key: &str, known: &[String]) -> String {
     let name = format!("the environment variable {ENV_PREFIX}{key}");
     if is_table(key, known) {

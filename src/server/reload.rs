@@ -51,7 +51,7 @@ fn reload(app: &App, tls: Option<&Tls>, flags: &Flags) {
 
 /// Has the policy follow its file for as long as the service is there, whether requests come or not.
 ///
-/// It has a thread of its own: a file system that does not answer keeps nothing else waiting, and no stop.
+/// A thread of its own does so: a file system that does not answer delays no request and no stop.
 pub(super) fn follow_policy(app: &web::Data<App>) -> std::io::Result<()> {
     if !app.policy.has_file() {
         return Ok(());

@@ -26,7 +26,7 @@ def ask(url, method='GET', body=None, **headers):
 
 
 def located(server, **headers):
-    """What stands before the path in `Location`."""
+    """The part of `Location` before the path."""
     answer = ask(server.url + '/resource_providers', 'POST', {'name': uuid.uuid4().hex}, **headers)
     assert answer.status_code == 200, answer.text
     return answer.headers['location'].partition('/resource_providers/')[0]
@@ -43,7 +43,7 @@ def test_trusted_proxies_are_believed(service):
     server.await_log('192.0.2.1 "POST /resource_providers"')
     assert located(server) == server.url
     server.await_log('127.0.0.1 "POST /resource_providers"')
-    # What would not be a host in a URL is not taken for one.
+    # A text that would not be a host in a URL is not taken for one.
     for odd in ('evil.example.com/path?', 'evil.example.com:x', 'user@evil.example.com', '[evil]'):
         found = located(server, **{**FORWARDED, 'x-forwarded-host': odd})
         assert found == server.url.replace('http:', 'https:'), odd
@@ -76,8 +76,8 @@ def test_others_are_not_believed(service):
 
 
 def raw(server, target, *headers, version='1.1'):
-    """The status of an answer to a POST with just these lines in its head, and what stands before the path in
-    its `Location`."""
+    """The status of an answer to a POST with just these lines in its head, and the part of its `Location`
+    before the path."""
     body = json.dumps({'name': uuid.uuid4().hex})
     lines = [f'POST {target} HTTP/{version}', 'X-Auth-Token: admin', 'Content-Type: application/json',
              f'Content-Length: {len(body)}', 'Connection: close', *headers]
@@ -225,7 +225,7 @@ TAKES_AWAY = 'location /placement { rewrite ^/placement/?(.*)$ /$1 break; proxy_
 
 
 @pytest.mark.parametrize('settings, location', [
-    # It takes the path away and says so; it takes it away and says nothing; it passes it on.
+    # The proxy takes the path away and says so; takes it away and says nothing; passes it on.
     ({'trusted_proxies': ['127.0.0.1']}, TAKES_AWAY.replace(
         'EXTRA', 'proxy_set_header X-Forwarded-Prefix /placement; proxy_set_header Host $http_host;')),
     ({'base_path': '/placement'}, TAKES_AWAY.replace('EXTRA', '')),
@@ -244,7 +244,7 @@ def test_behind_a_proxy(service, tmp_path, settings, location):
                 return False
         await_true(answers, 'the proxy does not answer')
         visit(url, '/placement')
-        # This command follows `Location`.
+        # The command follows `Location`.
         made = openstack(url, 'resource', 'provider', 'create', 'host1')
         assert made['name'] == 'host1'
         assert openstack(url, 'resource', 'provider', 'show', made['uuid']) == made

@@ -12,7 +12,7 @@ pub(super) struct AccessRule {
     path: String,
 }
 
-/// What a request asks for.
+/// The request that rules are held against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub method: &'a str,
@@ -158,7 +158,7 @@ mod tests {
         for rule in ["/placement", "/placements/traits", "/placement/placement/traits", "/*/traits"] {
             assert!(!allows(rule, "/traits"), "{rule}");
         }
-        // It is not taken for a part of the path.
+        // The service's own path is not taken for a part of the path that a rule is about.
         assert!(!allows("/*/*", "/traits"));
         assert!(!allows("/placement/*", "/traits/CUSTOM_X"));
     }

@@ -25,7 +25,7 @@ struct Watch {
     seen: Mutex<Seen>,
 }
 
-/// What is known of the file.
+/// The state of the file, as far as it is known.
 #[derive(Debug)]
 struct Seen {
     /// The file as it was when it was last read, usable or not; absent if it was missing.
@@ -34,8 +34,8 @@ struct Seen {
     found: Option<Stamp>,
 }
 
-/// What tells one content of a file from another, also where a tool that replaced it kept its times: the
-/// file itself, how long it is, and when its content and what is known of it were changed.
+/// The marks that tell one content of a file from another, also where a tool that replaced the file kept its
+/// times: the file itself, its length, and when its content and its attributes were changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
