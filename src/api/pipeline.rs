@@ -14,11 +14,8 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -123,7 +120,6 @@ pub(super) async fn serve(
     if unread {
         // What is left of the body must not pass for the next request.
         response.head_mut().set_connection_type(ConnectionType::Close);
-        response = response.map_body(|_, body| BoxBody::new(Abandoned { body, _unread: payload }));
     }
     exchange.log(&response, length);
     response
@@ -485,30 +481,6 @@ async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, A
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
-}
-
-/// The body of an answer to a request of which not everything was read.
-///
-/// It holds what is left until it is sent: let go of, a chunked body would be read on by the HTTP
-/// layer for as long as its sender likes, and the connection kept open.
-struct Abandoned {
-    body: BoxBody,
-    _unread: web::Payload,
-}
-
-impl MessageBody for Abandoned {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_next(context)
-    }
 }
 
 fn with_body(status: StatusCode, rendered: (&str, impl Into<Spliced>)) -> (HttpResponse, usize) {

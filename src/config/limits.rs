@@ -22,8 +22,7 @@ pub struct Limits {
     pub candidate_bytes: usize,
     /// How many connections are open at once for each worker; more wait.
     pub connections: usize,
-    /// How many seconds a client may take for the head of a request; then 408, or no answer where
-    /// the connection had a request before.
+    /// How many seconds a client may take for the head of a request; then 408.
     pub header_seconds: u64,
     /// How many seconds a client may take for the body of a request; then 408.
     pub body_seconds: u64,

@@ -1,31 +1,235 @@
-//! A connection as the HTTP layer sees it, encrypted or not.
+//! One connection: its states, how long each may last, and how it is served to its end.
+//!
+//! ARCHITECTURE.md has a drawing of the states.
 
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::guard::{Guarded, Patience, Watch};
 use super::tls::Tls;
 
-/// A connection that is guarded, below its encryption.
-pub(super) struct Connection {
-    transport: Transport,
+/// How long a refused body is read on, so that its sender gets to see the answer.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How much is read ahead while a request is worked on, in bytes. Beyond that a hang-up is not noticed.
+const AHEAD: usize = 64 << 10;
+
+const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For the head of a request, from its first byte on, and for a TLS handshake.
+    pub(super) head: Duration,
+    /// For the next request on a connection that is kept.
+    pub(super) next: Duration,
+    /// For reading some more of an answer.
+    pub(super) answer: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The first request is waited for, or the TLS handshake.
+    Opening,
+    /// The head of a request has come in part.
+    Head,
+    /// A request is worked on; its body has a limit elsewhere.
+    Working,
+    /// The answer is complete, and the client has still to take some of it.
+    Writing,
+    /// The next request is waited for.
+    Idle,
+}
+
+/// What a connection is waited for, and until when. The connection and its requests share it, and are all
+/// on one thread.
+#[derive(Debug)]
+pub(super) struct Watch {
+    patience: Patience,
+    state: Cell<State>,
+    /// Until when the state may last.
+    deadline: Cell<Option<Instant>>,
+    /// Until when the client must have taken something of what could not be sent.
+    stalled: Cell<Option<Instant>>,
+    /// Whether something of the last request was left unread.
+    unread: Cell<bool>,
+}
+
+impl Watch {
+    fn new(patience: Patience) -> Watch {
+        let (deadline, stalled) = (Cell::new(None), Cell::new(None));
+        let watch =
+            Watch { patience, state: Cell::new(State::Opening), deadline, stalled, unread: Cell::new(false) };
+        watch.enter(State::Opening);
+        watch
+    }
+
+    fn enter(&self, state: State) {
+        let limit = match state {
+            State::Opening | State::Head => Some(self.patience.head),
+            State::Idle => Some(self.patience.next),
+            State::Working | State::Writing => None,
+        };
+        self.state.set(state);
+        self.deadline.set(limit.map(|limit| Instant::now() + limit));
+    }
+
+    /// The head of a request is complete.
+    pub(super) fn begin(&self) {
+        self.unread.set(false);
+        self.enter(State::Working);
+    }
+
+    /// A part of the request's body is not wanted.
+    pub(super) fn leave_unread(&self) {
+        self.unread.set(true);
+    }
+
+    /// The answer is handed over to its end.
+    pub(super) fn answered(&self) {
+        self.enter(State::Writing);
+    }
+
+    fn received(&self) {
+        match self.state.get() {
+            // The first head has no more time for coming late.
+            State::Opening => self.state.set(State::Head),
+            State::Idle | State::Writing => self.enter(State::Head),
+            State::Head | State::Working => {}
+        }
+    }
+
+    fn sent(&self) {
+        self.stalled.set(None);
+    }
+
+    fn blocked(&self) {
+        if self.stalled.get().is_none() {
+            self.stalled.set(Some(Instant::now() + self.patience.answer));
+        }
+    }
+
+    fn flushed(&self) {
+        if self.state.get() == State::Writing {
+            self.enter(State::Idle);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline.get().into_iter().chain(self.stalled.get()).min()
+    }
+}
+
+/// A socket that tells a [`Watch`] what comes and goes, below any encryption.
+struct Watched<S> {
+    io: S,
     watch: Rc<Watch>,
 }
 
-enum Transport {
-    Plain(Guarded<TcpStream>),
-    Encrypted(Box<TlsStream<Guarded<TcpStream>>>),
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.watch.received();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> Watched<S> {
+    fn note(&self, outcome: &Poll<io::Result<usize>>) {
+        match outcome {
+            Poll::Ready(_) => self.watch.sent(),
+            Poll::Pending => self.watch.blocked(),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.note(&outcome);
+        outcome
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.note(&outcome);
+        outcome
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+enum Transport<S> {
+    Plain(Watched<S>),
+    Encrypted(Box<TlsStream<Watched<S>>>),
+}
+
+/// A connection. All clones are the same one: the HTTP layer has one, and who serves it another.
+pub(super) struct Connection<S = TcpStream>(Rc<Inner<S>>);
+
+struct Inner<S> {
+    watch: Rc<Watch>,
+    transport: RefCell<Transport<S>>,
+    /// What was read before the HTTP layer asked for it.
+    ahead: RefCell<BytesMut>,
+    /// Whether the HTTP layer is told when more comes.
+    is_reading: Cell<bool>,
+}
+
+impl<S> Clone for Connection<S> {
+    fn clone(&self) -> Self {
+        Connection(Rc::clone(&self.0))
+    }
+}
+
+/// How the HTTP layer's work on a connection ends.
+enum End {
+    /// It has closed its side.
+    Closed(hyper::Result<()>),
+    /// The client has closed the connection while its request was worked on.
+    Gone,
+    /// The client took too long.
+    Late,
 }
 
 impl Connection {
-    /// Guards a new connection, and shakes hands where that is needed.
+    /// Takes a new connection, and shakes hands where that is needed.
     pub(super) async fn accept(
         stream: TcpStream,
         patience: Patience,
@@ -34,29 +238,143 @@ impl Connection {
         // The end of an answer is not to wait until its beginning is acknowledged, which a client may
         // put off for 40 ms.
         stream.set_nodelay(true)?;
-        let guarded = Guarded::new(stream, patience);
-        let watch = Rc::clone(guarded.watch());
-        let transport = match tls {
-            None => Transport::Plain(guarded),
-            Some(tls) => {
-                // In a box, so that its place is free afterwards.
-                let encrypted = Box::pin(TlsAcceptor::from(tls.current()).accept(guarded)).await?;
-                watch.expect_first_head();
-                Transport::Encrypted(Box::new(encrypted))
-            }
-        };
-        Ok(Connection { transport, watch })
-    }
-
-    pub(super) fn watch(&self) -> &Rc<Watch> {
-        &self.watch
+        let mut connection = Connection::new(stream, patience);
+        if let Some(tls) = tls {
+            connection = connection.encrypt(TlsAcceptor::from(tls.current())).await?;
+        }
+        Ok(connection)
     }
 }
 
-/// The same call on either kind.
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(io: S, patience: Patience) -> Connection<S> {
+        let watch = Rc::new(Watch::new(patience));
+        let transport = Transport::Plain(Watched { io, watch: Rc::clone(&watch) });
+        Connection::over(transport, watch)
+    }
+
+    fn over(transport: Transport<S>, watch: Rc<Watch>) -> Connection<S> {
+        let (transport, ahead) = (RefCell::new(transport), RefCell::default());
+        Connection(Rc::new(Inner { watch, transport, ahead, is_reading: Cell::new(false) }))
+    }
+
+    async fn encrypt(self, acceptor: TlsAcceptor) -> io::Result<Connection<S>> {
+        let watch = Rc::clone(&self.0.watch);
+        let Some(Inner { transport, .. }) = Rc::into_inner(self.0) else {
+            return Err(io::Error::other("the connection is in use"));
+        };
+        let Transport::Plain(plain) = transport.into_inner() else {
+            return Err(io::Error::other("the connection is encrypted already"));
+        };
+        let deadline = Instant::now() + watch.patience.head;
+        // In a box, so that its place is free afterwards.
+        let encrypted = Box::pin(timeout_at(deadline, acceptor.accept(plain))).await??;
+        watch.enter(State::Opening);
+        Ok(Connection::over(Transport::Encrypted(Box::new(encrypted)), watch))
+    }
+
+    pub(super) fn watch(&self) -> &Rc<Watch> {
+        &self.0.watch
+    }
+
+    /// Has the HTTP layer serve the connection to its end. When the service stops, `stop` is called once,
+    /// and what is under way is still answered.
+    pub(super) async fn serve<H>(
+        mut self,
+        mut http: Pin<Box<H>>,
+        stopping: impl Future,
+        stop: impl Fn(Pin<&mut H>),
+    ) where
+        H: Future<Output = hyper::Result<()>>,
+    {
+        let mut timer = Box::pin(sleep_until(Instant::now() + self.watch().patience.head));
+        let mut stopping = pin!(stopping);
+        let mut is_stopping = false;
+        let end = poll_fn(|context| {
+            if !is_stopping && stopping.as_mut().poll(context).is_ready() {
+                is_stopping = true;
+                stop(http.as_mut());
+            }
+            self.0.is_reading.set(false);
+            if let Poll::Ready(end) = http.as_mut().poll(context) {
+                return Poll::Ready(End::Closed(end));
+            }
+            if self.look_ahead(context).is_ready() {
+                return Poll::Ready(End::Gone);
+            }
+            self.watch().poll_deadline(&mut timer, context).map(|()| End::Late)
+        })
+        .await;
+        drop(http);
+        let is_refused = match &end {
+            End::Closed(Ok(())) => self.watch().unread.get(),
+            End::Closed(Err(error)) => error.is_parse(),
+            End::Late => self.watch().state.get() == State::Head,
+            End::Gone => false,
+        };
+        if is_refused {
+            let words = if matches!(end, End::Late) { TOO_LATE } else { b"" };
+            // In a box, which few connections need.
+            Box::pin(self.part(words)).await;
+        }
+    }
+
+    /// While a request is worked on, reads what the HTTP layer does not ask for yet. Ready when the client
+    /// has gone.
+    fn look_ahead(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.0.is_reading.get() || self.watch().state.get() != State::Working {
+            return Poll::Pending;
+        }
+        let mut bytes = [0; 1_024];
+        while self.0.ahead.borrow().len() < AHEAD {
+            let mut part = ReadBuf::new(&mut bytes);
+            match ready!(self.poll_transport(context, &mut part)) {
+                Ok(()) if !part.filled().is_empty() => {
+                    self.0.ahead.borrow_mut().extend_from_slice(part.filled());
+                }
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Says a last word, and reads on for a moment: a client that is still sending would not see the answer.
+    async fn part(&mut self, words: &[u8]) {
+        let parting = async {
+            self.write_all(words).await?;
+            self.flush().await?;
+            self.shutdown().await?;
+            let mut rest = vec![0; 16 << 10];
+            while self.read(&mut rest).await? > 0 {}
+            Ok::<_, io::Error>(())
+        };
+        // Nobody is left to be told of an error.
+        let _ = timeout(LINGER, parting).await;
+    }
+}
+
+impl Watch {
+    /// Ready when the client took too long. The timer fires at the deadline or before it, and is set anew
+    /// only for an earlier one, so that a busy connection leaves it alone.
+    fn poll_deadline(&self, timer: &mut Pin<Box<Sleep>>, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(deadline) = self.deadline() {
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+            }
+            ready!(timer.as_mut().poll(context));
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+/// The same call on either kind. Nothing else borrows the transport while it is polled.
 macro_rules! on_either {
     ($connection:expr, $stream:ident => $call:expr) => {
-        match &mut $connection.transport {
+        match &mut *$connection.0.transport.borrow_mut() {
             Transport::Plain(stream) => {
                 let $stream = Pin::new(stream);
                 $call
@@ -69,30 +387,249 @@ macro_rules! on_either {
     };
 }
 
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn poll_transport(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         on_either!(self, stream => stream.poll_read(context, buffer))
     }
 }
 
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut ahead = self.0.ahead.borrow_mut();
+        if !ahead.is_empty() {
+            let now = ahead.len().min(buffer.remaining());
+            buffer.put_slice(&ahead[..now]);
+            ahead.advance(now);
+            if ahead.is_empty() {
+                *ahead = BytesMut::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let outcome = self.poll_transport(context, buffer);
+        self.0.is_reading.set(outcome.is_pending());
+        outcome
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         on_either!(self, stream => stream.poll_write(context, bytes))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_either!(self, stream => stream.poll_flush(context))
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_either!(self, stream => stream.poll_write_vectored(context, slices))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn is_write_vectored(&self) -> bool {
+        match &*self.0.transport.borrow() {
+            Transport::Plain(stream) => stream.is_write_vectored(),
+            Transport::Encrypted(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = on_either!(self, stream => stream.poll_flush(context));
+        if let Poll::Ready(Ok(())) = outcome {
+            self.watch().flushed();
+        }
+        outcome
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         on_either!(self, stream => stream.poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::io::{DuplexStream, duplex, split};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        head: Duration::from_secs(10),
+        next: Duration::from_secs(75),
+        answer: Duration::from_secs(30),
+    };
+
+    fn pair() -> (Connection<DuplexStream>, DuplexStream) {
+        let (ours, theirs) = duplex(256);
+        (Connection::new(ours, PATIENCE), theirs)
+    }
+
+    fn test(work: impl Future<Output = ()>) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        // The clock jumps to the next deadline whenever there is nothing else to do.
+        runtime.enable_time().start_paused(true).build().unwrap().block_on(work);
+    }
+
+    /// After how many seconds a connection ends on which the HTTP layer does this.
+    async fn ends(connection: &Connection<DuplexStream>, layer: impl Future<Output = ()>) -> u64 {
+        let begun = Instant::now();
+        let layer = Box::pin(async move {
+            layer.await;
+            Ok(())
+        });
+        connection.clone().serve(layer, pending::<()>(), |_| {}).await;
+        begun.elapsed().as_secs()
+    }
+
+    async fn read_on(mut connection: Connection<DuplexStream>) {
+        let mut byte = [0];
+        while connection.read_exact(&mut byte).await.is_ok() {}
+    }
+
+    #[test]
+    fn a_head_that_dribbles_ends_in_time_and_is_told() {
+        test(async {
+            let (connection, theirs) = pair();
+            let (mut theirs, mut to_us) = split(theirs);
+            let dribble = async {
+                while to_us.write_all(b"x").await.is_ok() {
+                    sleep(Duration::from_secs(1)).await;
+                }
+                pending::<()>().await;
+            };
+            let mut told = [0; TOO_LATE.len()];
+            let seconds = tokio::select! {
+                seconds = ends(&connection, read_on(connection.clone())) => seconds,
+                () = dribble => unreachable!(),
+            };
+            // A second is for the client to read the answer.
+            assert_eq!(seconds, 11);
+            theirs.read_exact(&mut told).await.unwrap();
+            assert_eq!(told, TOO_LATE);
+        });
+    }
+
+    #[test]
+    fn who_sends_nothing_is_told_nothing() {
+        test(async {
+            let (connection, mut theirs) = pair();
+            assert_eq!(ends(&connection, read_on(connection.clone())).await, 10);
+            drop(connection);
+            assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn work_has_no_limit_but_idleness_and_the_next_head_have() {
+        test(async {
+            let (connection, mut theirs) = pair();
+            theirs.write_all(b"GET").await.unwrap();
+            let mut own = connection.clone();
+            let layer = async move {
+                own.read_exact(&mut [0; 3]).await.unwrap();
+                own.watch().begin();
+                sleep(Duration::from_secs(3_600)).await;
+                own.watch().answered();
+                own.flush().await.unwrap();
+                read_on(own).await;
+            };
+            let next = async {
+                sleep(Duration::from_secs(3_600 + 74)).await;
+                theirs.write_all(b"G").await.unwrap();
+                pending::<()>().await;
+            };
+            let seconds = tokio::select! { seconds = ends(&connection, layer) => seconds, () = next => 0 };
+            assert_eq!(seconds, 3_600 + 74 + 10 + 1);
+        });
+    }
+
+    #[test]
+    fn an_idle_connection_ends() {
+        test(async {
+            let (connection, mut theirs) = pair();
+            let mut own = connection.clone();
+            let layer = async move {
+                own.watch().begin();
+                own.write_all(b"answer").await.unwrap();
+                own.watch().answered();
+                own.flush().await.unwrap();
+                read_on(own).await;
+            };
+            assert_eq!(ends(&connection, layer).await, 75);
+            theirs.read_exact(&mut [0; 6]).await.unwrap();
+        });
+    }
+
+    #[test]
+    fn an_answer_that_nobody_reads_ends_in_time() {
+        test(async {
+            let (connection, mut theirs) = pair();
+            let mut own = connection.clone();
+            let layer = async move {
+                own.watch().begin();
+                let _ = own.write_all(&[0; 1_000]).await;
+            };
+            let read = async {
+                // Slow is fine, for as long as it goes on.
+                for _ in 0..10 {
+                    sleep(Duration::from_secs(20)).await;
+                    theirs.read_exact(&mut [0]).await.unwrap();
+                }
+                pending::<()>().await;
+            };
+            let seconds = tokio::select! { seconds = ends(&connection, layer) => seconds, () = read => 0 };
+            assert_eq!(seconds, 230);
+        });
+    }
+
+    #[test]
+    fn a_hang_up_ends_the_work_whatever_was_sent_before() {
+        test(async {
+            let (connection, mut theirs) = pair();
+            theirs.write_all(b"GET").await.unwrap();
+            let mut own = connection.clone();
+            let layer = async move {
+                own.read_exact(&mut [0; 3]).await.unwrap();
+                own.watch().begin();
+                // It does not ask for what comes now.
+                pending::<()>().await;
+            };
+            let hang_up = async {
+                sleep(Duration::from_secs(5)).await;
+                theirs.write_all(b"GET").await.unwrap();
+                sleep(Duration::from_secs(5)).await;
+                drop(theirs);
+                pending::<()>().await;
+            };
+            let seconds = tokio::select! { seconds = ends(&connection, layer) => seconds, () = hang_up => 0 };
+            assert_eq!(seconds, 10);
+        });
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_read_first() {
+        test(async {
+            let (connection, mut theirs) = pair();
+            let mut own = connection.clone();
+            let layer = async move {
+                own.watch().begin();
+                sleep(Duration::from_secs(5)).await;
+                let mut all = [0; 6];
+                own.read_exact(&mut all).await.unwrap();
+                assert_eq!(&all, b"onetwo");
+            };
+            let send = async {
+                theirs.write_all(b"one").await.unwrap();
+                sleep(Duration::from_secs(9)).await;
+                theirs.write_all(b"two").await.unwrap();
+                pending::<()>().await;
+            };
+            let seconds = tokio::select! { seconds = ends(&connection, layer) => seconds, () = send => 0 };
+            assert_eq!(seconds, 9);
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! Puts the rooms together, starts the service and stops it.
 
 mod connection;
-mod guard;
+mod http;
 mod listener;
 mod reload;
 mod tls;
@@ -23,7 +23,7 @@ use crate::db::{self, Db};
 use crate::fleet::Fleet;
 use crate::waitlist::{Clock, SystemClock, Waitlist};
 
-use guard::Patience;
+use connection::Patience;
 use listener::Options;
 use tls::Tls;
 

@@ -164,6 +164,31 @@ def test_ten_thousand_idle_connections(service):
         connection.close()
 
 
+def test_ten_thousand_who_wait(service):
+    """Each is an ordinary request, and all together take less than 300 MiB."""
+    count = min(10_000, raise_limit() - 1_000)
+    server = service(workers=2, limits={'header_seconds': 60})
+    headers = {'x-auth-token': 'admin', 'openstack-api-version': 'placement 1.39'}
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=PATIENCE, headers=headers) as client:
+        uuid = client.post('/resource_providers', json={'name': 'a'}).json()['uuid']
+        tickets = f'/resource_providers/{uuid}/waitlist'
+        ticket = {'scope': 'vm', 'id': 'a', 'lease_seconds': 600}
+        _, second = (client.post(tickets, json=ticket).json()['uuid'] for _ in range(2))
+        wait = f'GET {tickets}/{second}?wait=true HTTP/1.1\r\n'.encode() + HEAD + b'\r\n'
+        waiting = lambda: f'allotment_waitlist_waiters {count}\n' in client.get('/metrics').text
+        before = server.memory()
+        connections = []
+        for _ in range(count):
+            connections.append(server.connect())
+            assert connections[-1].send(wait)
+        await_true(waiting, 'they do not wait')
+        grown = server.memory() - before
+        print(f'{count} waiters take {grown / MIB:.0f} MiB')
+        assert grown < 300 * MIB
+    for connection in connections:
+        connection.close()
+
+
 def test_idle_connections_are_closed(service):
     server = service(limits={'keep_alive_seconds': 1})
     connections = [server.connect() for _ in range(200)]

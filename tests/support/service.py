@@ -63,6 +63,7 @@ class Connection:
     """A connection to the service, of which a test decides each byte."""
 
     def __init__(self, port, context=None):
+        self.rest = b''
         self.socket = socket.create_connection(('127.0.0.1', port), PATIENCE)
         if context:
             self.socket = context.wrap_socket(self.socket, server_hostname='localhost')
@@ -77,7 +78,7 @@ class Connection:
 
     def read_to_end(self):
         """All that comes until the service closes the connection."""
-        data = b''
+        data = self.rest
         try:
             while part := self.socket.recv(65536):
                 data += part
@@ -86,16 +87,18 @@ class Connection:
         return data
 
     def read_answer(self):
-        """Status and body of one answer, which must have a length."""
-        data = b''
+        """Status and body of one answer, which must have a length. What comes after it is kept for the next."""
+        data = self.rest
         while b'\r\n\r\n' not in data:
             part = self.socket.recv(65536)
             assert part, f'closed after {data}'
             data += part
         head, body = data.split(b'\r\n\r\n', 1)
         length = re.search(rb'content-length: (\d+)', head, re.I)
-        while length and len(body) < int(length[1]):
+        length = int(length[1]) if length else 0
+        while len(body) < length:
             body += self.socket.recv(65536)
+        body, self.rest = body[:length], body[length:]
         return int(head.split(b' ')[1]), body
 
     def close(self):
