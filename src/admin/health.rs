@@ -1,14 +1,11 @@
-//! `/healthcheck`: whether the service lives; `/healthcheck?ready`: whether it can answer requests.
+//! Whether the service can answer requests.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
 use parking_lot::Mutex;
 
-use super::Admin;
 use super::lookup::Lookup;
 use crate::db::Db;
 
@@ -21,10 +18,14 @@ const CONNECTING: Duration = Duration::from_secs(2);
 
 /// Why the service is not ready. Nothing more is told to those who did not say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unready {
+pub enum Unready {
+    /// The service is being stopped.
     Stopping,
+    /// The database cannot be reached.
     Unreachable,
+    /// The database does not answer.
     Silent,
+    /// So many migrations are pending.
     Unmigrated(usize),
 }
 
@@ -59,7 +60,7 @@ impl Readiness {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    async fn ask(&self, db: &Db) -> Result<(), Unready> {
+    pub(super) async fn ask(&self, db: &Db) -> Result<(), Unready> {
         if self.stopping.load(Ordering::Relaxed) {
             return Err(Unready::Stopping);
         }
@@ -85,20 +86,4 @@ fn look(db: &Db) -> Result<(), Unready> {
             Err(Unready::Unreachable)
         }
     }
-}
-
-/// `GET /healthcheck`
-pub(super) async fn check(request: HttpRequest, admin: web::Data<Admin>) -> HttpResponse {
-    let wants_ready = request.query_string().split('&').any(|pair| pair.split('=').next() == Some("ready"));
-    let (mut response, text) = match wants_ready {
-        false => (HttpResponse::Ok(), "OK\n".to_owned()),
-        true => match admin.readiness.ask(&admin.db).await {
-            Ok(()) => (HttpResponse::Ok(), "OK\n".to_owned()),
-            Err(reason) => (HttpResponse::ServiceUnavailable(), format!("{reason}\n")),
-        },
-    };
-    response
-        .insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(text)
 }

@@ -1,9 +1,7 @@
-//! `/metrics`: what the process counted, and what can be looked up now.
+//! What the process counted, and what can be looked up now.
 
 use std::time::Duration;
 
-use actix_web::http::header;
-use actix_web::{HttpResponse, web};
 use prometheus::{Error, Gauge, GaugeVec, Opts, Registry};
 
 use super::Admin;
@@ -13,19 +11,10 @@ use crate::waitlist::{self, ACTIVE, Lengths, QUEUED};
 /// How long the database may take; then what it would tell is left out.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// `GET /metrics`
-pub(super) async fn show(admin: web::Data<Admin>) -> HttpResponse {
-    let lengths = lengths(&admin).await;
-    match metrics::text(|registry| look_up(&admin, lengths, registry)) {
-        Ok(text) => HttpResponse::Ok()
-            .insert_header((header::CONTENT_TYPE, metrics::CONTENT_TYPE))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .body(text),
-        Err(error) => {
-            log::error!("the metrics can't be told: {error}");
-            HttpResponse::InternalServerError().finish()
-        }
-    }
+/// All metrics as text.
+pub(super) async fn text(admin: &Admin) -> Result<Vec<u8>, Error> {
+    let lengths = lengths(admin).await;
+    metrics::text(|registry| look_up(admin, lengths, registry))
 }
 
 /// The lengths of queues. Only the database knows them, since all replicas write, and it may be away.

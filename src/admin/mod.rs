@@ -1,6 +1,6 @@
-//! What operators' machinery asks, without a token and without being shown anything of tenants.
+//! What operators' machinery asks; nothing of tenants is shown.
 //!
-//! - [`health`]: whether the service lives, and whether it is ready for requests
+//! - [`health`]: whether the service is ready for requests
 //! - `metrics`: what it has counted, for Prometheus
 //! - `lookup`: what the database is asked for them
 
@@ -10,12 +10,10 @@ mod metrics;
 
 use std::sync::Arc;
 
-use actix_web::web;
-
 use crate::db::Db;
 use crate::fleet::Fleet;
 use crate::waitlist::{Lengths, Waitlist};
-use health::Readiness;
+use health::{Readiness, Unready};
 use lookup::Lookup;
 
 /// What the answers are made of.
@@ -38,14 +36,14 @@ impl Admin {
     pub fn stop(&self) {
         self.readiness.stop();
     }
-}
 
-/// Installs the answers in an actix application that holds a `web::Data<Admin>`.
-pub fn configure(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/healthcheck")
-            .route(web::get().to(health::check))
-            .route(web::head().to(health::check)),
-    );
-    config.service(web::resource("/metrics").route(web::get().to(metrics::show)));
+    /// Whether the service can answer requests.
+    pub async fn ready(&self) -> Result<(), Unready> {
+        self.readiness.ask(&self.db).await
+    }
+
+    /// What the process counted, and what can be looked up now, as Prometheus reads it.
+    pub async fn metrics(&self) -> Result<Vec<u8>, prometheus::Error> {
+        metrics::text(self).await
+    }
 }

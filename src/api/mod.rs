@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 
+use crate::admin::Admin;
 use crate::auth::Authenticator;
 use crate::auth::policy::Enforcer;
 use crate::config::Settings;
@@ -32,6 +33,7 @@ use crate::waitlist::Waitlist;
 pub mod accept;
 mod access_log;
 mod address;
+mod admin;
 pub mod aggregates;
 pub mod allocation_candidates;
 pub mod allocations;
@@ -83,6 +85,7 @@ pub use call::Call;
 pub use error::{ApiError, Code};
 pub use query::Query;
 pub use reply::Reply;
+use routes::Dialect;
 pub use searchers::Searchers;
 
 /// What all requests share.
@@ -103,11 +106,44 @@ pub struct App {
     pub searchers: Searchers,
     /// Queues and tickets, and who waits for them.
     pub waitlist: Arc<Waitlist>,
+    /// Health and metrics.
+    pub admin: Admin,
 }
 
-/// Marks the address where the dialects of CNAPI, and nothing else, are served without a token.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenDoor;
+/// What is served at an address; each application of actix-web holds one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// The API, with health and metrics where these have no address of their own.
+    Api {
+        /// Whether these are served here.
+        admin: bool,
+    },
+    /// The dialects of CNAPI alone, without a token.
+    Cnapi,
+    /// Health and metrics alone.
+    Admin,
+}
+
+impl Door {
+    /// Whether the routes of this API are served here.
+    #[must_use]
+    pub fn serves(self, dialect: Dialect) -> bool {
+        match self {
+            Door::Api { admin } => admin || dialect != Dialect::Admin,
+            other => other.dialect() == dialect,
+        }
+    }
+
+    /// The API in whose words a path is refused that there is not.
+    #[must_use]
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Door::Api { .. } => Dialect::Placement,
+            Door::Cnapi => Dialect::Cnapi,
+            Door::Admin => Dialect::Admin,
+        }
+    }
+}
 
 /// What a handler returns.
 pub type HandlerResult = Result<Reply, ApiError>;
@@ -115,10 +151,10 @@ pub type HandlerResult = Result<Reply, ApiError>;
 /// A handler at work.
 pub type Answer = Pin<Box<dyn Future<Output = HandlerResult>>>;
 
-/// Installs the API in an actix application that holds a `web::Data<App>`.
+/// Installs in an actix application that holds a `web::Data<App>` what is served at an address.
 ///
 /// One service takes every request: which of several things wrong with a request is told depends
 /// on the order of the checks, and that order is ours (see `pipeline`), not the framework's.
-pub fn configure(config: &mut web::ServiceConfig) {
-    config.default_service(web::to(pipeline::serve));
+pub fn configure(config: &mut web::ServiceConfig, door: Door) {
+    config.app_data(door).default_service(web::to(pipeline::serve));
 }

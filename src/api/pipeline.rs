@@ -33,7 +33,7 @@ use super::path::Place;
 use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::routes::{self, BodyKind, Dialect, Found, Route, TooOld};
-use super::{Answer, App, Call, HandlerResult, OpenDoor, access_log, address, cnapi, cors, permission};
+use super::{Answer, App, Call, Door, HandlerResult, access_log, address, cnapi, cors, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{self, Identity, Presented};
 use crate::metrics;
@@ -74,8 +74,8 @@ struct Exchange {
     /// The path below which the client found the service.
     prefix: String,
     dialect: Dialect,
-    /// Whether it came to the address that takes no tokens.
-    is_open_door: bool,
+    /// The address that it came to.
+    door: Door,
 }
 
 /// Answers any request.
@@ -91,14 +91,10 @@ pub(super) async fn serve(
     let settings = &app.settings;
     let origin =
         forwarded::origin(peer, &settings.trusted_proxies, settings.proxy_headers, request.headers());
-    let is_open_door = request.app_data::<OpenDoor>().is_some();
     let Place { path, prefix } =
         Place::new(request.uri().path(), &settings.base_path, origin.prefix.as_ref());
-    let dialect = match &path {
-        _ if is_open_door => Dialect::Cnapi,
-        Some(path) => routes::dialect(path),
-        None => Dialect::Placement,
-    };
+    let door = request.app_data::<Door>().copied().unwrap_or(Door::Api { admin: false });
+    let dialect = path.as_deref().map_or(door.dialect(), |path| routes::dialect(door, path));
     let mut exchange = Exchange {
         request,
         app,
@@ -111,7 +107,7 @@ pub(super) async fn serve(
         path,
         prefix,
         dialect,
-        is_open_door,
+        door,
     };
     let body = exchange.read_body(&mut payload).await;
     let unread = body.is_err();
@@ -168,7 +164,7 @@ impl Exchange {
         let identity = self.identify().await?;
         let version = match self.dialect {
             Dialect::Placement => self.read_version()?,
-            Dialect::Cnapi => MIN,
+            Dialect::Cnapi | Dialect::Admin => MIN,
         };
         self.version = (self.dialect == Dialect::Placement).then_some(version);
         let body = self.check_size(body).map_err(ApiError::before_handler)?;
@@ -176,7 +172,7 @@ impl Exchange {
         self.route = Some(route);
         self.check_types(route, version, &body)?;
         let query = match self.dialect {
-            Dialect::Placement => Query::parse(self.request.query_string()),
+            Dialect::Placement | Dialect::Admin => Query::parse(self.request.query_string()),
             Dialect::Cnapi => Query::parse_form(self.request.query_string()),
         };
         self.check_policy(route, &identity, query.as_ref().ok())?;
@@ -196,12 +192,14 @@ impl Exchange {
     }
 
     async fn identify(&self) -> Result<Identity, Refusal> {
-        if self.is_open_door {
-            return Ok(cnapi::anybody());
-        }
-        // Who asks for what shows no data need not say who it is, and is not asked.
-        if self.path.as_deref().is_some_and(routes::is_open) {
-            return Ok(Identity::default());
+        match self.door {
+            Door::Cnapi => return Ok(cnapi::anybody()),
+            Door::Admin => return Ok(Identity::default()),
+            // Who asks for what shows no data need not say who it is, and is not asked.
+            Door::Api { .. } if self.path.as_deref().is_some_and(|path| routes::is_open(self.door, path)) => {
+                return Ok(Identity::default());
+            }
+            Door::Api { .. } => {}
         }
         let presented = Presented {
             // To make a `HeaderName` of a text takes longer than to look through the few there are.
@@ -240,7 +238,7 @@ impl Exchange {
             return Err(ApiError::too_many_parameters(limits.query_parameters));
         }
         let body = body?;
-        let is_typed = self.content_type().is_some() || self.dialect == Dialect::Cnapi;
+        let is_typed = self.content_type().is_some() || self.dialect != Dialect::Placement;
         if self.content_length() > 0 && !is_typed {
             let message = "content-type header required when content-length > 0";
             return Err(ApiError::bad_request(message));
@@ -251,10 +249,7 @@ impl Exchange {
     #[expect(clippy::type_complexity)]
     fn find_route(&self) -> Result<(&'static Route, Vec<(&'static str, String)>), ApiError> {
         let method = self.request.method();
-        let found = |path| match self.is_open_door {
-            true => routes::find_in(Dialect::Cnapi, method, path),
-            false => routes::find(method, path),
-        };
+        let found = |path| routes::find(self.door, method, path);
         match self.path.as_deref().map_or(Found::Nothing, found) {
             Found::Route(route, params) => Ok((route, params)),
             Found::OtherMethods(allow) => Err(ApiError::method_not_allowed(method, Some(allow))),
@@ -359,6 +354,7 @@ impl Exchange {
         let (mut response, length) = match reply.body {
             Body::Json(bytes) => with_body(reply.status, ("application/json", bytes)),
             Body::Html(text) => with_body(reply.status, ("text/html; charset=UTF-8", text)),
+            Body::Text(content_type, text) => with_body(reply.status, (content_type, text)),
             Body::None | Body::Broken(_) => (HttpResponse::new(reply.status), 0),
         };
         let headers = response.headers_mut();
@@ -369,8 +365,8 @@ impl Exchange {
         if let Some(time) = reply.last_modified {
             set(headers, header::LAST_MODIFIED, &reply::http_date(time));
         }
-        if reply.no_cache {
-            set(headers, header::CACHE_CONTROL, "no-cache");
+        if let Some(how) = reply.cache_control {
+            set(headers, header::CACHE_CONTROL, how);
         }
         (response, length)
     }
@@ -391,7 +387,7 @@ impl Exchange {
             metrics::conflicts::count(error.entity());
         }
         let rendered = match self.dialect {
-            Dialect::Placement => error.render(self.accept.error_format(), self.version, &self.request_id),
+            Dialect::Placement | Dialect::Admin => error.render(self.accept.error_format(), self.version, &self.request_id),
             Dialect::Cnapi => cnapi::render(error),
         };
         let (mut response, length) = with_body(error.status, rendered);
@@ -435,7 +431,7 @@ impl Exchange {
 
     /// The route, also of a request that was refused before that mattered.
     fn asked_route(&self) -> Option<&'static Route> {
-        self.route.or_else(|| match routes::find(self.request.method(), self.path.as_deref()?) {
+        self.route.or_else(|| match routes::find(self.door, self.request.method(), self.path.as_deref()?) {
             Found::Route(route, _) => Some(route),
             Found::OtherMethods(_) | Found::Nothing => None,
         })

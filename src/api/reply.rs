@@ -12,6 +12,8 @@ pub(super) enum Body {
     None,
     Json(Spliced),
     Html(String),
+    /// A text of this content type.
+    Text(&'static str, Vec<u8>),
     /// What was to be sent cannot be written as JSON; the cause is for the log.
     Broken(String),
 }
@@ -23,7 +25,7 @@ pub struct Reply {
     pub(super) body: Body,
     pub(super) location: Option<String>,
     pub(super) last_modified: Option<NaiveDateTime>,
-    pub(super) no_cache: bool,
+    pub(super) cache_control: Option<&'static str>,
 }
 
 impl Reply {
@@ -49,6 +51,13 @@ impl Reply {
         Self::new(status, Body::Html(page))
     }
 
+    /// An answer for operators' machinery, which is of this moment alone.
+    #[must_use]
+    pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Vec<u8>>) -> Self {
+        let reply = Self::new(status, Body::Text(content_type, text.into()));
+        Self { cache_control: Some("no-store"), ..reply }
+    }
+
     /// An answer without a body, and so without a content type.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
@@ -56,7 +65,7 @@ impl Reply {
     }
 
     fn new(status: StatusCode, body: Body) -> Self {
-        Self { status, body, location: None, last_modified: None, no_cache: false }
+        Self { status, body, location: None, last_modified: None, cache_control: None }
     }
 
     /// With `Location`: the path becomes an absolute URL of the host that the client asked.
@@ -77,7 +86,7 @@ impl Reply {
     /// With `Cache-Control: no-cache`.
     #[must_use]
     pub fn no_cache(self) -> Self {
-        Self { no_cache: true, ..self }
+        Self { cache_control: Some("no-cache"), ..self }
     }
 }
 

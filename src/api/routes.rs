@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use super::cnapi::{draft, tickets};
 use super::microversion::{Microversion, V1_0, V1_1, V1_2, V1_5, V1_6, V1_7, V1_9, V1_10, V1_13, V1_30};
 use super::{
-    Answer, Call, aggregates, allocation_candidates, allocations, docs, inventories, reshaper,
+    Answer, Call, Door, admin, aggregates, allocation_candidates, allocations, docs, inventories, reshaper,
     resource_classes, resource_providers, root, traits, usages, waitlist,
 };
 use crate::auth::policy;
@@ -37,6 +37,8 @@ pub enum Dialect {
     Placement,
     /// That of Triton's CNAPI.
     Cnapi,
+    /// What operators' machinery asks, which has no versions.
+    Admin,
 }
 
 /// What a request older than its route is answered.
@@ -164,6 +166,9 @@ pub static ROUTES: &[Route] = &[
     get(GROUP, policy::WAITLIST_SHOW, answer!(waitlist::show_group)),
     put(GROUP, policy::WAITLIST_UPDATE, answer!(waitlist::renew_group)),
     delete(GROUP, policy::WAITLIST_DELETE, answer!(waitlist::delete_group)),
+    for_operators(Method::GET, "/healthcheck", answer!(admin::health)),
+    for_operators(Method::HEAD, "/healthcheck", answer!(admin::health)),
+    for_operators(Method::GET, "/metrics", answer!(admin::metrics)),
     cnapi(Method::GET, SERVER_TICKETS, policy::WAITLIST_LIST, answer!(tickets::list)),
     cnapi(Method::POST, SERVER_TICKETS, policy::WAITLIST_CREATE, answer!(tickets::create)),
     cnapi(Method::DELETE, SERVER_TICKETS, policy::WAITLIST_DELETE_ALL, answer!(tickets::delete_all)),
@@ -228,6 +233,13 @@ const fn cnapi(method: Method, path: &'static str, rule: &'static str, handler: 
     let mut route = route(method, path, rule, handler);
     route.dialect = Dialect::Cnapi;
     route.body = body;
+    route
+}
+
+/// A route of operators' machinery, which need not say who asks.
+const fn for_operators(method: Method, path: &'static str, handler: Handler) -> Route {
+    let mut route = route(method, path, "", handler).unguarded();
+    route.dialect = Dialect::Admin;
     route
 }
 
@@ -307,23 +319,13 @@ impl Route {
     }
 }
 
-/// Finds the route of a path that is already percent-decoded.
+/// Finds the route that a path, already percent-decoded, has at an address.
 #[must_use]
-pub fn find(method: &Method, path: &str) -> Found {
-    find_among(|_| true, method, path)
-}
-
-/// The same among the routes of one API alone.
-#[must_use]
-pub fn find_in(dialect: Dialect, method: &Method, path: &str) -> Found {
-    find_among(|route| route.dialect == dialect, method, path)
-}
-
-fn find_among(wanted: impl Fn(&Route) -> bool, method: &Method, path: &str) -> Found {
+pub fn find(door: Door, method: &Method, path: &str) -> Found {
     let given = segments(path);
     let mut others = Vec::new();
-    for (route, pattern) in all() {
-        if wanted(route) && fits(pattern, &given) {
+    for (route, pattern) in all_of(door) {
+        if fits(pattern, &given) {
             if route.method == *method {
                 return Found::Route(route, filled_in(pattern, &given));
             }
@@ -333,20 +335,25 @@ fn find_among(wanted: impl Fn(&Route) -> bool, method: &Method, path: &str) -> F
     if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others.join(", ")) }
 }
 
-/// Whose API a path belongs to, already percent-decoded; Placement's if there is no such path.
+/// Whose API a path belongs to at an address, already percent-decoded; the address's own if there is no
+/// such path.
 #[must_use]
-pub fn dialect(path: &str) -> Dialect {
+pub fn dialect(door: Door, path: &str) -> Dialect {
     let given = segments(path);
-    let mut others = all().filter(|(route, _)| route.dialect != Dialect::Placement);
+    let mut others = all_of(door).filter(|(route, _)| route.dialect != door.dialect());
     let found = others.find(|(_, pattern)| fits(pattern, &given));
-    found.map_or(Dialect::Placement, |(route, _)| route.dialect)
+    found.map_or(door.dialect(), |(route, _)| route.dialect)
 }
 
 /// Whether a path, already percent-decoded, is open to those who do not say who they are.
 #[must_use]
-pub fn is_open(path: &str) -> bool {
+pub fn is_open(door: Door, path: &str) -> bool {
     let given = segments(path);
-    all().any(|(route, pattern)| route.rule.is_none() && fits(pattern, &given))
+    all_of(door).any(|(route, pattern)| route.rule.is_none() && fits(pattern, &given))
+}
+
+fn all_of(door: Door) -> impl Iterator<Item = (&'static Route, &'static [&'static str])> {
+    all().filter(move |(route, _)| door.serves(route.dialect))
 }
 
 /// Every route with the segments of its path, which each request is held against.
@@ -385,6 +392,7 @@ fn filled_in(pattern: &[&'static str], given: &[&str]) -> Vec<(&'static str, Str
 mod tests {
     use super::*;
 
+    const API: Door = Door::Api { admin: true };
     const NESTED: &str = "/resource_providers/{uuid}/inventories/{resource_class}";
 
     #[test]
@@ -412,15 +420,32 @@ mod tests {
     #[test]
     fn the_root_has_several_spellings() {
         for path in ["/", "", "//"] {
-            assert!(matches!(find(&Method::GET, path), Found::Route(..)), "{path:?}");
+            assert!(matches!(find(API, &Method::GET, path), Found::Route(..)), "{path:?}");
         }
-        assert!(matches!(find(&Method::GET, "/x"), Found::Nothing));
-        assert!(matches!(find(&Method::GET, "/allocation_candidates/"), Found::Nothing));
+        assert!(matches!(find(API, &Method::GET, "/x"), Found::Nothing));
+        assert!(matches!(find(API, &Method::GET, "/allocation_candidates/"), Found::Nothing));
+    }
+
+    #[test]
+    fn each_address_has_its_own_routes() {
+        let is_there = |door, path| matches!(find(door, &Method::GET, path), Found::Route(..));
+        let (alone, operators) = (Door::Api { admin: false }, Door::Admin);
+        for (path, doors) in [
+            ("/metrics", vec![API, operators]),
+            ("/traits", vec![API, alone]),
+            ("/tickets/a", vec![API, alone, Door::Cnapi]),
+        ] {
+            for door in [API, alone, operators, Door::Cnapi] {
+                assert_eq!(is_there(door, path), doors.contains(&door), "{path} {door:?}");
+            }
+        }
+        assert_eq!(dialect(alone, "/metrics"), Dialect::Placement);
+        assert_eq!(dialect(Door::Cnapi, "/metrics"), Dialect::Cnapi);
     }
 
     #[test]
     fn other_methods_are_listed() {
-        let Found::OtherMethods(allow) = find(&Method::HEAD, "/") else {
+        let Found::OtherMethods(allow) = find(API, &Method::HEAD, "/") else {
             panic!("HEAD is not GET");
         };
         assert_eq!(allow, "GET");
@@ -433,9 +458,9 @@ mod tests {
                 ROUTES[..index].iter().any(|other| other.method == route.method && other.path == route.path);
             assert!(!again, "{route:?}");
             assert_eq!(route.metrics().map(metrics::http::Route::path), Some(route.path));
-            let open = ["/", "/openapi.json", "/docs"].contains(&route.path);
+            let open = ["/", "/openapi.json", "/docs", "/healthcheck", "/metrics"].contains(&route.path);
             assert_eq!(route.rule.is_none(), open, "{route:?}");
-            assert_eq!(is_open(route.path), open, "{route:?}");
+            assert_eq!(is_open(API, route.path), open, "{route:?}");
             let has_rule = |rule: &str| {
                 rule.contains(':') && policy::DEFAULTS.iter().any(|default| default.name == rule)
             };

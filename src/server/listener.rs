@@ -13,6 +13,7 @@ use actix_web::{App, web};
 use super::connection::{Connection, Patience};
 use super::http;
 use super::tls::Tls;
+use crate::api::{self, Door};
 
 /// How many connections the kernel accepts before a worker does.
 const BACKLOG: u32 = 1_024;
@@ -39,15 +40,16 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Serves what listens; `configure` installs the application, once for each worker. The signal
-/// tells when the server begins to stop.
+/// Serves what listens, with an application for each worker. The signal tells when the server begins to
+/// stop.
 ///
 /// This is what actix-web's `HttpServer` does, but that connections and the HTTP layer on them are ours.
 pub(super) fn serve(
     listener: TcpListener,
     options: Options,
     tls: Option<Arc<Tls>>,
-    configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    app: &web::Data<api::App>,
+    door: Door,
 ) -> std::io::Result<(Server, GracefulShutdownSignal)> {
     let mut builder = ServerBuilder::new()
         .max_concurrent_connections(options.connections)
@@ -60,9 +62,9 @@ pub(super) fn serve(
     }
     let stop = builder.graceful_shutdown_signal();
     let stopping = stop.clone();
-    let patience = options.patience;
+    let (patience, app) = (options.patience, app.clone());
     let builder = builder.listen("http", listener, move || {
-        let application = App::new().configure(configure.clone());
+        let application = App::new().app_data(app.clone()).configure(|config| api::configure(config, door));
         let application = map_config(application, |()| AppConfig::default());
         let (tls, stopping) = (tls.clone(), stopping.clone());
         fn_factory(move || {

@@ -14,8 +14,8 @@ use std::time::Duration;
 use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_web::{rt, web};
 
-use crate::admin::{self, Admin};
-use crate::api::{self, App, Searchers};
+use crate::admin::Admin;
+use crate::api::{App, Door, Searchers};
 use crate::auth::policy::{self, Enforcer};
 use crate::auth::{Authenticator, Keystone, keystone};
 use crate::config::{AuthSettings, AuthStrategy, Flags, Settings};
@@ -197,7 +197,8 @@ fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<web::Data<App>, Err
     let waitlist = Waitlist::new(settings.waitlist.clone(), clock, &db)?;
     let searchers = Searchers::new().map_err(Error::Threads)?;
     let known_traits = Arc::default();
-    Ok(web::Data::new(App { settings, auth, policy, db, known_traits, fleet, searchers, waitlist }))
+    let admin = Admin::new(db.clone(), Arc::clone(&fleet), Arc::clone(&waitlist));
+    Ok(web::Data::new(App { settings, auth, policy, db, known_traits, fleet, searchers, waitlist, admin }))
 }
 
 fn authenticator(settings: &AuthSettings) -> Result<Authenticator, keystone::Unusable> {
@@ -230,24 +231,6 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
         next: Duration::from_secs(limits.keep_alive_seconds),
         answer: Duration::from_secs(limits.answer_seconds),
     };
-    let admin = web::Data::new(Admin::new(app.db.clone(), Arc::clone(&app.fleet), Arc::clone(&app.waitlist)));
-    let apart = match settings.admin.listen {
-        Some(address) => {
-            let options = Options {
-                patience,
-                workers: Some(1),
-                connections: ADMIN_CONNECTIONS,
-                shutdown_seconds: 0,
-                signals: false,
-            };
-            let admin = admin.clone();
-            let (server, addr, _) = listen(address, options, None, move |config| {
-                config.app_data(admin.clone()).configure(admin::configure);
-            })?;
-            Some((server, addr))
-        }
-        None => None,
-    };
     let options = Options {
         patience,
         workers: settings.workers,
@@ -255,31 +238,33 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
         shutdown_seconds: limits.shutdown_seconds,
         signals,
     };
+    let apart = match settings.admin.listen {
+        Some(address) => {
+            let (workers, connections) = (Some(1), ADMIN_CONNECTIONS);
+            let options = Options { workers, connections, shutdown_seconds: 0, signals: false, ..options };
+            let (server, addr, _) = listen(address, options, None, app, Door::Admin)?;
+            Some((server, addr))
+        }
+        None => None,
+    };
     let cnapi = match settings.waitlist.cnapi_listen {
         Some(address) => {
-            let (options, app) = (Options { signals: false, ..options }, app.clone());
-            let (server, addr, _) = listen(address, options, tls.clone(), move |config| {
-                config.app_data(app.clone()).app_data(api::OpenDoor).configure(api::configure);
-            })?;
+            let options = Options { signals: false, ..options };
+            let (server, addr, _) = listen(address, options, tls.clone(), app, Door::Cnapi)?;
             Some((server, addr))
         }
         None => None,
     };
     reload::follow_policy(app).map_err(Error::Threads)?;
-    let waitlist = Arc::clone(&app.waitlist);
-    rt::spawn(Arc::clone(&waitlist).keep(app.db.clone()));
-    let (app, shared, is_apart) = (app.clone(), admin.clone(), apart.is_some());
-    let (api, addr, stopping) = listen(settings.listen, options, tls, move |config| {
-        if !is_apart {
-            config.app_data(shared.clone()).configure(admin::configure);
-        }
-        config.app_data(app.clone()).configure(api::configure);
-    })?;
+    rt::spawn(Arc::clone(&app.waitlist).keep(app.db.clone()));
+    let door = Door::Api { admin: apart.is_none() };
+    let (api, addr, stopping) = listen(settings.listen, options, tls, app, door)?;
+    let app = app.clone();
     rt::spawn(async move {
         stopping.notified().await;
-        admin.stop();
+        app.admin.stop();
         // Those who wait for a ticket are answered, so that they can ask another replica.
-        waitlist.close();
+        app.waitlist.close();
     });
     Ok(Bound { api, addr, admin: apart, cnapi })
 }
@@ -288,11 +273,12 @@ fn listen(
     address: SocketAddr,
     options: Options,
     tls: Option<Arc<Tls>>,
-    configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    app: &web::Data<App>,
+    door: Door,
 ) -> Result<(Server, SocketAddr, GracefulShutdownSignal), Error> {
     let network = |cause| Error::Network { address, cause };
     let listener = listener::bind(address).map_err(network)?;
     let addr = listener.local_addr().map_err(network)?;
-    let (server, stopping) = listener::serve(listener, options, tls, configure).map_err(network)?;
+    let (server, stopping) = listener::serve(listener, options, tls, app, door).map_err(network)?;
     Ok((server, addr, stopping))
 }
