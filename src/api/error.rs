@@ -262,6 +262,13 @@ impl ApiError {
         Self { cause: Some(cause.to_string().into()), ..error }
     }
 
+    /// 503: the bodies of other requests take all the memory that there is for them.
+    #[must_use]
+    pub fn too_many_bodies() -> Self {
+        let message = "Too many bodies are being read at once. Please try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message).limited_by("limits.all_bodies_bytes")
+    }
+
     /// 503: nobody can say whether the token is good.
     #[must_use]
     pub fn keystone_unavailable() -> Self {

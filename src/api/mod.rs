@@ -7,6 +7,7 @@
 //! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
 //! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
 //! - `fence`: writes that depend on tickets
+//! - `request_body`: bodies of requests, and what all of them may take
 //! - `permission`: what the policy says of a request
 //! - `cors`: which web pages may call
 //! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
@@ -64,6 +65,7 @@ pub mod python;
 pub mod query;
 mod refusal;
 pub mod reply;
+mod request_body;
 pub mod reshaper;
 pub mod resource_classes;
 pub mod resource_providers;
@@ -85,6 +87,7 @@ pub use call::Call;
 pub use error::{ApiError, Code};
 pub use query::Query;
 pub use reply::Reply;
+pub use request_body::Memory;
 use routes::Dialect;
 pub use searchers::Searchers;
 
@@ -108,6 +111,8 @@ pub struct App {
     pub waitlist: Arc<Waitlist>,
     /// Health and metrics.
     pub admin: Admin,
+    /// What bodies may take together.
+    pub bodies: Memory,
 }
 
 /// What is served at an address; each application of actix-web holds one.

@@ -1,27 +1,26 @@
 //! What happens to every request, in the order in which Placement does it.
 //!
-//! 1. an id; a `Host` that is none: 400; the body is read as far as it may go
+//! 1. an id; a `Host` that is none: 400
 //! 2. who asks: 401, or 503 if nobody can tell, but for paths that are open to all
 //! 3. the microversion: 406, 400
-//! 4. size (431, 413, 414, 400), time (408), and a body that has no content type: 400
+//! 4. sizes that the head tells (431, 413, 414, 400), and a body that has no content type: 400
 //! 5. the route: 404, 405
 //! 6. version range (404), content type (415), `Accept` (406)
 //! 7. policy: 403
-//! 8. the handler
+//! 8. the body is read, for which a client may have waited: 413, 408, 400, or 503 if there are too many
+//! 9. the handler
 //!
 //! The dialects of CNAPI have no versions and say no content type needlessly; their errors have another
 //! form. At an address of their own, nobody need say who asks.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, StreamExt};
-use tokio::time::timeout;
+use futures_util::FutureExt;
 
 use super::accept::Accept;
 use super::body::Pieces;
@@ -32,6 +31,7 @@ use super::microversion::{MIN, Microversion, SERVICE, VersionError};
 use super::path::Place;
 use super::query::Query;
 use super::reply::{self, Body, Reply};
+use super::request_body::{self, Announced};
 use super::routes::{self, BodyKind, Dialect, Found, Route, TooOld};
 use super::{Answer, App, Call, Door, HandlerResult, access_log, address, cnapi, cors, permission};
 use crate::auth::policy::{self, Target};
@@ -76,6 +76,8 @@ struct Exchange {
     dialect: Dialect,
     /// The address that it came to.
     door: Door,
+    /// Whether its body was read to the end.
+    is_read: bool,
 }
 
 /// Answers any request.
@@ -108,13 +110,12 @@ pub(super) async fn serve(
         prefix,
         dialect,
         door,
+        is_read: false,
     };
-    let body = exchange.read_body(&mut payload).await;
-    let unread = body.is_err();
-    let result = exchange.process(body).await;
+    let result = exchange.process(&mut payload).await;
+    let is_over = exchange.is_read || exchange.is_over(&mut payload).await;
     let (mut response, length) = exchange.respond(result);
-    if unread {
-        // What is left of the body must not pass for the next request.
+    if !is_over {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     exchange.log(&response, length);
@@ -126,19 +127,23 @@ impl Exchange {
         self.request.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Reads the body up to the limits. What is wrong with it is told only when its turn comes.
-    async fn read_body(&self, payload: &mut web::Payload) -> Result<Bytes, ApiError> {
-        let limits = &self.app.settings.limits;
-        if self.header_bytes() > limits.header_bytes {
-            return Err(ApiError::headers_too_large(limits.header_bytes));
+    /// How long the body will be.
+    fn announced(&self) -> Announced {
+        match self.content_length() {
+            0 if self.request.headers().contains_key(header::TRANSFER_ENCODING) => Announced::Unknown,
+            0 => Announced::Nothing,
+            length => Announced::Length(length),
         }
-        if self.content_length() > limits.body_bytes as u64 {
-            return Err(ApiError::body_too_large(limits.body_bytes));
+    }
+
+    /// Whether nothing more of a refused request's body will come. A client that waits for `100 Continue`
+    /// is not asked for any of it.
+    async fn is_over(&self, payload: &mut web::Payload) -> bool {
+        let announced = self.announced();
+        if announced != Announced::Nothing && self.request.headers().contains_key(header::EXPECT) {
+            return false;
         }
-        let time = Duration::from_secs(limits.body_seconds);
-        timeout(time, read_up_to(limits.body_bytes, payload))
-            .await
-            .unwrap_or_else(|_| Err(ApiError::body_too_slow(limits.body_seconds)))
+        request_body::is_over(announced, payload).await
     }
 
     fn header_bytes(&self) -> usize {
@@ -159,7 +164,7 @@ impl Exchange {
         self.content_type().and_then(|text| text.split(';').next()).map(str::trim)
     }
 
-    async fn process(&mut self, body: Result<Bytes, ApiError>) -> Result<Reply, Refusal> {
+    async fn process(&mut self, payload: &mut web::Payload) -> Result<Reply, Refusal> {
         self.asked_host()?;
         let identity = self.identify().await?;
         let version = match self.dialect {
@@ -167,15 +172,17 @@ impl Exchange {
             Dialect::Cnapi | Dialect::Admin => MIN,
         };
         self.version = (self.dialect == Dialect::Placement).then_some(version);
-        let body = self.check_size(body).map_err(ApiError::before_handler)?;
+        self.check_size().map_err(ApiError::before_handler)?;
         let (route, params) = self.find_route()?;
         self.route = Some(route);
-        self.check_types(route, version, &body)?;
+        self.check_types(route, version)?;
         let query = match self.dialect {
             Dialect::Placement | Dialect::Admin => Query::parse(self.request.query_string()),
             Dialect::Cnapi => Query::parse_form(self.request.query_string()),
         };
         self.check_policy(route, &identity, query.as_ref().ok())?;
+        let body = self.app.bodies.read(&self.app.settings.limits, self.announced(), payload).await?;
+        self.is_read = true;
         let call = Call {
             app: self.app.clone(),
             version,
@@ -184,7 +191,7 @@ impl Exchange {
             prefix: self.prefix.clone(),
             params,
             query,
-            body,
+            body: body.bytes.clone(),
             is_form: self.media_type().is_some_and(|kind| kind.eq_ignore_ascii_case(FORM)),
             fence: joined(self.request.headers(), &HeaderName::from_static(TICKET_HEADER)),
         };
@@ -228,7 +235,7 @@ impl Exchange {
         })
     }
 
-    fn check_size(&self, body: Result<Bytes, ApiError>) -> Result<Bytes, ApiError> {
+    fn check_size(&self) -> Result<(), ApiError> {
         let limits = &self.app.settings.limits;
         let query = self.request.query_string();
         if query.len() > limits.query_bytes {
@@ -237,13 +244,18 @@ impl Exchange {
         if Query::count(query) > limits.query_parameters {
             return Err(ApiError::too_many_parameters(limits.query_parameters));
         }
-        let body = body?;
+        if self.header_bytes() > limits.header_bytes {
+            return Err(ApiError::headers_too_large(limits.header_bytes));
+        }
+        if self.content_length() > limits.body_bytes as u64 {
+            return Err(ApiError::body_too_large(limits.body_bytes));
+        }
         let is_typed = self.content_type().is_some() || self.dialect != Dialect::Placement;
         if self.content_length() > 0 && !is_typed {
             let message = "content-type header required when content-length > 0";
             return Err(ApiError::bad_request(message));
         }
-        Ok(body)
+        Ok(())
     }
 
     #[expect(clippy::type_complexity)]
@@ -257,9 +269,9 @@ impl Exchange {
         }
     }
 
-    fn check_types(&self, route: &Route, version: Microversion, body: &Bytes) -> Result<(), ApiError> {
+    fn check_types(&self, route: &Route, version: Microversion) -> Result<(), ApiError> {
         if route.type_before_version {
-            self.check_media_types(route, version, body)?;
+            self.check_media_types(route, version)?;
         }
         if version < route.since {
             return Err(match route.too_old {
@@ -267,10 +279,10 @@ impl Exchange {
                 TooOld::MethodNotAllowed => ApiError::method_not_allowed(&route.method, None),
             });
         }
-        self.check_media_types(route, version, body)
+        self.check_media_types(route, version)
     }
 
-    fn check_media_types(&self, route: &Route, version: Microversion, body: &Bytes) -> Result<(), ApiError> {
+    fn check_media_types(&self, route: &Route, version: Microversion) -> Result<(), ApiError> {
         let is_json = || self.media_type() == Some(JSON);
         let fits = match route.body {
             BodyKind::Json => is_json(),
@@ -278,7 +290,7 @@ impl Exchange {
             BodyKind::JsonOrForm => {
                 let is_either =
                     |kind: &str| [JSON, FORM].iter().any(|known| known.eq_ignore_ascii_case(kind));
-                body.is_empty() || self.media_type().is_none_or(is_either)
+                self.announced() == Announced::Nothing || self.media_type().is_none_or(is_either)
             }
             BodyKind::Ignored => true,
         };
@@ -465,18 +477,6 @@ fn panicked(panic: &dyn Any) -> ApiError {
     let words = panic.downcast_ref::<&str>().copied();
     let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     ApiError::internal(format!("a handler panicked: {}", words.unwrap_or("no message")))
-}
-
-async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| ApiError::bad_request(format!("Unreadable body: {error}")))?;
-        if body.len() + chunk.len() > limit {
-            return Err(ApiError::body_too_large(limit));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
 }
 
 fn with_body(status: StatusCode, rendered: (&str, impl Into<Spliced>)) -> (HttpResponse, usize) {

@@ -10,6 +10,9 @@ use super::Error;
 pub struct Limits {
     /// The largest request body, in bytes; more is 413.
     pub body_bytes: usize,
+    /// How many bytes the bodies of all requests under way may have together; more wait a few seconds, and
+    /// are 503 then.
+    pub all_bodies_bytes: usize,
     /// The longest query string, in bytes; more is 414.
     pub query_bytes: usize,
     /// How many parameters a query string may have; more are 400.
@@ -38,6 +41,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             body_bytes: 4 << 20,
+            all_bodies_bytes: 64 << 20,
             query_bytes: 32 << 10,
             query_parameters: 1_000,
             header_bytes: 32 << 10,
@@ -61,6 +65,8 @@ impl Limits {
             if value < least { Err(Error::Invalid { key, problem }) } else { Ok(()) }
         };
         at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
+        // Large bodies have three quarters of it, and one of them must fit in.
+        at_least("limits.all_bodies_bytes", self.all_bodies_bytes as u64, 2 * self.body_bytes as u64)?;
         at_least("limits.query_bytes", self.query_bytes as u64, 256)?;
         at_least("limits.query_parameters", self.query_parameters as u64, 16)?;
         at_least("limits.header_bytes", self.header_bytes as u64, 1024)?;

@@ -15,7 +15,7 @@ use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_web::{rt, web};
 
 use crate::admin::Admin;
-use crate::api::{App, Door, Searchers};
+use crate::api::{App, Door, Memory, Searchers};
 use crate::auth::policy::{self, Enforcer};
 use crate::auth::{Authenticator, Keystone, keystone};
 use crate::config::{AuthSettings, AuthStrategy, Flags, Settings};
@@ -198,7 +198,9 @@ fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<web::Data<App>, Err
     let searchers = Searchers::new().map_err(Error::Threads)?;
     let known_traits = Arc::default();
     let admin = Admin::new(db.clone(), Arc::clone(&fleet), Arc::clone(&waitlist));
-    Ok(web::Data::new(App { settings, auth, policy, db, known_traits, fleet, searchers, waitlist, admin }))
+    let bodies = Memory::new(&settings.limits);
+    let app = App { settings, auth, policy, db, known_traits, fleet, searchers, waitlist, admin, bodies };
+    Ok(web::Data::new(app))
 }
 
 fn authenticator(settings: &AuthSettings) -> Result<Authenticator, keystone::Unusable> {

@@ -1,7 +1,9 @@
 """What clients, proxies and browsers send that is not quite an ordinary request."""
 
+import contextlib
+
 import pytest
-from service import GET, HEAD, POST
+from service import GET, HEAD, POST, PATIENCE, status
 
 pytestmark = pytest.mark.parametrize('database', ['sqlite'], indirect=True)
 
@@ -42,3 +44,82 @@ def test_a_head_without_one_host_is_refused(service):
     old = server.connect()
     old.send(b'GET / HTTP/1.0\r\n\r\n')
     assert b' 200 ' in old.read_to_end()
+
+
+MIB = 1 << 20
+EXPECT = b'Expect: 100-continue\r\n'
+ANONYMOUS = POST.replace(b'X-Auth-Token: admin\r\n', b'')
+
+
+def length(number):
+    return b'Content-Length: %d\r\n\r\n' % number
+
+
+def test_a_body_is_asked_for_only_when_it_is_wanted(service):
+    server = service(limits={'body_bytes': 1024})
+    for head, size, expected in [
+        (POST, 2000, 413),
+        (ANONYMOUS, 20, 401),
+        (POST.replace(b'/resource_providers', b'/nowhere'), 20, 404),
+        (POST.replace(b'POST', b'PATCH'), 20, 405),
+        (POST.replace(b'application/json', b'text/csv'), 20, 415),
+    ]:
+        connection = server.connect()
+        connection.send(head + EXPECT + length(size))
+        answer = connection.read_to_end()
+        assert status(answer) == expected, answer
+        assert b'100 Continue' not in answer and b'connection: close' in answer.lower()
+    connection = server.connect()
+    for number in range(2):
+        body = b'{"name": "asked for %d"}' % number
+        connection.send(POST + EXPECT + length(len(body)))
+        # Once, and then the answer.
+        assert connection.read_answer() == (100, b'')
+        connection.send(body)
+        assert connection.read_answer()[0] == 201
+
+
+def test_bodies_of_strangers_are_not_read(service):
+    server = service()
+    before = server.memory()
+    connections = [server.connect() for _ in range(60)]
+    for connection in connections:
+        connection.socket.setblocking(False)
+        with contextlib.suppress(OSError):
+            connection.socket.send(ANONYMOUS + length(4 * MIB) + bytes(MIB))
+        connection.socket.settimeout(PATIENCE)
+    for connection in connections:
+        assert status(connection.read_to_end()) in (401, None)
+    assert server.memory('VmHWM') - before < 64 * MIB
+    server.await_log('status: 401', 60)
+
+
+def test_a_refusal_keeps_the_connection_of_a_small_body(service):
+    connection = service().connect()
+    body = b'{"name": "small"}'
+    connection.send(ANONYMOUS + length(len(body)) + body)
+    assert connection.read_answer()[0] == 401
+    connection.send(POST + length(len(body)) + body)
+    assert connection.read_answer()[0] == 201
+
+
+def test_all_bodies_together_are_bounded(service):
+    """A large body that comes slowly makes other large ones wait, and then ask again; small ones go on."""
+    server = service(limits={'body_bytes': MIB, 'all_bodies_bytes': 2 * MIB})
+    body = b'{"name": "large"}'.ljust(MIB)
+    slow = server.connect()
+    slow.send(POST + EXPECT + length(MIB))
+    assert slow.read_answer()[0] == 100
+    other = server.connect()
+    other.send(POST + EXPECT + length(MIB))
+    answer = other.read_to_end()
+    assert status(answer) == 503 and b'Too many bodies' in answer and b'retry-after: ' in answer.lower()
+    small = server.connect()
+    small.send(POST + length(17) + b'{"name": "small"}')
+    assert small.read_answer()[0] == 201
+    slow.send(body)
+    assert slow.read_answer()[0] == 201
+    other = server.connect()
+    other.send(POST + EXPECT + length(MIB))
+    assert other.read_answer()[0] == 100
+    server.await_log('refused by limits.all_bodies_bytes')
