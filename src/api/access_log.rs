@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
+use log::Level;
 
 use super::microversion::Microversion;
 
@@ -18,20 +19,29 @@ pub(super) struct Entry<'a> {
     pub length: usize,
     pub version: Option<Microversion>,
     pub request_id: &'a str,
+    /// Who asked and for which project, once that is known.
+    pub user: Option<&'a str>,
+    pub project: Option<&'a str>,
     /// The id that the caller gave, which follows a task through several services.
     pub caller_id: Option<&'a str>,
     pub took: Duration,
 }
 
-pub(super) fn write(entry: &Entry<'_>) {
-    log::info!(target: "allotment::access", "{}", line(entry));
+/// The status of a request whose client hung up before it was answered. It is nginx's, which operators know.
+pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The longest id that is shown whole.
+const LONGEST_ID: usize = 64;
+
+pub(super) fn write(level: Level, entry: &Entry<'_>) {
+    log::log!(target: "allotment::access", level, "{}", line(entry));
 }
 
 fn line(entry: &Entry<'_>) -> String {
     let version = entry.version.map_or_else(|| "-".to_owned(), |version| version.to_string());
     let client = entry.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
     format!(
-        "{client} \"{} {}\" status: {} len: {} microversion: {} request: {} caller: {} ms: {:.1}",
+        "{client} \"{} {}\" status: {} len: {} microversion: {} request: {} caller: {} user: {} project: {} ms: {:.1}",
         entry.method,
         entry.target,
         entry.status.as_u16(),
@@ -39,8 +49,19 @@ fn line(entry: &Entry<'_>) -> String {
         version,
         entry.request_id,
         entry.caller_id.unwrap_or("-"),
+        shown(entry.user),
+        shown(entry.project),
         entry.took.as_secs_f64() * 1000.0,
     )
+}
+
+/// An id in such a form that it can't pass for another part of the line.
+fn shown(id: Option<&str>) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '?' };
+    match id.filter(|id| !id.is_empty()) {
+        Some(id) => id.chars().take(LONGEST_ID).map(plain).collect(),
+        None => "-".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -58,18 +79,22 @@ mod tests {
             length: 17,
             version: Some(V1_28),
             request_id: "req-1",
+            user: Some("3fa4d1"),
+            project: Some("a \"b\nc"),
             caller_id: Some("req-2"),
             took: Duration::from_micros(1250),
         };
         assert_eq!(
             line(&entry),
             "192.0.2.1 \"GET /traits?name=in:A\" status: 200 len: 17 microversion: 1.28 \
-             request: req-1 caller: req-2 ms: 1.2"
+             request: req-1 caller: req-2 user: 3fa4d1 project: a??b?c ms: 1.2"
         );
         entry.client = None;
         entry.version = None;
         entry.caller_id = None;
+        entry.user = None;
+        entry.project = Some("");
         assert!(line(&entry).starts_with("- \"GET"));
-        assert!(line(&entry).contains("microversion: - request: req-1 caller: - "));
+        assert!(line(&entry).contains("microversion: - request: req-1 caller: - user: - project: - ms: "));
     }
 }

@@ -9,7 +9,7 @@
 //! - `fence`: writes that depend on tickets
 //! - `request_body`: bodies of requests, and what all of them may take
 //! - `permission`: what the policy says of a request
-//! - `cors`: which web pages may call
+//! - `cors`: which web pages may call; `origin`: whether one of another site does
 //! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
 //! - `cnapi`: the waitlist in the dialects of CNAPI
 //! - `forwarded`: what trusted proxies say of who asks
@@ -58,6 +58,7 @@ mod openapi_operations;
 mod openapi_parameters;
 mod openapi_schemas;
 mod ordered;
+mod origin;
 mod path;
 mod permission;
 mod pipeline;

@@ -21,6 +21,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
+use log::Level;
 
 use super::accept::Accept;
 use super::body::Pieces;
@@ -33,7 +34,7 @@ use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::request_body::{self, Announced};
 use super::routes::{self, BodyKind, Dialect, Found, Route, TooOld};
-use super::{Answer, App, Call, Door, HandlerResult, access_log, address, cnapi, cors, permission};
+use super::{Answer, App, Call, Door, HandlerResult, access_log, address, cnapi, cors, origin, permission};
 use crate::auth::policy::{self, Target};
 use crate::auth::{self, Identity, Presented};
 use crate::metrics;
@@ -78,6 +79,9 @@ struct Exchange {
     door: Door,
     /// Whether its body was read to the end.
     is_read: bool,
+    /// User and project of whoever asks, once they are known.
+    who: Option<(String, Option<String>)>,
+    is_logged: bool,
 }
 
 /// Answers any request.
@@ -111,6 +115,8 @@ pub(super) async fn serve(
         dialect,
         door,
         is_read: false,
+        who: None,
+        is_logged: false,
     };
     let result = exchange.process(&mut payload).await;
     let is_over = exchange.is_read || exchange.is_over(&mut payload).await;
@@ -118,7 +124,7 @@ pub(super) async fn serve(
     if !is_over {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    exchange.log(&response, length);
+    exchange.log(response.status(), length);
     response
 }
 
@@ -166,7 +172,9 @@ impl Exchange {
 
     async fn process(&mut self, payload: &mut web::Payload) -> Result<Reply, Refusal> {
         self.asked_host()?;
+        self.check_origin()?;
         let identity = self.identify().await?;
+        self.who = Some((identity.user.clone(), identity.project.clone()));
         let version = match self.dialect {
             Dialect::Placement => self.read_version()?,
             Dialect::Cnapi | Dialect::Admin => MIN,
@@ -198,6 +206,17 @@ impl Exchange {
         Ok(unless_it_panics((route.handler)(call)).await?)
     }
 
+    /// Where no token is needed, a page of any site could have its visitors' browsers write. Browsers say
+    /// whose page it is.
+    fn check_origin(&self) -> Result<(), ApiError> {
+        let method = self.request.method();
+        if self.door != Door::Cnapi || method == Method::GET || method == Method::HEAD {
+            return Ok(());
+        }
+        let is_foreign = origin::is_foreign(self.request.headers());
+        if is_foreign { Err(ApiError::forbidden("This address takes no requests of web pages.")) } else { Ok(()) }
+    }
+
     async fn identify(&self) -> Result<Identity, Refusal> {
         match self.door {
             Door::Cnapi => return Ok(cnapi::anybody()),
@@ -207,6 +226,10 @@ impl Exchange {
                 return Ok(Identity::default());
             }
             Door::Api { .. } => {}
+        }
+        if let Some(why) = odd(self.request.headers(), self.app.auth.headers()) {
+            permission::log_unknown(&self.request_id, why);
+            return Err(Refusal::Unauthorized);
         }
         let presented = Presented {
             // To make a `HeaderName` of a text takes longer than to look through the few there are.
@@ -331,18 +354,25 @@ impl Exchange {
             Err(Refusal::Error(error)) => self.respond_error(&error),
             Err(Refusal::Unauthorized) => self.respond_unauthorized(),
         };
-        let cors = &self.app.settings.cors;
-        if cors::is_preflight(cors, &self.request) {
-            // No route takes OPTIONS, which is nothing that the page should hear of.
-            (response, length) = (HttpResponse::new(StatusCode::OK), 0);
+        if matches!(self.door, Door::Api { .. }) && self.dialect != Dialect::Admin {
+            self.tell_pages(&mut response, &mut length);
         }
-        cors::decorate(cors, &self.request, response.headers_mut());
         set(response.headers_mut(), REQUEST_ID, &self.request_id);
         if self.dialect == Dialect::Cnapi {
             let asked = self.request.headers();
             cnapi::decorate(response.headers_mut(), asked, &self.request_id, self.started);
         }
         (response, length)
+    }
+
+    /// Tells browsers whose pages may call.
+    fn tell_pages(&self, response: &mut HttpResponse, length: &mut usize) {
+        let cors = &self.app.settings.cors;
+        if cors::is_preflight(cors, &self.request) {
+            // No route takes OPTIONS, which is nothing that the page should hear of.
+            (*response, *length) = (HttpResponse::new(StatusCode::OK), 0);
+        }
+        cors::decorate(cors, &self.request, response.headers_mut());
     }
 
     /// Tells where there are tokens, if that is known, and then as all services of OpenStack do.
@@ -449,12 +479,15 @@ impl Exchange {
         })
     }
 
-    fn log(&self, response: &HttpResponse, length: usize) {
+    fn log(&mut self, status: StatusCode, length: usize) {
+        self.is_logged = true;
         let (took, route) = (self.started.elapsed(), self.asked_route());
-        let (method, status) = (self.request.method(), response.status());
+        let method = self.request.method();
         metrics::http::count(route.and_then(Route::metrics), method, status.as_u16(), took);
         let uri = self.request.uri();
-        access_log::write(&access_log::Entry {
+        // Machinery asks every few seconds, and its lines would hide the others.
+        let level = if self.dialect == Dialect::Admin { Level::Debug } else { Level::Info };
+        let entry = access_log::Entry {
             client: self.origin.client,
             method,
             target: uri.path_and_query().map_or("/", |target| target.as_str()),
@@ -462,9 +495,23 @@ impl Exchange {
             length: if method == Method::HEAD { 0 } else { length },
             version: self.version,
             request_id: &self.request_id,
+            user: self.who.as_ref().map(|who| who.0.as_str()),
+            project: self.who.as_ref().and_then(|who| who.1.as_deref()),
             caller_id: self.header(REQUEST_ID).filter(|id| is_request_id(id)),
             took,
-        });
+        };
+        access_log::write(level, &entry);
+    }
+}
+
+impl Drop for Exchange {
+    /// A request is let go of without an answer when its client hangs up.
+    fn drop(&mut self) {
+        if !self.is_logged
+            && let Ok(status) = StatusCode::from_u16(access_log::CLIENT_CLOSED_REQUEST)
+        {
+            self.log(status, 0);
+        }
     }
 }
 
@@ -501,6 +548,24 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
+/// What is wrong with the headers that say who asks. One that is not ASCII is there, and does not count as
+/// missing; of two nobody knows which is meant.
+fn odd(headers: &HeaderMap, believed: &[&str]) -> Option<&'static str> {
+    let mut seen = 0_u32;
+    for (name, value) in headers {
+        if let Some(place) = believed.iter().position(|known| *known == name.as_str()) {
+            if value.to_str().is_err() {
+                return Some("a header that says who asks is not ASCII");
+            }
+            if seen & (1 << place) != 0 {
+                return Some("a header that says who asks is there twice");
+            }
+            seen |= 1 << place;
+        }
+    }
+    None
+}
+
 /// Whether a caller's id is one, so that nothing else gets into the log.
 fn is_request_id(text: &str) -> bool {
     text.strip_prefix("req-").is_some_and(|id| {
@@ -521,6 +586,23 @@ mod tests {
         };
         assert_eq!(error.status, 500);
         assert!(error.cause.is_some_and(|cause| cause.ends_with("a handler panicked: no")));
+    }
+
+    #[test]
+    fn headers_that_say_who_asks_are_plain_and_there_once() {
+        let is_odd = |given: &[(&'static str, &[u8])]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+            }
+            odd(&headers, &["x-auth-token", "x-service-token"]).is_some()
+        };
+        assert!(!is_odd(&[]));
+        assert!(!is_odd(&[("x-auth-token", b"a"), ("x-service-token", b""), ("x-other", b"\xe9")]));
+        assert!(!is_odd(&[("x-other", b"a"), ("x-other", b"a")]));
+        assert!(is_odd(&[("x-auth-token", b"a"), ("x-service-token", b"\xe9")]));
+        assert!(is_odd(&[("x-auth-token", b"a\xff")]));
+        assert!(is_odd(&[("x-auth-token", b"a"), ("x-auth-token", b"a")]));
     }
 
     #[test]

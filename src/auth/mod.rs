@@ -45,6 +45,15 @@ impl Authenticator {
         }
     }
 
+    /// The headers in which a request says who sent it, in lower case.
+    #[must_use]
+    pub fn headers(&self) -> &'static [&'static str] {
+        match self {
+            Self::Noauth2 => &noauth2::HEADERS,
+            Self::Keystone(_) => &["x-auth-token", "x-service-token"],
+        }
+    }
+
     /// What a refused request is told about where to get a token, for `WWW-Authenticate`.
     #[must_use]
     pub fn challenge(&self) -> Option<&str> {

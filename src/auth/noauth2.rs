@@ -2,6 +2,18 @@
 
 use super::Identity;
 
+/// The headers that are believed, and that of a service, which is not looked at.
+pub const HEADERS: [&str; 8] = [
+    "x-auth-token",
+    "x-service-token",
+    "x-roles",
+    "x-project-id",
+    "x-user-domain-id",
+    "x-project-domain-id",
+    "x-domain-id",
+    "openstack-system-scope",
+];
+
 /// Reads who is asking from the request's headers, or `None` if there is no token.
 ///
 /// `header` looks a header up by its name. The token is `USER` or `USER:PROJECT`.

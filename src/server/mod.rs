@@ -153,14 +153,14 @@ impl Bound {
             rt::spawn(server);
             handle
         });
-        let cnapi = self.cnapi.map(|(server, _)| {
-            let handle = server.handle();
-            rt::spawn(server);
-            handle
-        });
+        let cnapi = self.cnapi.map(|(server, _)| (server.handle(), rt::spawn(server)));
         let outcome = self.api.await;
-        if let Some(cnapi) = cnapi {
-            cnapi.stop(true).await;
+        if let Some((handle, serving)) = cnapi {
+            // At a graceful stop it was told to stop already, and this has no effect.
+            drop(handle.stop(false));
+            if let Err(error) = serving.await {
+                log::error!("the service at the address of CNAPI ended: {error}");
+            }
         }
         if let Some(admin) = admin {
             admin.stop(false).await;
@@ -261,10 +261,14 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
     rt::spawn(Arc::clone(&app.waitlist).keep(app.db.clone()));
     let door = Door::Api { admin: apart.is_none() };
     let (api, addr, stopping) = listen(settings.listen, options, tls, app, door)?;
-    let app = app.clone();
+    let (app, beside) = (app.clone(), cnapi.as_ref().map(|(server, _)| server.handle()));
     rt::spawn(async move {
         stopping.notified().await;
         app.admin.stop();
+        // All that writes stops together.
+        if let Some(beside) = beside {
+            drop(beside.stop(true));
+        }
         // Those who wait for a ticket are answered, so that they can ask another replica.
         app.waitlist.close();
     });

@@ -1,9 +1,13 @@
 """What clients, proxies and browsers send that is not quite an ordinary request."""
 
 import contextlib
+import signal
+import socket
 
+import drivers
+import httpx
 import pytest
-from service import GET, HEAD, POST, PATIENCE, status
+from service import GET, HEAD, POST, PATIENCE, Connection, await_true, status
 
 pytestmark = pytest.mark.parametrize('database', ['sqlite'], indirect=True)
 
@@ -123,3 +127,99 @@ def test_all_bodies_together_are_bounded(service):
     other.send(POST + EXPECT + length(MIB))
     assert other.read_answer()[0] == 100
     server.await_log('refused by limits.all_bodies_bytes')
+
+
+def test_tokens_that_are_not_ascii_or_there_twice_are_refused(service):
+    server = service()
+    for more in (b'X-Service-Token: gea\xefndert\r\n', b'X-Auth-Token: nobody\r\n', b'X-Roles: adm\xefn\r\n',
+                 b'X-Service-Token: a\r\nX-Service-Token: b\r\n'):
+        connection = server.connect()
+        connection.send(b'GET /resource_providers HTTP/1.1\r\n' + HEAD + more + b'\r\n')
+        assert connection.read_answer()[0] == 401, more
+    server.await_log('refused: a header that says who asks is not ASCII', 2)
+    server.await_log('refused: a header that says who asks is there twice', 2)
+
+
+def api(server, method, path, body=None):
+    answer = httpx.request(method, server.url + path, json=body, trust_env=False, headers={
+        'x-auth-token': 'admin:lab', 'openstack-api-version': 'placement 1.39'})
+    assert answer.status_code in (200, 201), answer.text
+    return answer.json()
+
+
+def test_the_log_has_who_asks_and_who_hangs_up(service):
+    server = service()
+    provider = api(server, 'POST', '/resource_providers', {'name': 'a'})['uuid']
+    server.await_log('"POST /resource_providers" status: 200 ')
+    tickets = f'/resource_providers/{provider}/waitlist'
+    ticket = {'scope': 'vm', 'id': 'a', 'lease_seconds': 600}
+    _, second = (api(server, 'POST', tickets, ticket)['uuid'] for _ in range(2))
+    lines = [line for line in server.log().splitlines() if 'allotment::access' in line]
+    assert all(' user: admin project: lab ms: ' in line for line in lines if '"POST ' in line), lines
+    httpx.get(server.url + '/traits', trust_env=False)
+    server.await_log(' user: - project: - ms: ')
+    for behind in (b'', GET, GET + GET[:10]):
+        waiting = server.connect()
+        waiting.send(f'GET {tickets}/{second}?wait=true HTTP/1.1\r\n'.encode() + HEAD + b'\r\n' + behind)
+        await_true(lambda: 'allotment_waitlist_waiters 1\n' in httpx.get(server.url + '/metrics').text, 'no waiter')
+        waiting.close()
+        await_true(lambda: 'allotment_waitlist_waiters 0\n' in httpx.get(server.url + '/metrics').text, 'a waiter')
+    server.await_log('?wait=true" status: 499 len: 0 ', 3)
+
+
+@pytest.fixture
+def door(service):
+    """A service with an address that takes no tokens, a server there, and how requests are sent to it."""
+    port = next(drivers.PORTS)
+    server = service(waitlist={'cnapi_listen': f'127.0.0.1:{port}'}, cors={'allowed_origins': ['*']},
+                     limits={'shutdown_seconds': 50})
+    path = f'/servers/{api(server, "POST", "/resource_providers", {"name": "a"})["uuid"]}/tickets'
+
+    def send(method, path=path, **headers):
+        form = {'scope': 'vm', 'id': 'a', 'expires_at': '3000'} if method == 'POST' else None
+        return httpx.request(method, f'http://127.0.0.1:{port}{path}', data=form, trust_env=False, headers=headers)
+    return server, port, send
+
+
+def test_pages_of_other_sites_can_write_nothing_where_no_token_is_needed(door):
+    _, port, send = door
+    for headers in ({'origin': 'http://evil.example'}, {'origin': 'null'}, {'sec-fetch-site': 'cross-site'},
+                    {'origin': 'http://evil.example', 'content-type': 'text/plain'},
+                    {'origin': 'http://evil.example', 'content-type': 'application/json'}):
+        for method in ('POST', 'DELETE'):
+            answer = send(method, **headers)
+            assert answer.status_code == 403, (headers, answer.text)
+            assert not any(name.startswith('access-control') for name in answer.headers)
+    assert send('GET').json() == []
+    preflight = send('OPTIONS', origin='http://evil.example', **{'access-control-request-method': 'POST'})
+    assert preflight.status_code == 405
+    assert not any(name.startswith('access-control') for name in preflight.headers)
+    assert send('POST').status_code == 202
+    assert send('POST', origin=f'http://127.0.0.1:{port}').status_code == 202
+    assert len(send('GET').json()) == 2
+
+
+def test_the_address_without_tokens_stops_with_the_api(door):
+    server, port, _ = door
+    idle = Connection(port)
+    idle.send(b'GET /tickets HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert idle.read_answer()[0] == 404
+    body = b'{"name": "last"}'
+    working = server.connect()
+    working.send(POST + EXPECT + length(len(body)))
+    assert working.read_answer()[0] == 100
+    server.process.send_signal(signal.SIGTERM)
+    assert idle.read_to_end() == b''
+
+    def refuses():
+        try:
+            socket.create_connection(('127.0.0.1', port), 5).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+    await_true(refuses, 'it takes new connections')
+    # The API is still at work.
+    assert server.process.poll() is None
+    working.send(body)
+    assert working.read_answer()[0] == 201
+    assert server.process.wait(PATIENCE) == 0
