@@ -89,9 +89,17 @@ fn main() -> ExitCode {
     logging::set_filter(None);
     let (flags, task): (Flags, Task) = match cli.command {
         Command::Serve { common: Common { config, database }, listen, insecure_noauth2 } => {
+            // Before all else: a SIGHUP would end the process.
+            let signals = match server::Signals::listen() {
+                Ok(signals) => signals,
+                Err(error) => {
+                    eprintln!("allotment: signals cannot be listened to: {error}");
+                    return ExitCode::FAILURE;
+                }
+            };
             let flags = Flags { config, listen, database, insecure_noauth2 };
             let again = flags.clone();
-            (flags, Box::new(move |settings| serve(settings, again)))
+            (flags, Box::new(move |settings| serve(signals, settings, again)))
         }
         Command::Migrate { common: Common { config, database }, check } => {
             // An address that only serve would refuse is no reason not to migrate.
@@ -132,8 +140,8 @@ fn main() -> ExitCode {
 type Outcome = Result<ExitCode, server::Error>;
 type Task = Box<dyn FnOnce(Settings) -> Outcome>;
 
-fn serve(settings: Settings, flags: Flags) -> Outcome {
-    server::run(settings, flags)?;
+fn serve(signals: server::Signals, settings: Settings, flags: Flags) -> Outcome {
+    server::run(signals, settings, flags)?;
     Ok(ExitCode::SUCCESS)
 }
 

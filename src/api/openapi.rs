@@ -214,10 +214,11 @@ impl Builder {
         }
         let mut parameters = openapi_parameters::in_path(route.path, operation.name)?;
         let named = match route.dialect {
-            Dialect::Placement => "version",
-            Dialect::Cnapi => "cnapi_id",
+            Dialect::Placement => Some("version"),
+            Dialect::Cnapi => Some("cnapi_id"),
+            Dialect::Admin => None,
         };
-        for name in std::iter::once(named).chain(is_write(route).then_some("fence")) {
+        for name in named.into_iter().chain(is_write(route).then_some("fence")) {
             parameters.push(json!({"$ref": format!("#/components/parameters/{name}")}));
         }
         if let Some(query) = operation.query {

@@ -50,6 +50,7 @@ fn common(dialect: Dialect, scope: Scope, is_version_known: bool) -> Value {
         "schema": {"type": "string", "pattern": "^req-[0-9a-f-]{36}$"},
     }});
     match dialect {
+        Dialect::Admin => {}
         Dialect::Placement => {
             headers[VERSION_HEADER] = json!({
                 "description": "The version that was obeyed.",

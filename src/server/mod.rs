@@ -1,8 +1,10 @@
 //! Puts the rooms together, starts the service and stops it.
 
 mod connection;
+mod files;
 mod http;
 mod listener;
+mod manager;
 mod reload;
 mod tls;
 
@@ -12,7 +14,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
+use actix_web::rt::SystemRunner;
 use actix_web::{rt, web};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::Admin;
 use crate::api::{App, Door, Memory, Searchers};
@@ -81,12 +85,30 @@ pub struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
+/// The process's signals, which are listened to from now on. A SIGHUP that comes while the service starts is
+/// obeyed when it has started.
+pub struct Signals {
+    system: SystemRunner,
+    hangups: Signal,
+}
+
+impl Signals {
+    /// Listens to them. Until then a SIGHUP ends the process.
+    pub fn listen() -> std::io::Result<Signals> {
+        let system = rt::System::new();
+        let hangups = system.block_on(async { signal(SignalKind::hangup()) })?;
+        Ok(Signals { system, hangups })
+    }
+}
+
 /// Serves until the process is told to stop: SIGTERM lets requests under way end, SIGINT does not.
 /// At SIGHUP the settings are read again as `flags` have it, as far as they can be.
-pub fn run(settings: Settings, flags: Flags) -> Result<(), Error> {
+pub fn run(signals: Signals, mut settings: Settings, flags: Flags) -> Result<(), Error> {
+    let Signals { system, hangups } = signals;
+    files::fit(&mut settings, files::raise());
     let tls = Tls::load(&settings.tls)?;
     let app = open(settings, Arc::new(SystemClock))?;
-    rt::System::new().block_on(async {
+    system.block_on(async {
         let bound = bind(&app, tls.clone(), true)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         log::info!("listening on {scheme}://{}", bound.addr);
@@ -99,8 +121,10 @@ pub fn run(settings: Settings, flags: Flags) -> Result<(), Error> {
             );
         }
         rt::spawn(try_out_keystone(app.clone()));
-        rt::spawn(reload::on_hangup(app, tls, flags));
+        rt::spawn(reload::on_hangup(hangups, app, tls, flags));
+        manager::tell(manager::READY);
         bound.serve().await?;
+        manager::tell(manager::STOPPING);
         log::info!("stopped");
         Ok(())
     })
@@ -264,6 +288,9 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
     let (app, beside) = (app.clone(), cnapi.as_ref().map(|(server, _)| server.handle()));
     rt::spawn(async move {
         stopping.notified().await;
+        if signals {
+            manager::tell(manager::STOPPING);
+        }
         app.admin.stop();
         // All that writes stops together.
         if let Some(beside) = beside {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::thread;
 
 use actix_web::web;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
+use super::manager;
 use super::tls::Tls;
 use crate::api::App;
 use crate::auth::policy::Enforcer;
@@ -13,14 +14,16 @@ use crate::config::{Flags, Settings};
 use crate::logging;
 
 /// Reads again at each SIGHUP, for as long as the service runs.
-pub(super) async fn on_hangup(app: web::Data<App>, tls: Option<Arc<Tls>>, flags: Flags) {
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangups) => {
-            while hangups.recv().await.is_some() {
-                reload(&app, tls.as_deref(), &flags);
-            }
-        }
-        Err(error) => log::warn!("SIGHUP is not listened to: {error}"),
+pub(super) async fn on_hangup(
+    mut hangups: Signal,
+    app: web::Data<App>,
+    tls: Option<Arc<Tls>>,
+    flags: Flags,
+) {
+    while hangups.recv().await.is_some() {
+        manager::reloading();
+        reload(&app, tls.as_deref(), &flags);
+        manager::tell(manager::READY);
     }
 }
 

@@ -1,0 +1,64 @@
+//! How many files the process may have open, and how many connections fit under that.
+
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::config::Settings;
+
+/// What the process has open besides connections of clients and of the database: the log, certificates,
+/// the policy, what Keystone is asked over, and some to spare.
+const OTHERS: usize = 64;
+
+/// What a worker has open for itself.
+const OF_A_WORKER: usize = 8;
+
+/// What a connection of the database has open; on SQLite a file and its log.
+const OF_THE_POOL: usize = 3;
+
+/// Raises the soft limit to the hard one, and tells how many files may be open.
+pub(super) fn raise() -> usize {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let mut most = maximum;
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        log::warn!("the limit of open files cannot be raised: {error}");
+        most = current;
+    }
+    most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
+}
+
+/// Lowers `limits.connections` so far that connections run out before files do, and says so.
+pub(super) fn fit(settings: &mut Settings, files: usize) {
+    let workers = settings.workers.unwrap_or_else(|| available_parallelism().map_or(2, NonZeroUsize::get));
+    let addresses = 1 + usize::from(settings.waitlist.cnapi_listen.is_some());
+    let most = most(files, workers, addresses, settings.database.pool_size as usize);
+    if most < settings.limits.connections {
+        log::warn!(
+            "limits.connections is {most} instead of {} for each worker, since the process may have {files} files \
+             open (ulimit -Hn)",
+            settings.limits.connections
+        );
+        settings.limits.connections = most;
+    }
+}
+
+fn most(files: usize, workers: usize, addresses: usize, pool: usize) -> usize {
+    let others = OTHERS + OF_A_WORKER * workers * addresses + OF_THE_POOL * pool;
+    (files.saturating_sub(others) / (workers * addresses).max(1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_all_else() {
+        assert_eq!(most(200, 2, 1, 4), 54);
+        assert_eq!(most(1_024, 2, 2, 16), 220);
+        assert_eq!(most(10, 2, 1, 16), 1);
+        assert!(most(usize::MAX, 64, 2, 100) > 1_000_000);
+    }
+}
