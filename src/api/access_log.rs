@@ -30,7 +30,8 @@ pub(super) struct Entry<'a> {
 /// The status of a request whose client hung up before it was answered. It is nginx's, which operators know.
 pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The longest id that is shown whole.
+/// The longest id that is shown; Keystone has none that is longer. With noauth2 the token is the user, and
+/// somebody may have sent it a token of Keystone, which does not belong on the log.
 const LONGEST_ID: usize = 64;
 
 pub(super) fn write(level: Level, entry: &Entry<'_>) {
@@ -58,8 +59,8 @@ fn line(entry: &Entry<'_>) -> String {
 /// An id in such a form that it can't pass for another part of the line.
 fn shown(id: Option<&str>) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '?' };
-    match id.filter(|id| !id.is_empty()) {
-        Some(id) => id.chars().take(LONGEST_ID).map(plain).collect(),
+    match id.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {
+        Some(id) => id.chars().map(plain).collect(),
         None => "-".to_owned(),
     }
 }
@@ -92,7 +93,8 @@ mod tests {
         entry.client = None;
         entry.version = None;
         entry.caller_id = None;
-        entry.user = None;
+        let token = "gAAAA".repeat(40);
+        entry.user = Some(&token);
         entry.project = Some("");
         assert!(line(&entry).starts_with("- \"GET"));
         assert!(line(&entry).contains("microversion: - request: req-1 caller: - user: - project: - ms: "));

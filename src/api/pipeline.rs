@@ -32,7 +32,7 @@ use super::microversion::{MIN, Microversion, SERVICE, VersionError};
 use super::path::Place;
 use super::query::Query;
 use super::reply::{self, Body, Reply};
-use super::request_body::{self, Announced};
+use super::request_body::{self, Announced, Held};
 use super::routes::{self, BodyKind, Dialect, Found, Route, TooOld};
 use super::{Answer, App, Call, Door, HandlerResult, access_log, address, cnapi, cors, origin, permission};
 use crate::auth::policy::{self, Target};
@@ -191,6 +191,8 @@ impl Exchange {
         self.check_policy(route, &identity, query.as_ref().ok())?;
         let body = self.app.bodies.read(&self.app.settings.limits, self.announced(), payload).await?;
         self.is_read = true;
+        // Nobody looks at it, and a request that waits for its turn would keep the memory for long.
+        let body = if route.body == BodyKind::Ignored { Held::default() } else { body };
         let call = Call {
             app: self.app.clone(),
             version,
@@ -210,11 +212,15 @@ impl Exchange {
     /// whose page it is.
     fn check_origin(&self) -> Result<(), ApiError> {
         let method = self.request.method();
-        if self.door != Door::Cnapi || method == Method::GET || method == Method::HEAD {
+        if self.door != Door::Cnapi || method.is_safe() {
             return Ok(());
         }
         let is_foreign = origin::is_foreign(self.request.headers());
-        if is_foreign { Err(ApiError::forbidden("This address takes no requests of web pages.")) } else { Ok(()) }
+        if is_foreign {
+            Err(ApiError::forbidden("This address takes no requests of web pages."))
+        } else {
+            Ok(())
+        }
     }
 
     async fn identify(&self) -> Result<Identity, Refusal> {
@@ -429,7 +435,9 @@ impl Exchange {
             metrics::conflicts::count(error.entity());
         }
         let rendered = match self.dialect {
-            Dialect::Placement | Dialect::Admin => error.render(self.accept.error_format(), self.version, &self.request_id),
+            Dialect::Placement | Dialect::Admin => {
+                error.render(self.accept.error_format(), self.version, &self.request_id)
+            }
             Dialect::Cnapi => cnapi::render(error),
         };
         let (mut response, length) = with_body(error.status, rendered);

@@ -32,6 +32,7 @@ pub struct Memory {
 }
 
 /// A body, and the memory that it has until this is dropped.
+#[derive(Default)]
 pub(super) struct Held {
     pub(super) bytes: Bytes,
     pub(super) _memory: Option<OwnedSemaphorePermit>,
@@ -50,7 +51,7 @@ impl Memory {
     /// As much as the settings allow.
     #[must_use]
     pub fn new(limits: &Limits) -> Memory {
-        let small = limits.all_bodies_bytes / 4;
+        let small = (limits.all_bodies_bytes / 4).max(SMALL.min(limits.body_bytes));
         let portions = |bytes: usize| Arc::new(Semaphore::new(bytes / PORTION));
         Memory { small: portions(small), large: portions(limits.all_bodies_bytes - small) }
     }
@@ -64,7 +65,7 @@ impl Memory {
         payload: &mut web::Payload,
     ) -> Result<Held, ApiError> {
         let most = match announced {
-            Announced::Nothing => return Ok(Held { bytes: Bytes::new(), _memory: None }),
+            Announced::Nothing => return Ok(Held::default()),
             Announced::Length(length) => usize::try_from(length).unwrap_or(usize::MAX).min(limits.body_bytes),
             Announced::Unknown => limits.body_bytes,
         };
@@ -105,10 +106,28 @@ async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, A
 pub(super) async fn is_over(announced: Announced, payload: &mut web::Payload) -> bool {
     match announced {
         Announced::Nothing => true,
-        Announced::Length(length) if length <= SMALL as u64 => {
-            let rest = async { while let Some(Ok(_)) = payload.next().await {} };
-            timeout(MOMENT, rest).await.is_ok()
+        Announced::Length(length) if length > SMALL as u64 => false,
+        Announced::Length(_) | Announced::Unknown => {
+            timeout(MOMENT, read_up_to(SMALL, payload)).await.is_ok_and(|read| read.is_ok())
         }
-        Announced::Length(_) | Announced::Unknown => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_any_size_finds_a_place() {
+        for (body_bytes, all_bodies_bytes) in
+            [(1 << 10, 2 << 10), (64 << 10, 128 << 10), (1 << 20, 2 << 20), (4 << 20, 64 << 20)]
+        {
+            let memory = Memory::new(&Limits { body_bytes, all_bodies_bytes, ..Limits::default() });
+            let most = |portions: usize| portions * PORTION;
+            assert!(most(memory.small.available_permits()) >= body_bytes.min(SMALL));
+            assert!(body_bytes <= SMALL || most(memory.large.available_permits()) >= body_bytes);
+            let all = memory.small.available_permits() + memory.large.available_permits();
+            assert!(most(all) <= all_bodies_bytes);
+        }
     }
 }

@@ -66,7 +66,11 @@ impl Limits {
         };
         at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
         // Large bodies have three quarters of it, and one of them must fit in.
-        at_least("limits.all_bodies_bytes", self.all_bodies_bytes as u64, 2 * self.body_bytes as u64)?;
+        at_least(
+            "limits.all_bodies_bytes",
+            self.all_bodies_bytes as u64,
+            (self.body_bytes as u64).saturating_mul(2),
+        )?;
         at_least("limits.query_bytes", self.query_bytes as u64, 256)?;
         at_least("limits.query_parameters", self.query_parameters as u64, 16)?;
         at_least("limits.header_bytes", self.header_bytes as u64, 1024)?;

@@ -25,9 +25,10 @@ static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     )
 });
 
-/// The statuses that have a counter at hand. There is no other that the service answers.
-const STATUSES: [u16; 20] =
-    [200, 201, 204, 400, 401, 403, 404, 405, 406, 408, 409, 413, 414, 415, 429, 431, 500, 501, 503, 504];
+/// The statuses that have a counter at hand. There is no other that the service answers; 499 is for those whose
+/// client hung up.
+const STATUSES: [u16; 21] =
+    [200, 201, 204, 400, 401, 403, 404, 405, 406, 408, 409, 413, 414, 415, 429, 431, 499, 500, 501, 503, 504];
 
 /// The methods that are told apart where there is no route.
 const METHODS: [Method; 7] =

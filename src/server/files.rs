@@ -30,19 +30,20 @@ pub(super) fn raise() -> usize {
     most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
 }
 
-/// Lowers `limits.connections` so far that connections run out before files do, and says so.
-pub(super) fn fit(settings: &mut Settings, files: usize) {
+/// How many connections a worker may have: `limits.connections`, or less so that connections run out before
+/// files do, which the log says.
+pub(super) fn connections(settings: &Settings, files: usize) -> usize {
     let workers = settings.workers.unwrap_or_else(|| available_parallelism().map_or(2, NonZeroUsize::get));
     let addresses = 1 + usize::from(settings.waitlist.cnapi_listen.is_some());
     let most = most(files, workers, addresses, settings.database.pool_size as usize);
-    if most < settings.limits.connections {
+    let wanted = settings.limits.connections;
+    if most < wanted {
         log::warn!(
-            "limits.connections is {most} instead of {} for each worker, since the process may have {files} files \
-             open (ulimit -Hn)",
-            settings.limits.connections
+            "limits.connections is {most} instead of {wanted} for each worker, since the process may have {files} \
+             files open (ulimit -Hn)"
         );
-        settings.limits.connections = most;
     }
+    most.min(wanted)
 }
 
 fn most(files: usize, workers: usize, addresses: usize, pool: usize) -> usize {

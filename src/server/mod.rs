@@ -103,13 +103,13 @@ impl Signals {
 
 /// Serves until the process is told to stop: SIGTERM lets requests under way end, SIGINT does not.
 /// At SIGHUP the settings are read again as `flags` have it, as far as they can be.
-pub fn run(signals: Signals, mut settings: Settings, flags: Flags) -> Result<(), Error> {
+pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Error> {
     let Signals { system, hangups } = signals;
-    files::fit(&mut settings, files::raise());
+    let files = files::raise();
     let tls = Tls::load(&settings.tls)?;
     let app = open(settings, Arc::new(SystemClock))?;
     system.block_on(async {
-        let bound = bind(&app, tls.clone(), true)?;
+        let bound = bind(&app, tls.clone(), Some(files))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         log::info!("listening on {scheme}://{}", bound.addr);
         if let Some((_, addr)) = bound.admin {
@@ -143,7 +143,7 @@ pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, 
     let (started, outcome) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         rt::System::new().block_on(async {
-            match bind(&app, tls, false) {
+            match bind(&app, tls, None) {
                 Ok(bound) => {
                     let admin_addr = bound.admin.as_ref().map(|(_, addr)| *addr);
                     let cnapi_addr = bound.cnapi.as_ref().map(|(_, addr)| *addr);
@@ -248,8 +248,9 @@ async fn try_out_keystone(app: web::Data<App>) {
 }
 
 /// Listens on the addresses in the settings; what comes there is answered from then on, and the
-/// waitlist is kept in order.
-fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bound, Error> {
+/// waitlist is kept in order. Where the process is the service's own, `files` says how many it may have
+/// open, and the process's signals stop the service.
+fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, files: Option<usize>) -> Result<Bound, Error> {
     let settings = &app.settings;
     let limits = &settings.limits;
     let patience = Patience {
@@ -260,9 +261,9 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
     let options = Options {
         patience,
         workers: settings.workers,
-        connections: limits.connections,
+        connections: files.map_or(limits.connections, |files| files::connections(settings, files)),
         shutdown_seconds: limits.shutdown_seconds,
-        signals,
+        signals: files.is_some(),
     };
     let apart = match settings.admin.listen {
         Some(address) => {
@@ -288,7 +289,7 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, signals: bool) -> Result<Bo
     let (app, beside) = (app.clone(), cnapi.as_ref().map(|(server, _)| server.handle()));
     rt::spawn(async move {
         stopping.notified().await;
-        if signals {
+        if options.signals {
             manager::tell(manager::STOPPING);
         }
         app.admin.stop();

@@ -14,12 +14,7 @@ use crate::config::{Flags, Settings};
 use crate::logging;
 
 /// Reads again at each SIGHUP, for as long as the service runs.
-pub(super) async fn on_hangup(
-    mut hangups: Signal,
-    app: web::Data<App>,
-    tls: Option<Arc<Tls>>,
-    flags: Flags,
-) {
+pub(super) async fn on_hangup(mut hangups: Signal, app: web::Data<App>, tls: Option<Arc<Tls>>, flags: Flags) {
     while hangups.recv().await.is_some() {
         manager::reloading();
         reload(&app, tls.as_deref(), &flags);

@@ -18,19 +18,19 @@ pytestmark = pytest.mark.parametrize('database', ['sqlite'], indirect=True)
 class Limited(services.Service):
     """A service that a shell starts under limits of its own."""
 
-    limits = ''
+    shell = ':'
 
     def command(self):
-        return ['sh', '-c', f'{self.limits}; exec "$0" "$@"', *map(str, super().command())]
+        return ['sh', '-c', f'{self.shell}; exec "$0" "$@"', *map(str, super().command())]
 
 
 @pytest.fixture
 def limited(tmp_path, database):
     made = []
 
-    def start(limits, **tables):
+    def start(shell, **tables):
         server = Limited(tmp_path, next(drivers.PORTS), database, tables)
-        server.limits = limits
+        server.shell = shell
         made.append(server)
         server.ensure_started()
         return server
@@ -71,6 +71,10 @@ def test_connections_fit_under_the_hard_limit_of_open_files(limited):
     for connection in connections:
         assert connection.read_answer()[0] == 200
     assert 'Too many open files' not in server.log()
+    # A lower limit is no other setting.
+    server.process.send_signal(signal.SIGHUP)
+    server.await_log('SIGHUP: policy')
+    assert 'for the next start only' not in server.log()
 
 
 def states(received):
