@@ -102,9 +102,8 @@ fn is_gone(error: &DieselError) -> bool {
         )
         | DieselError::BrokenTransactionManager => true,
         DieselError::DatabaseError(_, info) => is_gone_message(info.message()),
-        DieselError::RollbackErrorOnCommit { commit_error, rollback_error } => {
-            is_gone(commit_error) || is_gone(rollback_error)
-        }
+        // A transaction is left that can neither be committed nor be rolled back.
+        DieselError::RollbackErrorOnCommit { .. } => true,
         _ => false,
     }
 }
@@ -113,7 +112,6 @@ fn is_gone(error: &DieselError) -> bool {
 fn is_cut_off(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(_, info) => is_cut_off_message(info.message()),
-        DieselError::RollbackErrorOnCommit { commit_error, .. } => is_cut_off(commit_error),
         _ => false,
     }
 }

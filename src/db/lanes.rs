@@ -1,53 +1,65 @@
 //! Order among those who write by comparing the generation of one thing: one at a time, so that none
 //! of a process makes another's comparison fail.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-/// How many there are. Two things that share one do no harm but that they wait for each other.
-const LANES: u64 = 1024;
-
-/// The lanes of a process.
-pub struct Lanes(Vec<Arc<Mutex<()>>>);
+/// The lanes of a process, one for each name that somebody uses.
+#[derive(Clone, Default)]
+pub struct Lanes(Arc<Mutex<HashMap<Box<str>, Arc<AsyncMutex<()>>>>>);
 
 /// The right to write to a thing, until this is dropped.
 pub struct Lane {
+    // It ends before the entry looks who else is there.
     _guard: OwnedMutexGuard<()>,
+    _entry: Entry,
+}
+
+/// One who uses a lane, or waits for it.
+struct Entry {
+    lanes: Lanes,
+    name: Box<str>,
+    lane: Arc<AsyncMutex<()>>,
 }
 
 impl Lanes {
-    /// All free.
-    pub fn new() -> Lanes {
-        Lanes((0..LANES).map(|_| Arc::default()).collect())
-    }
-
     /// Waits, in the order of coming, until nobody else writes to what is named so.
     pub async fn enter(&self, name: &str) -> Lane {
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        // Less than their number, which is a usize.
-        let place = usize::try_from(hasher.finish() % LANES).unwrap_or(0);
-        Lane { _guard: Arc::clone(&self.0[place]).lock_owned().await }
+        let name: Box<str> = name.into();
+        let lane = Arc::clone(self.0.lock().entry(name.clone()).or_default());
+        let entry = Entry { lanes: self.clone(), name, lane };
+        Lane { _guard: Arc::clone(&entry.lane).lock_owned().await, _entry: entry }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut lanes = self.lanes.0.lock();
+        // The map has it and this; all others are made under the map's lock.
+        if Arc::strong_count(&self.lane) == 2 {
+            lanes.remove(&self.name);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::Future;
-    use std::pin::pin;
+    use std::pin::{Pin, pin};
     use std::task::{Context, Poll, Waker};
 
     use super::*;
 
-    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
         future.poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn one_after_the_other_in_the_order_of_coming() {
-        let lanes = Lanes::new();
+        let lanes = Lanes::default();
         let (mut first, mut second, mut third) =
             (pin!(lanes.enter("host")), pin!(lanes.enter("host")), pin!(lanes.enter("host")));
         let Poll::Ready(lane) = poll(first.as_mut()) else { panic!("nobody is there") };
@@ -59,5 +71,23 @@ mod tests {
         assert!(poll(third.as_mut()).is_pending());
         drop(lane);
         assert!(poll(third.as_mut()).is_ready());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_stranger_and_nothing_is_left_behind() {
+        let lanes = Lanes::default();
+        {
+            let mut all = Vec::new();
+            for number in 0..5_000 {
+                let name = format!("host {number}");
+                let mut lane = Box::pin(lanes.enter(&name));
+                let Poll::Ready(lane) = poll(lane.as_mut()) else { panic!("somebody is in {number}") };
+                all.push(lane);
+            }
+            let mut gives_up = Box::pin(lanes.enter("host 7"));
+            assert!(poll(gives_up.as_mut()).is_pending());
+            assert_eq!(lanes.0.lock().len(), 5_000);
+        }
+        assert!(lanes.0.lock().is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 pub mod among;
+mod commits;
 mod connection;
 mod error;
 pub mod functions;
@@ -27,7 +28,7 @@ mod writer;
 
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, MultiBackend};
@@ -37,8 +38,10 @@ pub use target::{Kind, Target, Times};
 pub use touched::{Follower, Listener, Part, Touched, Turns, Tx};
 pub use transaction::TransactionError;
 
+use parking_lot::Mutex;
 use pool::{Place, Pool, Pooled};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::config::DatabaseSettings;
 use crate::metrics;
@@ -46,6 +49,12 @@ use crate::metrics;
 /// How many values one question's `IN (…)` has at most: SQLite takes 32,766 binds, and short lists
 /// plan faster.
 pub const LONGEST_LIST: usize = 1_000;
+
+/// How long the answer to what is committed waits at most for the follower to see it.
+const FOLLOWING: Duration = Duration::from_secs(2);
+
+/// How often one looks whether that is over while the thread is busy that committed.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The database: cheap to clone, shared by all requests.
 #[derive(Clone)]
@@ -191,7 +200,22 @@ impl Db {
         self.read(move |conn| transaction::in_snapshot(conn, &work)).await
     }
 
-    /// Runs `work` in a transaction and returns once it is committed and the follower has seen it.
+    /// For how long the follower has not seen something that is committed; `None` if it has seen all.
+    pub fn behind(&self) -> Option<Duration> {
+        self.inner.writing.behind_since().map(|since| since.elapsed())
+    }
+
+    /// Has the follower read what somebody else may have written.
+    pub async fn read_again(&self, touched: Touched) {
+        match &self.inner.writing {
+            Writing::Pool(refresher) => refresher.read_again(touched),
+            #[cfg(feature = "sqlite")]
+            Writing::OneThread(writer) => writer.read_again(touched).await,
+        }
+    }
+
+    /// Runs `work` in a transaction and returns once it is committed and the follower has seen it, or
+    /// two seconds later: the database may go away in between.
     ///
     /// On a conflict that the server can settle the whole of `work` runs again, so it does nothing
     /// but talk to the database. `name` tells transactions apart in the log.
@@ -232,11 +256,37 @@ impl Db {
         }
         let inner = Arc::clone(&self.inner);
         let place = inner.pool.queue_up(compared.filter(|_| self.kind() == Kind::Postgres)).await?;
-        let task = tokio::task::spawn_blocking(move || inner.write_pooled(name, place, at_once, work));
-        let (value, caught_up) = task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))?;
+        // The thread that commits reads back too, which may take as long as the network's time-outs.
+        let written: Slot<T> = Arc::default();
+        let slot = Arc::clone(&written);
+        let mut task = tokio::task::spawn_blocking(move || {
+            let mut place = place;
+            let (written, mut tx) = inner.write_pooled(name, &mut place, at_once, work)?;
+            let is_followed = written.1.is_some();
+            *slot.lock() = Some(written);
+            if is_followed {
+                inner.follow(&mut tx);
+            }
+            Ok::<_, E>(())
+        });
+        let (value, caught_up) = loop {
+            let outcome = timeout(LOOK, &mut task).await;
+            if let Ok(Ok(Err(error))) = outcome {
+                return Err(error);
+            }
+            let is_late = outcome.is_ok() || self.behind().is_some_and(|behind| behind >= FOLLOWING);
+            match is_late.then(|| written.lock().take()).flatten() {
+                Some(written) => break written,
+                None if outcome.is_ok() => return Err(E::from(Error::CutShort)),
+                None => {}
+            }
+        };
         if let Some(caught_up) = caught_up {
+            let left = FOLLOWING.saturating_sub(self.behind().unwrap_or_default());
             // The refresher ends only with the service; then nobody searches any more.
-            let _ = caught_up.await;
+            if timeout(left, caught_up).await.is_err() {
+                log::debug!("{name}: answered before it could be read back");
+            }
         }
         Ok(value)
     }
@@ -254,25 +304,29 @@ pub enum AtOnce {
 /// What was written, and who tells when the follower has seen it.
 type Written<T> = (T, Option<oneshot::Receiver<()>>);
 
+/// Where what was written is left as soon as that is known.
+type Slot<T> = Arc<Mutex<Option<Written<T>>>>;
+
 impl Inner {
+    /// Writes; gives the connection back too, on which the follower can read.
     fn write_pooled<T, E: TransactionError>(
         &self,
         name: &str,
-        mut place: Place,
+        place: &mut Place,
         at_once: impl Fn(&mut Tx, AtOnce) -> Result<Option<T>, E>,
         work: impl Fn(&mut Tx) -> Result<T, E>,
-    ) -> Result<Written<T>, E> {
-        let mut tx = self.pool.connection(&place)?;
+    ) -> Result<(Written<T>, Pooled), E> {
+        let mut tx = self.pool.connection(place)?;
         let mut lost = None;
         if self.target.kind == Kind::Postgres {
-            let outcome = self.write_statement(&mut tx, &mut place, &at_once);
+            let outcome = self.write_statement(&mut tx, place, &at_once);
             match outcome {
-                Ok(Some(written)) => return Ok(written),
+                Ok(Some(written)) => return Ok((written, tx)),
                 Ok(None) => {}
                 Err((error, caught_up)) if tx.is_lost() => {
                     drop(tx);
                     // That a second connection can't be had says less than how the first was lost.
-                    tx = self.pool.connection_again(&place).map_err(|_| error)?;
+                    tx = self.pool.connection_again(place).map_err(|_| error)?;
                     lost = Some(caught_up);
                 }
                 Err((error, _)) => return Err(error),
@@ -286,8 +340,8 @@ impl Inner {
             }
             work(tx)
         };
-        let (value, caught_up) = self.write_transaction(name, &place, tx, work)?;
-        Ok((value, caught_up.or(lost.flatten())))
+        let ((value, caught_up), tx) = self.write_transaction(name, place, tx, work)?;
+        Ok(((value, caught_up.or(lost.flatten())), tx))
     }
 
     /// Writes with a transaction. Where the connection ends before the COMMIT is sent, nothing is
@@ -298,7 +352,7 @@ impl Inner {
         place: &Place,
         mut tx: Pooled,
         work: impl Fn(&mut Tx) -> Result<T, E>,
-    ) -> Result<Written<T>, E> {
+    ) -> Result<(Written<T>, Pooled), E> {
         let (caught_up, may_be_written) = (Cell::new(None), Cell::new(false));
         let commit = |tx: &mut Tx| {
             may_be_written.set(true);
@@ -317,7 +371,7 @@ impl Inner {
         loop {
             let outcome = transaction::retrying(&mut tx, name, &work, commit);
             if !self.pool.note_loss(&mut tx, &outcome) || may_be_written.get() || runs == pool::MAX_RUNS {
-                return outcome.map(|value| (value, caught_up.take()));
+                return outcome.map(|value| ((value, caught_up.take()), tx));
             }
             log::debug!("{name}: the connection ended before the commit, running again on another one");
             runs += 1;
@@ -357,9 +411,31 @@ impl Inner {
             Err(error) => Err((error, caught_up)),
         }
     }
+
+    /// Has the follower read back what is committed, on the connection of who has.
+    #[cfg_attr(not(feature = "sqlite"), expect(irrefutable_let_patterns))]
+    fn follow(&self, tx: &mut Tx) {
+        if let Writing::Pool(refresher) = &self.writing
+            && let outcome @ Err(_) = refresher.follow(tx)
+        {
+            self.pool.note_loss(tx, &outcome);
+            if let Err(error) = outcome {
+                log::warn!("what was written could not be read back at once: {error}");
+            }
+        }
+    }
 }
 
 impl Writing {
+    /// Since when the oldest commit waits that the follower has not seen.
+    fn behind_since(&self) -> Option<Instant> {
+        match self {
+            Writing::Pool(refresher) => refresher.behind_since(),
+            #[cfg(feature = "sqlite")]
+            Writing::OneThread(writer) => writer.behind_since(),
+        }
+    }
+
     /// `first` is a connection that was made to see whether one can be.
     fn start(
         first: Tx,

@@ -80,7 +80,7 @@ impl Pool {
             .error_handler(Box::new(LogErrors::default()))
             .build_unchecked(Manager::new(target));
         let turns = Arc::new(Semaphore::new(size as usize));
-        Pool { pool, kind, turns, lanes: Lanes::new(), outage: Mutex::default() }
+        Pool { pool, kind, turns, lanes: Lanes::default(), outage: Mutex::default() }
     }
 
     /// How many connections are in use.

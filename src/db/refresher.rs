@@ -1,12 +1,13 @@
 //! Lets the follower keep up with the commits of a server database, many writers at a time.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::commits::Commits;
 use super::connection::establish;
 use super::target::Target;
 use super::transaction::{begin_snapshot, commit, end_snapshot};
@@ -15,17 +16,30 @@ use super::{DbConnection, Error, Follower, Touched, Tx};
 /// How long the refresher waits before it tries again when the database is away.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// How often a single question is asked anew because a transaction came in between.
+const TRIES: u32 = 3;
+
+/// How long after a COMMIT whose connection ended it is first looked again what became of it; each time
+/// after that, twice as long.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often that is looked for: over four minutes in all.
+const LOOKS: u32 = 8;
+
 /// What commits touched, and whom to tell when the follower has caught up with them.
 #[derive(Default)]
 struct Announced {
     touched: Touched,
     told: Vec<oneshot::Sender<()>>,
+    /// Since when the oldest of them waits to be followed.
+    since: Option<Instant>,
 }
 
 impl Announced {
     fn merge(&mut self, other: Announced) {
         self.touched.merge(other.touched);
         self.told.extend(other.told);
+        self.since = [self.since, other.since].into_iter().flatten().min();
     }
 
     fn tell(self) {
@@ -36,14 +50,32 @@ impl Announced {
     }
 }
 
+/// A transaction whose connection ended during its COMMIT: the server may still carry that out.
+struct Unsettled {
+    touched: Touched,
+    /// Its number among the commits, if it has one.
+    number: Option<u64>,
+    /// When it is to be looked for.
+    due: Instant,
+    looks: u32,
+}
+
+/// What the writers and the refresher's thread know, under one lock that is held for moments.
+#[derive(Default)]
+struct Books {
+    announced: Announced,
+    /// Since when the oldest commit waits of those that are being read back.
+    reading: Option<Instant>,
+    commits: Commits,
+    unsettled: Vec<Unsettled>,
+}
+
 /// What the writers and the refresher's thread share.
 ///
-/// A commit and its announcement happen under the gate's shared lock; who reads back for the follower
-/// begins that under the exclusive one. So what is read holds exactly the commits that are announced,
-/// and the picture made of it never shows half of a transaction.
+/// Nobody waits for a COMMIT but who sent it: those under way are in the books, and who reads back a part
+/// of what one of them touches reads all of it, as of one moment.
 struct Shared {
-    gate: RwLock<()>,
-    announced: Mutex<Announced>,
+    books: Mutex<Books>,
     /// Held by the one who reads back. Who finds it held leaves that to the other, who looks again
     /// after letting go of it.
     following: Mutex<()>,
@@ -60,42 +92,62 @@ impl Refresher {
     /// Starts the thread, which ends when the `Refresher` is gone.
     pub fn start(target: Target, follower: Arc<OnceLock<Arc<dyn Follower>>>) -> std::io::Result<Refresher> {
         let (wake, woken) = channel();
-        let (gate, announced, following) = Default::default();
-        let shared = Arc::new(Shared { gate, announced, following, follower });
+        let (books, following) = Default::default();
+        let shared = Arc::new(Shared { books, following, follower });
         let thread = Thread { target, shared: Arc::clone(&shared) };
         std::thread::Builder::new().name("refresher".to_owned()).spawn(move || thread.run(&woken))?;
         Ok(Refresher { shared, wake })
     }
 
-    /// Commits; the receiver is told when the follower has caught up.
+    /// Commits; the receiver is told when the follower has caught up. The caller sees to it that
+    /// [`Self::follow`] is called.
     ///
     /// A commit that fails is announced too, since it may have happened: when the connection is
-    /// lost, only the database knows.
+    /// lost, only the database knows, and it may happen later.
     pub fn commit(&self, tx: &mut Tx) -> Result<Option<oneshot::Receiver<()>>, Error> {
         let Some(touched) = self.to_announce(tx) else {
             commit(tx)?;
             return Ok(None);
         };
-        let (outcome, caught_up) = {
-            let _shared = self.shared.gate.read();
-            let outcome = commit(tx);
-            (outcome, self.announce(touched))
+        let number = (!touched.is_one_piece()).then(|| self.shared.books.lock().commits.begin(&touched));
+        let outcome = commit(tx);
+        let is_unsettled = outcome.as_ref().is_err_and(Error::is_gone);
+        let caught_up = {
+            let mut books = self.shared.books.lock();
+            if is_unsettled {
+                let (touched, due) = (touched.clone(), Instant::now() + LOOK_AGAIN);
+                books.unsettled.push(Unsettled { touched, number, due, looks: 0 });
+            } else if let Some(number) = number {
+                books.commits.end(number);
+            }
+            books.announce(touched)
         };
-        self.follow(tx, outcome.is_ok());
+        if outcome.is_err() {
+            self.wake();
+        }
         outcome.map(|()| Some(caught_up))
     }
 
-    /// Takes note of a statement that has committed by itself, or may have if it was not `done`; the
-    /// receiver is that of [`Self::commit`].
+    /// Takes note of a statement that has committed by itself, or may have if it was not `is_done`; the
+    /// receiver and what the caller sees to are those of [`Self::commit`].
     ///
-    /// There is no half of it to be seen, as it touched a single provider; so it needs no gate, in
-    /// which it could not wait for others' rows.
-    pub fn committed(&self, tx: &mut Tx, done: bool) -> Option<oneshot::Receiver<()>> {
+    /// There is no half of it to be seen, as it touched a single provider.
+    pub fn committed(&self, tx: &mut Tx, is_done: bool) -> Option<oneshot::Receiver<()>> {
         let touched = self.to_announce(tx)?;
-        debug_assert!(touched.everything || touched.is_one_question() && touched.providers.len() == 1);
-        let caught_up = self.announce(touched);
-        self.follow(tx, done);
+        debug_assert!(touched.everything || touched.is_one_piece());
+        let caught_up = self.shared.books.lock().announce(touched);
+        if !is_done {
+            self.wake();
+        }
         Some(caught_up)
+    }
+
+    /// Has the follower read back what somebody else has written.
+    pub fn read_again(&self, touched: Touched) {
+        if self.shared.follower.get().is_some() && !touched.is_empty() {
+            drop(self.shared.books.lock().announce(touched));
+            self.wake();
+        }
     }
 
     /// What is to be announced of a transaction, if anybody follows.
@@ -104,36 +156,64 @@ impl Refresher {
         (!touched.is_empty() && self.shared.follower.get().is_some()).then_some(touched)
     }
 
-    fn announce(&self, touched: Touched) -> oneshot::Receiver<()> {
+    /// Has what is announced read back: on `conn`, where that is quick, which spares the way to the
+    /// thread and back, else there.
+    pub fn follow(&self, conn: &mut DbConnection) -> Result<(), Error> {
+        let Some(following) = self.shared.following.try_lock() else {
+            return Ok(());
+        };
+        let outcome = self.shared.catch_up(conn, false);
+        drop(following);
+        if self.shared.is_behind() {
+            self.wake();
+        }
+        outcome
+    }
+
+    /// Has the thread look whether there is anything to be read back.
+    pub fn wake(&self) {
+        // It ends only with the service; then nobody searches any more.
+        let _ = self.wake.send(());
+    }
+
+    /// Since when the oldest commit waits that the follower has not seen.
+    pub fn behind_since(&self) -> Option<Instant> {
+        let books = self.shared.books.lock();
+        [books.reading, books.announced.since].into_iter().flatten().min()
+    }
+}
+
+impl Books {
+    fn announce(&mut self, touched: Touched) -> oneshot::Receiver<()> {
         let (done, caught_up) = oneshot::channel();
-        self.shared.announced.lock().merge(Announced { touched, told: vec![done] });
+        self.announced.merge(Announced { touched, told: vec![done], since: Some(Instant::now()) });
         caught_up
     }
 
-    /// Has what is announced read back: `here`, where that is quick, which spares the way to the
-    /// thread and back, else there.
-    fn follow(&self, conn: &mut DbConnection, here: bool) {
-        if here {
-            let Some(following) = self.shared.following.try_lock() else {
-                return;
-            };
-            if let Err(error) = self.shared.catch_up(conn, false) {
-                log::warn!("what was written could not be read back at once: {error}");
+    /// Announces again those commits whose fate it is time to look for, and forgets those for which it
+    /// was looked often enough.
+    fn announce_due(&mut self) {
+        let now = Instant::now();
+        for mut unsettled in std::mem::take(&mut self.unsettled) {
+            if unsettled.due <= now {
+                unsettled.looks += 1;
+                unsettled.due = now + LOOK_AGAIN * 2_u32.pow(unsettled.looks);
+                let (touched, told) = (unsettled.touched.clone(), Vec::new());
+                self.announced.merge(Announced { touched, told, since: Some(now) });
             }
-            drop(following);
-            if !self.shared.is_behind() {
-                return;
+            if unsettled.looks < LOOKS {
+                self.unsettled.push(unsettled);
+            } else if let Some(number) = unsettled.number {
+                self.commits.end(number);
             }
         }
-        // It ends only with the service; then nobody searches any more.
-        let _ = self.wake.send(());
     }
 }
 
 impl Shared {
     /// Whether anything is announced that nobody has begun to read back.
     fn is_behind(&self) -> bool {
-        !self.announced.lock().told.is_empty()
+        self.books.lock().announced.since.is_some()
     }
 
     /// Lets the follower catch up with all that is announced, if that takes it a single question or else
@@ -142,25 +222,56 @@ impl Shared {
         let Some(follower) = self.follower.get() else {
             return Ok(());
         };
-        let exclusive = self.gate.write();
-        let announced = std::mem::take(&mut *self.announced.lock());
-        let touched = &announced.touched;
-        let followed = if touched.is_one_question() {
-            // It is answered of one moment by itself, and most commits are claims.
-            Some(follower.follow(conn, touched))
-        } else if more {
-            let begun = begin_snapshot(conn);
-            drop(exclusive);
-            Some(begun.and_then(|()| follower.follow(conn, touched)).and_then(|()| end_snapshot(conn)))
-        } else {
-            None
+        let mut announced = {
+            let mut books = self.books.lock();
+            let mut announced = std::mem::take(&mut books.announced);
+            books.reading = announced.since;
+            books.commits.look();
+            books.commits.widen(&mut announced.touched);
+            announced
         };
-        match followed {
-            Some(Ok(())) => announced.tell(),
+        let followed = self.read_back(conn, follower.as_ref(), &mut announced.touched, more);
+        let mut books = self.books.lock();
+        books.reading = None;
+        if matches!(followed, Ok(true)) {
+            drop(books);
+            announced.tell();
+        } else {
             // Nobody is told of a picture that is not there.
-            _ => self.announced.lock().merge(announced),
+            books.announced.merge(announced);
         }
-        followed.unwrap_or(Ok(()))
+        followed.map(drop)
+    }
+
+    /// Whether the follower has caught up with what is touched, and with what else it would have seen a
+    /// part of.
+    fn read_back(
+        &self,
+        conn: &mut DbConnection,
+        follower: &dyn Follower,
+        touched: &mut Touched,
+        more: bool,
+    ) -> Result<bool, Error> {
+        for _ in 0..TRIES {
+            if !touched.is_one_question() {
+                break;
+            }
+            // It is answered of one moment by itself, and most commits are claims. What was committed
+            // up to that moment is in the books before the answer comes.
+            if follower.follow(conn, touched, &|| !self.books.lock().commits.splits(touched))? {
+                return Ok(true);
+            }
+            self.books.lock().commits.widen(touched);
+        }
+        if !more {
+            return Ok(false);
+        }
+        begin_snapshot(conn)?;
+        // What was committed up to here is in the books by now, and of what comes nothing is seen.
+        self.books.lock().commits.widen(touched);
+        let followed = follower.follow(conn, touched, &|| true)?;
+        end_snapshot(conn)?;
+        Ok(followed)
     }
 }
 
@@ -172,16 +283,29 @@ struct Thread {
 impl Thread {
     fn run(&self, woken: &Receiver<()>) {
         let mut conn = None;
-        while woken.recv().is_ok() {
+        while self.sleep(woken) {
+            self.shared.books.lock().announce_due();
             while self.shared.is_behind() {
-                let _following = self.shared.following.lock();
-                if let Err(error) = self.catch_up(&mut conn) {
+                let following = self.shared.following.lock();
+                let outcome = self.catch_up(&mut conn);
+                drop(following);
+                if let Err(error) = outcome {
                     log::error!("what was written can't be read back yet: {error}");
                     conn = None;
                     std::thread::sleep(RETRY);
                 }
             }
         }
+    }
+
+    /// Sleeps until somebody wakes it, or it is time to look for a commit; `false` once the service ends.
+    fn sleep(&self, woken: &Receiver<()>) -> bool {
+        let due = self.shared.books.lock().unsettled.iter().map(|unsettled| unsettled.due).min();
+        let outcome = match due {
+            None => woken.recv().map_err(RecvTimeoutError::from),
+            Some(due) => woken.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        !matches!(outcome, Err(RecvTimeoutError::Disconnected))
     }
 
     fn catch_up(&self, conn: &mut Option<DbConnection>) -> Result<(), Error> {

@@ -43,6 +43,33 @@ impl Touched {
             && self.providers.values().all(|part| *part == Part::Usage)
     }
 
+    /// Whether nobody can see a half of it: it is at most the usage of a single provider.
+    pub(super) fn is_one_piece(&self) -> bool {
+        !self.names
+            && !self.everything
+            && self.providers.len() <= 1
+            && self.providers.values().all(|part| *part == Part::Usage)
+    }
+
+    /// Whether there is anything that both touch.
+    pub(super) fn meets(&self, other: &Touched) -> bool {
+        let (few, many) = match self.providers.len() < other.providers.len() {
+            true => (&self.providers, &other.providers),
+            false => (&other.providers, &self.providers),
+        };
+        self.everything
+            || other.everything
+            || (self.names && other.names)
+            || few.keys().any(|id| many.contains_key(id))
+    }
+
+    /// Whether all that the other touches is in this.
+    pub(super) fn holds(&self, other: &Touched) -> bool {
+        let holds = |(id, part): (&i32, &Part)| self.providers.get(id).is_some_and(|own| own >= part);
+        self.everything
+            || !other.everything && (self.names || !other.names) && other.providers.iter().all(holds)
+    }
+
     /// Adds what another transaction has touched.
     pub fn merge(&mut self, other: Touched) {
         for (id, part) in other.providers {
@@ -145,6 +172,12 @@ impl Tx {
         self.touched.names = true;
     }
 
+    /// Notes that somebody may have changed all this.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn touch(&mut self, touched: Touched) {
+        self.touched.merge(touched);
+    }
+
     /// Notes that a connection was lost before it told what was written.
     pub(super) fn touch_everything(&mut self) {
         self.touched.everything = true;
@@ -193,10 +226,15 @@ impl DerefMut for Tx {
 
 /// Keeps something in step with the database.
 pub trait Follower: Send + Sync {
-    /// Catches up with what was touched, by reading it through `conn`, which sees all of it
-    /// committed, and nothing that is not announced but for whole changes of one provider. Called by
-    /// one thread at a time.
-    fn follow(&self, conn: &mut DbConnection, touched: &Touched) -> Result<(), Error>;
+    /// Catches up with what was touched, by reading it through `conn`, which sees all of it committed.
+    /// Once that is read, `is_whole` tells whether it is all of some transactions; if not, nothing is
+    /// shown of it, and `false` is returned. Called by one thread at a time.
+    fn follow(
+        &self,
+        conn: &mut DbConnection,
+        touched: &Touched,
+        is_whole: &dyn Fn() -> bool,
+    ) -> Result<bool, Error>;
 }
 
 /// Hears of changes of the waitlist right after their commit.

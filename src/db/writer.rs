@@ -1,16 +1,17 @@
 //! SQLite's one writer: waiting transactions share a commit, each in a savepoint of its own.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::connection::{establish, is_broken};
 use super::target::Target;
 use super::transaction::{TransactionError, commit, roll_back, savepoint, transaction, without_rivals};
-use super::{Ears, Error, Follower, Touched, Turns, Tx};
+use super::{Ears, Error, FOLLOWING, Follower, Touched, Turns, Tx};
 
 /// How many transactions share a commit at most, so that the first does not wait for ever.
 const MAX_BATCH: usize = 256;
@@ -26,7 +27,11 @@ type Completion = Box<dyn FnOnce(Option<String>) + Send>;
 /// The way to the writer's thread.
 pub struct Writer {
     jobs: Sender<Job>,
+    behind_since: Behind,
 }
+
+/// Since when the follower has not seen something that is committed.
+type Behind = Arc<Mutex<Option<Instant>>>;
 
 impl Writer {
     /// Starts the thread, which ends when the last `Writer` is gone.
@@ -37,9 +42,27 @@ impl Writer {
         listener: Ears,
     ) -> std::io::Result<Writer> {
         let (jobs, waiting) = channel();
-        let mut thread = Thread { tx, target, follower, listener };
+        let behind_since = Behind::default();
+        let (behind, owed) = (Arc::clone(&behind_since), Touched::default());
+        let mut thread = Thread { tx, target, follower, listener, owed, behind };
         std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || thread.run(&waiting))?;
-        Ok(Writer { jobs })
+        Ok(Writer { jobs, behind_since })
+    }
+
+    /// Since when the oldest commit waits that the follower has not seen.
+    pub fn behind_since(&self) -> Option<Instant> {
+        *self.behind_since.lock()
+    }
+
+    /// Has the follower read what somebody else may have written.
+    pub async fn read_again(&self, touched: Touched) {
+        let work = move |tx: &mut Tx| {
+            tx.touch(touched);
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = self.write(work).await {
+            log::warn!("what others wrote could not be read: {error}");
+        }
     }
 
     /// Runs `work` in its own savepoint and returns once the commit that holds it is on disk and
@@ -79,11 +102,14 @@ struct Thread {
     target: Target,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
     listener: Ears,
+    /// What is committed and the follower has not seen.
+    owed: Touched,
+    behind: Behind,
 }
 
 impl Thread {
     fn run(&mut self, waiting: &Receiver<Job>) {
-        while let Ok(first) = waiting.recv() {
+        while let Some(first) = self.next(waiting) {
             let mut completions = Vec::new();
             let mut touched = Touched::default();
             let mut turns = Turns::default();
@@ -110,26 +136,56 @@ impl Thread {
             }
             // A commit that failed may have happened all the same: what the database says counts.
             self.listener.tell(&turns);
-            self.follow(&touched);
+            self.follow(touched);
             for completion in completions {
                 completion(failure.clone());
             }
         }
     }
 
-    /// Lets the follower catch up, however often that takes: nobody is told of a picture that is
-    /// not there.
-    fn follow(&mut self, touched: &Touched) {
+    /// Waits for the next job, and meanwhile tries again what the follower could not read; `None` once the
+    /// service ends.
+    fn next(&mut self, waiting: &Receiver<Job>) -> Option<Job> {
+        while !self.owed.is_empty() {
+            match waiting.recv_timeout(RETRY) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.catch_up(),
+            }
+        }
+        waiting.recv().ok()
+    }
+
+    /// Lets the follower catch up, as often as that takes, but not for long: those who have written wait.
+    fn follow(&mut self, touched: Touched) {
+        if self.follower.get().is_none() || touched.is_empty() {
+            return;
+        }
+        self.owed.merge(touched);
+        let since = *self.behind.lock().get_or_insert_with(Instant::now);
+        loop {
+            self.catch_up();
+            if self.owed.is_empty() || since.elapsed() >= FOLLOWING {
+                return;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn catch_up(&mut self) {
         let Some(follower) = self.follower.get().map(Arc::clone) else {
             return;
         };
-        if touched.is_empty() {
-            return;
-        }
-        while let Err(error) = follower.follow(&mut self.tx, touched) {
-            log::error!("what was written can't be read back yet: {error}");
-            std::thread::sleep(RETRY);
-            self.recover();
+        // Nobody else writes, so all of each transaction is there.
+        match follower.follow(&mut self.tx, &self.owed, &|| true) {
+            Ok(_) => {
+                self.owed = Touched::default();
+                *self.behind.lock() = None;
+            }
+            Err(error) => {
+                log::error!("what was written can't be read back yet: {error}");
+                self.recover();
+            }
         }
     }
 
@@ -183,13 +239,18 @@ mod tests {
     }
 
     impl Follower for Follows {
-        fn follow(&self, conn: &mut DbConnection, touched: &Touched) -> Result<(), Error> {
+        fn follow(
+            &self,
+            conn: &mut DbConnection,
+            touched: &Touched,
+            _: &dyn Fn() -> bool,
+        ) -> Result<bool, Error> {
             if self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
             {
-                return Ok(conn.batch_execute("SELECT * FROM no_such_table")?);
+                conn.batch_execute("SELECT * FROM no_such_table")?;
             }
             self.followed.lock().extend(touched.providers.keys());
-            Ok(())
+            Ok(true)
         }
     }
 
@@ -223,6 +284,21 @@ mod tests {
         let (writer, follows) = writer(&directory, 2);
         write(&writer, 7, "INSERT INTO parent VALUES (1)").await.unwrap();
         assert_eq!(*follows.followed.lock(), [7]);
+    }
+
+    #[actix_web::test]
+    async fn nobody_waits_for_long_for_a_follower_that_fails_and_it_catches_up_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let (writer, follows) = writer(&directory, usize::MAX);
+        // It is committed.
+        write(&writer, 7, "INSERT INTO parent VALUES (1)").await.unwrap();
+        assert!(follows.followed.lock().is_empty() && writer.behind_since().is_some());
+        write(&writer, 8, "INSERT INTO parent VALUES (2)").await.unwrap();
+        follows.failures.store(0, Ordering::Relaxed);
+        while writer.behind_since().is_some() {
+            tokio::time::sleep(RETRY).await;
+        }
+        assert_eq!(*follows.followed.lock(), [7, 8]);
     }
 
     #[actix_web::test]

@@ -88,13 +88,18 @@ fn load_picture(conn: &mut DbConnection) -> Result<Picture, Error> {
 }
 
 impl Follower for Fleet {
-    fn follow(&self, conn: &mut DbConnection, touched: &Touched) -> Result<(), Error> {
+    fn follow(
+        &self,
+        conn: &mut DbConnection,
+        touched: &Touched,
+        is_whole: &dyn Fn() -> bool,
+    ) -> Result<bool, Error> {
         let begun = Instant::now();
         if touched.everything {
             let picture = load_picture(conn)?;
             *self.picture.write() = picture;
             self.note_refresh(begun);
-            return Ok(());
+            return Ok(true);
         }
         let of = |part| {
             let touched = touched.providers.iter().filter(move |(_, p)| **p == part);
@@ -107,6 +112,9 @@ impl Follower for Fleet {
         let mut gone: Vec<i32> = whole;
         gone.extend(usage);
         gone.retain(|id| !providers.iter().any(|p| p.id == *id) && !usages.iter().any(|u| u.id == *id));
+        if !is_whole() {
+            return Ok(false);
+        }
         let mut picture = self.picture.write();
         if let Some(names) = names {
             picture.set_names(names);
@@ -115,6 +123,6 @@ impl Follower for Fleet {
         picture.set_usages(usages);
         drop(picture);
         self.note_refresh(begun);
-        Ok(())
+        Ok(true)
     }
 }

@@ -87,6 +87,14 @@ def database(kind, server, tmp_path):
 
 
 @pytest.fixture
+def proxy(server):
+    """A network before the server; it is asked by whoever is led through it."""
+    made = harm.Proxy(server.process.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def serve(tmp_path, database):
     """Returns a function that starts a service, on the database or on what leads to it."""
     started = []

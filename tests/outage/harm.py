@@ -122,7 +122,12 @@ class Proxy:
         self.delay = 0.0
         # What comes is swallowed, in both directions, and nothing is closed.
         self.is_black_hole = False
+        # Once these bytes have passed to the server, nothing more does.
+        self.last_words = None
+        self.is_held = threading.Event()
         self.pairs = []
+        # What leads to the server there is left open when the other end goes.
+        self.orphans = set()
         self.lock = threading.Lock()
         self.listener = socket.create_server(('127.0.0.1', 0))
         self.port = self.listener.getsockname()[1]
@@ -157,7 +162,8 @@ class Proxy:
         try:
             while True:
                 select.select([source], [], [])
-                if self.is_black_hole:
+                to_server = sink.getpeername()[1] == self.target
+                if self.is_black_hole or (to_server and self.is_held.is_set()):
                     # Not even read, so that nothing is acknowledged once the buffers are full.
                     time.sleep(0.05)
                     continue
@@ -165,10 +171,13 @@ class Proxy:
                 if not data:
                     break
                 time.sleep(self.delay)
+                if to_server and self.last_words and self.last_words in data:
+                    self.last_words = None
+                    self.is_held.set()
                 sink.sendall(data)
         except (OSError, ValueError):
             pass
-        for one in (source, sink):
+        for one in {source, sink} - self.orphans:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
@@ -177,10 +186,24 @@ class Proxy:
         with self.lock:
             pairs, self.pairs = self.pairs, []
         for near, far in pairs:
+            if near_only:
+                self.orphans.add(far)
             for one in [near] if near_only else [near, far]:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
 
+    def hold_after(self, last_words):
+        """Lets nothing more pass to the server once these bytes have; says whether they have."""
+        self.last_words = last_words
+        return self.is_held
+
+    def release(self):
+        self.is_held.clear()
+
     def close(self):
+        self.is_black_hole = False
+        self.release()
         self.listener.close()
+        for far in self.orphans:
+            far.close()
         self.cut()

@@ -186,8 +186,9 @@ def stored(database):
 
 def pictured(client):
     """The same as the service's picture has it."""
-    used = {uuid: summary['resources']['VCPU']['used'] for uuid, summary in client(
-        'GET', '/allocation_candidates?resources=VCPU:1')['provider_summaries'].items()}
+    summaries = client('GET', '/allocation_candidates?resources=VCPU:1')['provider_summaries']
+    used = {uuid: sum(stock['used'] for stock in summary['resources'].values())
+            for uuid, summary in summaries.items()}
     listed = client('GET', '/resource_providers')['resource_providers']
     return {each['uuid']: (each['generation'], used[each['uuid']]) for each in listed}
 

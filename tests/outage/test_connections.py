@@ -7,7 +7,6 @@ import time
 import uuid
 
 import api
-import harm
 import load
 import pytest
 
@@ -111,14 +110,6 @@ def test_stopped_under_load(serve, server, database):
             time.sleep(10)
         print(f'answered again after {crowd.await_answers():.3f} s')
     crowd.check(database)
-
-
-@pytest.fixture
-def proxy(server):
-    made = harm.Proxy(server.process.port)
-    yield made
-    made.is_black_hole = False
-    made.close()
 
 
 def test_cut_under_load(serve, server, database, proxy):
