@@ -70,6 +70,12 @@ fn show_fleet(admin: &Admin, registry: &Registry) -> Result<(), Error> {
     )?;
     gauge(
         registry,
+        "allotment_fleet_behind_seconds",
+        "For how long something is written that the picture does not show; 0 when it shows all.",
+        admin.db.behind().unwrap_or_default().as_secs_f64(),
+    )?;
+    gauge(
+        registry,
         "allotment_fleet_last_refresh_duration_seconds",
         "How long the picture took to catch up the last time.",
         refresh.took.as_secs_f64(),

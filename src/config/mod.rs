@@ -276,6 +276,7 @@ mod tests {
             ("[database]\nnetwork_seconds = 2", "database.network_seconds"),
             ("[database]\nurl = 'mysql://u:hush@h/d?ssl_capath=x'", "ssl_capath"),
             ("[placement]\nmax_allocation_candidates = 0", "max_allocation_candidates"),
+            ("[placement]\nrecheck_seconds = 0", "placement.recheck_seconds"),
             ("[placement]\nallocation_candidates_generation_strategy = 'x'", "generation_strategy"),
             ("[limits]\nbody_bytes = 1", "limits.body_bytes"),
             ("[cors]\nallowed_origins = ['https://a/']", "cors.allowed_origins"),

@@ -14,6 +14,8 @@ pub struct PlacementSettings {
     pub max_allocation_candidates: i64,
     /// In which order trees are visited.
     pub allocation_candidates_generation_strategy: Strategy,
+    /// How often the picture is compared with the database, for what others have written.
+    pub recheck_seconds: u64,
 }
 
 /// In which order a search visits trees.
@@ -32,6 +34,8 @@ impl Default for PlacementSettings {
             randomize_allocation_candidates: false,
             max_allocation_candidates: -1,
             allocation_candidates_generation_strategy: Strategy::DepthFirst,
+            // So that all is seen within half a minute.
+            recheck_seconds: 25,
         }
     }
 }
@@ -43,6 +47,10 @@ impl PlacementSettings {
         if candidates != -1 && candidates < 1 {
             let problem = format!("{candidates} is neither -1 nor positive");
             return invalid("placement.max_allocation_candidates", problem);
+        }
+        if !(1..=3_600).contains(&self.recheck_seconds) {
+            let problem = format!("{} is not from 1 to 3600", self.recheck_seconds);
+            return invalid("placement.recheck_seconds", problem);
         }
         Ok(())
     }

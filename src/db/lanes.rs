@@ -7,9 +7,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+type ByName = HashMap<Box<str>, Arc<AsyncMutex<()>>>;
+
 /// The lanes of a process, one for each name that somebody uses.
 #[derive(Clone, Default)]
-pub struct Lanes(Arc<Mutex<HashMap<Box<str>, Arc<AsyncMutex<()>>>>>);
+pub struct Lanes(Arc<Mutex<ByName>>);
 
 /// The right to write to a thing, until this is dropped.
 pub struct Lane {

@@ -40,7 +40,7 @@ pub use transaction::TransactionError;
 
 use parking_lot::Mutex;
 use pool::{Place, Pool, Pooled};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::config::DatabaseSettings;
@@ -68,6 +68,8 @@ struct Inner {
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
     listener: Ears,
     writing: Writing,
+    /// Told when another process has written.
+    others: Arc<Notify>,
 }
 
 /// Who listens to changes of the waitlist, once somebody does.
@@ -106,10 +108,11 @@ impl Db {
         let first = Tx::new(connection::establish(&target)?);
         let follower = Arc::new(OnceLock::new());
         let listener = Ears::default();
-        let writing = Writing::start(first, &target, &follower, &listener)
+        let others = Arc::new(Notify::new());
+        let writing = Writing::start(first, &target, &follower, &listener, &others)
             .map_err(|e| Error::Unusable(format!("cannot start a thread for the database: {e}")))?;
         let pool = Pool::new(target.clone(), settings.pool_size);
-        Ok(Db { inner: Arc::new(Inner { target, pool, follower, listener, writing }) })
+        Ok(Db { inner: Arc::new(Inner { target, pool, follower, listener, writing, others }) })
     }
 
     /// Sets who follows what is written from now on; there can be one.
@@ -203,6 +206,12 @@ impl Db {
     /// For how long the follower has not seen something that is committed; `None` if it has seen all.
     pub fn behind(&self) -> Option<Duration> {
         self.inner.writing.behind_since().map(|since| since.elapsed())
+    }
+
+    /// Waits until another process has written, where the database tells, but not for longer than `most`.
+    pub async fn written_by_others(&self, most: Duration) {
+        // When the time is over is as good a moment.
+        let _ = timeout(most, self.inner.others.notified()).await;
     }
 
     /// Has the follower read what somebody else may have written.
@@ -336,6 +345,8 @@ impl Inner {
             if lost.is_some()
                 && let Some(value) = at_once(tx, AtOnce::Look)?
             {
+                // It may have been committed after it was last read back.
+                tx.touch_everything();
                 return Ok(value);
             }
             work(tx)
@@ -442,12 +453,19 @@ impl Writing {
         target: &Target,
         follower: &Arc<OnceLock<Arc<dyn Follower>>>,
         #[cfg_attr(not(feature = "sqlite"), expect(unused_variables))] listener: &Ears,
+        #[cfg_attr(not(feature = "sqlite"), expect(unused_variables))] others: &Arc<Notify>,
     ) -> std::io::Result<Writing> {
         let follower = Arc::clone(follower);
         match target.kind {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite => {
-                let writer = writer::Writer::start(first, target.clone(), follower, listener.clone())?;
+                let writer = writer::Writer::start(
+                    first,
+                    target.clone(),
+                    follower,
+                    listener.clone(),
+                    Arc::clone(others),
+                )?;
                 Ok(Writing::OneThread(writer))
             }
             _ => {

@@ -224,6 +224,9 @@ impl Shared {
         };
         let mut announced = {
             let mut books = self.books.lock();
+            if books.announced.since.is_none() {
+                return Ok(());
+            }
             let mut announced = std::mem::take(&mut books.announced);
             books.reading = announced.since;
             books.commits.look();
@@ -286,13 +289,17 @@ impl Thread {
         while self.sleep(woken) {
             self.shared.books.lock().announce_due();
             while self.shared.is_behind() {
+                let is_used = conn.is_some();
                 let following = self.shared.following.lock();
                 let outcome = self.catch_up(&mut conn);
                 drop(following);
                 if let Err(error) = outcome {
-                    log::error!("what was written can't be read back yet: {error}");
                     conn = None;
-                    std::thread::sleep(RETRY);
+                    // One that has ended since it was last used says nothing of the database.
+                    if !is_used {
+                        log::error!("what was written can't be read back yet: {error}");
+                        std::thread::sleep(RETRY);
+                    }
                 }
             }
         }

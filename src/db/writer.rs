@@ -5,8 +5,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::connection::{establish, is_broken};
 use super::target::Target;
@@ -18,6 +20,9 @@ const MAX_BATCH: usize = 256;
 
 /// How long the writer waits before it tries again to read back what it wrote.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// How often the writer looks whether another process has written.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A transaction that waits: it runs and returns what is to be done once the commit is known.
 type Job = Box<dyn FnOnce(&mut Tx) -> Completion + Send>;
@@ -40,11 +45,13 @@ impl Writer {
         target: Target,
         follower: Arc<OnceLock<Arc<dyn Follower>>>,
         listener: Ears,
+        others: Arc<Notify>,
     ) -> std::io::Result<Writer> {
         let (jobs, waiting) = channel();
         let behind_since = Behind::default();
         let (behind, owed) = (Arc::clone(&behind_since), Touched::default());
-        let mut thread = Thread { tx, target, follower, listener, owed, behind };
+        let (seen, looked) = (None, Instant::now());
+        let mut thread = Thread { tx, target, follower, listener, owed, behind, others, seen, looked };
         std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || thread.run(&waiting))?;
         Ok(Writer { jobs, behind_since })
     }
@@ -105,6 +112,17 @@ struct Thread {
     /// What is committed and the follower has not seen.
     owed: Touched,
     behind: Behind,
+    /// Told when another process has written.
+    others: Arc<Notify>,
+    /// What the connection said of others' writes, and when that was asked.
+    seen: Option<i64>,
+    looked: Instant,
+}
+
+#[derive(QueryableByName)]
+struct DataVersion {
+    #[diesel(sql_type = BigInt)]
+    data_version: i64,
 }
 
 impl Thread {
@@ -143,17 +161,34 @@ impl Thread {
         }
     }
 
-    /// Waits for the next job, and meanwhile tries again what the follower could not read; `None` once the
-    /// service ends.
+    /// Waits for the next job, and meanwhile tries again what the follower could not read, and looks whether
+    /// others write; `None` once the service ends.
     fn next(&mut self, waiting: &Receiver<Job>) -> Option<Job> {
-        while !self.owed.is_empty() {
-            match waiting.recv_timeout(RETRY) {
+        loop {
+            if self.looked.elapsed() >= LOOK {
+                self.look_for_others();
+            }
+            match waiting.recv_timeout(if self.owed.is_empty() { LOOK } else { RETRY }) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) if self.owed.is_empty() => {}
                 Err(RecvTimeoutError::Timeout) => self.catch_up(),
             }
         }
-        waiting.recv().ok()
+    }
+
+    /// Looks whether another process has written since the last time. In this one only this connection
+    /// writes, and of its own writes SQLite does not speak.
+    fn look_for_others(&mut self) {
+        self.looked = Instant::now();
+        match diesel::sql_query("PRAGMA data_version").get_result::<DataVersion>(self.tx.conn()) {
+            Ok(DataVersion { data_version }) => {
+                if self.seen.replace(data_version).is_some_and(|seen| seen != data_version) {
+                    self.others.notify_one();
+                }
+            }
+            Err(error) => log::debug!("whether others write can't be seen: {error}"),
+        }
     }
 
     /// Lets the follower catch up, as often as that takes, but not for long: those who have written wait.
@@ -196,7 +231,12 @@ impl Thread {
             return;
         }
         match establish(&self.target) {
-            Ok(conn) => self.tx = Tx::new(conn),
+            Ok(conn) => {
+                self.tx = Tx::new(conn);
+                // Each connection counts for itself.
+                self.seen = None;
+                self.others.notify_one();
+            }
             Err(error) => log::error!("no new connection for writing: {error}"),
         }
     }
@@ -266,7 +306,7 @@ mod tests {
         let follows = Arc::new(Follows { failures: failures.into(), ..Follows::default() });
         let follower = Arc::new(OnceLock::new());
         follower.set(Arc::<Follows>::clone(&follows) as Arc<dyn Follower>).ok().unwrap();
-        (Writer::start(Tx::new(conn), target, follower, Ears::default()).unwrap(), follows)
+        (Writer::start(Tx::new(conn), target, follower, Ears::default(), Arc::default()).unwrap(), follows)
     }
 
     async fn write(writer: &Writer, provider: i32, sql: &'static str) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 //!
 //! - [`picture`]: the providers, their trees and names
 //! - [`provider`]: one provider in it
+//! - [`sweep`]: whether the picture is right
 //! - `index`: which providers have a class, a trait, an aggregate
 //!
 //! The picture is loaded at the start and then follows the database: after each commit it reads
@@ -12,6 +13,7 @@
 mod index;
 pub mod picture;
 pub mod provider;
+pub mod sweep;
 mod trait_texts;
 
 use std::sync::Arc;

@@ -38,6 +38,11 @@ impl Names {
         self.ids.get(name).copied()
     }
 
+    /// Whether they are these, and no others.
+    pub fn are(&self, rows: &[(i32, String)]) -> bool {
+        rows.len() == self.names.len() && rows.iter().all(|(id, name)| self.names.get(id) == Some(name))
+    }
+
     /// The ids of names, all of which must be known; otherwise those that are not, in order.
     pub fn all_ids<'a>(&self, names: &'a [String]) -> Result<Vec<i32>, Vec<&'a str>> {
         let ids: Vec<i32> = names.iter().filter_map(|name| self.id(name)).collect();
@@ -116,6 +121,34 @@ impl Picture {
     /// The slot of the provider of this name.
     pub fn find_by_name(&self, name: &str) -> Option<Slot> {
         self.by_name.get(name).copied()
+    }
+
+    /// The slot of the provider of this row id.
+    pub fn find_by_id(&self, id: i32) -> Option<Slot> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The row ids of all providers.
+    pub fn ids(&self) -> Vec<i32> {
+        self.by_id.keys().copied().collect()
+    }
+
+    /// Whether a provider is here as this row has it.
+    pub fn shows(&self, row: &ProviderRow) -> bool {
+        let Some(slot) = self.find_by_id(row.id) else {
+            return false;
+        };
+        let provider = self.provider(slot);
+        let numbers = row.aggregates.iter().map(|uuid| self.aggregate_numbers.get(uuid).copied());
+        provider.uuid == row.uuid
+            && provider.name == row.name
+            && provider.generation == row.generation
+            && (provider.created_at, provider.updated_at) == (row.created_at, row.updated_at)
+            && provider.root == self.find_by_id(row.root_id).unwrap_or(slot)
+            && provider.parent == row.parent_id.and_then(|id| self.find_by_id(id))
+            && provider.stocks == stocks(row)
+            && provider.traits == sorted(row.traits.clone())
+            && numbers.collect::<Option<Vec<u32>>>().map(sorted).as_ref() == Some(&provider.aggregates)
     }
 
     /// The slots of all providers.
@@ -283,6 +316,12 @@ impl Picture {
         let traits = sorted(row.traits);
         let traits_json = self.trait_texts.text(&traits, &self.trait_names);
         let old = &self.providers[slot as usize];
+        if old.uuid != row.uuid {
+            if self.by_uuid.get(&old.uuid) == Some(&slot) {
+                self.by_uuid.remove(&old.uuid);
+            }
+            self.by_uuid.insert(row.uuid.clone(), slot);
+        }
         if old.name != row.name {
             // Two may exchange their names: the old one may be another's by now.
             if let Some(name) = old.name.as_ref().filter(|name| self.by_name.get(*name) == Some(&slot)) {

@@ -1,14 +1,21 @@
-//! The picture of the fleet: how long it takes to follow the database.
+//! The picture of the fleet: how long it takes to follow the database, and how often it was wrong.
 
 use std::sync::LazyLock;
 
-use prometheus::Histogram;
+use prometheus::{Histogram, IntCounter};
 
-use super::{SECONDS, histograms};
+use super::{SECONDS, counters, histograms};
 
 /// How long a refresh took: what was written before is read back and shown.
 pub static REFRESH: LazyLock<Histogram> = LazyLock::new(|| {
     let none: &[&str] = &[];
     let help = "How long the picture of the fleet took to catch up with what was written.";
     histograms("allotment_fleet_refresh_seconds", help, &SECONDS, none).with_label_values(none)
+});
+
+/// Of how many providers the picture was found to differ from the database.
+pub static MENDED: LazyLock<IntCounter> = LazyLock::new(|| {
+    let none: &[&str] = &[];
+    let help = "Resource providers that the picture of the fleet did not show as the database had them, and that were read again.";
+    counters("allotment_fleet_mended_total", help, none).with_label_values(none)
 });

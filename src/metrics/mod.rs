@@ -84,6 +84,7 @@ mod tests {
         conflicts::count(conflicts::Entity::Consumer);
         candidates::count(7, 2);
         fleet::REFRESH.observe(0.1);
+        fleet::MENDED.inc();
         waitlist::handed_off(waitlist::WokenBy::Recheck, std::time::Duration::from_secs(1));
         let text = text(|more| {
             let gauge = IntGauge::new("allotment_test", "A test.")?;
@@ -102,6 +103,7 @@ mod tests {
             "candidates_visited_count",
             "candidates_returned_count",
             "fleet_refresh_seconds_count",
+            "fleet_mended_total",
             "waitlist_handoff_seconds_count{woken_by=\"commit\"} 0",
             "waitlist_handoff_seconds_count{woken_by=\"recheck\"} 1",
             "test 17",

@@ -24,7 +24,7 @@ use crate::auth::policy::{self, Enforcer};
 use crate::auth::{Authenticator, Keystone, keystone};
 use crate::config::{AuthSettings, AuthStrategy, Flags, Settings};
 use crate::db::{self, Db};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, sweep};
 use crate::waitlist::{Clock, SystemClock, Waitlist};
 
 use connection::Patience;
@@ -284,6 +284,8 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, files: Option<usize>) -> Re
     };
     reload::follow_policy(app).map_err(Error::Threads)?;
     rt::spawn(Arc::clone(&app.waitlist).keep(app.db.clone()));
+    let recheck = Duration::from_secs(settings.placement.recheck_seconds);
+    rt::spawn(sweep::keep(Arc::clone(&app.fleet), app.db.clone(), recheck));
     let door = Door::Api { admin: apart.is_none() };
     let (api, addr, stopping) = listen(settings.listen, options, tls, app, door)?;
     let (app, beside) = (app.clone(), cnapi.as_ref().map(|(server, _)| server.handle()));

@@ -112,6 +112,16 @@ pub fn load_all(conn: &mut DbConnection, mut take: impl FnMut(Vec<ProviderRow>))
     Ok(())
 }
 
+/// At most so many providers in the order of their ids, from the first whose id is greater than `after`.
+pub fn load_after(conn: &mut DbConnection, after: i32, most: i64) -> QueryResult<Vec<ProviderRow>> {
+    let ids: Vec<i32> =
+        rp::table.filter(rp::id.gt(after)).order(rp::id).limit(most).select(rp::id).load(conn)?;
+    match (ids.first(), ids.last()) {
+        (Some(first), Some(last)) => load_selection(conn, Selection::Range(*first, *last)),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// Those of these providers that exist.
 pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow>> {
     let mut rows = Vec::with_capacity(ids.len());

@@ -76,13 +76,16 @@ def server(kind, started_servers, monkeypatch):
 
 
 @pytest.fixture
-def database(kind, server, tmp_path):
-    """An empty database on the server that may be hurt."""
+def database(kind, request, tmp_path):
+    """An empty database, on the server that may be hurt unless it is SQLite's."""
+    server = None if kind == 'sqlite' else request.getfixturevalue('server')
     made = databases.KINDS[kind](f'test_{tmp_path.name}'.lower().replace('-', '_')[:60], tmp_path)
     made.create()
-    server.database = made
+    if server:
+        server.database = made
     yield made
-    server.heal()
+    if server:
+        server.heal()
     made.drop()
 
 
@@ -100,7 +103,9 @@ def serve(tmp_path, database):
     started = []
 
     def start(via=None, **tables):
-        service = Service(tmp_path, via or database, tables)
+        directory = tmp_path / f'service{len(started)}'
+        directory.mkdir()
+        service = Service(directory, via or database, tables)
         started.append(service)
         service.ensure_started()
         return service

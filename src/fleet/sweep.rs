@@ -1,0 +1,156 @@
+//! Looks now and then whether the picture is what the database says, and has read again what is not.
+//!
+//! The picture follows what this process commits. Other processes write too, people mend rows by hand, and
+//! a COMMIT may happen after its connection has ended.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::Fleet;
+use super::provider::Stock;
+use crate::db::{Db, Error, Part, Touched};
+use crate::metrics;
+use crate::store::fleet as rows;
+
+/// How many providers are compared at a time.
+const PAGE: i64 = 500;
+
+/// After each page there is a pause, so many times as long as the page took: a sweep of a large fleet is
+/// to be nobody's load.
+const PAUSES: u32 = 2;
+
+/// How often what differs is looked at again, as most of that is on its way into the picture.
+const LOOKS: u32 = 4;
+
+/// The pause before each of these looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+
+/// Sweeps so often, and besides whenever the database tells that somebody else has written; for ever.
+pub async fn keep(fleet: Arc<Fleet>, db: Db, every: Duration) {
+    loop {
+        db.written_by_others(every).await;
+        match sweep(&fleet, &db).await {
+            Ok(0) => {}
+            Ok(count) => log::info!("{count} resource providers were not as the database has them"),
+            Err(error) => log::warn!("the picture can't be compared with the database: {error}"),
+        }
+    }
+}
+
+/// Compares all, and has read again what differs; returns of how many providers that is certain.
+async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
+    let mut names = differing_names(fleet, db).await?;
+    let mut doubtful = doubtful(fleet, db).await?;
+    let mut wrong = BTreeSet::new();
+    for _ in 0..LOOKS {
+        if doubtful.is_empty() && names.is_empty() {
+            break;
+        }
+        sleep(LOOK_PAUSE).await;
+        if !names.is_empty() {
+            names = differing_names(fleet, db).await?;
+        }
+        doubtful = look_again(fleet, db, doubtful, &mut wrong).await?;
+    }
+    let count = wrong.len();
+    metrics::fleet::MENDED.inc_by(count as u64);
+    // What changes all the time is not known to be right either.
+    wrong.extend(doubtful);
+    let touched = Touched {
+        providers: wrong.into_iter().map(|id| (id, Part::Whole)).collect(),
+        names: names.differ,
+        // The texts of a provider's traits have the names in them.
+        everything: names.renamed,
+    };
+    if !touched.is_empty() {
+        db.read_again(touched).await;
+    }
+    Ok(count)
+}
+
+/// How the names of classes and traits differ from those in the picture.
+#[derive(Clone, Copy, Default)]
+struct Names {
+    differ: bool,
+    renamed: bool,
+}
+
+impl Names {
+    fn is_empty(self) -> bool {
+        !self.differ
+    }
+}
+
+async fn differing_names(fleet: &Fleet, db: &Db) -> Result<Names, Error> {
+    let found = db.read_snapshot(|conn| Ok::<_, Error>(rows::load_names(conn)?)).await?;
+    let picture = fleet.read();
+    let pairs = [(picture.classes(), &found.classes), (picture.traits(), &found.traits)];
+    let renamed = |name: &str, known: &str| !known.is_empty() && known != name;
+    Ok(Names {
+        differ: pairs.iter().any(|(known, rows)| !known.are(rows)),
+        renamed: pairs
+            .iter()
+            .any(|(known, rows)| rows.iter().any(|(id, name)| renamed(name, known.name(*id)))),
+    })
+}
+
+/// The providers that are not the same in the picture and in the database, read page by page.
+async fn doubtful(fleet: &Fleet, db: &Db) -> Result<BTreeSet<i32>, Error> {
+    let known = fleet.read().ids();
+    let (mut doubtful, mut found) = (BTreeSet::new(), HashSet::new());
+    let mut after = i32::MIN;
+    loop {
+        let begun = Instant::now();
+        let page = db.read_snapshot(move |conn| Ok::<_, Error>(rows::load_after(conn, after, PAGE)?)).await?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        after = last.id;
+        {
+            let picture = fleet.read();
+            doubtful.extend(page.iter().filter(|row| !picture.shows(row)).map(|row| row.id));
+        }
+        found.extend(page.iter().map(|row| row.id));
+        sleep(begun.elapsed() * PAUSES).await;
+    }
+    doubtful.extend(known.into_iter().filter(|id| !found.contains(id)));
+    Ok(doubtful)
+}
+
+/// Looks at some again: those that differ are `wrong`; returns those that changed meanwhile in the
+/// picture, so that nothing can be said of them.
+async fn look_again(
+    fleet: &Fleet,
+    db: &Db,
+    doubtful: BTreeSet<i32>,
+    wrong: &mut BTreeSet<i32>,
+) -> Result<BTreeSet<i32>, Error> {
+    let ids: Vec<i32> = doubtful.iter().copied().collect();
+    let before = states(fleet, &ids);
+    let asked = ids.clone();
+    let found = db.read_snapshot(move |conn| Ok::<_, Error>(rows::load(conn, &asked)?)).await?;
+    let found: BTreeMap<i32, _> = found.into_iter().map(|row| (row.id, row)).collect();
+    let after = states(fleet, &ids);
+    let picture = fleet.read();
+    let is_right = |id: &i32| match found.get(id) {
+        Some(row) => picture.shows(row),
+        None => !after.contains_key(id),
+    };
+    let (still, moving): (Vec<i32>, Vec<i32>) =
+        ids.iter().filter(|id| !is_right(id)).partition(|id| before.get(id) == after.get(id));
+    wrong.extend(still);
+    Ok(moving.into_iter().collect())
+}
+
+/// What of providers in the picture changes with each claim.
+fn states(fleet: &Fleet, ids: &[i32]) -> BTreeMap<i32, (i32, Vec<Stock>)> {
+    let picture = fleet.read();
+    let state = |id: &i32| {
+        let provider = picture.provider(picture.find_by_id(*id)?);
+        Some((*id, (provider.generation, provider.stocks.clone())))
+    };
+    ids.iter().filter_map(state).collect()
+}
