@@ -114,6 +114,10 @@ class MariaDb(Harm):
         self.administer(f'SET GLOBAL wait_timeout = {seconds or 28800}')
 
 
+# How long a server believes in a connection of which only the other end has gone, in seconds.
+NOTICED_AFTER = 0.5
+
+
 class Proxy:
     """Stands before a server's port, and does to what passes what a network may do."""
 
@@ -182,15 +186,21 @@ class Proxy:
                 one.shutdown(socket.SHUT_RDWR)
 
     def cut(self, near_only=False):
-        """Ends all that passes now; `near_only` leaves the server believing that it is connected."""
+        """Ends all that passes now; with `near_only` the server notices that a little later."""
         with self.lock:
             pairs, self.pairs = self.pairs, []
         for near, far in pairs:
             if near_only:
+                # Until then it keeps the rows that an open transaction has taken.
                 self.orphans.add(far)
+                threading.Timer(NOTICED_AFTER, self.end_orphan, [far]).start()
             for one in [near] if near_only else [near, far]:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
+
+    def end_orphan(self, far):
+        with contextlib.suppress(OSError):
+            far.shutdown(socket.SHUT_RDWR)
 
     def hold_after(self, last_words):
         """Lets nothing more pass to the server once these bytes have; says whether they have."""
@@ -205,5 +215,5 @@ class Proxy:
         self.release()
         self.listener.close()
         for far in self.orphans:
-            far.close()
+            self.end_orphan(far)
         self.cut()
