@@ -1,4 +1,4 @@
-//! What the process counted, and what can be looked up now.
+//! The text of the metrics: the counters of the process, and values that are looked up now.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What operators' machinery asks; nothing of tenants is shown.
+//! Health and metrics, for operators' machinery; they show nothing of tenants.
 //!
 //! - [`health`]: whether the service is ready for requests
 //! - `metrics`: what it has counted, for Prometheus
@@ -16,7 +16,7 @@ use crate::waitlist::{Lengths, Waitlist};
 use health::{Readiness, Unready};
 use lookup::Lookup;
 
-/// What the answers are made of.
+/// All that the answers are made of.
 pub struct Admin {
     db: Db,
     fleet: Arc<Fleet>,
@@ -42,7 +42,7 @@ impl Admin {
         self.readiness.ask(&self.db).await
     }
 
-    /// What the process counted, and what can be looked up now, as Prometheus reads it.
+    /// The counters of the process, and values that are looked up now, as Prometheus reads them.
     pub async fn metrics(&self) -> Result<Vec<u8>, prometheus::Error> {
         metrics::text(self).await
     }

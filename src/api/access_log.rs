@@ -8,9 +8,9 @@ use log::Level;
 
 use super::microversion::Microversion;
 
-/// What the line tells.
+/// The parts of the line.
 pub(super) struct Entry<'a> {
-    /// Who asked, as far as that is known.
+    /// The address of the client, as far as it is known.
     pub client: Option<IpAddr>,
     pub method: &'a Method,
     /// Path and query string as they came, percent-encoded still.
@@ -19,7 +19,7 @@ pub(super) struct Entry<'a> {
     pub length: usize,
     pub version: Option<Microversion>,
     pub request_id: &'a str,
-    /// Who asked and for which project, once that is known.
+    /// The ids of the user and of the project, once they are known.
     pub user: Option<&'a str>,
     pub project: Option<&'a str>,
     /// The id that the caller gave, which follows a task through several services.
@@ -30,8 +30,8 @@ pub(super) struct Entry<'a> {
 /// The status of a request whose client hung up before it was answered. It is nginx's, which operators know.
 pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The longest id that is shown; Keystone has none that is longer. With noauth2 the token is the user, and
-/// somebody may have sent it a token of Keystone, which does not belong on the log.
+/// The longest id that is shown. Keystone's ids are not longer. With noauth2 the user's id is the token, which
+/// may be one of Keystone's by mistake, and a token does not belong on the log.
 const LONGEST_ID: usize = 64;
 
 pub(super) fn write(level: Level, entry: &Entry<'_>) {

@@ -156,7 +156,7 @@ impl Exchange {
         self.request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
     }
 
-    /// What the header says; there is none with a chunked body.
+    /// The length that the header gives; a chunked body has no such header.
     fn content_length(&self) -> u64 {
         self.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
@@ -191,7 +191,7 @@ impl Exchange {
         self.check_policy(route, &identity, query.as_ref().ok())?;
         let body = self.app.bodies.read(&self.app.settings.limits, self.announced(), payload).await?;
         self.is_read = true;
-        // Nobody looks at it, and a request that waits for its turn would keep the memory for long.
+        // No handler of such a route reads the body, and a wait for a turn would keep its memory for long.
         let body = if route.body == BodyKind::Ignored { Held::default() } else { body };
         let call = Call {
             app: self.app.clone(),
@@ -208,8 +208,8 @@ impl Exchange {
         Ok(unless_it_panics((route.handler)(call)).await?)
     }
 
-    /// Where no token is needed, a page of any site could have its visitors' browsers write. Browsers say
-    /// whose page it is.
+    /// Where no token is needed, a page of any site could have the browsers of its visitors write. A browser
+    /// says which site the page is of.
     fn check_origin(&self) -> Result<(), ApiError> {
         let method = self.request.method();
         if self.door != Door::Cnapi || method.is_safe() {
@@ -227,7 +227,7 @@ impl Exchange {
         match self.door {
             Door::Cnapi => return Ok(cnapi::anybody()),
             Door::Admin => return Ok(Identity::default()),
-            // Who asks for what shows no data need not say who it is, and is not asked.
+            // A route that shows no data is open to all, and its token is not looked at.
             Door::Api { .. } if self.path.as_deref().is_some_and(|path| routes::is_open(self.door, path)) => {
                 return Ok(Identity::default());
             }
@@ -556,8 +556,8 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// What is wrong with the headers that say who asks. One that is not ASCII is there, and does not count as
-/// missing; of two nobody knows which is meant.
+/// The fault of the headers that say who asks, if there is one. A header that is not ASCII is there, and does
+/// not count as missing. Of two headers nobody knows which is meant.
 fn odd(headers: &HeaderMap, believed: &[&str]) -> Option<&'static str> {
     let mut seen = 0_u32;
     for (name, value) in headers {

@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the small body of a refused request may take to arrive, so that its connection can be kept.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// The memory for the bodies of all requests under way, in portions. Small bodies have a quarter of it for
-/// themselves, so that large ones that come slowly don't keep them waiting.
+/// The memory for the bodies of all requests under way, in portions. Small bodies have a part of it for
+/// themselves, so that they do not wait for large ones that come slowly.
 pub struct Memory {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
@@ -101,8 +101,8 @@ async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, A
     Ok(body.freeze())
 }
 
-/// Whether the body of a refused request is over, or is so in a moment. What is left of one that is not
-/// must not pass for the next request.
+/// Whether the body of a refused request is over, or is so in a moment. The rest of a longer body must not
+/// pass for the next request.
 pub(super) async fn is_over(announced: Announced, payload: &mut web::Payload) -> bool {
     match announced {
         Announced::Nothing => true,

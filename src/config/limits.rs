@@ -10,8 +10,8 @@ use super::Error;
 pub struct Limits {
     /// The largest request body, in bytes; more is 413.
     pub body_bytes: usize,
-    /// How many bytes the bodies of all requests under way may have together; more wait a few seconds, and
-    /// are 503 then.
+    /// How many bytes the bodies of all requests under way may have together. A request for which there is no
+    /// place waits a few seconds, and is 503 then.
     pub all_bodies_bytes: usize,
     /// The longest query string, in bytes; more is 414.
     pub query_bytes: usize,

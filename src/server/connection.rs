@@ -52,8 +52,8 @@ enum State {
     Idle,
 }
 
-/// What a connection is waited for, and until when. The connection and its requests share it, and are all
-/// on one thread.
+/// The state of a connection, and until when it may last. The connection and its requests share it, and are
+/// all on one thread.
 #[derive(Debug)]
 pub(super) struct Watch {
     patience: Patience,
@@ -206,7 +206,7 @@ pub(super) struct Connection<S = TcpStream>(Rc<Inner<S>>);
 struct Inner<S> {
     watch: Rc<Watch>,
     transport: RefCell<Transport<S>>,
-    /// What was read before the HTTP layer asked for it.
+    /// Bytes that were read before the HTTP layer asked for them.
     ahead: RefCell<BytesMut>,
     /// Whether the HTTP layer is told when more comes.
     is_reading: Cell<bool>,

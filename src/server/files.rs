@@ -7,14 +7,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
 
-/// What the process has open besides connections of clients and of the database: the log, certificates,
-/// the policy, what Keystone is asked over, and some to spare.
+/// The files that the process has open besides connections of clients and of the database: the log,
+/// certificates, the policy, connections to Keystone, and some to spare.
 const OTHERS: usize = 64;
 
-/// What a worker has open for itself.
+/// The files that a worker has open for itself.
 const OF_A_WORKER: usize = 8;
 
-/// What a connection of the database has open; on SQLite a file and its log.
+/// The files of a connection of the database; on SQLite these are the database, its log and its index.
 const OF_THE_POOL: usize = 3;
 
 /// Raises the soft limit to the hard one, and tells how many files may be open.

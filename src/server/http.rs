@@ -70,7 +70,7 @@ where
     Ok(returned(response, watch))
 }
 
-/// A head that is none: as HTTP's own rules have it, there is nobody to say more to.
+/// The answer to a head that HTTP does not allow.
 fn refusal() -> Response<BoxBody> {
     let mut response = Response::new(StatusCode::BAD_REQUEST);
     response.head_mut().set_connection_type(ConnectionType::Close);
@@ -141,7 +141,7 @@ impl Stream for Received {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         while !self.body.is_end_stream() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                // What is no data is trailers, in which nobody is interested.
+                // A frame without data has trailers, which nobody reads.
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Poll::Ready(Some(Ok(data)));

@@ -1,4 +1,4 @@
-//! What is behind an address: connections, with the application behind them.
+//! An address: its connections, and the application that answers on them.
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;

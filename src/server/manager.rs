@@ -1,4 +1,4 @@
-//! What the service manager is told, as systemd's `Type=notify` has it.
+//! Tells the service manager how the service fares, as systemd's `Type=notify` has it.
 
 use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;

@@ -79,7 +79,7 @@ pub struct Running {
     pub admin_addr: Option<SocketAddr>,
     /// Where it serves the dialects of CNAPI without a token, if it does.
     pub cnapi_addr: Option<SocketAddr>,
-    /// Who waits there.
+    /// Its waitlist.
     pub waitlist: Arc<Waitlist>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
@@ -169,7 +169,7 @@ pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, 
 }
 
 impl Bound {
-    /// Serves until the API is told to stop. What tells of its health goes last.
+    /// Serves until the API is told to stop. The address for health stops last.
     async fn serve(self) -> Result<(), Error> {
         let address = self.addr;
         let admin = self.admin.map(|(server, _)| {
@@ -299,7 +299,7 @@ fn bind(app: &web::Data<App>, tls: Option<Arc<Tls>>, files: Option<usize>) -> Re
         if let Some(beside) = beside {
             drop(beside.stop(true));
         }
-        // Those who wait for a ticket are answered, so that they can ask another replica.
+        // Waits for a ticket are answered, so that their clients can ask another replica.
         app.waitlist.close();
     });
     Ok(Bound { api, addr, admin: apart, cnapi })

@@ -119,7 +119,7 @@ def test_the_unit_is_hardened():
         assert found[key] == ['yes'], key
     assert found['ProtectSystem'] == ['strict'] and found['CapabilityBoundingSet'] == ['']
     assert found['Type'] == ['notify'] and 'LimitNOFILE' in found
-    # What is loaded may be missing.
+    # The credentials may be missing.
     loaded = {value.partition(':')[0] for value in found['LoadCredential']}
     assert loaded == {value.partition(':')[0] for value in found['SetCredential']} == {'tls.cert', 'tls.key'}
     # It stops before systemd loses patience.

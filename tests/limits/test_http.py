@@ -1,4 +1,4 @@
-"""What clients, proxies and browsers send that is not quite an ordinary request."""
+"""Clients, proxies and browsers that send a little more than an ordinary request."""
 
 import contextlib
 import signal

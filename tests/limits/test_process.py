@@ -64,7 +64,8 @@ def test_connections_fit_under_the_hard_limit_of_open_files(limited):
     server = limited('ulimit -n 400', workers=2, limits={'keep_alive_seconds': 1})
     lowered = re.search(r'limits.connections is (\d+) instead of 25000 for each worker', server.log())
     assert lowered and 20 < int(lowered[1]) < 200
-    # More than that, and than there are files: newcomers take the places of those whose time is over.
+    # There are more connections than that, and than files. A newcomer takes the place of an idle connection
+    # whose time is over.
     connections = [server.connect() for _ in range(450)]
     for connection in connections:
         connection.send(GET)
