@@ -90,6 +90,11 @@ impl FromStr for Target {
             "sqlite" => Kind::Sqlite,
             "postgres" | "postgresql" => Kind::Postgres,
             "mysql" | "mariadb" => Kind::Mysql,
+            other if rest.starts_with("//") => {
+                return Err(format!(
+                    "the database URL's scheme {other:?} is unknown: use sqlite, postgres or mysql"
+                ));
+            }
             // A text without a scheme may be anything, a password too.
             _ => {
                 return Err(
