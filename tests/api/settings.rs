@@ -79,7 +79,7 @@ fn what_is_wrong_with_a_file_is_named() {
         ("workers = -1", &["workers"]),
         ("[database]\npool_size = 'many'", &["pool_size"]),
         ("[database]\npool_size = 4294967296", &["pool_size"]),
-        ("[database]\nurl = 'oracle://h/d'", &["database.url", "oracle"]),
+        ("[database]\nurl = 'oracle://h/d'", &["database.url", "scheme"]),
         ("[placement]\nmax_allocation_candidates = 0", &["max_allocation_candidates"]),
         ("[placement]\nallocation_candidates_generation_strategy = 'x'", &["generation_strategy"]),
         ("[limits]\nbody_bytes = 1", &["limits.body_bytes"]),
