@@ -271,6 +271,28 @@ mod tests {
     }
 
     #[test]
+    fn texts_that_tables_cannot_hold_are_told_from_columns_that_do_not_compare() {
+        let is_text = |message| statement(DatabaseErrorKind::Unknown, message).is_unstorable_text();
+        for message in [
+            "Illegal mix of collations (utf8mb3_general_ci,IMPLICIT) and (utf8mb4_general_ci,COERCIBLE) for operation '='",
+            "Illegal mix of collations (latin1_swedish_ci,IMPLICIT), (utf8mb4_general_ci,COERCIBLE), (utf8mb4_general_ci,COERCIBLE) for operation 'in'",
+            "Illegal mix of collations for operation 'in'",
+            "Incorrect string value: '\\xF0\\x9F\\x98\\x80' for column `placement`.`projects`.`external_id` at row 1",
+            "Conversion from collation utf8mb4_0900_ai_ci into latin1_swedish_ci impossible for parameter",
+            "character with byte sequence 0xe2 0x98 0x83 in encoding \"UTF8\" has no equivalent in encoding \"LATIN1\"",
+        ] {
+            assert!(is_text(message), "{message}");
+        }
+        for message in [
+            "Illegal mix of collations (utf8mb4_general_ci,IMPLICIT) and (utf8mb4_unicode_ci,IMPLICIT) for operation '='",
+            "Incorrect integer value: 'x' for column `placement`.`inventories`.`total` at row 1",
+            "Data too long for column 'name' at row 1",
+        ] {
+            assert!(!is_text(message), "{message}");
+        }
+    }
+
+    #[test]
     fn a_commit_on_a_connection_that_ends_is_gone() {
         let gone = || {
             Box::new(DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(String::new())))
