@@ -80,6 +80,7 @@ impl From<waitlist::Error> for ApiError {
             | Error::GroupGeneration { .. }
             | Error::QueueGeneration { .. } => ApiError::conflict_with(Code::ConcurrentUpdate, message),
             Error::QueueFull { .. } => ApiError::conflict(message),
+            Error::Crowded(_) => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message),
             Error::Twice { .. } => ApiError::bad_request(message),
             Error::Database(error) => error.into(),
         }

@@ -7,6 +7,7 @@ use super::waitlist_body::{self as body, CreateBody, GroupBody, RenewBody};
 use super::waitlist_view::{GroupView, ListView, TicketView, newest};
 use super::{ApiError, Call, Code, HandlerResult, Reply, permission, schema};
 use crate::auth::policy::{self, Target};
+use crate::db::Tx;
 use crate::waitlist::{
     self, ACTIVE, EXPIRED, Error, FINISHED, Group, ListFilter, QUEUED, QueueFilter, Ticket,
 };
@@ -71,11 +72,7 @@ pub async fn create(call: Call) -> HandlerResult {
     let body: CreateBody = call.provider_json(&schema::WAITLIST_POST).await?;
     let new = body.into_new(&call)?;
     let app = call.app.clone();
-    let work = move |tx: &mut _| {
-        let ticket = waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings())?;
-        let ahead = waitlist::ahead(tx, &ticket)?;
-        Ok::<_, Error>((ticket, ahead))
-    };
+    let work = move |tx: &mut _| waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings());
     let (ticket, ahead) = call.write("take a ticket", work).await??;
     Ok(shown(&call, StatusCode::CREATED, &ticket, Some(ahead)).location(path(&ticket)))
 }
@@ -122,8 +119,23 @@ pub async fn delete(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::end(tx, &uuid, given, app.waitlist.now());
-    call.write("release a ticket", work).await??;
+    write_end(&call, "release a ticket", work).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// Runs `work`, which ends tickets, in a transaction. If too many others have to expire before the next
+/// one of a queue can become active, these are ended first.
+pub(super) async fn write_end<T: Send + 'static>(
+    call: &Call,
+    name: &'static str,
+    work: impl Fn(&mut Tx) -> waitlist::Result<T> + Clone + Send + 'static,
+) -> Result<waitlist::Result<T>, ApiError> {
+    loop {
+        match call.write(name, work.clone()).await? {
+            Err(Error::Crowded(queue_id)) => call.app.waitlist.clear(&call.app.db, queue_id).await?,
+            ended => return Ok(ended),
+        }
+    }
 }
 
 /// The ticket that the path names, if whoever asks may do with it what a rule guards.
@@ -186,7 +198,7 @@ pub async fn delete_group(call: Call) -> HandlerResult {
     let uuid = find_group(&call, policy::WAITLIST_DELETE).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::end_group(tx, &uuid, given, app.waitlist.now());
-    call.write("release tickets", work).await??;
+    write_end(&call, "release tickets", work).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 

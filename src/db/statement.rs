@@ -55,6 +55,27 @@ pub fn execute(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<usize>
     on_backend!(tx.conn(), c => statement.execute(c))
 }
 
+/// How many values the lists of [`execute_listed`] have: a statement is kept for each of these.
+const LIST_LENGTHS: [usize; 3] = [1, 16, LISTED];
+/// The most values that a list of [`execute_listed`] has; more are several statements.
+const LISTED: usize = 200;
+
+/// Runs `sql`, which ends in the name of a column, for rows in which that is one of these values; `binds`
+/// come before. Returns how many rows were changed.
+///
+/// A list is filled up with its own values to one of a few lengths, so that there are few texts.
+pub fn execute_listed(tx: &mut Tx, sql: &str, binds: &[Bind<'_>], values: &[&str]) -> QueryResult<usize> {
+    let mut changed = 0;
+    for chunk in values.chunks(LISTED) {
+        let length = LIST_LENGTHS.into_iter().find(|length| *length >= chunk.len()).unwrap_or(LISTED);
+        let text = format!("{sql} IN ({})", vec!["?"; length].join(", "));
+        let listed = chunk.iter().cycle().take(length).map(|value| Bind::Text(value));
+        let all: Vec<Bind<'_>> = binds.iter().copied().chain(listed).collect();
+        changed += execute(tx, &text, &all)?;
+    }
+    Ok(changed)
+}
+
 /// Runs `sql` as [`execute`] does, which ends in `RETURNING` a number, and returns those.
 ///
 /// Not on MariaDB: it tells of such a result only when the statement runs, which the client library

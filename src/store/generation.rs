@@ -6,13 +6,13 @@ use diesel::prelude::*;
 #[cfg(feature = "mysql")]
 use crate::db::DbConnection;
 use crate::db::schema::waitlist_tickets as tickets;
-use crate::db::statement::{execute, returning_numbers};
+use crate::db::statement::{execute, execute_listed, returning_numbers};
 use crate::db::{Part, Tx};
 
 use super::now;
 #[cfg(feature = "mysql")]
 use super::resource_providers;
-use super::waitlist_tickets::{Changes, Ticket, from_micros};
+use super::waitlist_tickets::{Changes, Ticket, from_micros, micros};
 
 /// How the increment of a provider's generation begins, for statements that do more beside.
 macro_rules! bump_provider_sql {
@@ -75,9 +75,20 @@ pub fn bump_consumer(tx: &mut Tx, id: i32) -> QueryResult<bool> {
 /// is 1) or ends (it is -1); `false` when the queue is gone.
 #[must_use = "a queue that is gone can't be written to"]
 pub fn bump_queue(tx: &mut Tx, id: i32, live_change: i32) -> QueryResult<bool> {
-    let sql = "UPDATE waitlist_queues SET generation = generation + 1, live = live + ?, updated_at = ? \
+    step_queue(tx, id, 1, live_change)
+}
+
+/// Takes a queue's row as so many of its tickets end, each a step of its generation; `false` when the
+/// queue is gone. A negative number takes back what was too much before, in the same transaction.
+#[must_use = "a queue that is gone can't be written to"]
+pub fn leave_queue(tx: &mut Tx, id: i32, tickets: i32) -> QueryResult<bool> {
+    step_queue(tx, id, tickets.into(), -tickets)
+}
+
+fn step_queue(tx: &mut Tx, id: i32, steps: i64, live_change: i32) -> QueryResult<bool> {
+    let sql = "UPDATE waitlist_queues SET generation = generation + ?, live = live + ?, updated_at = ? \
                WHERE id = ?";
-    Ok(execute(tx, sql, &[live_change.into(), now().into(), id.into()])? == 1)
+    Ok(execute(tx, sql, &[steps.into(), live_change.into(), now().into(), id.into()])? == 1)
 }
 
 /// Takes the rows of all queues of an owner and increments their generations.
@@ -110,6 +121,18 @@ pub fn swap_ticket(tx: &mut Tx, seen: &Ticket, now: NaiveDateTime, changes: Chan
     Ok(changed == 1)
 }
 
+/// Has tickets expire that are live and whose time has run out, and increments their generations; returns
+/// how many did.
+pub fn expire_tickets(tx: &mut Tx, uuids: &[&str], now: NaiveDateTime) -> QueryResult<usize> {
+    uuids.iter().for_each(|uuid| tx.touch_turn(uuid));
+    // Behind CASE are conditions by which no database looks for rows. Each row is found by its uuid, so
+    // that no other row is locked.
+    let sql = "UPDATE waitlist_tickets SET status = 'expired', holds = NULL, generation = generation + 1, \
+               updated_at = ? WHERE CASE WHEN status IN ('queued', 'active') AND expires_at <= ? \
+               THEN 1 ELSE 0 END = 1 AND uuid";
+    execute_listed(tx, sql, &[now.into(), micros(now).into()], uuids)
+}
+
 /// Increments the generation of a group of tickets if it still is `seen`; `false` when another writer
 /// was first.
 #[must_use = "a swap that failed is a conflict"]
@@ -118,10 +141,10 @@ pub fn swap_group(tx: &mut Tx, uuid: &str, seen: i64) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[uuid.into(), seen.into()])? == 1)
 }
 
-/// Takes the row of a group of tickets and increments its generation; `false` when it is gone.
-#[must_use = "a group that is gone can't be written to"]
-pub fn bump_group(tx: &mut Tx, uuid: &str) -> QueryResult<bool> {
-    tx.touch_turn(uuid);
-    let sql = "UPDATE waitlist_groups SET generation = generation + 1 WHERE uuid = ?";
-    Ok(execute(tx, sql, &[uuid.into()])? == 1)
+/// Takes the rows of groups of tickets and increments their generations, as far as they are there.
+pub fn bump_groups(tx: &mut Tx, uuids: &[&str]) -> QueryResult<()> {
+    uuids.iter().for_each(|uuid| tx.touch_turn(uuid));
+    let sql = "UPDATE waitlist_groups SET generation = generation + 1 WHERE uuid";
+    execute_listed(tx, sql, &[], uuids)?;
+    Ok(())
 }

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
 use crate::db::schema::{waitlist_queues as queues, waitlist_tickets as tickets};
-use crate::db::statement::{Bind, execute};
+use crate::db::statement::{execute, execute_listed};
 use crate::db::{DbConnection, MultiBackend, Tx};
 
 use super::load_typed;
@@ -107,6 +107,11 @@ impl Ticket {
     /// Whether it is queued or active.
     pub fn is_live(&self) -> bool {
         self.status == QUEUED || self.status == ACTIVE
+    }
+
+    /// Whether its time has run out.
+    pub fn is_overdue(&self, now: NaiveDateTime) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
     }
 
     /// The length of its lease and the end of that, if the lease runs while the ticket is queued.
@@ -243,14 +248,14 @@ pub fn list_live(conn: &mut DbConnection, queue_id: i32, limit: i64) -> QueryRes
         .load(conn)
 }
 
-/// The oldest ticket of a queue that waits.
-pub fn find_head(conn: &mut DbConnection, queue_id: i32) -> QueryResult<Option<Ticket>> {
+/// The oldest tickets of a queue that wait.
+pub fn list_heads(conn: &mut DbConnection, queue_id: i32, limit: i64) -> QueryResult<Vec<Ticket>> {
     full_rows!()
         .filter(tickets::queue_id.eq(queue_id))
         .filter(tickets::status.eq(QUEUED))
         .order(tickets::position)
-        .first(conn)
-        .optional()
+        .limit(limit)
+        .load(conn)
 }
 
 /// How many tickets of a queue are before this position and still live.
@@ -339,29 +344,6 @@ pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> Q
         .load(conn)
 }
 
-/// Uuids of live tickets whose time has run out, the longest ago first.
-pub fn list_overdue(conn: &mut DbConnection, now: NaiveDateTime, limit: i64) -> QueryResult<Vec<String>> {
-    tickets::table
-        .filter(tickets::status.eq_any([QUEUED, ACTIVE]))
-        .filter(tickets::expires_at.le(micros(now)))
-        .order(tickets::expires_at)
-        .limit(limit)
-        .select(tickets::uuid)
-        .load(conn)
-}
-
-/// When the next of the live tickets runs out.
-pub fn earliest_expiry(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateTime>> {
-    let next = tickets::table
-        .filter(tickets::status.eq_any([QUEUED, ACTIVE]))
-        .filter(tickets::expires_at.is_not_null())
-        .order(tickets::expires_at)
-        .select(tickets::expires_at)
-        .first::<Option<i64>>(conn)
-        .optional()?;
-    Ok(next.flatten().map(from_micros))
-}
-
 /// Those of these tickets that still wait.
 pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
     super::chunked(uuids, |chunk| {
@@ -424,18 +406,12 @@ pub fn keep_groups_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> Q
 }
 
 fn restart_leases(tx: &mut Tx, named: &str, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
-    // All lists are of one length, so that one statement stays prepared.
-    let places = vec!["?"; KEPT_ALIVE_AT_ONCE].join(", ");
     let sql = format!(
         "UPDATE waitlist_tickets SET expires_at = ? + ? * lease_seconds \
-         WHERE lease_seconds IS NOT NULL AND expires_at IS NOT NULL AND {named} IN ({places})"
+         WHERE lease_seconds IS NOT NULL AND expires_at IS NOT NULL AND {named}"
     );
-    for chunk in uuids.chunks(KEPT_ALIVE_AT_ONCE) {
-        let numbers: [Bind<'_>; 2] = [micros(now).into(), 1_000_000_i64.into()];
-        let texts = chunk.iter().cycle().take(KEPT_ALIVE_AT_ONCE).map(|uuid| uuid.as_str().into());
-        let binds: Vec<Bind<'_>> = numbers.into_iter().chain(texts).collect();
-        execute(tx, &sql, &binds)?;
-    }
+    let uuids: Vec<&str> = uuids.iter().map(String::as_str).collect();
+    execute_listed(tx, &sql, &[micros(now).into(), 1_000_000_i64.into()], &uuids)?;
     Ok(())
 }
 

@@ -1,16 +1,17 @@
 //! Ending tickets: released, given up, expired, removed; the next one becomes active.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDateTime;
 
 use crate::db::Tx;
 use crate::store::generation;
 use crate::store::waitlist_queues as queues;
-use crate::store::waitlist_tickets::{self as rows, ACTIVE, Changes, EXPIRED, FINISHED, QUEUED, Ticket};
+use crate::store::waitlist_tickets::{self as rows, ACTIVE, Changes, FINISHED, QUEUED, Ticket};
 
+use super::group::{self, Effects};
 use super::join::lease_end;
-use super::{Error, Result, group};
+use super::{Error, Result, expire};
 
 /// Releases a ticket, or gives it up while it waits. The next one is active in the same step. A
 /// ticket that has ended stays as it is. Returns the ticket as it then is.
@@ -24,15 +25,6 @@ pub fn end(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> R
     check_given(&ticket, given)?;
     end_all(tx, std::slice::from_ref(&ticket), FINISHED, now)?;
     find(tx, uuid)
-}
-
-/// Ends a ticket if its time has run out; whether it had.
-pub fn expire(tx: &mut Tx, uuid: &str, now: NaiveDateTime) -> Result<bool> {
-    let overdue = rows::find(tx, uuid)?.filter(|ticket| ticket.is_live() && is_overdue(ticket, now));
-    match overdue {
-        Some(ticket) => end_all(tx, &[ticket], EXPIRED, now).map(|()| true),
-        None => Ok(false),
-    }
 }
 
 /// Ends a ticket, if it is live, and deletes it.
@@ -68,10 +60,6 @@ pub(super) fn check_given(ticket: &Ticket, given: Option<i64>) -> Result<()> {
     }
 }
 
-fn is_overdue(ticket: &Ticket, now: NaiveDateTime) -> bool {
-    ticket.expires_at.is_some_and(|at| at <= now)
-}
-
 /// Ends tickets that are live: takes their queues, in the order in which everybody takes them, then
 /// changes the tickets, then makes the next ones active.
 pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: &'static str, now: NaiveDateTime) -> Result<()> {
@@ -80,22 +68,19 @@ pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: &'static str, now: N
     for ticket in &ordered {
         leave(tx, ticket)?;
     }
-    let mut groups = BTreeSet::new();
+    let mut effects = Effects::default();
     let mut vacant = BTreeMap::new();
     for ticket in &ordered {
         close(tx, ticket, how, now)?;
-        groups.extend(ticket.group_uuid.clone());
+        effects.ended.extend(ticket.group_uuid.clone());
         if ticket.status == ACTIVE {
             vacant.insert((&ticket.owner, &ticket.scope, &ticket.resource_id), ticket.queue_id);
         }
     }
     for queue_id in vacant.into_values() {
-        promote(tx, queue_id, now, &mut groups)?;
+        promote(tx, queue_id, now, &mut effects)?;
     }
-    for group_uuid in groups {
-        group::settle(tx, &group_uuid, now)?;
-    }
-    Ok(())
+    group::settle(tx, &effects, now)
 }
 
 /// Takes a ticket's queue, one ticket shorter and one generation on.
@@ -110,32 +95,32 @@ fn close(tx: &mut Tx, ticket: &Ticket, how: &'static str, now: NaiveDateTime) ->
 }
 
 /// Makes the oldest ticket of a queue active. Those whose time has run out expire instead, each a
-/// step of the queue's generation, since nobody works on them any more.
-fn promote(tx: &mut Tx, queue_id: i32, now: NaiveDateTime, groups: &mut BTreeSet<String>) -> Result<()> {
-    while let Some(head) = rows::find_head(tx, queue_id)? {
-        groups.extend(head.group_uuid.clone());
-        if is_overdue(&head, now) {
-            leave(tx, &head)?;
-            close(tx, &head, EXPIRED, now)?;
-            continue;
-        }
-        let queue = queues::find_by_id(tx, queue_id)?.ok_or_else(Error::lost_race)?;
-        let runs = head.lease_seconds.filter(|_| head.group_uuid.is_none());
-        let changes = Changes {
-            status: Some(ACTIVE),
-            holds: Some(Some(queue_id)),
-            fence: Some(Some(queue.generation)),
-            expires_at: runs.map(|seconds| Some(rows::micros(lease_end(now, seconds)))),
-            activated_at: Some(Some(now)),
-            ..Changes::default()
-        };
-        debug_assert_eq!(head.status, QUEUED);
-        // Renewed a moment ago: the second run sees that.
-        return if generation::swap_ticket(tx, &head, now, changes)? {
-            Ok(())
-        } else {
-            Err(Error::lost_race())
-        };
+/// step of the queue's generation, since nobody works on them any more. If they are too many for one
+/// transaction it is [`Error::Crowded`].
+pub(super) fn promote(tx: &mut Tx, queue_id: i32, now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
+    let mut head = rows::list_heads(tx, queue_id, 1)?.pop();
+    if head.as_ref().is_some_and(|head| head.is_overdue(now)) {
+        head = expire::pass_by(tx, queue_id, now, effects)?;
     }
-    Ok(())
+    match head {
+        Some(head) => activate(tx, &head, now, effects),
+        None => Ok(()),
+    }
+}
+
+fn activate(tx: &mut Tx, head: &Ticket, now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
+    let queue = queues::find_by_id(tx, head.queue_id)?.ok_or_else(Error::lost_race)?;
+    let runs = head.lease_seconds.filter(|_| head.group_uuid.is_none());
+    let changes = Changes {
+        status: Some(ACTIVE),
+        holds: Some(Some(head.queue_id)),
+        fence: Some(Some(queue.generation)),
+        expires_at: runs.map(|seconds| Some(rows::micros(lease_end(now, seconds)))),
+        activated_at: Some(Some(now)),
+        ..Changes::default()
+    };
+    debug_assert_eq!(head.status, QUEUED);
+    effects.activated.extend(head.group_uuid.clone());
+    // Renewed a moment ago: the second run sees that.
+    if generation::swap_ticket(tx, head, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }

@@ -85,6 +85,10 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// So many tickets at the head of this queue, by its row id, have run out of time that they are ended
+    /// first, in transactions of their own.
+    #[error("Many tickets of the queue run out of time at this moment; try again.")]
+    Crowded(i32),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] db::Error),

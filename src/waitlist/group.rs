@@ -1,10 +1,12 @@
-//! Groups: tickets of several queues that are created together, and waited for together.
+//! Effects: tickets of several queues that are created together, and waited for together.
+
+use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
 
 use crate::db::{DbConnection, Tx};
 use crate::store::waitlist_tickets::{self as rows, ACTIVE, Changes, EXPIRED, FINISHED, QUEUED, Ticket};
-use crate::store::{generation, waitlist_queues as stored};
+use crate::store::{generation, waitlist_overdue as overdue, waitlist_queues as stored};
 
 use super::end::end_all;
 use super::join::lease_end;
@@ -84,16 +86,35 @@ fn check_given(group: &Group, given: Option<i64>) -> Result<()> {
     }
 }
 
-/// Notes that a ticket of the group has changed its status, and starts the leases if it was the last
-/// that had to wait. The group's row is taken before its tickets are looked at: of two that become
-/// active at once, in different queues, one sees the other.
-pub(super) fn settle(tx: &mut Tx, uuid: &str, now: NaiveDateTime) -> Result<()> {
-    if !generation::bump_group(tx, uuid)? {
+/// What else a transaction has to see to, or has done, when it ends tickets.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// Groups of which a ticket has become active.
+    pub activated: BTreeSet<String>,
+    /// Groups of which a ticket has ended.
+    pub ended: BTreeSet<String>,
+    /// How many tickets were passed by, since their time had run out, when it was their turn.
+    pub passed_by: usize,
+}
+
+/// Notes that tickets of groups have changed their status, and starts the leases of those groups in which
+/// nobody waits any more. The groups' rows are taken before their tickets are looked at: of two tickets
+/// that become active at once, in different queues, one sees the other.
+pub(super) fn settle(tx: &mut Tx, effects: &Effects, now: NaiveDateTime) -> Result<()> {
+    let all: Vec<&str> = effects.activated.union(&effects.ended).map(String::as_str).collect();
+    if all.is_empty() {
         return Ok(());
     }
-    let tickets = rows::list_by_group(tx, uuid)?;
-    if tickets.iter().all(|ticket| ticket.status != QUEUED) {
-        start_leases(tx, &tickets, now)?;
+    generation::bump_groups(tx, &all)?;
+    // Many may have ended at once, and few of them have a lease that waited for that.
+    let ended: Vec<&str> = effects.ended.iter().map(String::as_str).collect();
+    let mut complete: BTreeSet<String> = overdue::list_idle_groups(tx, &ended)?.into_iter().collect();
+    complete.extend(effects.activated.iter().cloned());
+    for uuid in complete {
+        let tickets = rows::list_by_group(tx, &uuid)?;
+        if tickets.iter().all(|ticket| ticket.status != QUEUED) {
+            start_leases(tx, &tickets, now)?;
+        }
     }
     Ok(())
 }

@@ -80,8 +80,14 @@ pub struct NewTicket {
     pub expected: Expected,
 }
 
-/// Takes a ticket: at the end of its queue, or active at once if the queue is empty.
-pub fn join(tx: &mut Tx, new: &NewTicket, now: NaiveDateTime, settings: &WaitlistSettings) -> Result<Ticket> {
+/// Takes a ticket: at the end of its queue, or active at once if the queue is empty. Returns also how many
+/// are before it.
+pub fn join(
+    tx: &mut Tx,
+    new: &NewTicket,
+    now: NaiveDateTime,
+    settings: &WaitlistSettings,
+) -> Result<(Ticket, i64)> {
     let mut taken = take_all(tx, std::slice::from_ref(new), None, now, settings)?;
     // One ticket was asked for.
     taken.pop().ok_or_else(Error::lost_race)
@@ -97,6 +103,7 @@ pub fn join_together(
     let uuid = Uuid::new_v4().to_string();
     queues::insert_group(tx, &uuid)?;
     let taken = take_all(tx, new, Some(&uuid), now, settings)?;
+    let taken: Vec<Ticket> = taken.into_iter().map(|(ticket, _)| ticket).collect();
     if taken.iter().all(|ticket| ticket.status == ACTIVE) {
         group::start_leases(tx, &taken, now)?;
     }
@@ -109,7 +116,7 @@ fn take_all(
     group_uuid: Option<&str>,
     now: NaiveDateTime,
     settings: &WaitlistSettings,
-) -> Result<Vec<Ticket>> {
+) -> Result<Vec<(Ticket, i64)>> {
     let mut ordered: Vec<&NewTicket> = new.iter().collect();
     ordered.sort_by_key(|ticket| (&ticket.owner, &ticket.scope, &ticket.id));
     for pair in ordered.windows(2) {
@@ -132,11 +139,13 @@ fn take_all(
     let mut uuids = Vec::with_capacity(joined.len());
     for (ticket, queue) in &joined {
         check_limit(ticket, queue, settings)?;
-        uuids.push(insert(tx, ticket, queue, group_uuid, now)?);
+        // All that are live in a queue are before one who comes.
+        let ahead = i64::from(queue.live - 1);
+        uuids.push((insert(tx, ticket, queue, group_uuid, now)?, ahead));
     }
     let mut taken = Vec::with_capacity(uuids.len());
-    for uuid in uuids {
-        taken.push(rows::find(tx, &uuid)?.ok_or_else(Error::lost_race)?);
+    for (uuid, ahead) in uuids {
+        taken.push((rows::find(tx, &uuid)?.ok_or_else(Error::lost_race)?, ahead));
     }
     Ok(taken)
 }

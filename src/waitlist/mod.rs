@@ -5,7 +5,7 @@
 //! comes or ends is one step of the queue's generation, in a transaction that holds the queue's row;
 //! the ticket that thereby becomes active does so in the same step, which is its fence.
 //!
-//! - `join`, `end`, `renew`, `prove`, `prune`: the rules, within a transaction that their caller owns
+//! - `join`, `end`, `expire`, `renew`, `prove`, `prune`: the rules, within a transaction that their caller owns
 //! - `group`: tickets that are created together
 //! - `listing`: what there is
 //! - `waiters`: who waits for a ticket, and waking them
@@ -18,6 +18,7 @@
 mod clock;
 mod end;
 mod error;
+mod expire;
 mod group;
 mod join;
 mod keeper;
@@ -41,7 +42,7 @@ pub use crate::store::waitlist_queues::{Queue, QueueFilter};
 pub use crate::store::waitlist_tickets::{ACTIVE, EXPIRED, FINISHED, ListFilter, QUEUED, Ticket};
 
 pub use clock::{Clock, SystemClock};
-pub use end::{end, expire, remove, remove_some};
+pub use end::{end, remove, remove_some};
 pub use error::Error;
 pub use group::{Group, end_group, find_group, renew_group};
 pub use join::{Expected, NewTicket, Term, check_owner, join, join_together};
@@ -159,6 +160,11 @@ impl Waitlist {
             }
             _ => {}
         }
+    }
+
+    /// Ends the tickets at the head of a queue whose time has run out, so that [`Error::Crowded`] is over.
+    pub async fn clear(&self, db: &Db, queue_id: i32) -> Result<()> {
+        timer::clear(self, db, queue_id).await
     }
 
     /// Ends what expires, wakes those whom no commit of this process wakes and forgets what is old,

@@ -1,23 +1,27 @@
 //! Ends tickets when their time runs out, and forgets old ones.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use chrono::{NaiveDateTime, TimeDelta};
-use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::db::{Db, DbConnection};
-use crate::store::waitlist_tickets as rows;
+use crate::store::waitlist_overdue::{self as overdue, Overdue};
+use crate::store::waitlist_tickets::{self as rows, ACTIVE, QUEUED};
 
+use super::expire::{EXPIRED_AT_ONCE, expire, expire_heads};
 use super::waiters::Waking;
-use super::{Error, Waitlist, expire, prune};
+use super::{Error, Waitlist, prune};
 
-/// How many tickets are expired at once; each is a transaction of its own.
-const AT_ONCE: usize = 32;
+/// Of how many queues tickets are ended in one transaction.
+const QUEUES_AT_ONCE: usize = 32;
 /// How many overdue tickets are read at a time.
-const BATCH: i64 = 1_024;
+const READ_AT_ONCE: usize = 10_000;
+/// How long to do nothing at most between two transactions.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How often old tickets are looked for.
 const PRUNING: Duration = Duration::from_secs(600);
 /// How many tickets are forgotten in one transaction.
@@ -81,29 +85,102 @@ async fn look(waitlist: &Waitlist, db: &Db, pruning: bool) -> Result<Option<Dura
 async fn find_next(waitlist: &Waitlist, db: &Db) -> Result<Option<Duration>, Error> {
     // Whatever is committed between here and the end of the question makes it be asked again.
     *waitlist.timer.next.lock() = None;
-    let next = db.read(|conn| Ok::<_, Error>(rows::earliest_expiry(conn)?)).await?;
+    let next = db.read(|conn| Ok::<_, Error>(overdue::earliest_expiry(conn)?)).await?;
     *waitlist.timer.next.lock() = Some(next.unwrap_or(NaiveDateTime::MAX));
     let pause = next.map(|next| (next - waitlist.now()).max(TimeDelta::zero()));
     Ok(pause.and_then(|pause| pause.to_std().ok()))
 }
 
+/// Ends what is overdue in short transactions, one after the other: however many tickets expire at one
+/// moment, they keep one connection from others, and that half of the time. Active tickets come first,
+/// since somebody may wait for the turn.
 async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
+    let mut queued = VecDeque::new();
+    // Queues whose next ticket can become active only once others of `queued` have ended.
+    let mut crowded = HashSet::new();
     loop {
-        let now = waitlist.now();
-        let overdue = db.read(move |conn| Ok::<_, Error>(rows::list_overdue(conn, now, BATCH)?)).await?;
-        for chunk in overdue.chunks(AT_ONCE) {
-            let ends = chunk.iter().map(|uuid| {
-                let uuid = uuid.clone();
-                db.write("expire a ticket", move |tx| expire(tx, &uuid, now))
-            });
-            for end in join_all(ends).await {
-                end?;
-            }
+        let active = list_overdue(waitlist, db, ACTIVE, QUEUES_AT_ONCE + crowded.len()).await?;
+        let active = active.into_iter().filter(|ticket| !crowded.contains(&ticket.queue_id)).collect();
+        let has_active = expire_holders(waitlist, db, active, &mut crowded).await?;
+        if queued.is_empty() {
+            queued = list_overdue(waitlist, db, QUEUED, READ_AT_ONCE).await?.into();
         }
-        if overdue.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
-            return Ok(());
+        if queued.is_empty() {
+            if !has_active && crowded.is_empty() {
+                return Ok(());
+            }
+            crowded.clear();
+            continue;
+        }
+        let batch = next_batch(&mut queued);
+        expire_batch(waitlist, db, &batch).await?;
+    }
+}
+
+/// Ends active tickets; whether there were any. Queues that are too crowded for that are noted.
+async fn expire_holders(
+    waitlist: &Waitlist,
+    db: &Db,
+    mut active: VecDeque<Overdue>,
+    crowded: &mut HashSet<i32>,
+) -> Result<bool, Error> {
+    let has_active = !active.is_empty();
+    while !active.is_empty() {
+        let mut batch = next_batch(&mut active);
+        while let Err(error) = expire_batch(waitlist, db, &batch).await {
+            let Error::Crowded(queue_id) = error else { return Err(error) };
+            crowded.insert(queue_id);
+            batch.retain(|ticket| ticket.queue_id != queue_id);
         }
     }
+    Ok(has_active)
+}
+
+/// Takes as many tickets from the front as one transaction may end.
+fn next_batch(tickets: &mut VecDeque<Overdue>) -> Vec<Overdue> {
+    let mut queues = HashSet::new();
+    let mut batch = Vec::new();
+    while let Some(ticket) = tickets.front() {
+        queues.insert(ticket.queue_id);
+        if batch.len() == EXPIRED_AT_ONCE || queues.len() > QUEUES_AT_ONCE {
+            break;
+        }
+        batch.extend(tickets.pop_front());
+    }
+    batch
+}
+
+async fn list_overdue(
+    waitlist: &Waitlist,
+    db: &Db,
+    status: &'static str,
+    limit: usize,
+) -> Result<Vec<Overdue>, Error> {
+    let (now, limit) = (waitlist.now(), i64::try_from(limit).unwrap_or(i64::MAX));
+    db.read(move |conn| Ok(overdue::list(conn, status, now, limit)?)).await
+}
+
+async fn expire_batch(waitlist: &Waitlist, db: &Db, batch: &[Overdue]) -> Result<(), Error> {
+    let (batch, now) = (batch.to_vec(), waitlist.now());
+    paced(db.write("expire tickets", move |tx| expire(tx, &batch, now))).await
+}
+
+/// Ends the tickets at the head of a queue whose time has run out.
+pub(super) async fn clear(waitlist: &Waitlist, db: &Db, queue_id: i32) -> Result<(), Error> {
+    let heads = || {
+        let now = waitlist.now();
+        paced(db.write("expire tickets", move |tx| expire_heads(tx, queue_id, now)))
+    };
+    while heads().await? {}
+    Ok(())
+}
+
+/// Does something, and then nothing for as long as that took, so that others get on in between.
+async fn paced<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let began = Instant::now();
+    let outcome = work.await;
+    sleep(began.elapsed().min(LONGEST_PAUSE)).await;
+    outcome
 }
 
 /// Wakes those whose tickets another process has changed.
@@ -119,7 +196,7 @@ async fn wake_missed(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
         queued.extend(rows::list_queued_groups(conn, &asked.1)?);
         Ok::<_, Error>(queued)
     };
-    let queued: std::collections::HashSet<String> = db.read(work).await?.into_iter().collect();
+    let queued: HashSet<String> = db.read(work).await?.into_iter().collect();
     let all = tickets.iter().chain(&groups);
     all.filter(|uuid| !queued.contains(*uuid)).for_each(|uuid| waitlist.waiters.wake(uuid, Waking::Recheck));
     Ok(())

@@ -20,6 +20,7 @@ mod expiry;
 mod fences;
 mod groups;
 mod kept;
+mod many;
 mod model;
 mod projects;
 mod queue;

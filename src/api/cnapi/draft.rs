@@ -8,6 +8,7 @@ use super::view::DraftView;
 use super::{error, find, known_owner, owner, params};
 use crate::api::names::canonical_uuid;
 use crate::api::query::Query;
+use crate::api::waitlist::write_end;
 use crate::api::{ApiError, Call, HandlerResult, Reply, schema, times, waitlist_body};
 use crate::auth::policy;
 use crate::waitlist::{self, ACTIVE, Expected, ListFilter, NewTicket, QUEUED, QueueFilter, Term};
@@ -80,7 +81,7 @@ pub async fn create(call: Call) -> HandlerResult {
     let new = body.into_new(&call, owner)?;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings());
-    let ticket = call.write("take a ticket", work).await?.map_err(error::refused)?;
+    let (ticket, _) = call.write("take a ticket", work).await?.map_err(error::refused)?;
     Ok(Reply::json(StatusCode::OK, &serde_json::json!({ "ticket_uuid": ticket.uuid })))
 }
 
@@ -129,6 +130,6 @@ pub async fn delete(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE, uuid, Some(owner)).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::remove(tx, &uuid, app.waitlist.now());
-    call.write("delete a ticket", work).await?.map_err(error::refused)?;
+    write_end(&call, "delete a ticket", work).await?.map_err(error::refused)?;
     Ok(Reply::empty(StatusCode::ACCEPTED))
 }

@@ -11,6 +11,7 @@ use super::view::{CreatedView, TicketView};
 use super::{MOST, error, find, known_owner, owner, params};
 use crate::api::names::canonical_uuid;
 use crate::api::schema::is_dashed_uuid;
+use crate::api::waitlist::write_end;
 use crate::api::{ApiError, Call, HandlerResult, Reply, schema, times, waitlist_body};
 use crate::auth::policy;
 use crate::waitlist::{
@@ -88,7 +89,7 @@ pub async fn create(call: Call) -> HandlerResult {
     let new = body.into_new(&call, owner).map_err(error::as_invalid)?;
     let app = call.app.clone();
     let work = move |tx: &mut _| {
-        let ticket = waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings())?;
+        let (ticket, _) = waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings())?;
         let mut queue = waitlist::list_live(tx, &ticket, MOST)?;
         if queue.iter().all(|other| other.uuid != ticket.uuid) {
             // So many are before it that they fill the answer, and its client looks for it there.
@@ -110,7 +111,7 @@ pub async fn delete_all(call: Call) -> HandlerResult {
     loop {
         let (app, owner) = (call.app.clone(), owner.clone());
         let work = move |tx: &mut _| waitlist::remove_some(tx, &owner, MOST, app.waitlist.now());
-        let gone = call.write("delete tickets", work).await?.map_err(error::refused)?;
+        let gone = write_end(&call, "delete tickets", work).await?.map_err(error::refused)?;
         // What comes later than the last of them is none of those that were meant.
         if i64::try_from(gone).is_ok_and(|gone| gone < MOST) {
             return Ok(Reply::empty(StatusCode::NO_CONTENT));
@@ -164,7 +165,7 @@ pub async fn release(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::end(tx, &uuid, None, app.waitlist.now());
-    call.write("release a ticket", work).await?.map_err(error::refused)?;
+    write_end(&call, "release a ticket", work).await?.map_err(error::refused)?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -173,6 +174,6 @@ pub async fn delete(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::remove(tx, &uuid, app.waitlist.now());
-    call.write("delete a ticket", work).await?.map_err(error::refused)?;
+    write_end(&call, "delete a ticket", work).await?.map_err(error::refused)?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

@@ -69,6 +69,16 @@ impl Database {
         }
     }
 
+    /// The name of a whole number of 64 bits in a CAST.
+    pub fn long(&self) -> &'static str {
+        match self.backend {
+            #[cfg(feature = "mysql")]
+            Backend::Mysql => "SIGNED",
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            _ => "BIGINT",
+        }
+    }
+
     /// The one number that a `SELECT … AS n` finds.
     pub fn count(&self, sql: &str) -> i64 {
         diesel::sql_query(sql).get_result::<Count>(&mut self.connect()).unwrap().n

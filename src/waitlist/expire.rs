@@ -1,0 +1,134 @@
+//! Ending tickets whose time has run out, many with few statements.
+//!
+//! A transaction ends a bounded number of them, since whoever comes to one of their queues waits for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDateTime;
+
+use crate::db::Tx;
+use crate::store::generation;
+use crate::store::waitlist_overdue::Overdue;
+use crate::store::waitlist_queues as queues;
+use crate::store::waitlist_tickets::{self as rows, ACTIVE, Ticket};
+
+use super::end::promote;
+use super::group::{self, Effects};
+use super::{Error, Result};
+
+/// How many tickets expire in one transaction.
+pub const EXPIRED_AT_ONCE: usize = 200;
+
+/// Ends those of these tickets whose time has run out; the next ones become active. Each ticket that ends
+/// is a step of its queue's generation.
+///
+/// It is [`Error::Crowded`], and nothing is done, if too many others have to end before the next ticket of
+/// a queue can become active.
+pub fn expire(tx: &mut Tx, tickets: &[Overdue], now: NaiveDateTime) -> Result<()> {
+    let expected = count(tickets.iter().map(|ticket| ticket.queue_id));
+    take(tx, &expected)?;
+    // Before the queues were taken, others may have ended or renewed some of them.
+    let uuids: Vec<&str> = tickets.iter().map(|ticket| ticket.uuid.as_str()).collect();
+    let mut overdue = rows::find_several(tx, &uuids)?;
+    overdue.retain(|ticket| ticket.is_live() && ticket.is_overdue(now));
+    let ends = count(overdue.iter().map(|ticket| ticket.queue_id));
+    for (queue_id, number) in &expected {
+        let too_many = number - ends.get(queue_id).copied().unwrap_or_default();
+        if too_many != 0 && !generation::leave_queue(tx, *queue_id, -too_many)? {
+            return Err(Error::lost_race());
+        }
+    }
+    let mut effects = Effects::default();
+    close(tx, &overdue, now, &mut effects)?;
+    let vacant: BTreeSet<i32> =
+        overdue.iter().filter(|ticket| ticket.status == ACTIVE).map(|ticket| ticket.queue_id).collect();
+    let vacant: Vec<i32> = vacant.into_iter().collect();
+    for queue in queues::list_by_ids(tx, &vacant)?.iter().filter(|queue| queue.live > 0) {
+        promote(tx, queue.id, now, &mut effects)?;
+    }
+    group::settle(tx, &effects, now)
+}
+
+/// Ends tickets at the head of a queue whose time has run out, as many as one transaction may; whether
+/// there may be more.
+pub fn expire_heads(tx: &mut Tx, queue_id: i32, now: NaiveDateTime) -> Result<bool> {
+    if !generation::leave_queue(tx, queue_id, 0)? {
+        return Ok(false);
+    }
+    let mut effects = Effects::default();
+    let heads = rows::list_heads(tx, queue_id, EXPIRED_AT_ONCE as i64)?;
+    let (overdue, _) = heads.split_at(overdue_heads(&heads, now));
+    end_heads(tx, queue_id, overdue, now, &mut effects)?;
+    group::settle(tx, &effects, now)?;
+    Ok(overdue.len() == EXPIRED_AT_ONCE)
+}
+
+/// Ends the tickets at the head of a queue whose time has run out, and returns the one after them. The
+/// queue must be taken.
+pub(super) fn pass_by(
+    tx: &mut Tx,
+    queue_id: i32,
+    now: NaiveDateTime,
+    effects: &mut Effects,
+) -> Result<Option<Ticket>> {
+    let heads = rows::list_heads(tx, queue_id, EXPIRED_AT_ONCE as i64 + 1)?;
+    let number = overdue_heads(&heads, now);
+    effects.passed_by += number;
+    if effects.passed_by > EXPIRED_AT_ONCE {
+        return Err(Error::Crowded(queue_id));
+    }
+    let (overdue, rest) = heads.split_at(number);
+    end_heads(tx, queue_id, overdue, now, effects)?;
+    Ok(rest.first().cloned())
+}
+
+/// How many tickets at the beginning have run out of time.
+fn overdue_heads(heads: &[Ticket], now: NaiveDateTime) -> usize {
+    heads.iter().take_while(|ticket| ticket.is_overdue(now)).count()
+}
+
+fn end_heads(
+    tx: &mut Tx,
+    queue_id: i32,
+    overdue: &[Ticket],
+    now: NaiveDateTime,
+    effects: &mut Effects,
+) -> Result<()> {
+    // There are no more than one transaction may end.
+    let number = i32::try_from(overdue.len()).unwrap_or(i32::MAX);
+    if number > 0 && !generation::leave_queue(tx, queue_id, number)? {
+        return Err(Error::lost_race());
+    }
+    close(tx, overdue, now, effects)
+}
+
+/// How often each of the numbers comes.
+fn count(numbers: impl Iterator<Item = i32>) -> BTreeMap<i32, i32> {
+    let mut counts = BTreeMap::new();
+    numbers.for_each(|number| *counts.entry(number).or_default() += 1);
+    counts
+}
+
+/// Takes queues that so many tickets leave, in the order in which everybody takes them.
+fn take(tx: &mut Tx, leaving: &BTreeMap<i32, i32>) -> Result<()> {
+    let ids: Vec<i32> = leaving.keys().copied().collect();
+    let mut ordered = queues::list_by_ids(tx, &ids)?;
+    ordered.sort_by(|a, b| (&a.owner, &a.scope, &a.resource_id).cmp(&(&b.owner, &b.scope, &b.resource_id)));
+    for queue in ordered {
+        let number = leaving.get(&queue.id).copied().unwrap_or_default();
+        if !generation::leave_queue(tx, queue.id, number)? {
+            return Err(Error::lost_race());
+        }
+    }
+    Ok(())
+}
+
+/// Ends tickets whose queues are taken. If one has changed since it was read, all are looked at again.
+fn close(tx: &mut Tx, overdue: &[Ticket], now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
+    let uuids: Vec<&str> = overdue.iter().map(|ticket| ticket.uuid.as_str()).collect();
+    if generation::expire_tickets(tx, &uuids, now)? != uuids.len() {
+        return Err(Error::lost_race());
+    }
+    effects.ended.extend(overdue.iter().filter_map(|ticket| ticket.group_uuid.clone()));
+    Ok(())
+}
