@@ -40,6 +40,9 @@ pub struct Arguments {
 struct Listing {
     queues: Vec<Value>,
     tickets: Vec<Value>,
+    /// Where each queue is in the list.
+    #[serde(skip)]
+    places: HashMap<[String; 3], usize>,
 }
 
 /// Lists on standard output.
@@ -94,7 +97,8 @@ impl Listing {
     /// Adds queues, in place of what a page before said of the same.
     fn add_queues(&mut self, queues: Vec<Value>) {
         for queue in queues {
-            match self.queues.iter_mut().rev().find(|known| key(known) == key(&queue)) {
+            let place = *self.places.entry(key(&queue)).or_insert(self.queues.len());
+            match self.queues.get_mut(place) {
                 Some(known) => *known = queue,
                 None => self.queues.push(queue),
             }

@@ -310,8 +310,9 @@ macro_rules! filtered_rows {
             query = query.filter(tickets::status.eq_any(filter.statuses.clone()));
         }
         if let Some((queue_id, position)) = filter.after {
-            let later = tickets::queue_id.eq(queue_id).and(tickets::position.gt(position));
-            query = query.filter(tickets::queue_id.gt(queue_id).or(later));
+            // The first condition says where the index is entered, so that no page reads those before.
+            query = query.filter(tickets::queue_id.ge(queue_id));
+            query = query.filter(tickets::queue_id.gt(queue_id).or(tickets::position.gt(position)));
         }
         query
     }};

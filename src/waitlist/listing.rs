@@ -1,5 +1,7 @@
 //! What there is: tickets and queues.
 
+use std::collections::HashMap;
+
 use crate::db::DbConnection;
 use crate::store::waitlist_queues::{self as queues, Queue};
 use crate::store::waitlist_tickets::{self as rows, ListFilter, Ticket};
@@ -59,9 +61,9 @@ pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> Result<Listing> {
     }
     ids.sort_unstable();
     ids.dedup();
-    let active = rows::find_active(conn, &ids)?;
+    let mut active: HashMap<i32, String> = rows::find_active(conn, &ids)?.into_iter().collect();
     let with_active = |queue: Queue| {
-        let holder = active.iter().find(|(id, _)| *id == queue.id).map(|(_, uuid)| uuid.clone());
+        let holder = active.remove(&queue.id);
         (queue, holder)
     };
     let queues = queues::list_by_ids(conn, &ids)?.into_iter().map(with_active).collect();
