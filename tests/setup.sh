@@ -25,6 +25,8 @@ need openssl has openssl
 # The examples in shell.
 need curl has curl
 need jq has jq
+# A wall clock that tests set.
+need libfaketime compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null
 # The proxy before the service.
 need nginx has nginx
 need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null

@@ -25,7 +25,7 @@ use crate::auth::{Authenticator, Keystone, keystone};
 use crate::config::{AuthSettings, AuthStrategy, Flags, Settings};
 use crate::db::{self, Db};
 use crate::fleet::{Fleet, sweep};
-use crate::waitlist::{Clock, SystemClock, Waitlist};
+use crate::waitlist::{Clock, Waitlist};
 
 use connection::Patience;
 use listener::Options;
@@ -107,7 +107,7 @@ pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Err
     let Signals { system, hangups } = signals;
     let files = files::raise();
     let tls = Tls::load(&settings.tls)?;
-    let app = open(settings, Arc::new(SystemClock))?;
+    let app = open(settings, None)?;
     system.block_on(async {
         let bound = bind(&app, tls.clone(), Some(files))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -132,11 +132,15 @@ pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Err
 
 /// Starts a service in the background of this process.
 pub fn start(settings: Settings) -> Result<Running, Error> {
-    start_with(settings, Arc::new(SystemClock))
+    start_by(settings, None)
 }
 
 /// The same with a clock by which tickets expire.
 pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, Error> {
+    start_by(settings, Some(clock))
+}
+
+fn start_by(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<Running, Error> {
     let tls = Tls::load(&settings.tls)?;
     let app = open(settings, clock)?;
     let waitlist = Arc::clone(&app.waitlist);
@@ -207,7 +211,7 @@ impl Drop for Running {
 }
 
 /// Opens and migrates the database, and says what a newcomer should know.
-fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<web::Data<App>, Error> {
+fn open(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<web::Data<App>, Error> {
     let options = settings.policy.options(settings.auth.strategy);
     let policy = Enforcer::new(settings.policy.file.as_deref(), options)?;
     let auth = authenticator(&settings.auth)?;

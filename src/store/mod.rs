@@ -21,6 +21,7 @@ pub mod resource_providers;
 pub mod standard;
 pub mod traits;
 pub mod usages;
+pub mod waitlist_clock;
 pub mod waitlist_overdue;
 pub mod waitlist_queues;
 pub mod waitlist_tickets;

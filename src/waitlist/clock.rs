@@ -1,21 +1,207 @@
-//! The time of day, in a form that tests can set.
+//! The time by which tickets expire.
+//!
+//! A lease counts the time that passes. So the service begins with the time of the database, which all
+//! replicas share, and from then on counts what passes on its host, sleep included. The host's wall clock
+//! is not asked again, and may be set to any time. Where the database's clock goes another way (the one
+//! of either host runs fast, or was set), the service's follows slowly.
 
-use chrono::NaiveDateTime;
+use std::time::Duration;
+
+use chrono::{NaiveDateTime, TimeDelta};
+use parking_lot::Mutex;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::store;
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC and in microseconds, which is what all databases can keep. It may jump.
+    /// Now, in UTC and in microseconds, which is what all databases can keep.
     fn now(&self) -> NaiveDateTime;
 }
 
-/// The machine's own clock.
+/// The machine's own clock. It may jump.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> NaiveDateTime {
         store::now()
+    }
+}
+
+/// By how much the clock is hastened: 1 part in so many, which is what hosts' clocks may be off by anyhow,
+/// so that no lease ends early by more.
+const HASTENED: i32 = 2_000;
+/// By how much it is slowed: 1 part in so many, by which leases live longer.
+const SLOWED: i32 = 100;
+/// A difference that no clock comes to which was set once: one of the two was wrong before, and it is worse
+/// to be wrong for long than to jump.
+const PLAINLY_WRONG: TimeDelta = TimeDelta::days(1);
+
+/// The service's clock: the database's at the start, and then the time that passes.
+#[derive(Debug)]
+pub struct ServiceClock {
+    state: Mutex<State>,
+}
+
+/// What the clock has shown, and what it is to make up.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    /// How long the host had been up then.
+    up: Duration,
+    /// What time it was.
+    time: NaiveDateTime,
+    /// How far it was behind the database's clock; negative, if it was before that.
+    behind: TimeDelta,
+}
+
+impl State {
+    /// The same when the host has been up for so long.
+    fn at(self, up: Duration) -> State {
+        let passed = TimeDelta::from_std(up.saturating_sub(self.up)).unwrap_or_default();
+        let made_up = self.behind.clamp(-(passed / SLOWED), passed / HASTENED);
+        let time = self.time.checked_add_signed(passed + made_up).unwrap_or(self.time);
+        State { up: up.max(self.up), time, behind: self.behind - made_up }
+    }
+}
+
+impl ServiceClock {
+    /// A clock that begins with what `database` says.
+    pub fn start<E>(database: impl FnOnce() -> Result<NaiveDateTime, E>) -> Result<ServiceClock, E> {
+        let time = database()?;
+        let state = State { up: up(), time, behind: TimeDelta::zero() };
+        Ok(ServiceClock { state: Mutex::new(state) })
+    }
+
+    /// Takes note of what the database's clock showed between two moments.
+    pub fn compare(&self, asked: Duration, time: NaiveDateTime, answered: Duration) {
+        let mut state = self.state.lock();
+        let now = state.at(answered);
+        let middle = asked + answered.saturating_sub(asked) / 2;
+        let since = TimeDelta::from_std(answered.saturating_sub(middle)).unwrap_or_default();
+        let behind = time + since - now.time;
+        *state = now;
+        if behind.abs() <= since {
+            // The answer took that long to come, and says no more.
+            state.behind = TimeDelta::zero();
+        } else if behind.abs() < PLAINLY_WRONG {
+            state.behind = behind;
+        } else {
+            log::error!("the database's clock was set from {} to {time}: the service's follows", now.time);
+            *state = State { up: answered, time: time + since, behind: TimeDelta::zero() };
+        }
+    }
+}
+
+impl Clock for ServiceClock {
+    fn now(&self) -> NaiveDateTime {
+        let mut state = self.state.lock();
+        *state = state.at(up());
+        whole_micros(state.time)
+    }
+}
+
+fn whole_micros(time: NaiveDateTime) -> NaiveDateTime {
+    chrono::SubsecRound::trunc_subsecs(time, 6)
+}
+
+/// For how long the host has been up, or for how long anything else has lasted that no setting of a clock
+/// changes; sleep counts.
+pub fn up() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = ClockId::Boottime;
+    // There it counts while the host sleeps.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = ClockId::Monotonic;
+    let time = clock_gettime(clock);
+    // Neither is negative.
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: u64 = 1_000;
+    const MINUTE: TimeDelta = TimeDelta::minutes(1);
+
+    fn noon() -> NaiveDateTime {
+        "2026-11-30T12:00:00".parse().unwrap()
+    }
+
+    fn seconds(number: u64) -> Duration {
+        Duration::from_secs(START + number)
+    }
+
+    fn clock() -> ServiceClock {
+        ServiceClock { state: Mutex::new(State { up: seconds(0), time: noon(), behind: TimeDelta::zero() }) }
+    }
+
+    /// What it shows after so many seconds since the start, in seconds since noon.
+    fn shows(clock: &ServiceClock, number: u64) -> f64 {
+        let state = clock.state.lock().at(seconds(number));
+        (state.time - noon()).as_seconds_f64()
+    }
+
+    #[test]
+    fn it_begins_with_the_databases_time_and_goes_on_by_itself() {
+        // The database says another time than this host would.
+        let clock = ServiceClock::start(|| Ok::<_, ()>(noon())).unwrap();
+        let (first, second) = (clock.now(), clock.now());
+        assert!(first >= noon() && first < noon() + MINUTE && second >= first);
+        assert_eq!(ServiceClock::start(|| Err("away")).unwrap_err(), "away");
+    }
+
+    #[test]
+    fn it_follows_the_databases_clock_slowly_and_ends() {
+        // That clock is set forwards by five minutes.
+        let ahead = clock();
+        ahead.compare(seconds(100), noon() + TimeDelta::seconds(400), seconds(100));
+        assert!((shows(&ahead, 100) - 100.0).abs() < 1e-6);
+        assert!((shows(&ahead, 700) - 700.3).abs() < 1e-6);
+        // Ten days later it is made up, and no more than that.
+        assert!((shows(&ahead, 864_000) - 864_300.0).abs() < 1e-6);
+        // And backwards.
+        let back = clock();
+        back.compare(seconds(100), noon() - TimeDelta::seconds(200), seconds(100));
+        assert!((shows(&back, 700) - 694.0).abs() < 1e-6);
+        assert!((shows(&back, 86_400) - 86_100.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn it_never_goes_back() {
+        let clock = clock();
+        let mut last = 0.0;
+        for number in 1..2_000 {
+            let off = TimeDelta::seconds(if number % 7 == 0 { -5_000 } else { 5_000 });
+            let time = noon() + TimeDelta::seconds(number as i64) + off;
+            clock.compare(seconds(number), time, seconds(number));
+            let now = shows(&clock, number);
+            assert!(now > last, "{now} after {last}");
+            // An hour of lease is an hour, give or take half a minute.
+            assert!((now - number as f64).abs() <= number as f64 / 100.0 + 1e-6, "{now} at {number}");
+            last = now;
+        }
+    }
+
+    #[test]
+    fn an_answer_that_took_long_says_little() {
+        let clock = clock();
+        clock.compare(seconds(10), noon() + TimeDelta::seconds(13), seconds(20));
+        assert!((shows(&clock, 10_000) - 10_000.0).abs() < 1e-6);
+        // It was seven seconds too early at least; the answer came at once.
+        clock.compare(seconds(10_000), noon() + TimeDelta::seconds(9_993), seconds(10_000));
+        assert!((shows(&clock, 20_000) - 19_993.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_clock_that_was_plainly_wrong_is_left() {
+        let clock = clock();
+        let right = noon() + TimeDelta::days(20_000);
+        clock.compare(seconds(10), right, seconds(10));
+        assert_eq!(clock.state.lock().at(seconds(11)).time, right + TimeDelta::seconds(1));
     }
 }

@@ -11,7 +11,7 @@
 //! - `waiters`: who waits for a ticket, and waking them
 //! - `keeper`: keeps tickets alive that somebody waits for, where only that does
 //! - `timer`: ends what has expired, forgets what is old
-//! - `clock`: the time of day, which tests set
+//! - `clock`: the time by which tickets expire, which tests set
 //!
 //! Nothing here knows of HTTP.
 
@@ -36,12 +36,13 @@ use chrono::NaiveDateTime;
 use tokio::time::Instant;
 
 use crate::config::WaitlistSettings;
-use crate::db::{Db, Listener, Turns};
+use crate::db::{Db, DbConnection, Listener, Turns};
 use crate::metrics::waitlist::{WokenBy, handed_off};
+use crate::store::waitlist_clock;
 pub use crate::store::waitlist_queues::{Queue, QueueFilter};
 pub use crate::store::waitlist_tickets::{ACTIVE, EXPIRED, FINISHED, ListFilter, QUEUED, Ticket};
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, ServiceClock, SystemClock};
 pub use end::{end, remove, remove_some};
 pub use error::Error;
 pub use group::{Group, end_group, find_group, renew_group};
@@ -67,19 +68,31 @@ pub const LATEST_YEAR: i32 = 9999;
 pub struct Waitlist {
     settings: WaitlistSettings,
     clock: Arc<dyn Clock>,
+    /// The same, if it is one that follows the database's.
+    service_clock: Option<Arc<ServiceClock>>,
     waiters: Arc<Waiters>,
     timer: Timer,
 }
 
 impl Waitlist {
-    /// A waitlist that hears of what `db` commits from now on.
+    /// A waitlist that hears of what `db` commits from now on. Tickets expire by the given clock, or else by
+    /// one that begins with the database's time.
     pub fn new(
         settings: WaitlistSettings,
-        clock: Arc<dyn Clock>,
+        clock: Option<Arc<dyn Clock>>,
         db: &Db,
     ) -> std::result::Result<Arc<Waitlist>, crate::db::Error> {
+        let (clock, service_clock) = match clock {
+            Some(clock) => (clock, None),
+            None => {
+                let read = |conn: &mut DbConnection| Ok::<_, crate::db::Error>(waitlist_clock::read(conn)?);
+                let own = Arc::new(ServiceClock::start(|| db.snapshot(read))?);
+                (Arc::<ServiceClock>::clone(&own) as Arc<dyn Clock>, Some(own))
+            }
+        };
         let waiters = Arc::new(Waiters::default());
-        let waitlist = Arc::new(Waitlist { settings, clock, waiters, timer: Timer::default() });
+        let waitlist =
+            Arc::new(Waitlist { settings, clock, service_clock, waiters, timer: Timer::default() });
         db.set_listener(Arc::<Waitlist>::clone(&waitlist))?;
         Ok(waitlist)
     }

@@ -9,9 +9,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::db::{Db, DbConnection};
+use crate::store::waitlist_clock;
 use crate::store::waitlist_overdue::{self as overdue, Overdue};
 use crate::store::waitlist_tickets::{self as rows, ACTIVE, QUEUED};
 
+use super::clock::up;
 use super::expire::{EXPIRED_AT_ONCE, expire, expire_heads};
 use super::waiters::Waking;
 use super::{Error, Waitlist, prune};
@@ -22,6 +24,8 @@ const QUEUES_AT_ONCE: usize = 32;
 const READ_AT_ONCE: usize = 10_000;
 /// How long to do nothing at most between two transactions.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// How often the service's clock is compared with the database's.
+const COMPARING: Duration = Duration::from_secs(30);
 /// How often old tickets are looked for.
 const PRUNING: Duration = Duration::from_secs(600);
 /// How many tickets are forgotten in one transaction.
@@ -53,10 +57,15 @@ impl Timer {
 pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
     let recheck = Duration::from_secs(waitlist.settings.recheck_seconds);
     let mut pruned = None;
+    let mut compared = Instant::now();
     while !waitlist.waiters.is_closed() {
         let is_time = pruned.is_none_or(|at: Instant| at.elapsed() >= PRUNING);
         if is_time {
             pruned = Some(Instant::now());
+        }
+        if compared.elapsed() >= COMPARING {
+            compared = Instant::now();
+            compare_clocks(waitlist, db).await;
         }
         let pause = match look(waitlist, db, is_time).await {
             Ok(next) => next.map_or(recheck, |next| next.min(recheck)),
@@ -65,7 +74,7 @@ pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
                 recheck
             }
         };
-        // The clock may jump and other processes write, so however far off the next end is, the timer
+        // The host may have slept and other processes write, so however far off the next end is, the timer
         // looks again soon.
         let _ = timeout(pause, waitlist.timer.sooner.notified()).await;
     }
@@ -79,6 +88,21 @@ async fn look(waitlist: &Waitlist, db: &Db, pruning: bool) -> Result<Option<Dura
         prune_old(waitlist, db).await?;
     }
     find_next(waitlist, db).await
+}
+
+/// Has the service's clock follow the database's.
+async fn compare_clocks(waitlist: &Waitlist, db: &Db) {
+    let Some(clock) = &waitlist.service_clock else { return };
+    let work = |conn: &mut DbConnection| {
+        let asked = up();
+        let time = waitlist_clock::read(conn)?;
+        Ok::<_, Error>((asked, time, up()))
+    };
+    match db.read(work).await {
+        Ok((asked, time, answered)) => clock.compare(asked, time, answered),
+        // It goes on by itself.
+        Err(error) => log::debug!("the database's time is not known for now: {error}"),
+    }
 }
 
 /// How long it is until the next ticket runs out.

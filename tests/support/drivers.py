@@ -71,6 +71,9 @@ def end_with_parent():
 class Server:
     """One server process with its own configuration, on a database."""
 
+    # What its environment has beside ours.
+    extra_environment = {}
+
     def __init__(self, workdir, port, database):
         self.workdir = pathlib.Path(workdir).resolve()
         self.port = port
@@ -133,7 +136,8 @@ class Server:
         self.write_config(policy_file)
         with open(self.workdir / 'server.log', 'ab') as log:
             self.process = subprocess.Popen(
-                self.command(), cwd=self.workdir, env=environment(), stdin=subprocess.DEVNULL,
+                self.command(), cwd=self.workdir, stdin=subprocess.DEVNULL,
+                env={**environment(), **self.extra_environment},
                 stdout=log, stderr=subprocess.STDOUT,
                 preexec_fn=end_with_parent)
         self._wait_until_ready()
