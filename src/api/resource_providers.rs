@@ -118,7 +118,7 @@ fn write_provider(
     (path, parts): (&str, &[&str]),
     version: Microversion,
 ) {
-    let uuid = provider.uuid.as_str();
+    let uuid: &str = &provider.uuid;
     let mut push = |pieces: &[&str]| pieces.iter().for_each(|piece| out.push_str(piece));
     // Only a name can have what must be escaped.
     let name = serde_json::Value::from(provider.name.as_deref()).to_string();

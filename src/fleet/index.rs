@@ -1,34 +1,36 @@
 //! Which providers, and which trees, have a class, a trait, an aggregate: bitmaps of slots.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-/// Who has one thing.
+use super::shared::SharedMap;
+
+/// The slots that have one thing.
 #[derive(Clone, Debug, Default)]
 pub struct Postings {
     /// The providers that have it.
-    pub providers: RoaringBitmap,
+    pub providers: Arc<RoaringBitmap>,
     /// The roots of the trees in which some provider has it.
-    pub roots: RoaringBitmap,
+    pub roots: Arc<RoaringBitmap>,
 }
 
-/// Who has what, for one kind of thing.
+/// The postings of all things of one kind.
 #[derive(Clone, Debug)]
 pub struct Inverted<K> {
-    postings: HashMap<K, Postings>,
+    postings: SharedMap<K, Postings>,
     nobody: Postings,
 }
 
 impl<K> Default for Inverted<K> {
     fn default() -> Self {
-        Inverted { postings: HashMap::new(), nobody: Postings::default() }
+        Inverted { postings: SharedMap::default(), nobody: Postings::default() }
     }
 }
 
 impl<K: Copy + Eq + Hash + Ord> Inverted<K> {
-    /// Who has this.
+    /// The postings of a thing.
     pub fn get(&self, key: K) -> &Postings {
         self.postings.get(&key).unwrap_or(&self.nobody)
     }
@@ -43,17 +45,16 @@ impl<K: Copy + Eq + Hash + Ord> Inverted<K> {
         self.shift(old, new, |postings| &mut postings.roots, slot);
     }
 
-    fn shift(&mut self, old: &[K], new: &[K], part: fn(&mut Postings) -> &mut RoaringBitmap, slot: u32) {
+    fn shift(&mut self, old: &[K], new: &[K], part: fn(&mut Postings) -> &mut Arc<RoaringBitmap>, slot: u32) {
         for key in old.iter().filter(|key| new.binary_search(key).is_err()) {
-            if let Some(postings) = self.postings.get_mut(key) {
-                part(postings).remove(slot);
-                if postings.providers.is_empty() && postings.roots.is_empty() {
-                    self.postings.remove(key);
-                }
+            let postings = self.postings.get_or_add(key);
+            Arc::make_mut(part(postings)).remove(slot);
+            if postings.providers.is_empty() && postings.roots.is_empty() {
+                self.postings.remove(key);
             }
         }
         for key in new.iter().filter(|key| old.binary_search(key).is_err()) {
-            part(self.postings.entry(*key).or_default()).insert(slot);
+            Arc::make_mut(part(self.postings.get_or_add(key))).insert(slot);
         }
     }
 }

@@ -4,6 +4,10 @@
 //! - [`provider`]: one provider in it
 //! - [`sweep`]: whether the picture is right
 //! - `index`: which providers have a class, a trait, an aggregate
+//! - `shared`: the collections that all of it is made of
+//!
+//! Searches and lists hold the picture as it was when they began, for as long as they like. A change is
+//! made in a copy, which is then shown in place of the picture: nobody who changes waits for those who read.
 //!
 //! The picture is loaded at the start and then follows the database: after each commit it reads
 //! what the transaction touched, before the writer gets its answer. It is what the database says,
@@ -13,13 +17,14 @@
 mod index;
 pub mod picture;
 pub mod provider;
+mod shared;
 pub mod sweep;
 mod trait_texts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock};
 
 use crate::db::{Db, DbConnection, Error, Follower, Part, Touched};
 use crate::metrics;
@@ -28,10 +33,13 @@ use crate::store::fleet as rows;
 pub use picture::{Picture, Slot};
 pub use provider::Provider;
 
-/// The picture, shared by those who search and the one who keeps it up to date.
+/// The picture, shared by those who search and those who keep it up to date.
 #[derive(Debug)]
 pub struct Fleet {
-    picture: RwLock<Picture>,
+    /// The picture that is shown. The lock is held only to take it or to exchange it.
+    shown: RwLock<Arc<Picture>>,
+    /// Held by the one who makes the next picture.
+    changing: Mutex<()>,
     refreshed: Mutex<Refresh>,
 }
 
@@ -56,11 +64,18 @@ impl Fleet {
     pub fn load(db: &Db) -> Result<Arc<Fleet>, Error> {
         let begun = Instant::now();
         let picture = db.snapshot(load_picture)?;
-        let fleet =
-            Arc::new(Fleet { picture: RwLock::new(picture), refreshed: Mutex::new(Refresh::begun(begun)) });
+        let fleet = Arc::new(Fleet::showing(picture, Refresh::begun(begun)));
         let follower: Arc<dyn Follower> = Arc::<Fleet>::clone(&fleet);
         db.set_follower(follower)?;
         Ok(fleet)
+    }
+
+    fn showing(picture: Picture, refresh: Refresh) -> Fleet {
+        Fleet {
+            shown: RwLock::new(Arc::new(picture)),
+            changing: Mutex::default(),
+            refreshed: Mutex::new(refresh),
+        }
     }
 
     /// The last time that the picture caught up with the database, or was loaded.
@@ -74,9 +89,28 @@ impl Fleet {
         *self.refreshed.lock() = refresh;
     }
 
-    /// The picture as it is now; it does not change while this is held.
-    pub fn read(&self) -> RwLockReadGuard<'_, Picture> {
-        self.picture.read()
+    /// The picture as it is now. What is held never changes, and keeps nobody waiting.
+    pub fn read(&self) -> Arc<Picture> {
+        Arc::clone(&self.shown.read())
+    }
+
+    /// Shows the picture as it is after a change, which is made of the one that is shown now.
+    fn change(&self, change: impl FnOnce(&mut Picture)) {
+        let asked = Instant::now();
+        let turn = self.changing.lock();
+        let mut waited = asked.elapsed();
+        let mut next = Picture::clone(&self.read());
+        change(&mut next);
+        let next = Arc::new(next);
+        let asked = Instant::now();
+        let mut shown = self.shown.write();
+        waited += asked.elapsed();
+        let before = std::mem::replace(&mut *shown, next);
+        drop(shown);
+        drop(turn);
+        metrics::fleet::CHANGE_WAIT.observe(waited.as_secs_f64());
+        // What nobody else holds is freed while no lock is held.
+        drop(before);
     }
 }
 
@@ -99,7 +133,7 @@ impl Follower for Fleet {
         let begun = Instant::now();
         if touched.everything {
             let picture = load_picture(conn)?;
-            *self.picture.write() = picture;
+            self.change(|shown| *shown = picture);
             self.note_refresh(begun);
             return Ok(true);
         }
@@ -117,14 +151,67 @@ impl Follower for Fleet {
         if !is_whole() {
             return Ok(false);
         }
-        let mut picture = self.picture.write();
-        if let Some(names) = names {
-            picture.set_names(names);
-        }
-        picture.replace(providers, &gone);
-        picture.set_usages(usages);
-        drop(picture);
+        self.change(|picture| {
+            if let Some(names) = names {
+                picture.set_names(names);
+            }
+            picture.replace(providers, &gone);
+            picture.set_usages(usages);
+        });
         self.note_refresh(begun);
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
+    use crate::store::inventories::Amounts;
+
+    /// A provider that has ten units.
+    fn provider(id: i32) -> ProviderRow {
+        let amounts = Amounts {
+            total: 10,
+            reserved: 0,
+            min_unit: 1,
+            max_unit: 10,
+            step_size: 1,
+            allocation_ratio: 1.0,
+        };
+        let (uuid, inventories) = (format!("uuid-{id}"), vec![(0, amounts)]);
+        ProviderRow { id, uuid, root_id: id, inventories, ..ProviderRow::default() }
+    }
+
+    fn claim(id: i32, used: i64) -> Vec<UsageRow> {
+        vec![UsageRow { id, generation: 1, updated_at: None, used: vec![(0, used)] }]
+    }
+
+    fn used(picture: &Picture, uuid: &str) -> Option<i64> {
+        picture.find(uuid).map(|slot| picture.provider(slot).stocks[0].used)
+    }
+
+    #[test]
+    fn changes_do_not_wait_for_one_who_reads_and_he_sees_none_of_them() {
+        let picture = Picture::new(NameRows::default(), (1..=100).map(provider).collect());
+        let fleet = Fleet::showing(picture, Refresh::begun(Instant::now()));
+        let held = fleet.read();
+        let mut later = Vec::new();
+        for units in 1..=10 {
+            fleet.change(|picture| picture.set_usages(claim(7, units)));
+            later.push(fleet.read());
+        }
+        fleet.change(|picture| picture.replace(vec![provider(101)], &[8]));
+        assert_eq!(
+            (used(&held, "uuid-7"), used(&held, "uuid-8"), used(&held, "uuid-101")),
+            (Some(0), Some(0), None)
+        );
+        let seen: Vec<Option<i64>> = later.iter().map(|picture| used(picture, "uuid-7")).collect();
+        assert_eq!(seen, (1..=10).map(Some).collect::<Vec<_>>());
+        let now = fleet.read();
+        assert_eq!(
+            (used(&now, "uuid-7"), used(&now, "uuid-8"), used(&now, "uuid-101")),
+            (Some(10), None, Some(0))
+        );
     }
 }

@@ -1,11 +1,14 @@
 //! The picture itself: providers in slots, their trees, their names and who has what.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
 use super::index::Inverted;
 use super::provider::{Provider, Stock};
+use super::shared::{SharedList, SharedMap};
 use super::trait_texts::TraitTexts;
 use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
 
@@ -68,23 +71,27 @@ pub struct Tree {
 }
 
 /// All providers.
+///
+/// A copy shares all its pieces with the original. A change of a copy leaves the original as it is, and
+/// copies the pieces that change: so its cost does not grow with the fleet.
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
-    providers: Vec<Provider>,
+    providers: SharedList<Provider>,
     /// By the slot of the root; of no use where the slot is no root's.
-    trees: Vec<Tree>,
+    trees: SharedList<Tree>,
     /// Slots that are free.
-    free: Vec<Slot>,
-    by_id: HashMap<i32, Slot>,
-    by_uuid: HashMap<String, Slot>,
-    by_name: HashMap<String, Slot>,
+    free: Arc<RoaringBitmap>,
+    by_id: SharedMap<i32, Slot>,
+    by_uuid: SharedMap<Arc<str>, Slot>,
+    by_name: SharedMap<Arc<str>, Slot>,
     /// Aggregates by uuid; they get numbers as they come.
-    aggregate_numbers: HashMap<String, u32>,
-    class_names: Names,
-    trait_names: Names,
-    trait_texts: TraitTexts,
-    present: RoaringBitmap,
-    roots: RoaringBitmap,
+    aggregate_numbers: SharedMap<Arc<str>, u32>,
+    class_names: Arc<Names>,
+    trait_names: Arc<Names>,
+    /// The texts for `trait_names`. Only changes need them, so all copies may have the same ones.
+    trait_texts: Arc<Mutex<TraitTexts>>,
+    present: Arc<RoaringBitmap>,
+    roots: Arc<RoaringBitmap>,
     by_class: Inverted<i32>,
     by_trait: Inverted<i32>,
     by_aggregate: Inverted<u32>,
@@ -105,12 +112,12 @@ impl Picture {
 
     /// The provider in a slot.
     pub fn provider(&self, slot: Slot) -> &Provider {
-        &self.providers[slot as usize]
+        self.providers.get(slot as usize)
     }
 
     /// The tree of the root in a slot.
     pub fn tree(&self, root: Slot) -> &Tree {
-        &self.trees[root as usize]
+        self.trees.get(root as usize)
     }
 
     /// The slot of the provider of this uuid.
@@ -130,7 +137,7 @@ impl Picture {
 
     /// The row ids of all providers.
     pub fn ids(&self) -> Vec<i32> {
-        self.by_id.keys().copied().collect()
+        self.present.iter().map(|slot| self.provider(slot).id).collect()
     }
 
     /// Whether a provider is here as this row has it.
@@ -139,9 +146,9 @@ impl Picture {
             return false;
         };
         let provider = self.provider(slot);
-        let numbers = row.aggregates.iter().map(|uuid| self.aggregate_numbers.get(uuid).copied());
-        provider.uuid == row.uuid
-            && provider.name == row.name
+        let numbers = row.aggregates.iter().map(|uuid| self.aggregate_numbers.get(uuid.as_str()).copied());
+        *provider.uuid == *row.uuid
+            && provider.name.as_deref() == row.name.as_deref()
             && provider.generation == row.generation
             && (provider.created_at, provider.updated_at) == (row.created_at, row.updated_at)
             && provider.root == self.find_by_id(row.root_id).unwrap_or(slot)
@@ -198,7 +205,7 @@ impl Picture {
 
     /// The roots of trees in which some provider has at least one of some traits.
     pub fn roots_with_any_trait(&self, ids: &[i32]) -> RoaringBitmap {
-        union(ids.iter().map(|id| &self.by_trait.get(*id).roots))
+        union(ids.iter().map(|id| &*self.by_trait.get(*id).roots))
     }
 
     /// The members of an aggregate.
@@ -223,12 +230,12 @@ impl Picture {
 
     /// Whether the aggregate of this uuid ever had a member.
     pub fn has_aggregate(&self, uuid: &str) -> bool {
-        self.aggregate_numbers.contains_key(uuid)
+        self.aggregate_numbers.get(uuid).is_some()
     }
 
     /// The numbers of those of these aggregates that ever had a member.
     fn numbers_of(&self, uuids: &[String]) -> impl Iterator<Item = u32> {
-        uuids.iter().filter_map(|uuid| self.aggregate_numbers.get(uuid).copied())
+        uuids.iter().filter_map(|uuid| self.aggregate_numbers.get(uuid.as_str()).copied())
     }
 
     /// The providers that share their inventory with the members of their aggregates.
@@ -247,14 +254,14 @@ impl Picture {
             .filter(|(id, name)| classes.names.get(id).is_some_and(|new| new != *name))
             .map(|(id, _)| *id)
             .collect();
-        self.class_names = classes;
-        self.trait_names = Names::new(rows.traits);
+        self.class_names = Arc::new(classes);
+        self.trait_names = Arc::new(Names::new(rows.traits));
         // SQLite gives the id of a trait that is gone to the next one.
-        self.trait_texts = TraitTexts::default();
+        self.trait_texts = Arc::default();
         self.sharing_trait = self.trait_names.id(SHARING_TRAIT);
         for class in renamed {
-            for slot in self.by_class.get(class).providers.clone() {
-                self.providers[slot as usize].render_resources(&self.class_names);
+            for slot in &*Arc::clone(&self.by_class.get(class).providers) {
+                self.providers.get_mut(slot as usize).render_resources(&self.class_names);
             }
         }
     }
@@ -274,7 +281,7 @@ impl Picture {
             let Some(slot) = self.by_id.get(&row.id) else {
                 continue;
             };
-            let provider = &mut self.providers[*slot as usize];
+            let provider = self.providers.get_mut(*slot as usize);
             provider.generation = row.generation;
             provider.updated_at = row.updated_at;
             provider.set_used(&row.used);
@@ -296,53 +303,45 @@ impl Picture {
         if let Some(slot) = self.by_id.get(&row.id) {
             return *slot;
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.providers.push(Provider::default());
-            self.trees.push(Tree::default());
-            // Row ids are 32-bit integers, so slots can't be more.
-            (self.providers.len() - 1) as Slot
-        });
+        let slot = self.free_slot();
+        let uuid: Arc<str> = row.uuid.as_str().into();
         self.by_id.insert(row.id, slot);
-        self.by_uuid.insert(row.uuid.clone(), slot);
-        self.present.insert(slot);
+        self.by_uuid.insert(Arc::clone(&uuid), slot);
+        Arc::make_mut(&mut self.present).insert(slot);
+        let provider = self.providers.get_mut(slot as usize);
+        provider.uuid = uuid;
         // Until it is connected it stands alone.
-        self.providers[slot as usize].root = slot;
+        provider.root = slot;
         slot
+    }
+
+    fn free_slot(&mut self) -> Slot {
+        if let Some(slot) = self.free.min() {
+            Arc::make_mut(&mut self.free).remove(slot);
+            return slot;
+        }
+        self.providers.push(Provider::default());
+        self.trees.push(Tree::default());
+        // Row ids are 32-bit integers, so slots can't be more.
+        (self.providers.len() - 1) as Slot
     }
 
     fn fill(&mut self, slot: Slot, row: ProviderRow) {
         let stocks = stocks(&row);
         let aggregates = self.numbers(row.aggregates);
         let traits = sorted(row.traits);
-        let traits_json = self.trait_texts.text(&traits, &self.trait_names);
-        let old = &self.providers[slot as usize];
-        if old.uuid != row.uuid {
-            if self.by_uuid.get(&old.uuid) == Some(&slot) {
-                self.by_uuid.remove(&old.uuid);
-            }
-            self.by_uuid.insert(row.uuid.clone(), slot);
-        }
-        if old.name != row.name {
-            // Two may exchange their names: the old one may be another's by now.
-            if let Some(name) = old.name.as_ref().filter(|name| self.by_name.get(*name) == Some(&slot)) {
-                self.by_name.remove(name);
-            }
-            if let Some(name) = &row.name {
-                self.by_name.insert(name.clone(), slot);
-            }
-        }
-        self.by_class.move_provider(
-            slot,
-            &classes_of(old),
-            &stocks.iter().map(|s| s.class).collect::<Vec<_>>(),
-        );
+        let traits_json = self.trait_texts.lock().text(&traits, &self.trait_names);
+        let old = self.providers.get(slot as usize);
+        let classes: Vec<i32> = stocks.iter().map(|stock| stock.class).collect();
+        self.by_class.move_provider(slot, &classes_of(old), &classes);
         self.by_trait.move_provider(slot, &old.traits, &traits);
         self.by_aggregate.move_provider(slot, &old.aggregates, &aggregates);
-        let provider = &mut self.providers[slot as usize];
+        let (uuid, name) = (self.respell(slot, &row.uuid), self.rename(slot, row.name));
+        let provider = self.providers.get_mut(slot as usize);
         *provider = Provider {
             id: row.id,
-            uuid: row.uuid,
-            name: row.name,
+            uuid,
+            name,
             generation: row.generation,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -358,17 +357,61 @@ impl Picture {
         provider.render_resources(&self.class_names);
     }
 
+    /// Lets a provider be found by the uuid that it has from now on, which is returned.
+    fn respell(&mut self, slot: Slot, uuid: &str) -> Arc<str> {
+        let old = Arc::clone(&self.providers.get(slot as usize).uuid);
+        if *old == *uuid {
+            return old;
+        }
+        self.forget_uuid(slot, &old);
+        let uuid: Arc<str> = uuid.into();
+        self.by_uuid.insert(Arc::clone(&uuid), slot);
+        uuid
+    }
+
+    /// Lets a provider no longer be found by its uuid, unless the uuid is another's by now.
+    fn forget_uuid(&mut self, slot: Slot, uuid: &str) {
+        if self.by_uuid.get(uuid) == Some(&slot) {
+            self.by_uuid.remove(uuid);
+        }
+    }
+
+    /// Lets a provider be found by the name that it has from now on, which is returned.
+    fn rename(&mut self, slot: Slot, name: Option<String>) -> Option<Arc<str>> {
+        let old = self.providers.get(slot as usize).name.clone();
+        if old.as_deref() == name.as_deref() {
+            return old;
+        }
+        self.forget_name(slot, old.as_deref());
+        let name: Option<Arc<str>> = name.map(Into::into);
+        if let Some(name) = &name {
+            self.by_name.insert(Arc::clone(name), slot);
+        }
+        name
+    }
+
+    /// Lets a provider no longer be found by its name. Two may exchange their names: then it is another's
+    /// by now.
+    fn forget_name(&mut self, slot: Slot, name: Option<&str>) {
+        if let Some(name) = name.filter(|name| self.by_name.get(*name) == Some(&slot)) {
+            self.by_name.remove(name);
+        }
+    }
+
     fn numbers(&mut self, uuids: Vec<String>) -> Vec<u32> {
-        let mut numbers: Vec<u32> = uuids
-            .into_iter()
-            .map(|uuid| {
-                let next = self.aggregate_numbers.len() as u32;
-                *self.aggregate_numbers.entry(uuid).or_insert(next)
-            })
-            .collect();
+        let mut numbers: Vec<u32> = uuids.iter().map(|uuid| self.number(uuid)).collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers
+    }
+
+    fn number(&mut self, uuid: &str) -> u32 {
+        if let Some(number) = self.aggregate_numbers.get(uuid) {
+            return *number;
+        }
+        let next = self.aggregate_numbers.len() as u32;
+        self.aggregate_numbers.insert(uuid.into(), next);
+        next
     }
 
     /// Places in their trees all that was added since the last time.
@@ -377,14 +420,14 @@ impl Picture {
         for (slot, root_id, parent_id) in std::mem::take(&mut self.unconnected) {
             let root = self.by_id.get(&root_id).copied().unwrap_or(slot);
             let parent = parent_id.and_then(|id| self.by_id.get(&id).copied());
-            let provider = &mut self.providers[slot as usize];
+            let provider = self.providers.get_mut(slot as usize);
             let old_root = std::mem::replace(&mut provider.root, root);
             provider.parent = parent;
             changed.extend([old_root, root]);
             if old_root != root {
-                self.trees[old_root as usize].members.retain(|member| *member != slot);
+                self.trees.get_mut(old_root as usize).members.retain(|member| *member != slot);
             }
-            self.trees[root as usize].members.push(slot);
+            self.trees.get_mut(root as usize).members.push(slot);
         }
         for root in changed {
             self.settle(root);
@@ -392,42 +435,41 @@ impl Picture {
     }
 
     fn remove(&mut self, id: i32) {
-        let Some(slot) = self.by_id.remove(&id) else {
+        let Some(slot) = self.by_id.get(&id).copied() else {
             return;
         };
-        let gone = std::mem::take(&mut self.providers[slot as usize]);
-        self.by_uuid.remove(&gone.uuid);
-        if let Some(name) = gone.name.as_ref().filter(|name| self.by_name.get(*name) == Some(&slot)) {
-            self.by_name.remove(name);
-        }
-        self.present.remove(slot);
+        self.by_id.remove(&id);
+        let gone = std::mem::take(self.providers.get_mut(slot as usize));
+        self.forget_uuid(slot, &gone.uuid);
+        self.forget_name(slot, gone.name.as_deref());
+        Arc::make_mut(&mut self.present).remove(slot);
         self.by_class.move_provider(slot, &classes_of(&gone), &[]);
         self.by_trait.move_provider(slot, &gone.traits, &[]);
         self.by_aggregate.move_provider(slot, &gone.aggregates, &[]);
-        self.trees[gone.root as usize].members.retain(|member| *member != slot);
+        self.trees.get_mut(gone.root as usize).members.retain(|member| *member != slot);
         self.settle(gone.root);
-        self.free.push(slot);
+        Arc::make_mut(&mut self.free).insert(slot);
     }
 
     /// Brings what is known of a tree up to date with its members.
     fn settle(&mut self, root: Slot) {
-        let mut tree = std::mem::take(&mut self.trees[root as usize]);
-        let providers = &self.providers;
-        tree.members.sort_unstable_by_key(|slot| (providers[*slot as usize].id, *slot));
+        let mut tree = std::mem::take(self.trees.get_mut(root as usize));
+        let provider = |slot: Slot| self.providers.get(slot as usize);
+        tree.members.sort_unstable_by_key(|slot| (provider(*slot).id, *slot));
         tree.members.dedup();
-        let members = || tree.members.iter().map(|slot| &providers[*slot as usize]);
+        let members = || tree.members.iter().map(|slot| provider(*slot));
         let classes = sorted(members().flat_map(classes_of).collect());
         let traits = sorted(members().flat_map(|p| p.traits.iter().copied()).collect());
         let aggregates = sorted(members().flat_map(|p| p.aggregates.iter().copied()).collect());
         self.by_class.move_root(root, &tree.classes, &classes);
         self.by_trait.move_root(root, &tree.traits, &traits);
         self.by_aggregate.move_root(root, &tree.aggregates, &aggregates);
-        if tree.members.contains(&root) {
-            self.roots.insert(root);
-        } else {
-            self.roots.remove(root);
+        let is_root = tree.members.contains(&root);
+        if is_root != self.roots.contains(root) {
+            let roots = Arc::make_mut(&mut self.roots);
+            let _ = if is_root { roots.insert(root) } else { roots.remove(root) };
         }
-        self.trees[root as usize] = Tree { members: tree.members, classes, traits, aggregates };
+        *self.trees.get_mut(root as usize) = Tree { members: tree.members, classes, traits, aggregates };
     }
 }
 

@@ -1,6 +1,7 @@
 //! One provider in the picture, with the parts of its summary ready to be copied into answers.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 
@@ -43,9 +44,9 @@ pub struct Provider {
     /// Row id.
     pub id: i32,
     /// The uuid under which clients know it.
-    pub uuid: String,
+    pub uuid: Arc<str>,
     /// Its name.
-    pub name: Option<String>,
+    pub name: Option<Arc<str>>,
     /// Its generation.
     pub generation: i32,
     /// When it was created.

@@ -85,6 +85,7 @@ mod tests {
         candidates::count(7, 2);
         fleet::REFRESH.observe(0.1);
         fleet::MENDED.inc();
+        fleet::CHANGE_WAIT.observe(0.1);
         waitlist::handed_off(waitlist::WokenBy::Recheck, std::time::Duration::from_secs(1));
         let text = text(|more| {
             let gauge = IntGauge::new("allotment_test", "A test.")?;
@@ -104,6 +105,7 @@ mod tests {
             "candidates_returned_count",
             "fleet_refresh_seconds_count",
             "fleet_mended_total",
+            "fleet_change_wait_seconds_count",
             "waitlist_handoff_seconds_count{woken_by=\"commit\"} 0",
             "waitlist_handoff_seconds_count{woken_by=\"recheck\"} 1",
             "test 17",

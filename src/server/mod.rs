@@ -81,6 +81,8 @@ pub struct Running {
     pub cnapi_addr: Option<SocketAddr>,
     /// Its waitlist.
     pub waitlist: Arc<Waitlist>,
+    /// The picture that it searches in.
+    pub fleet: Arc<Fleet>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -143,7 +145,7 @@ pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, 
 fn start_by(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<Running, Error> {
     let tls = Tls::load(&settings.tls)?;
     let app = open(settings, clock)?;
-    let waitlist = Arc::clone(&app.waitlist);
+    let (waitlist, fleet) = (Arc::clone(&app.waitlist), Arc::clone(&app.fleet));
     let (started, outcome) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         rt::System::new().block_on(async {
@@ -165,7 +167,7 @@ fn start_by(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<Running
     });
     match outcome.recv() {
         Ok(Ok((addr, admin_addr, cnapi_addr, handle))) => {
-            Ok(Running { addr, admin_addr, cnapi_addr, waitlist, handle, thread: Some(thread) })
+            Ok(Running { addr, admin_addr, cnapi_addr, waitlist, fleet, handle, thread: Some(thread) })
         }
         Ok(Err(error)) => Err(error),
         Err(_) => Err(db::Error::CutShort.into()),

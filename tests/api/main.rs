@@ -27,4 +27,5 @@ mod orphans;
 mod permissions;
 mod replicas;
 mod request_ids;
+mod searches;
 mod settings;

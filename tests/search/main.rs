@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod answer;
+mod description;
 mod naive;
 mod query;
 mod wide;
@@ -24,6 +25,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use answer::Answer;
+use description::description;
 use query::Query;
 use world::World;
 
@@ -139,10 +141,25 @@ fn a_limit_leaves_a_part_of_all() {
 #[test]
 fn a_picture_that_followed_changes_is_like_one_made_afresh() {
     for_many_cases(1_000, |world, query, rng| {
-        let (last, picture) = world.history(rng);
+        let (last, picture) = world.history(rng, |_| ());
         let fresh = last.picture(rng);
         let options = options(Strategy::DepthFirst, false, None);
         let answer = ask(&picture, query, None, &options);
         assert_eq!(answer, ask(&fresh, query, None, &options), "{last}");
+        assert_eq!(description(&picture), description(&fresh), "{last}");
+    });
+}
+
+#[test]
+fn a_picture_that_is_held_stays_as_it_was() {
+    for_many_cases(1_000, |world, _, rng| {
+        let mut held = Vec::new();
+        let (last, picture) = world.history(rng, |picture| {
+            held.push((picture.clone(), description(picture)));
+        });
+        for (picture, before) in held {
+            assert_eq!(description(&picture), before);
+        }
+        assert_eq!(description(&picture), description(&last.picture(rng)), "{last}");
     });
 }

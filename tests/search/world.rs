@@ -155,11 +155,12 @@ impl World {
         }
     }
 
-    /// What becomes of it by a few changes, and a picture that followed them.
-    pub fn history(&self, rng: &mut StdRng) -> (World, Picture) {
+    /// What becomes of it by a few changes, and a picture that followed them; `look` sees it before each.
+    pub fn history(&self, rng: &mut StdRng, mut look: impl FnMut(&Picture)) -> (World, Picture) {
         let mut world = self.clone();
         let mut picture = self.picture(rng);
         for _ in 0..rng.random_range(1..=12) {
+            look(&picture);
             let place = rng.random_range(0..world.providers.len());
             if world.providers[place].is_gone {
                 world.providers[place] = Provider::random(rng);

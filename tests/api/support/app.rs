@@ -1,9 +1,10 @@
 //! The service under test, in this process, on a port and a database of its own.
 
 use std::net::SocketAddr;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use allotment::config::Settings;
+use allotment::fleet::Fleet;
 use allotment::server::{self, Running};
 
 use super::{Backend, Client, Database};
@@ -56,6 +57,11 @@ impl TestApp {
     /// A client with connections of its own, an administrator at the newest microversion.
     pub fn client(&self) -> Client {
         Client::new(self.address())
+    }
+
+    /// The picture in which the service searches; of the first one, if there are several.
+    pub fn fleet(&self) -> &Arc<Fleet> {
+        &self.servers.first().unwrap().fleet
     }
 
     /// How many wait for a ticket.

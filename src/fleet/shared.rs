@@ -1,0 +1,257 @@
+//! Collections whose copies share their pieces: to copy one takes little, and to change a copy copies
+//! only the pieces on the way to what changes.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
+
+/// How many values a leaf has, and how many leaves a branch.
+const WIDTH: usize = 32;
+
+/// How many values a branch has.
+const BRANCH: usize = WIDTH * WIDTH;
+
+/// How many entries a bucket of a map has on average at most.
+const CROWDED: usize = 4;
+
+type Leaf<T> = [Arc<T>; WIDTH];
+type Branch<T> = [Arc<Leaf<T>>; WIDTH];
+
+/// A list. A change of one value in a copy copies that value, and 64 pointers and one for each 1,024
+/// values.
+#[derive(Debug)]
+pub struct SharedList<T> {
+    branches: Vec<Arc<Branch<T>>>,
+    len: usize,
+}
+
+impl<T> Default for SharedList<T> {
+    fn default() -> Self {
+        SharedList { branches: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> Clone for SharedList<T> {
+    fn clone(&self) -> Self {
+        SharedList { branches: self.branches.clone(), len: self.len }
+    }
+}
+
+impl<T> SharedList<T> {
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The value in a place, which must be one of those that there are.
+    pub fn get(&self, place: usize) -> &T {
+        &self.branches[place / BRANCH][place / WIDTH % WIDTH][place % WIDTH]
+    }
+}
+
+impl<T: Clone + Default> SharedList<T> {
+    /// The value in a place, to be changed in this copy alone.
+    pub fn get_mut(&mut self, place: usize) -> &mut T {
+        Arc::make_mut(&mut self.leaf(place)[place % WIDTH])
+    }
+
+    /// Adds a value at the end.
+    pub fn push(&mut self, value: T) {
+        let place = self.len;
+        if place.is_multiple_of(BRANCH) {
+            // One empty value stands in all places that are not used yet.
+            let empty = Arc::new(std::array::from_fn(|_| Arc::default()));
+            self.branches.push(Arc::new(std::array::from_fn(|_| Arc::clone(&empty))));
+        }
+        self.leaf(place)[place % WIDTH] = Arc::new(value);
+        self.len += 1;
+    }
+
+    fn leaf(&mut self, place: usize) -> &mut Leaf<T> {
+        let branch = Arc::make_mut(&mut self.branches[place / BRANCH]);
+        Arc::make_mut(&mut branch[place / WIDTH % WIDTH])
+    }
+}
+
+/// A map. A change of one entry in a copy copies about as much as with a [`SharedList`] that has a
+/// quarter of the length.
+#[derive(Clone, Debug)]
+pub struct SharedMap<K, V> {
+    /// None, or a power of two.
+    buckets: SharedList<Vec<(K, V)>>,
+    len: usize,
+    hasher: RandomState,
+}
+
+impl<K, V> Default for SharedMap<K, V> {
+    fn default() -> Self {
+        SharedMap { buckets: SharedList::default(), len: 0, hasher: RandomState::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The value of a key.
+    pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let bucket = self.buckets.get(self.place(key)?);
+        bucket.iter().find(|(known, _)| known.borrow() == key).map(|(_, value)| value)
+    }
+
+    /// The value of a key, to be changed in this copy alone. A key that is new gets an empty one.
+    pub fn get_or_add(&mut self, key: &K) -> &mut V
+    where
+        V: Default,
+    {
+        if self.get(key).is_none() {
+            self.insert(key.clone(), V::default());
+        }
+        let place = self.place(key).unwrap_or_default();
+        let bucket = self.buckets.get_mut(place);
+        let at = bucket.iter().position(|(known, _)| known == key).unwrap_or_default();
+        &mut bucket[at].1
+    }
+
+    /// Gives a key its value, in place of the one it may have.
+    pub fn insert(&mut self, key: K, value: V) {
+        if self.len >= self.buckets.len() * CROWDED {
+            self.grow();
+        }
+        let place = self.place(&key).unwrap_or_default();
+        let bucket = self.buckets.get_mut(place);
+        match bucket.iter_mut().find(|(known, _)| *known == key) {
+            Some(entry) => entry.1 = value,
+            None => {
+                bucket.push((key, value));
+                self.len += 1;
+            }
+        }
+    }
+
+    /// Takes a key out.
+    pub fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        if self.get(key).is_none() {
+            return;
+        }
+        if let Some(place) = self.place(key) {
+            self.buckets.get_mut(place).retain(|(known, _)| known.borrow() != key);
+            self.len -= 1;
+        }
+    }
+
+    /// The bucket of a key; none while there are no buckets.
+    fn place<Q: Hash + ?Sized>(&self, key: &Q) -> Option<usize> {
+        let last = self.buckets.len().checked_sub(1)?;
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
+        let hash = self.hasher.hash_one(key) as usize;
+        Some(hash & last)
+    }
+
+    /// Makes twice as many buckets.
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.buckets);
+        (0..(old.len() * 2).max(1)).for_each(|_| self.buckets.push(Vec::new()));
+        for (key, value) in (0..old.len()).flat_map(|place| old.get(place)) {
+            if let Some(place) = self.place(key) {
+                self.buckets.get_mut(place).push((key.clone(), value.clone()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    /// How many values two lists have in common, and how many pieces that lead to values.
+    fn in_common<T>(one: &SharedList<T>, other: &SharedList<T>) -> (usize, usize) {
+        let (mut values, mut pieces) = (0, 0);
+        for (one, other) in one.branches.iter().zip(&other.branches) {
+            pieces += usize::from(Arc::ptr_eq(one, other));
+            for (one, other) in one.iter().zip(other.iter()) {
+                pieces += usize::from(Arc::ptr_eq(one, other));
+                values += one.iter().zip(other.iter()).filter(|(one, other)| Arc::ptr_eq(one, other)).count();
+            }
+        }
+        (values, pieces)
+    }
+
+    #[test]
+    fn a_change_copies_one_value_and_the_way_to_it() {
+        let mut list = SharedList::default();
+        (0..5_000).for_each(|number| list.push(number));
+        let mut copy = list.clone();
+        // Five branches with their leaves, and places that are not used.
+        assert_eq!(in_common(&list, &copy), (5 * BRANCH, 5 + 5 * WIDTH));
+        *copy.get_mut(3_333) = 7;
+        *copy.get_mut(3_334) = 8;
+        assert_eq!(in_common(&list, &copy), (5 * BRANCH - 2, 5 + 5 * WIDTH - 2));
+        assert_eq!((*list.get(3_333), *copy.get(3_333), *copy.get(3_335)), (3_333, 7, 3_335));
+    }
+
+    #[test]
+    fn a_copy_of_a_list_keeps_its_length() {
+        let mut list = SharedList::default();
+        list.push(1);
+        let copy = list.clone();
+        (2..=WIDTH * 2).for_each(|number| list.push(number));
+        assert_eq!((copy.len(), list.len()), (1, WIDTH * 2));
+        assert_eq!((*copy.get(0), *list.get(WIDTH)), (1, WIDTH + 1));
+    }
+
+    #[test]
+    fn maps_are_as_the_library_has_them_and_so_are_their_copies() {
+        let mut rng = StdRng::seed_from_u64(7);
+        let (mut map, mut model) = (SharedMap::<String, u32>::default(), HashMap::new());
+        let mut copies = Vec::new();
+        for step in 0..20_000_u32 {
+            let key = rng.random_range(0..3_000_u32).to_string();
+            match rng.random_range(0..4) {
+                0 => {
+                    map.remove(key.as_str());
+                    model.remove(&key);
+                }
+                1 => {
+                    *map.get_or_add(&key) += 1;
+                    *model.entry(key).or_default() += 1;
+                }
+                _ => {
+                    map.insert(key.clone(), step);
+                    model.insert(key, step);
+                }
+            }
+            if step % 4_000 == 0 {
+                copies.push((map.clone(), model.clone()));
+            }
+        }
+        copies.push((map, model));
+        for (map, model) in copies {
+            assert_eq!(map.len(), model.len());
+            for key in (0..3_000_u32).map(|number| number.to_string()) {
+                assert_eq!(map.get(key.as_str()), model.get(&key), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_in_an_empty_map() {
+        let mut map = SharedMap::<i32, i32>::default();
+        assert_eq!(map.get(&1), None);
+        map.remove(&1);
+        assert_eq!(map.len(), 0);
+    }
+}
