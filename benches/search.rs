@@ -16,6 +16,7 @@ use allotment::candidates::render::render;
 use allotment::candidates::{Options, search};
 use allotment::config::Strategy;
 use allotment::fleet::Picture;
+use allotment::stop::Stop;
 use allotment::store::fleet::{NameRows, ProviderRow};
 use allotment::store::inventories::Amounts;
 use divan::{AllocProfiler, Bencher};
@@ -142,9 +143,9 @@ fn measure(bencher: Bencher<'_, '_>, picture: &Picture, query: &str, strategy: S
     let request = read(&Query::parse(query).unwrap(), version).unwrap();
     let options = Options { strategy, randomize: false, max_candidates: None, max_visits: 20_000_000 };
     let answer = || {
-        let found = search(picture, &request, &options).unwrap();
+        let found = search(picture, &request, &options, &Stop::default()).unwrap();
         assert_eq!(found.len(), expected);
-        render(picture, &request, &found, shape(version), 256 << 20).unwrap()
+        render(picture, &request, &found, shape(version), 256 << 20, &Stop::default()).unwrap()
     };
     bencher.bench_local(answer);
 }

@@ -17,6 +17,7 @@
 //! - [`metrics`]: what all of them count
 //! - [`splice`]: texts of which long parts are shared
 //! - [`standard`]: the standard resource classes and traits, used by all
+//! - [`stop`]: when long work is given up
 //! - [`trust`]: whom to believe behind an https URL
 
 pub mod admin;
@@ -32,6 +33,7 @@ pub mod placement;
 pub mod server;
 pub mod splice;
 pub mod standard;
+pub mod stop;
 pub mod store;
 pub mod trust;
 pub mod waitlist;

@@ -37,6 +37,7 @@ fn look_up(admin: &Admin, lengths: Option<Lengths>, registry: &Registry) -> Resu
     )?;
     show_pool(admin, registry)?;
     show_fleet(admin, registry)?;
+    show_searches(admin, registry)?;
     #[expect(clippy::cast_precision_loss, reason = "nothing here is so many that a float would lose count")]
     let waiters = admin.waitlist.waiting() as f64;
     gauge(registry, "allotment_waitlist_waiters", "Requests to this process that wait for a turn.", waiters)?;
@@ -80,6 +81,14 @@ fn show_fleet(admin: &Admin, registry: &Registry) -> Result<(), Error> {
         "How long the picture took to catch up the last time.",
         refresh.took.as_secs_f64(),
     )
+}
+
+fn show_searches(admin: &Admin, registry: &Registry) -> Result<(), Error> {
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    let [running, waiting] = [admin.searching.running(), admin.searching.waiting()].map(|count| count as f64);
+    let states = [("running", running), ("waiting", waiting)];
+    let help = "Searches and lists under way, by whether they have a thread or wait for one.";
+    gauges(registry, "allotment_searches", help, "state", states)
 }
 
 fn show_lengths(lengths: Lengths, registry: &Registry) -> Result<(), Error> {

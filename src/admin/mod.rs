@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::db::Db;
 use crate::fleet::Fleet;
+use crate::metrics::candidates::Searching;
 use crate::waitlist::{Lengths, Waitlist};
 use health::{Readiness, Unready};
 use lookup::Lookup;
@@ -20,16 +21,18 @@ use lookup::Lookup;
 pub struct Admin {
     db: Db,
     fleet: Arc<Fleet>,
+    searching: Arc<Searching>,
     waitlist: Arc<Waitlist>,
     lengths: Lookup<Option<Lengths>>,
     readiness: Readiness,
 }
 
 impl Admin {
-    /// For the service on this database, with this picture of it and this waitlist.
+    /// For the service on this database, with this picture of it, those who search there and this waitlist.
     #[must_use]
-    pub fn new(db: Db, fleet: Arc<Fleet>, waitlist: Arc<Waitlist>) -> Admin {
-        Admin { db, fleet, waitlist, lengths: Lookup::default(), readiness: Readiness::default() }
+    pub fn new(db: Db, fleet: Arc<Fleet>, searching: Arc<Searching>, waitlist: Arc<Waitlist>) -> Admin {
+        let (lengths, readiness) = (Lookup::default(), Readiness::default());
+        Admin { db, fleet, searching, waitlist, lengths, readiness }
     }
 
     /// From now on the service is not ready, since it is being stopped.

@@ -8,12 +8,13 @@ use super::candidate_query::parse;
 use super::microversion::{Microversion, V1_12, V1_17, V1_27, V1_29, V1_34};
 use super::spelling::Texts;
 use super::{ApiError, Call, HandlerResult, Reply};
-use crate::candidates::render::{Shape, render};
+use crate::candidates::render::{self, Shape, render};
 use crate::candidates::{Error, Options, Request, search};
 use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::metrics;
 use crate::splice::Spliced;
+use crate::stop::Stop;
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -24,7 +25,18 @@ impl From<Error> for ApiError {
             }
             Error::UnknownTraits(_) => ApiError::bad_request(message),
             Error::TooMany(_) => ApiError::bad_request(message).limited_by("limits.candidate_visits"),
+            Error::GivenUp(_) => ApiError::bad_request(message).limited_by("limits.candidate_seconds"),
         }
+    }
+}
+
+impl From<render::Error> for ApiError {
+    fn from(error: render::Error) -> Self {
+        let limit = match error {
+            render::Error::TooLarge(_) => "limits.candidate_bytes",
+            render::Error::GivenUp(_) => "limits.candidate_seconds",
+        };
+        ApiError::bad_request(error.to_string()).limited_by(limit)
     }
 }
 
@@ -55,9 +67,13 @@ pub async fn list(call: Call) -> HandlerResult {
     let mut request = parse(&call)?;
     Texts::of_request(&mut request).respell(&call.app).await?;
     let (fleet, options) = (Arc::clone(&call.app.fleet), options(&call.app.settings));
-    let (shape, max_bytes) = (shape(call.version), call.app.settings.limits.candidate_bytes);
-    let task = call.app.searchers.spawn(move || answer(&fleet, &request, &options, shape, max_bytes));
-    let body = task.await.map_err(ApiError::internal)??;
+    let (shape, limits) = (shape(call.version), call.app.settings.limits.clone());
+    let search = move |stop: &Stop| {
+        // Time spent in the queue is not the request's fault.
+        let stop = stop.within(limits.candidate_seconds);
+        answer(&fleet, &request, &options, shape, limits.candidate_bytes, &stop)
+    };
+    let body = call.app.searchers.run(search).await??;
     Ok(Reply::raw_json(StatusCode::OK, body).cacheable(call.version, None))
 }
 
@@ -67,16 +83,16 @@ fn answer(
     options: &Options,
     shape: Shape,
     max_bytes: usize,
+    stop: &Stop,
 ) -> Result<Spliced, ApiError> {
     // One picture for both, so that the summaries are of what was found.
     let picture = fleet.read();
-    let found = search(&picture, request, options);
+    let found = search(&picture, request, options, stop);
     match &found {
         Ok(found) => metrics::candidates::count(found.visits, found.len()),
         Err(Error::TooMany(visits)) => metrics::candidates::count(*visits, 0),
         Err(_) => {}
     }
     let found = found?;
-    render(&picture, request, &found, shape, max_bytes)
-        .map_err(|error| ApiError::bad_request(error.to_string()).limited_by("limits.candidate_bytes"))
+    Ok(render(&picture, request, &found, shape, max_bytes, stop)?)
 }

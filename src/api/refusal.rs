@@ -39,7 +39,8 @@ impl From<Error> for ApiError {
             | Error::ConstraintsViolated { .. }
             | Error::CapacityExceeded { .. } => ApiError::conflict(message),
 
-            Error::StandardResourceClass(_)
+            Error::GivenUp(_)
+            | Error::StandardResourceClass(_)
             | Error::StandardTrait(_)
             | Error::Tree { .. }
             | Error::Reserved { .. }

@@ -15,6 +15,7 @@ use crate::fleet::{Picture, Provider, Slot};
 use crate::placement::Error;
 use crate::placement::listing::{self, ListFilter};
 use crate::placement::resource_providers::{self as providers, Changes, NewProvider};
+use crate::stop::{GivenUp, Pace, Stop};
 use crate::store::resource_providers::ResourceProvider;
 
 #[derive(Deserialize)]
@@ -96,19 +97,27 @@ fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
 }
 
 /// The body of a list, which is [`ProviderView`]s, written at once since it may be long.
-fn write_list(picture: &Picture, slots: &[Slot], version: Microversion, prefix: &str) -> String {
+fn write_list(
+    picture: &Picture,
+    slots: &[Slot],
+    version: Microversion,
+    prefix: &str,
+    stop: &Stop,
+) -> Result<String, GivenUp> {
+    let mut pace = Pace::new(stop);
     let (parts, path): (Vec<&str>, String) = (parts(version).collect(), format!("{prefix}{PATH}"));
     // A provider takes some 700 bytes.
     let mut out = String::with_capacity(slots.len() * 768 + 32);
     out.push_str("{\"resource_providers\":[");
     for (number, slot) in slots.iter().enumerate() {
+        pace.step()?;
         if number > 0 {
             out.push(',');
         }
         write_provider(&mut out, picture, picture.provider(*slot), (&path, &parts), version);
     }
     out.push_str("]}");
-    out
+    Ok(out)
 }
 
 fn write_provider(
@@ -149,14 +158,14 @@ pub async fn list(call: Call) -> HandlerResult {
     let mut filter = filter(&call)?;
     Texts::of_list(&mut filter).respell(&call.app).await?;
     let (fleet, version, prefix) = (Arc::clone(&call.app.fleet), call.version, call.prefix.clone());
-    let task = call.app.searchers.spawn(move || {
+    let search = move |stop: &Stop| {
         let picture = fleet.read();
-        let found = listing::list(&picture, &filter)?;
+        let found = listing::list(&picture, &filter, stop)?;
         let time =
             newest(found.iter().map(|slot| picture.provider(*slot)).map(|p| (p.created_at, p.updated_at)));
-        Ok::<_, Error>((write_list(&picture, &found, version, &prefix), time))
-    });
-    let (body, time) = task.await.map_err(ApiError::internal)?.map_err(|error| {
+        Ok((write_list(&picture, &found, version, &prefix, stop)?, time))
+    };
+    let (body, time) = call.app.searchers.run(search).await?.map_err(|error: Error| {
         let unknown = match error {
             Error::ResourceClassNotFound(_) => "Invalid resource class in resources parameter: ",
             Error::TraitNotFound(_) => "Invalid trait(s) in \"required\" parameter: ",
@@ -294,7 +303,8 @@ mod tests {
                     views.iter().map(|provider| view(provider, version, prefix)).collect();
                 let expected = serde_json::json!({ "resource_providers": views }).to_string();
                 let slots: Vec<Slot> = rows.iter().map(|row| picture.find(&row.uuid).unwrap()).collect();
-                assert_eq!(write_list(&picture, &slots, version, prefix), expected);
+                let list = write_list(&picture, &slots, version, prefix, &Stop::default()).unwrap();
+                assert_eq!(list, expected);
             }
         }
     }

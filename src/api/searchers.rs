@@ -2,17 +2,28 @@
 //!
 //! Each thread keeps what its largest answer took from the allocator. Were there as many as there may be
 //! requests, the same answer given by one after the other would cost that many times.
+//!
+//! A request whose client hangs up is dropped by the HTTP layer, and its handler with it. A search that has
+//! to wait for a thread thereby loses its place, and one that runs is told to stop.
 
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::task::JoinHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::ApiError;
+use crate::metrics::candidates::Searching;
+use crate::stop::Stop;
 
 /// The threads, made when they are wanted; those that find no work for ten seconds end.
 pub struct Searchers {
     handle: Handle,
     /// Until this is dropped.
     runtime: Option<Runtime>,
+    /// A permit for each thread, given in the order in which searches come.
+    free: Arc<Semaphore>,
+    searching: Arc<Searching>,
 }
 
 impl Searchers {
@@ -21,21 +32,45 @@ impl Searchers {
         Searchers::with_threads(available_parallelism().map_or(1, usize::from) * 2)
     }
 
-    fn with_threads(most: usize) -> std::io::Result<Searchers> {
+    fn with_threads(threads: usize) -> std::io::Result<Searchers> {
         // Of this runtime nothing is used but the threads that it has for what blocks.
         let runtime =
-            Builder::new_current_thread().thread_name("search").max_blocking_threads(most).build()?;
-        Ok(Searchers { handle: runtime.handle().clone(), runtime: Some(runtime) })
+            Builder::new_current_thread().thread_name("search").max_blocking_threads(threads).build()?;
+        Ok(Searchers {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+            free: Arc::new(Semaphore::new(threads)),
+            searching: Arc::default(),
+        })
     }
 
-    /// Does `search` on one of them. If none is free, all are done in the order they came.
-    pub fn spawn<T: Send + 'static>(&self, search: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-        self.handle.spawn_blocking(search)
+    /// How many searches are under way.
+    pub fn searching(&self) -> &Arc<Searching> {
+        &self.searching
+    }
+
+    /// Does `search` on one of them, as soon as one is free. When this is dropped, `search` is told to stop.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        search: impl FnOnce(&Stop) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let mut place = Place::waiting(&self.searching);
+        let permit = Arc::clone(&self.free).acquire_owned().await.map_err(ApiError::internal)?;
+        let (stop, thread) = place.begin(permit);
+        let task = self.handle.spawn_blocking(move || {
+            // A search that is told to stop has its thread until it does.
+            let _thread = thread;
+            search(&stop)
+        });
+        let result = task.await.map_err(ApiError::internal);
+        place.state = State::Ended;
+        result
     }
 }
 
 impl Drop for Searchers {
-    /// Waits for nobody, as this may happen on a thread that serves others.
+    /// Waits for nobody, as this may happen on a thread that serves others. No search is wanted any more:
+    /// each handler holds what this belongs to.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -43,28 +78,112 @@ impl Drop for Searchers {
     }
 }
 
+/// One search, of which the handler may be dropped at any time.
+struct Place {
+    searching: Arc<Searching>,
+    state: State,
+}
+
+enum State {
+    Waiting,
+    Running(Stop),
+    Ended,
+}
+
+impl Place {
+    fn waiting(searching: &Arc<Searching>) -> Place {
+        searching.come();
+        Place { searching: Arc::clone(searching), state: State::Waiting }
+    }
+
+    fn begin(&mut self, permit: OwnedSemaphorePermit) -> (Stop, Thread) {
+        self.searching.begin();
+        let stop = Stop::default();
+        self.state = State::Running(stop.clone());
+        (stop, Thread { searching: Arc::clone(&self.searching), _permit: permit })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        match &self.state {
+            State::Waiting => self.searching.abandon_waiting(),
+            State::Running(stop) => {
+                stop.give_up();
+                self.searching.abandon_running();
+            }
+            State::Ended => {}
+        }
+    }
+}
+
+/// The thread that a search has, until it ends or panics.
+struct Thread {
+    searching: Arc<Searching>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.searching.end();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::sync::mpsc::channel;
     use std::thread;
     use std::time::Duration;
+
+    use futures_util::future::join_all;
 
     use super::*;
 
     #[actix_web::test]
     async fn there_are_no_more_threads_than_said() {
         let searchers = Searchers::with_threads(2).unwrap();
-        let search = || {
+        let search = |_: &Stop| {
             thread::sleep(Duration::from_millis(5));
             thread::current().id()
         };
-        let tasks: Vec<_> = (0..20).map(|_| searchers.spawn(search)).collect();
-        let mut on = HashSet::new();
-        for task in tasks {
-            on.insert(task.await.unwrap());
-        }
+        let threads = join_all((0..20).map(|_| searchers.run(search))).await;
+        let on: HashSet<_> = threads.into_iter().map(Result::unwrap).collect();
         assert!(on.len() <= 2, "{on:?}");
+        assert_eq!((searchers.searching.waiting(), searchers.searching.running()), (0, 0));
         // A runtime that is dropped here, and waits for its threads, panics.
         drop(searchers);
+    }
+
+    #[actix_web::test]
+    async fn a_search_that_nobody_wants_stops_and_one_that_waits_never_begins() {
+        let searchers = Arc::new(Searchers::with_threads(1).unwrap());
+        let (begun, begins) = channel();
+        let search = |number: u32| {
+            let (searchers, begun) = (Arc::clone(&searchers), begun.clone());
+            actix_web::rt::spawn(async move {
+                let search = move |stop: &Stop| {
+                    begun.send(number).unwrap();
+                    while stop.check().is_ok() {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                };
+                searchers.run(search).await.unwrap();
+            })
+        };
+        let tasks: Vec<_> = (0..3).map(search).collect();
+        while searchers.searching.waiting() < 2 {
+            actix_web::rt::time::sleep(Duration::from_millis(1)).await;
+        }
+        tasks[1].abort();
+        while searchers.searching.waiting() > 1 {
+            actix_web::rt::time::sleep(Duration::from_millis(1)).await;
+        }
+        tasks[0].abort();
+        tasks[2].abort();
+        while searchers.searching.waiting() + searchers.searching.running() > 0 {
+            actix_web::rt::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(begins.try_iter().all(|number| number != 1));
     }
 }

@@ -4,6 +4,7 @@ use roaring::RoaringBitmap;
 
 use super::request::{Group, Request};
 use super::search::Error;
+use super::walk::Budget;
 use crate::fleet::{Picture, Slot};
 
 /// Sets that are small enough to look at their members one by one.
@@ -56,7 +57,11 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Looks the names up. `None` when nothing can match, which is no error.
-    pub(super) fn new(picture: &Picture, request: &Request) -> Result<Option<Plan>, Error> {
+    pub(super) fn new(
+        picture: &Picture,
+        request: &Request,
+        budget: &mut Budget<'_>,
+    ) -> Result<Option<Plan>, Error> {
         let root_required = trait_ids(picture, &request.root_required)?;
         let root_forbidden = trait_ids(picture, &request.root_forbidden)?;
         let mut plan = Plan {
@@ -77,6 +82,7 @@ impl Plan {
         }
         let mut possible = true;
         for (number, group) in request.groups.iter().enumerate() {
+            budget.look()?;
             possible &= plan.add_group(picture, number, group)?;
         }
         // The unsuffixed group comes first, in the order of class ids, which does not depend on how

@@ -6,6 +6,7 @@ use super::request::Request;
 use super::search::Found;
 use crate::fleet::{Picture, Provider, Slot};
 use crate::splice::{self, Spliced};
+use crate::stop::{GivenUp, Pace, Stop};
 
 /// How the answer is shaped; it grew with the versions of the API.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,22 +23,28 @@ pub struct Shape {
     pub trees: bool,
 }
 
-/// The answer is larger than allowed; its limit in bytes.
+/// Why an answer is not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("The answer would be larger than {0} bytes: ask for a limit, or with more constraints.")]
-pub struct TooLarge(pub usize);
+pub enum Error {
+    /// It is larger than allowed; its limit in bytes.
+    #[error("The answer would be larger than {0} bytes: ask for a limit, or with more constraints.")]
+    TooLarge(usize),
+    /// Nobody waits for it any more, or it has taken too long.
+    #[error("The search was {0}: ask for a limit, or with more constraints.")]
+    GivenUp(#[from] GivenUp),
+}
 
-/// Writes the body of an answer.
+/// Writes the body of an answer, until it is told to stop.
 pub fn render(
     picture: &Picture,
     request: &Request,
     found: &Found,
     shape: Shape,
     max_bytes: usize,
-) -> Result<Spliced, TooLarge> {
-    let served = Served::default();
-    let mut writer =
-        Writer { picture, request, found, shape, out: splice::Writer::default(), max_bytes, served };
+    stop: &Stop,
+) -> Result<Spliced, Error> {
+    let (out, served, pace) = (splice::Writer::default(), Served::default(), Pace::new(stop));
+    let mut writer = Writer { picture, request, found, shape, out, max_bytes, served, pace };
     writer.out.push_str("{\"allocation_requests\":[");
     writer.candidates()?;
     writer.out.push_str("],\"provider_summaries\":{");
@@ -54,6 +61,7 @@ struct Writer<'a> {
     out: splice::Writer,
     max_bytes: usize,
     served: Served,
+    pace: Pace<'a>,
 }
 
 /// What some provider gives, kept since the next one mostly gives the same.
@@ -69,16 +77,18 @@ struct Served {
 const SUMMARY_BYTES: usize = 200;
 
 impl<'a> Writer<'a> {
-    fn check_size(&self) -> Result<(), TooLarge> {
-        if self.out.len() > self.max_bytes { Err(TooLarge(self.max_bytes)) } else { Ok(()) }
+    /// To be called after each candidate and each summary.
+    fn check(&mut self) -> Result<(), Error> {
+        self.pace.step()?;
+        if self.out.len() > self.max_bytes { Err(Error::TooLarge(self.max_bytes)) } else { Ok(()) }
     }
 
-    fn candidates(&mut self) -> Result<(), TooLarge> {
+    fn candidates(&mut self) -> Result<(), Error> {
         let found = self.found;
         for (number, candidate) in found.candidates().enumerate() {
             self.comma(number);
             self.candidate(candidate);
-            self.check_size()?;
+            self.check()?;
             if number == 0 {
                 // The others are hardly longer.
                 self.reserve((found.len() - 1).saturating_mul(self.out.len()));
@@ -185,7 +195,7 @@ impl<'a> Writer<'a> {
         self.out.push('"');
     }
 
-    fn summaries(&mut self) -> Result<(), TooLarge> {
+    fn summaries(&mut self) -> Result<(), Error> {
         let picture = self.picture;
         let mut shown: Vec<Slot> = Vec::with_capacity(self.found.len());
         for candidate in self.found.candidates() {
@@ -195,20 +205,23 @@ impl<'a> Writer<'a> {
                     shown.push(*slot);
                 }
             }
+            self.pace.step()?;
         }
         sort(&mut shown);
+        self.pace.look()?;
         if self.shape.trees || !picture.is_nested() {
             let mut roots: Vec<Slot> = shown.iter().map(|slot| picture.provider(*slot).root).collect();
             sort(&mut roots);
             shown = roots.iter().flat_map(|root| picture.tree(*root).members.iter().copied()).collect();
             sort(&mut shown);
+            self.pace.look()?;
         }
         let resources = shown.iter().map(|slot| picture.provider(*slot).resources_json().len());
         self.reserve(resources.sum::<usize>() + shown.len() * SUMMARY_BYTES);
         for (number, slot) in shown.iter().enumerate() {
             self.comma(number);
             self.summary(picture.provider(*slot));
-            self.check_size()?;
+            self.check()?;
         }
         Ok(())
     }

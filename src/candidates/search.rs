@@ -11,6 +11,7 @@ use super::request::Request;
 use super::walk::{Budget, Walk};
 use crate::config::Strategy;
 use crate::fleet::{Picture, Slot};
+use crate::stop::{GivenUp, Stop};
 
 /// Of how many candidates a random sample is drawn at most.
 const SAMPLED: usize = 100_000;
@@ -43,6 +44,9 @@ pub enum Error {
          ask for a limit, for fewer groups, or with more constraints."
     )]
     TooMany(u64),
+    /// Nobody waits for it any more, or it has taken too long.
+    #[error("The search was {0}: ask for a limit, for fewer groups, or with more constraints.")]
+    GivenUp(#[from] GivenUp),
 }
 
 /// The candidates that were found.
@@ -76,18 +80,18 @@ impl Found {
     }
 }
 
-/// Searches the picture.
+/// Searches the picture, until it is told to stop.
 ///
 /// Without randomising, the same picture gives the same answer to the same request.
-pub fn search(picture: &Picture, request: &Request, options: &Options) -> Result<Found, Error> {
-    let Some(plan) = Plan::new(picture, request)? else {
+pub fn search(picture: &Picture, request: &Request, options: &Options, stop: &Stop) -> Result<Found, Error> {
+    let mut budget = Budget::new(options.max_visits, stop);
+    let Some(plan) = Plan::new(picture, request, &mut budget)? else {
         return Ok(Found::default());
     };
     if plan.levels.is_empty() {
         return Ok(Found::default());
     }
     let mut sink = Sink::new(picture, &plan, request, options);
-    let mut budget = Budget::new(options.max_visits);
     if options.randomize {
         let mut anchors: Vec<Slot> = plan.anchors.iter().collect();
         anchors.shuffle(&mut rand::rng());
@@ -107,12 +111,12 @@ pub fn search(picture: &Picture, request: &Request, options: &Options) -> Result
 fn visit_one_by_one(
     picture: &Picture,
     plan: &Plan,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), Error> {
     let mut walk = Walk::default();
     for anchor in &plan.anchors {
-        if !walk.open(picture, plan, anchor) {
+        if !walk.open(picture, plan, anchor, budget)? {
             continue;
         }
         while let Some(candidate) = walk.advance(picture, plan, budget)? {
@@ -131,7 +135,7 @@ fn visit_in_turn(
     plan: &Plan,
     mut anchors: impl Iterator<Item = Slot>,
     shuffled: bool,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), Error> {
     let mut open: VecDeque<Walk> = VecDeque::new();
@@ -141,7 +145,7 @@ fn visit_in_turn(
         let mut walk = match anchors.next() {
             Some(anchor) => {
                 let mut walk = std::mem::take(&mut spare);
-                if !walk.open(picture, plan, anchor) {
+                if !walk.open(picture, plan, anchor, budget)? {
                     spare = walk;
                     continue;
                 }

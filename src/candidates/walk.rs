@@ -5,24 +5,36 @@ use std::collections::HashSet;
 use super::plan::{Level, MASK_BITS, Plan};
 use super::search::Error;
 use crate::fleet::{Picture, Slot};
+use crate::stop::{Pace, Stop};
 
 /// How many dead ends are remembered at once, which bounds the memory that they take to some 20 MB.
 const MAX_DEAD_ENDS: usize = 100_000;
 
-/// How many providers have been tried, and how many may be.
+/// How many providers have been tried, and how many may be; and when the search is to stop.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct Budget<'a> {
     /// How many more may be tried.
     left: u64,
     /// How many could be at first.
     total: u64,
     /// How many more dead ends may be remembered.
     dead_ends: usize,
+    pace: Pace<'a>,
 }
 
-impl Budget {
-    pub(super) fn new(visits: u64) -> Budget {
-        Budget { left: visits, total: visits, dead_ends: MAX_DEAD_ENDS }
+impl<'a> Budget<'a> {
+    pub(super) fn new(visits: u64, stop: &'a Stop) -> Budget<'a> {
+        Budget { left: visits, total: visits, dead_ends: MAX_DEAD_ENDS, pace: Pace::new(stop) }
+    }
+
+    /// To be called before work that takes long by itself.
+    pub(super) fn look(&self) -> Result<(), Error> {
+        Ok(self.pace.look()?)
+    }
+
+    /// To be called at each step of work that is bounded by the size of the fleet.
+    pub(super) fn step(&mut self) -> Result<(), Error> {
+        Ok(self.pace.step()?)
     }
 
     /// How many have been tried.
@@ -31,6 +43,7 @@ impl Budget {
     }
 
     fn spend(&mut self) -> Result<(), Error> {
+        self.step()?;
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;
@@ -68,7 +81,13 @@ pub(super) struct Walk {
 
 impl Walk {
     /// Begins with another tree; `false` when it has nothing to offer.
-    pub(super) fn open(&mut self, picture: &Picture, plan: &Plan, anchor: Slot) -> bool {
+    pub(super) fn open(
+        &mut self,
+        picture: &Picture,
+        plan: &Plan,
+        anchor: Slot,
+        budget: &mut Budget<'_>,
+    ) -> Result<bool, Error> {
         let depth = plan.levels.len();
         self.choices.resize_with(depth, Vec::new);
         self.choices.iter_mut().for_each(Vec::clear);
@@ -83,13 +102,13 @@ impl Walk {
         self.ended = false;
         let lenders = if plan.sharing { lenders(picture, anchor) } else { Vec::new() };
         for (level, choices) in plan.levels.iter().zip(&mut self.choices) {
-            fill(picture, level, anchor, &lenders, choices);
+            fill(picture, level, anchor, &lenders, choices, budget)?;
             if choices.is_empty() {
-                return false;
+                return Ok(false);
             }
         }
         self.look_ahead(plan);
-        has_enough(picture, plan, &self.choices)
+        Ok(has_enough(picture, plan, &self.choices))
     }
 
     /// Puts the choices of each level into another order.
@@ -102,7 +121,7 @@ impl Walk {
         &mut self,
         picture: &Picture,
         plan: &Plan,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<Option<&[Slot]>, Error> {
         let last = plan.levels.len() - 1;
         // After a combination, its last choice is exchanged first.
@@ -138,7 +157,7 @@ impl Walk {
         Ok(None)
     }
 
-    fn remember_dead_end(&mut self, plan: &Plan, budget: &mut Budget) {
+    fn remember_dead_end(&mut self, plan: &Plan, budget: &mut Budget<'_>) {
         if budget.dead_ends > 0 && !self.chosen.is_empty() {
             self.describe(plan);
             budget.dead_ends -= usize::from(self.dead_ends.insert(self.state.clone()));
@@ -325,7 +344,14 @@ fn lenders(picture: &Picture, anchor: Slot) -> Vec<Slot> {
 }
 
 /// Collects who may be chosen at a level under an anchor.
-fn fill(picture: &Picture, level: &Level, anchor: Slot, lenders: &[Slot], choices: &mut Vec<Slot>) {
+fn fill(
+    picture: &Picture,
+    level: &Level,
+    anchor: Slot,
+    lenders: &[Slot],
+    choices: &mut Vec<Slot>,
+    budget: &mut Budget<'_>,
+) -> Result<(), Error> {
     let suits = |slot: Slot| {
         let provider = picture.provider(slot);
         level.eligible.as_ref().is_none_or(|eligible| eligible.contains(slot))
@@ -335,9 +361,19 @@ fn fill(picture: &Picture, level: &Level, anchor: Slot, lenders: &[Slot], choice
     let is_member = |slot| level.members.as_ref().is_none_or(|members| members.contains(slot));
     // A root is a member on behalf of its whole tree, but not of what is lent to the tree.
     let through_root = !level.granular && is_member(anchor);
-    let own = picture.tree(anchor).members.iter().copied();
-    choices.extend(own.filter(|slot| (through_root || is_member(*slot)) && suits(*slot)));
-    choices.extend(lenders.iter().copied().filter(|slot| is_member(*slot) && suits(*slot)));
+    for slot in &picture.tree(anchor).members {
+        budget.step()?;
+        if (through_root || is_member(*slot)) && suits(*slot) {
+            choices.push(*slot);
+        }
+    }
+    for slot in lenders {
+        budget.step()?;
+        if is_member(*slot) && suits(*slot) {
+            choices.push(*slot);
+        }
+    }
+    Ok(())
 }
 
 /// Whether the providers at hand have enough of what several levels ask for, taken together.

@@ -21,6 +21,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// How many combinations of providers a search for candidates may try; more is 400.
     pub candidate_visits: u64,
+    /// How many seconds a search for candidates may take, with its answer; more is 400.
+    pub candidate_seconds: u64,
     /// The largest answer to a search for candidates, in bytes; more is 400.
     pub candidate_bytes: usize,
     /// How many connections are open at once for each worker; more wait.
@@ -46,6 +48,7 @@ impl Default for Limits {
             query_parameters: 1_000,
             header_bytes: 32 << 10,
             candidate_visits: 20_000_000,
+            candidate_seconds: 10,
             candidate_bytes: 256 << 20,
             connections: 25_000,
             header_seconds: 10,
@@ -75,6 +78,7 @@ impl Limits {
         at_least("limits.query_parameters", self.query_parameters as u64, 16)?;
         at_least("limits.header_bytes", self.header_bytes as u64, 1024)?;
         at_least("limits.candidate_visits", self.candidate_visits, 1_000)?;
+        at_least("limits.candidate_seconds", self.candidate_seconds, 1)?;
         at_least("limits.candidate_bytes", self.candidate_bytes as u64, 1 << 20)?;
         at_least("limits.connections", self.connections as u64, 1)?;
         at_least("limits.header_seconds", self.header_seconds, 1)?;

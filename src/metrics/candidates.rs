@@ -1,16 +1,23 @@
 //! Searches for candidates: what they looked at and what they found.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use prometheus::Histogram;
+use prometheus::{Histogram, IntCounterVec};
 
-use super::{COUNTS, histograms};
+use super::{COUNTS, counters, histograms};
 
 static VISITED: LazyLock<Histogram> =
     LazyLock::new(|| plain("allotment_candidates_visited", "Providers that a search for candidates tried."));
 
 static RETURNED: LazyLock<Histogram> =
     LazyLock::new(|| plain("allotment_candidates_returned", "Candidates that a search found."));
+
+static ABANDONED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    let help =
+        "Searches and lists whose client went away, by whether they waited for a thread or were running.";
+    counters("allotment_searches_abandoned_total", help, &["state"])
+});
 
 fn plain(name: &str, help: &str) -> Histogram {
     let none: &[&str] = &[];
@@ -24,4 +31,50 @@ pub fn count(visited: u64, returned: usize) {
     let (visited, returned) = (visited as f64, returned as f64);
     VISITED.observe(visited);
     RETURNED.observe(returned);
+}
+
+/// How many searches and lists of one service are under way.
+#[derive(Debug, Default)]
+pub struct Searching {
+    waiting: AtomicUsize,
+    running: AtomicUsize,
+}
+
+impl Searching {
+    /// How many wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many have a thread.
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// One comes and waits for a thread.
+    pub fn come(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One that waited has a thread.
+    pub fn begin(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// One has gone that waited for a thread.
+    pub fn abandon_waiting(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        ABANDONED.with_label_values(&["waiting"]).inc();
+    }
+
+    /// One has gone that had a thread, which it has until it ends.
+    pub fn abandon_running(&self) {
+        ABANDONED.with_label_values(&["running"]).inc();
+    }
+
+    /// One that had a thread has ended.
+    pub fn end(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
 }

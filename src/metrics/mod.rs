@@ -83,6 +83,9 @@ mod tests {
         database::LOST.inc();
         conflicts::count(conflicts::Entity::Consumer);
         candidates::count(7, 2);
+        let searching = candidates::Searching::default();
+        searching.come();
+        searching.abandon_waiting();
         fleet::REFRESH.observe(0.1);
         fleet::MENDED.inc();
         fleet::CHANGE_WAIT.observe(0.1);
@@ -103,6 +106,7 @@ mod tests {
             "conflicts_total{entity=\"consumer\"}",
             "candidates_visited_count",
             "candidates_returned_count",
+            "searches_abandoned_total{state=\"waiting\"}",
             "fleet_refresh_seconds_count",
             "fleet_mended_total",
             "fleet_change_wait_seconds_count",

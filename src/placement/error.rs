@@ -1,10 +1,14 @@
 //! Why Placement refuses, in words for the client and without HTTP.
 
 use crate::db;
+use crate::stop::GivenUp;
 
 /// A refusal, or a failure of the database below.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Nobody waits for the list any more.
+    #[error("The list was {0}.")]
+    GivenUp(#[from] GivenUp),
     /// There is no such provider.
     #[error("No resource provider with uuid {0} found")]
     ProviderNotFound(String),

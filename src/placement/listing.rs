@@ -3,6 +3,7 @@
 use roaring::RoaringBitmap;
 
 use crate::fleet::{Picture, Slot};
+use crate::stop::{Pace, Stop};
 
 use super::{Error, Result};
 
@@ -27,8 +28,8 @@ pub struct ListFilter {
     pub resources: Vec<(String, i64)>,
 }
 
-/// The providers for which all of `filter` holds, oldest first.
-pub fn list(picture: &Picture, filter: &ListFilter) -> Result<Vec<Slot>> {
+/// The providers for which all of `filter` holds, oldest first; until it is told to stop.
+pub fn list(picture: &Picture, filter: &ListFilter, stop: &Stop) -> Result<Vec<Slot>> {
     let mut matching = named(picture, filter);
     for any in &filter.required {
         matching &= picture.with_any_trait(&trait_ids(picture, any)?);
@@ -44,8 +45,15 @@ pub fn list(picture: &Picture, filter: &ListFilter) -> Result<Vec<Slot>> {
         matching &= picture.with_class(class);
         amounts.push((class, *amount));
     }
-    let has_room = |slot: &Slot| amounts.iter().all(|(class, n)| picture.provider(*slot).fits(*class, *n));
-    let mut found: Vec<Slot> = matching.iter().filter(has_room).collect();
+    let has_room = |slot: Slot| amounts.iter().all(|(class, n)| picture.provider(slot).fits(*class, *n));
+    let (mut found, mut pace) = (Vec::new(), Pace::new(stop));
+    for slot in &matching {
+        pace.step()?;
+        if has_room(slot) {
+            found.push(slot);
+        }
+    }
+    pace.look()?;
     found.sort_by_key(|slot| picture.provider(*slot).id);
     Ok(found)
 }

@@ -227,7 +227,8 @@ fn open(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<web::Data<A
     let waitlist = Waitlist::new(settings.waitlist.clone(), clock, &db)?;
     let searchers = Searchers::new().map_err(Error::Threads)?;
     let known_traits = Arc::default();
-    let admin = Admin::new(db.clone(), Arc::clone(&fleet), Arc::clone(&waitlist));
+    let searching = Arc::clone(searchers.searching());
+    let admin = Admin::new(db.clone(), Arc::clone(&fleet), searching, Arc::clone(&waitlist));
     let bodies = Memory::new(&settings.limits);
     let app = App { settings, auth, policy, db, known_traits, fleet, searchers, waitlist, admin, bodies };
     Ok(web::Data::new(app))

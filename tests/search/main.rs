@@ -21,6 +21,7 @@ use allotment::candidates::render::render;
 use allotment::candidates::{Options, search};
 use allotment::config::Strategy;
 use allotment::fleet::Picture;
+use allotment::stop::Stop;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -47,8 +48,9 @@ fn ask(picture: &Picture, query: &Query, limit: Option<usize>, options: &Options
     let text = query.text(limit);
     let request = read(&Parameters::parse(&text).unwrap(), query.version)
         .unwrap_or_else(|error| panic!("{text}: {}", error.message));
-    let found = search(picture, &request, options).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let body = render(picture, &request, &found, shape(query.version), usize::MAX).unwrap();
+    let found = search(picture, &request, options, &Stop::default())
+        .unwrap_or_else(|error| panic!("{text}: {error}"));
+    let body = render(picture, &request, &found, shape(query.version), usize::MAX, &Stop::default()).unwrap();
     Answer::parse(&body.collect::<Vec<_>>().concat())
 }
 

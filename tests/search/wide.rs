@@ -7,6 +7,7 @@ use allotment::api::microversion::Microversion;
 use allotment::api::query::Query as Parameters;
 use allotment::candidates::{Error, search};
 use allotment::config::Strategy;
+use allotment::stop::Stop;
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -60,7 +61,7 @@ fn count(world: &World, query: &Query, strategy: Strategy, max_visits: u64) -> R
     let picture = world.picture(&mut rand::SeedableRng::seed_from_u64(0));
     let request = read(&Parameters::parse(&query.text(None)).unwrap(), query.version).unwrap();
     let options = allotment::candidates::Options { max_visits, ..options(strategy, false, None) };
-    Ok(search(&picture, &request, &options)?.len())
+    Ok(search(&picture, &request, &options, &Stop::default())?.len())
 }
 
 #[test]

@@ -202,6 +202,7 @@ class AllotmentServer(Server):
         # Those that upstream does not have.
         ('limits', 'candidate_visits'): ('limits', 'candidate_visits'),
         ('limits', 'candidate_bytes'): ('limits', 'candidate_bytes'),
+        ('limits', 'candidate_seconds'): ('limits', 'candidate_seconds'),
         ('waitlist', 'cnapi_listen'): ('waitlist', 'cnapi_listen'),
     }
 
