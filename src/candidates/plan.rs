@@ -2,6 +2,7 @@
 
 use roaring::RoaringBitmap;
 
+use super::lending::{able, lent_to};
 use super::request::{Group, Request};
 use super::search::Error;
 use super::walk::Budget;
@@ -26,6 +27,8 @@ pub(super) struct Level {
     /// The providers that have the traits and aggregates as far as these are asked of each provider by
     /// itself; all, when absent. Classes and capacity are looked at on the visit.
     pub eligible: Option<RoaringBitmap>,
+    /// The sharing providers that could serve it, each by itself.
+    pub lenders: RoaringBitmap,
     /// Only providers of this tree.
     pub tree: Option<Slot>,
     /// For the unsuffixed group with `member_of`: who is a member; a root is so for its whole tree.
@@ -41,7 +44,7 @@ pub(super) struct Plan {
     pub levels: Vec<Level>,
     /// For each required set of traits of the unsuffixed group: who has one of them.
     pub required: Vec<RoaringBitmap>,
-    /// The levels of each set of suffixes that must lie in one subtree.
+    /// The levels of each set of suffixes that must lie in one subtree, in order.
     pub subtrees: Vec<Vec<usize>>,
     /// The roots of trees that may serve the request; some of them may turn out not to.
     pub anchors: RoaringBitmap,
@@ -49,8 +52,6 @@ pub(super) struct Plan {
     pub isolate: bool,
     /// Whether no two providers of a tree may be taken.
     pub one_per_tree: bool,
-    /// Whether there are sharing providers at all.
-    pub sharing: bool,
     /// Classes that are asked for at more than one level, with the sum of the amounts.
     pub shared_classes: Vec<(i32, i64)>,
 }
@@ -71,7 +72,6 @@ impl Plan {
             anchors: picture.roots().clone(),
             isolate: request.isolate,
             one_per_tree: !request.nested_aware && picture.is_nested(),
-            sharing: !picture.sharing().is_empty(),
             shared_classes: Vec::new(),
         };
         for id in root_required {
@@ -83,7 +83,7 @@ impl Plan {
         let mut possible = true;
         for (number, group) in request.groups.iter().enumerate() {
             budget.look()?;
-            possible &= plan.add_group(picture, number, group)?;
+            possible &= plan.add_group(picture, number, group, budget)?;
         }
         // The unsuffixed group comes first, in the order of class ids, which does not depend on how
         // the request was written.
@@ -91,14 +91,22 @@ impl Plan {
             let class = if level.granular { None } else { level.resources.first().map(|r| r.0) };
             (level.granular, level.group, class)
         });
-        plan.subtrees = request.same_subtrees.iter().map(|set| plan.levels_of(request, set)).collect();
+        let subtrees = request.same_subtrees.iter().map(|set| plan.levels_of(request, set));
+        // One provider by itself is always in one subtree.
+        plan.subtrees = subtrees.filter(|levels| levels.len() > 1).collect();
         plan.find_shared_classes();
         Ok((possible && !plan.anchors.is_empty()).then_some(plan))
     }
 
     /// Adds the levels of a group and leaves only those anchors that may serve it; `false` when
     /// none can.
-    fn add_group(&mut self, picture: &Picture, number: usize, group: &Group) -> Result<bool, Error> {
+    fn add_group(
+        &mut self,
+        picture: &Picture,
+        number: usize,
+        group: &Group,
+        budget: &mut Budget<'_>,
+    ) -> Result<bool, Error> {
         let resources = class_ids(picture, &group.resources)?;
         let required: Vec<RoaringBitmap> = group
             .required
@@ -128,71 +136,82 @@ impl Plan {
             for (class, _) in &resources {
                 base &= picture.with_class(*class);
             }
-            self.anchors &= reach(picture, &base, &resources);
+            let mut sharers = &base & picture.sharing();
+            if let Some(root) = tree {
+                sharers &= picture.tree(root).members.iter().collect::<RoaringBitmap>();
+            }
+            let lenders = able(picture, &sharers, &resources, budget)?;
+            self.anchors &= reach(picture, &base, &resources) | lent_to(picture, &lenders);
             self.levels.push(Level {
                 group: number,
                 granular: true,
                 resources,
                 eligible,
+                lenders,
                 tree,
                 members: None,
                 shares_classes: false,
             });
             return Ok(true);
         }
-        self.narrow_to_unsuffixed(picture, group, &resources, &base, &required, members.as_ref(), tree)?;
-        // A root in a banned aggregate bans its whole tree.
-        self.anchors -= &banned;
+        // What is asked of a tree excludes what is lent to it.
+        let mut sharers = RoaringBitmap::new();
+        if tree.is_none() {
+            sharers = &base & picture.sharing();
+            members.iter().for_each(|members| sharers &= members);
+        }
         let eligible = unless_all(picture, &base);
-        for resource in resources {
+        let first = self.levels.len();
+        for (class, amount) in resources {
+            let sharers = &sharers & picture.with_class(class);
+            let resources = vec![(class, amount)];
             self.levels.push(Level {
                 group: number,
                 granular: false,
-                resources: vec![resource],
+                lenders: able(picture, &sharers, &resources, budget)?,
+                resources,
                 eligible: eligible.clone(),
                 tree,
                 members: members.clone(),
                 shares_classes: false,
             });
         }
+        self.narrow_to_unsuffixed(picture, group, first, &required)?;
+        // A root in a banned aggregate bans its whole tree.
+        self.anchors -= &banned;
         self.required = required;
         Ok(true)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that is known of the one group without a suffix")]
+    /// Leaves only those anchors that may serve the levels of the unsuffixed group, from the `first` on.
     fn narrow_to_unsuffixed(
         &mut self,
         picture: &Picture,
         group: &Group,
-        resources: &[(i32, i64)],
-        base: &RoaringBitmap,
+        first: usize,
         required: &[RoaringBitmap],
-        members: Option<&RoaringBitmap>,
-        tree: Option<Slot>,
     ) -> Result<(), Error> {
-        if let Some(root) = tree {
-            self.anchors &= RoaringBitmap::from_iter([root]);
-        }
-        let sharing = picture.sharing();
-        let lent =
-            |set: RoaringBitmap| if tree.is_some() { RoaringBitmap::new() } else { lent_to(picture, &set) };
-        for (class, _) in resources {
-            let mut sharers = &(base & sharing) & picture.with_class(*class);
-            if let Some(members) = members {
-                sharers &= members;
+        let mut all = RoaringBitmap::new();
+        for level in &self.levels[first..] {
+            for (class, _) in &level.resources {
+                self.anchors &= lent_to(picture, &level.lenders) | picture.roots_with_class(*class);
             }
-            self.anchors &= lent(sharers) | picture.roots_with_class(*class);
+            if let Some(root) = level.tree {
+                self.anchors &= RoaringBitmap::from_iter([root]);
+            }
+            all |= &level.lenders;
         }
+        // A lender meets a demand on the group only where it serves a part of the group.
         for (set, any) in required.iter().zip(&group.required) {
             let roots = picture.roots_with_any_trait(&trait_ids(picture, any)?);
-            self.anchors &= lent(set & sharing) | roots;
+            self.anchors &= lent_to(picture, &(set & &all)) | roots;
         }
-        if let Some(members) = members {
+        if !group.member_of.is_empty() {
             let mut roots = picture.roots().clone();
             for any in &group.member_of {
                 roots &= picture.roots_with_member_of_any(any);
             }
-            self.anchors &= lent(members & sharing) | roots;
+            self.anchors &= lent_to(picture, &all) | roots;
         }
         Ok(())
     }
@@ -242,30 +261,17 @@ fn members_of_all(picture: &Picture, sets: &[Vec<String>]) -> Option<RoaringBitm
     sets.iter().map(|any| picture.members_of_any(any)).reduce(|all, members| all & members)
 }
 
-/// The anchors under which some of these providers may be used: the roots of their trees, and for
-/// sharing ones the trees to which they lend. Some of the anchors may be too many.
+/// The roots of the trees in which some of these providers may be used. Some of them may be too many.
 fn reach(picture: &Picture, providers: &RoaringBitmap, resources: &[(i32, i64)]) -> RoaringBitmap {
-    let own = if providers.is_subset(picture.roots()) {
-        providers.clone()
-    } else if providers.len() <= FEW || resources.is_empty() {
-        providers.iter().map(|slot| picture.provider(slot).root).collect()
-    } else {
-        let mut roots = picture.roots().clone();
-        for (class, _) in resources {
-            roots &= picture.roots_with_class(*class);
-        }
-        roots
-    };
-    own | lent_to(picture, &(providers & picture.sharing()))
-}
-
-/// The roots of the trees to which these sharing providers lend.
-fn lent_to(picture: &Picture, sharers: &RoaringBitmap) -> RoaringBitmap {
-    let mut roots = RoaringBitmap::new();
-    for slot in sharers {
-        for aggregate in &picture.provider(slot).aggregates {
-            roots |= picture.roots_with_member(*aggregate);
-        }
+    if providers.is_subset(picture.roots()) {
+        return providers.clone();
+    }
+    if providers.len() <= FEW || resources.is_empty() {
+        return providers.iter().map(|slot| picture.provider(slot).root).collect();
+    }
+    let mut roots = picture.roots().clone();
+    for (class, _) in resources {
+        roots &= picture.roots_with_class(*class);
     }
     roots
 }

@@ -6,6 +6,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use roaring::RoaringBitmap;
 
+use super::lending::Lending;
 use super::plan::Plan;
 use super::request::Request;
 use super::walk::{Budget, Walk};
@@ -85,21 +86,20 @@ impl Found {
 /// Without randomising, the same picture gives the same answer to the same request.
 pub fn search(picture: &Picture, request: &Request, options: &Options, stop: &Stop) -> Result<Found, Error> {
     let mut budget = Budget::new(options.max_visits, stop);
-    let Some(plan) = Plan::new(picture, request, &mut budget)? else {
-        return Ok(Found::default());
+    let plan = Plan::new(picture, request, &mut budget)?.filter(|plan| !plan.levels.is_empty());
+    let Some(plan) = plan else {
+        return Ok(Found { visits: budget.spent(), ..Found::default() });
     };
-    if plan.levels.is_empty() {
-        return Ok(Found::default());
-    }
-    let mut sink = Sink::new(picture, &plan, request, options);
+    let mut lending = Lending::new(picture, &plan);
+    let mut sink = Sink::new(picture, &plan, lending.is_any(), request, options);
     if options.randomize {
         let mut anchors: Vec<Slot> = plan.anchors.iter().collect();
         anchors.shuffle(&mut rand::rng());
-        visit_in_turn(picture, &plan, anchors.into_iter(), true, &mut budget, &mut sink)?;
+        visit_in_turn(&plan, anchors.into_iter(), true, &mut lending, &mut budget, &mut sink)?;
     } else if options.strategy == Strategy::BreadthFirst {
-        visit_in_turn(picture, &plan, plan.anchors.iter(), false, &mut budget, &mut sink)?;
+        visit_in_turn(&plan, plan.anchors.iter(), false, &mut lending, &mut budget, &mut sink)?;
     } else {
-        visit_one_by_one(picture, &plan, &mut budget, &mut sink)?;
+        visit_one_by_one(&plan, &mut lending, &mut budget, &mut sink)?;
     }
     let picks = sink.finish();
     let groups = plan.levels.iter().map(|level| level.group).collect();
@@ -109,14 +109,15 @@ pub fn search(picture: &Picture, request: &Request, options: &Options, stop: &St
 
 /// All candidates of a tree before those of the next.
 fn visit_one_by_one(
-    picture: &Picture,
     plan: &Plan,
+    lending: &mut Lending<'_>,
     budget: &mut Budget<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), Error> {
+    let picture = lending.picture;
     let mut walk = Walk::default();
     for anchor in &plan.anchors {
-        if !walk.open(picture, plan, anchor, budget)? {
+        if !walk.open(picture, plan, anchor, &lending.to(anchor, budget)?, budget)? {
             continue;
         }
         while let Some(candidate) = walk.advance(picture, plan, budget)? {
@@ -131,13 +132,14 @@ fn visit_one_by_one(
 
 /// A candidate of each tree in turn.
 fn visit_in_turn(
-    picture: &Picture,
     plan: &Plan,
     mut anchors: impl Iterator<Item = Slot>,
     shuffled: bool,
+    lending: &mut Lending<'_>,
     budget: &mut Budget<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), Error> {
+    let picture = lending.picture;
     let mut open: VecDeque<Walk> = VecDeque::new();
     let mut spare = Walk::default();
     loop {
@@ -145,7 +147,7 @@ fn visit_in_turn(
         let mut walk = match anchors.next() {
             Some(anchor) => {
                 let mut walk = std::mem::take(&mut spare);
-                if !walk.open(picture, plan, anchor, budget)? {
+                if !walk.open(picture, plan, anchor, &lending.to(anchor, budget)?, budget)? {
                     spare = walk;
                     continue;
                 }
@@ -175,7 +177,7 @@ fn visit_in_turn(
 
 /// Collects candidates: the first ones, or a random sample of all.
 struct Sink<'a> {
-    /// The sharing providers, where there are any.
+    /// The sharing providers, where any of them may come up under several anchors.
     sharing: Option<&'a RoaringBitmap>,
     levels: usize,
     picks: Vec<Slot>,
@@ -190,7 +192,13 @@ struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    fn new(picture: &'a Picture, plan: &Plan, request: &Request, options: &Options) -> Sink<'a> {
+    fn new(
+        picture: &'a Picture,
+        plan: &Plan,
+        is_lent: bool,
+        request: &Request,
+        options: &Options,
+    ) -> Sink<'a> {
         let limit = request.limit.unwrap_or(usize::MAX);
         let all = options.max_candidates.unwrap_or(usize::MAX);
         let look_at = match (options.randomize, request.limit) {
@@ -200,7 +208,7 @@ impl<'a> Sink<'a> {
             (true, None) => all,
         };
         let (levels, randomize) = (plan.levels.len(), options.randomize);
-        let sharing = plan.sharing.then(|| picture.sharing());
+        let sharing = is_lent.then(|| picture.sharing());
         Sink { sharing, levels, picks: Vec::new(), seen: 0, limit, look_at, randomize, lent: HashSet::new() }
     }
 

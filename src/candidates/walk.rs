@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::plan::{Level, MASK_BITS, Plan};
 use super::search::Error;
-use crate::fleet::{Picture, Slot};
+use super::subtree::Subtree;
+use crate::fleet::{Picture, Slot, Stock};
 use crate::stop::{Pace, Stop};
 
 /// How many dead ends are remembered at once, which bounds the memory that they take to some 20 MB.
@@ -42,7 +43,8 @@ impl<'a> Budget<'a> {
         self.total - self.left
     }
 
-    fn spend(&mut self) -> Result<(), Error> {
+    /// To be called for each provider that is tried, and for each that may be lent.
+    pub(super) fn spend(&mut self) -> Result<(), Error> {
         self.step()?;
         match self.left.checked_sub(1) {
             Some(left) => {
@@ -67,6 +69,8 @@ pub(super) struct Walk {
     masks: Vec<u64>,
     /// For each level, the required sets that later choices could still meet.
     later: Vec<u64>,
+    /// For each set of levels that must lie in one subtree.
+    subtrees: Vec<Subtree>,
     /// How many combinations there were so far.
     found: u64,
     /// For each level, how many there were when it was last reached.
@@ -86,6 +90,7 @@ impl Walk {
         picture: &Picture,
         plan: &Plan,
         anchor: Slot,
+        lenders: &[Slot],
         budget: &mut Budget<'_>,
     ) -> Result<bool, Error> {
         let depth = plan.levels.len();
@@ -100,15 +105,42 @@ impl Walk {
         self.found_before.resize(depth, 0);
         self.dead_ends.clear();
         self.ended = false;
-        let lenders = if plan.sharing { lenders(picture, anchor) } else { Vec::new() };
         for (level, choices) in plan.levels.iter().zip(&mut self.choices) {
-            fill(picture, level, anchor, &lenders, choices, budget)?;
+            fill(picture, level, anchor, lenders, choices, budget)?;
             if choices.is_empty() {
                 return Ok(false);
             }
         }
+        if !self.open_subtrees(picture, plan, budget)? {
+            return Ok(false);
+        }
         self.look_ahead(plan);
         Ok(has_enough(picture, plan, &self.choices))
+    }
+
+    /// Leaves only those choices that may lie in one subtree with choices of the other levels of each set;
+    /// `false` when a set has none.
+    fn open_subtrees(
+        &mut self,
+        picture: &Picture,
+        plan: &Plan,
+        budget: &mut Budget<'_>,
+    ) -> Result<bool, Error> {
+        self.subtrees.resize_with(plan.subtrees.len(), Subtree::default);
+        // A choice that goes because of one set may matter to another.
+        for _ in 0..plan.subtrees.len() {
+            let count = |choices: &[Vec<Slot>]| choices.iter().map(Vec::len).sum::<usize>();
+            let before = count(&self.choices);
+            for (levels, subtree) in plan.subtrees.iter().zip(&mut self.subtrees) {
+                if !subtree.open(picture, plan, levels, &mut self.choices, budget)? {
+                    return Ok(false);
+                }
+            }
+            if before == count(&self.choices) {
+                break;
+            }
+        }
+        Ok(true)
     }
 
     /// Puts the choices of each level into another order.
@@ -198,6 +230,9 @@ impl Walk {
             state.push(taken.len() as u64);
             state.extend(taken.into_iter().flat_map(|(slot, sum)| [u64::from(slot), sum.cast_unsigned()]));
         }
+        for (levels, subtree) in plan.subtrees.iter().zip(&self.subtrees) {
+            subtree.describe(levels, depth, &self.chosen, state);
+        }
         let mut add_slots = |slots: &mut dyn Iterator<Item = Slot>| {
             let mut slots: Vec<Slot> = slots.collect();
             slots.sort_unstable();
@@ -211,11 +246,6 @@ impl Walk {
         }
         if plan.one_per_tree {
             add_slots(&mut chosen().map(|(_, slot)| slot));
-        }
-        for levels in &plan.subtrees {
-            if levels.iter().any(|at| *at >= depth) {
-                add_slots(&mut levels.iter().filter(|at| **at < depth).map(|at| self.chosen[*at]));
-            }
         }
         if after.first().is_some_and(|level| !level.granular) && !plan.required.is_empty() {
             if plan.required.len() > MASK_BITS {
@@ -244,8 +274,8 @@ impl Walk {
         if level.shares_classes && !self.has_room(picture, plan, level, slot) {
             return false;
         }
-        for levels in plan.subtrees.iter().filter(|levels| levels.contains(&at)) {
-            if !self.stays_in_subtree(picture, levels, at, slot) {
+        for (levels, subtree) in plan.subtrees.iter().zip(&mut self.subtrees) {
+            if !subtree.admits(picture, levels, at, slot, &self.chosen) {
                 return false;
             }
         }
@@ -267,18 +297,6 @@ impl Walk {
                 .sum();
             provider.stock(*class).is_some_and(|stock| stock.fits_together(taken + amount))
         })
-    }
-
-    /// Whether the providers of these levels, as far as they are chosen, may lie in the subtree of
-    /// one of them; when this is the last of the levels, whether they do.
-    fn stays_in_subtree(&self, picture: &Picture, levels: &[usize], at: usize, slot: Slot) -> bool {
-        let chosen = || levels.iter().filter(|l| **l < at).map(|l| self.chosen[*l]).chain([slot]);
-        let root = picture.provider(slot).root;
-        if chosen().any(|other| picture.provider(other).root != root) {
-            return false;
-        }
-        levels.iter().any(|level| *level > at)
-            || chosen().any(|top| chosen().all(|slot| is_below(picture, slot, top)))
     }
 
     /// Whether the required sets of traits can still all be met, or with the last level are.
@@ -328,21 +346,6 @@ fn mask(plan: &Plan, slot: Slot) -> u64 {
     sets.filter(|(_, set)| set.contains(slot)).fold(0, |mask, (bit, _)| mask | 1 << bit)
 }
 
-/// The sharing providers outside an anchor's tree that lend to it, in the order of their slots.
-fn lenders(picture: &Picture, anchor: Slot) -> Vec<Slot> {
-    let sharing = picture.sharing();
-    let mut lenders: Vec<Slot> = picture
-        .tree(anchor)
-        .aggregates
-        .iter()
-        .flat_map(|aggregate| picture.members(*aggregate) & sharing)
-        .filter(|slot| picture.provider(*slot).root != anchor)
-        .collect();
-    lenders.sort_unstable();
-    lenders.dedup();
-    lenders
-}
-
 /// Collects who may be chosen at a level under an anchor.
 fn fill(
     picture: &Picture,
@@ -368,8 +371,8 @@ fn fill(
         }
     }
     for slot in lenders {
-        budget.step()?;
-        if is_member(*slot) && suits(*slot) {
+        budget.spend()?;
+        if level.lenders.contains(*slot) && picture.provider(*slot).root != anchor {
             choices.push(*slot);
         }
     }
@@ -387,21 +390,7 @@ fn has_enough(picture: &Picture, plan: &Plan, choices: &[Vec<Slot>]) -> bool {
         slots.sort_unstable();
         slots.dedup();
         let free = slots.iter().filter_map(|slot| picture.provider(*slot).stock(*class));
-        let free: i64 = free.map(|stock| (stock.capacity() - stock.used).max(0)).fold(0, i64::saturating_add);
+        let free: i64 = free.map(Stock::free).fold(0, i64::saturating_add);
         free >= *wanted
     })
-}
-
-/// Whether a provider is another or somewhere below it.
-fn is_below(picture: &Picture, slot: Slot, top: Slot) -> bool {
-    let mut at = Some(slot);
-    // No path is longer than its tree; a loop in a broken database ends all the same.
-    for _ in 0..=picture.tree(picture.provider(slot).root).members.len() {
-        match at {
-            Some(slot) if slot == top => return true,
-            Some(slot) => at = picture.provider(slot).parent,
-            None => return false,
-        }
-    }
-    false
 }

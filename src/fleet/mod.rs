@@ -3,6 +3,7 @@
 //! - [`picture`]: the providers, their trees and names
 //! - [`provider`]: one provider in it
 //! - [`sweep`]: whether the picture is right
+//! - `tree`: a root with all below it
 //! - `index`: which providers have a class, a trait, an aggregate
 //! - `shared`: the collections that all of it is made of
 //!
@@ -20,6 +21,7 @@ pub mod provider;
 mod shared;
 pub mod sweep;
 mod trait_texts;
+mod tree;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +33,8 @@ use crate::metrics;
 use crate::store::fleet as rows;
 
 pub use picture::{Picture, Slot};
-pub use provider::Provider;
+pub use provider::{Provider, Stock};
+pub use tree::Tree;
 
 /// The picture, shared by those who search and those who keep it up to date.
 #[derive(Debug)]

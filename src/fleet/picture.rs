@@ -10,6 +10,7 @@ use super::index::Inverted;
 use super::provider::{Provider, Stock};
 use super::shared::{SharedList, SharedMap};
 use super::trait_texts::TraitTexts;
+use super::tree::Tree;
 use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
 
 /// Where a provider stands in the picture; slots of deleted ones are used again.
@@ -55,19 +56,6 @@ impl Names {
         let unknown = names.iter().map(String::as_str).filter(|name| self.id(name).is_none());
         Err(sorted(unknown.collect()))
     }
-}
-
-/// A root with all below it, and all that they have.
-#[derive(Clone, Debug, Default)]
-pub struct Tree {
-    /// All its providers, the root included, in the order of their row ids.
-    pub members: Vec<Slot>,
-    /// The classes of which it has inventory.
-    classes: Vec<i32>,
-    /// The traits that some provider in it has.
-    traits: Vec<i32>,
-    /// The aggregates that some provider in it is a member of.
-    pub aggregates: Vec<u32>,
 }
 
 /// All providers.
@@ -469,7 +457,7 @@ impl Picture {
             let roots = Arc::make_mut(&mut self.roots);
             let _ = if is_root { roots.insert(root) } else { roots.remove(root) };
         }
-        *self.trees.get_mut(root as usize) = Tree { members: tree.members, classes, traits, aggregates };
+        *self.trees.get_mut(root as usize) = Tree::new(tree.members, classes, traits, aggregates);
     }
 }
 

@@ -31,6 +31,11 @@ impl Stock {
         sum <= i64::from(self.amounts.max_unit) && self.amounts.has_room(self.used, sum)
     }
 
+    /// What is not in use.
+    pub fn free(&self) -> i64 {
+        (self.capacity() - self.used).max(0)
+    }
+
     /// Whole units that may be in use at once.
     #[expect(clippy::cast_possible_truncation, reason = "casts saturate; capacities are far smaller")]
     pub fn capacity(&self) -> i64 {

@@ -9,6 +9,8 @@ mod answer;
 mod description;
 mod naive;
 mod query;
+mod sharing;
+mod subtree;
 mod wide;
 mod world;
 

@@ -59,6 +59,12 @@ pub fn aggregate_uuid(number: usize) -> String {
     format!("a0000000-0000-4000-8000-{number:012}")
 }
 
+/// The row id of the provider in a place. It says nothing of the place: a parent may be younger than its
+/// child.
+pub fn row_id(place: usize) -> i32 {
+    (place as i32 * 7_919) % 10_007 + 1
+}
+
 impl World {
     /// A fleet of a few trees and some sharing providers.
     pub fn random(rng: &mut StdRng) -> World {
@@ -103,7 +109,12 @@ impl World {
 
     /// The root of the tree of the provider of this uuid.
     pub fn root_of(&self, wanted: &str) -> usize {
-        self.root(self.places().find(|place| uuid(*place) == wanted).unwrap())
+        self.root(self.place_of(wanted))
+    }
+
+    /// The place of the provider of this uuid.
+    pub fn place_of(&self, wanted: &str) -> usize {
+        self.places().find(|place| uuid(*place) == wanted).unwrap()
     }
 
     /// All providers of a tree.
@@ -134,15 +145,13 @@ impl World {
 
     fn row(&self, place: usize) -> ProviderRow {
         let provider = &self.providers[place];
-        // Row ids that say nothing of the places: a parent may be younger than its child.
-        let id = |place: usize| (place as i32 * 7_919) % 10_007 + 1;
         ProviderRow {
-            id: id(place),
+            id: row_id(place),
             uuid: uuid(place),
             name: Some(format!("provider {place}")),
             generation: 1,
-            root_id: id(self.root(place)),
-            parent_id: provider.parent.map(id),
+            root_id: row_id(self.root(place)),
+            parent_id: provider.parent.map(row_id),
             inventories: provider
                 .inventories
                 .iter()
