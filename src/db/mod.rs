@@ -424,15 +424,15 @@ impl Inner {
     }
 
     /// Has the follower read back what is committed, on the connection of who has.
-    #[cfg_attr(not(feature = "sqlite"), expect(irrefutable_let_patterns))]
     fn follow(&self, tx: &mut Tx) {
-        if let Writing::Pool(refresher) = &self.writing
-            && let outcome @ Err(_) = refresher.follow(tx)
-        {
-            self.pool.note_loss(tx, &outcome);
-            if let Err(error) = outcome {
-                log::warn!("what was written could not be read back at once: {error}");
-            }
+        let outcome = match &self.writing {
+            Writing::Pool(refresher) => refresher.follow(tx),
+            #[cfg(feature = "sqlite")]
+            Writing::OneThread(_) => Ok(()),
+        };
+        self.pool.note_loss(tx, &outcome);
+        if let Err(error) = outcome {
+            log::warn!("what was written could not be read back at once: {error}");
         }
     }
 }
