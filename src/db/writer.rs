@@ -183,7 +183,9 @@ impl Thread {
         self.looked = Instant::now();
         match diesel::sql_query("PRAGMA data_version").get_result::<DataVersion>(self.tx.conn()) {
             Ok(DataVersion { data_version }) => {
-                if self.seen.replace(data_version).is_some_and(|seen| seen != data_version) {
+                let is_new = self.seen.replace(data_version).is_some_and(|seen| seen != data_version);
+                // What migrations write at the start is read when the follower begins.
+                if is_new && self.follower.get().is_some() {
                     self.others.notify_one();
                 }
             }
