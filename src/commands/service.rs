@@ -1,30 +1,41 @@
 //! A client of the service, for the commands that speak to one.
 
-use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use allotment::trust;
 use clap::Args;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
+use super::clock::Moment;
+use super::cloud::Cloud;
+use super::token::{self, Source, Token, Tokens};
+
+const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 /// How long a connection may take to come about.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 /// Where the service is, and who asks.
 #[derive(Args)]
 pub struct Access {
-    /// Where the service is, such as http://127.0.0.1:8778
+    /// Where the service is, such as http://127.0.0.1:8778 [default: where Keystone's catalog has it, after a
+    /// log-in with the OS_ variables]
     #[arg(long, value_name = "URL", value_parser = base_url)]
-    url: Url,
+    url: Option<Url>,
     /// Token to send as X-Auth-Token; better given in the environment as ALLOTMENT_TOKEN or OS_TOKEN,
     /// since others can see a process's arguments. With noauth2: admin, or USER:PROJECT
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// PEM file with the authorities to believe behind https, in place of the system's
+    /// Shell command that prints a token. It is run when there is no token yet, and again when the service
+    /// refuses the one that there is. Without it, OS_AUTH_URL and the other OS_ variables of OpenStack's
+    /// clients log in, with OS_PASSWORD or an application credential
+    #[arg(long, value_name = "COMMAND")]
+    token_command: Option<String>,
+    /// PEM file with the authorities to believe behind https, in place of the system's [default: OS_CACERT]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
@@ -37,10 +48,21 @@ fn base_url(text: &str) -> Result<Url, String> {
     }
 }
 
+/// What is asked of the service.
+struct Target<'a> {
+    method: Method,
+    /// Below the service's own address.
+    path: &'a [&'a str],
+    query: &'a [(&'a str, &'a str)],
+    body: Option<&'a Value>,
+}
+
 /// The service.
 pub struct Service {
     http: reqwest::Client,
-    base: Url,
+    /// Where it is; if it was not said, the catalog has it.
+    base: Option<Url>,
+    tokens: Tokens,
 }
 
 /// Why there is no answer that helps.
@@ -66,11 +88,14 @@ pub enum Failure {
         /// What it says of it.
         detail: String,
     },
+    /// There is no token to ask with, and no other try will bring one.
+    #[error("there is no token: {0}")]
+    NoToken(String),
 }
 
 impl Failure {
     /// A failure of which nothing is known but its cause.
-    fn away(cause: String, was_sent: bool) -> Failure {
+    pub fn away(cause: String, was_sent: bool) -> Failure {
         Failure::Away { cause, was_sent, retry_after: Duration::ZERO }
     }
 
@@ -83,7 +108,7 @@ impl Failure {
     pub fn retry_after(&self) -> Duration {
         match self {
             Failure::Away { retry_after, .. } => *retry_after,
-            Failure::Refused { .. } => Duration::ZERO,
+            Failure::Refused { .. } | Failure::NoToken(_) => Duration::ZERO,
         }
     }
 }
@@ -94,14 +119,9 @@ impl Service {
         let mut headers = HeaderMap::new();
         headers.insert("openstack-api-version", HeaderValue::from_static("placement latest"));
         headers.insert("accept", HeaderValue::from_static("application/json"));
-        let named = |name| env::var(name).ok().filter(|token| !token.is_empty());
-        let token = access.token.clone().or_else(|| named("ALLOTMENT_TOKEN")).or_else(|| named("OS_TOKEN"));
-        if let Some(token) = token {
-            let mut token = HeaderValue::from_str(&token).map_err(|_| "the token can't be one".to_owned())?;
-            token.set_sensitive(true);
-            headers.insert("x-auth-token", token);
-        }
-        let trust = trust::client_config(access.ca_file.as_deref()).map_err(|error| error.to_string())?;
+        let cloud = Cloud::from_env();
+        let ca_file = access.ca_file.clone().or_else(|| cloud.get("OS_CACERT").map(PathBuf::from));
+        let trust = trust::client_config(ca_file.as_deref()).map_err(|error| error.to_string())?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(trust)
             .default_headers(headers)
@@ -111,20 +131,32 @@ impl Service {
             .user_agent(concat!("allotment/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Service { http, base: access.url.clone() })
+        let named = || cloud.get("ALLOTMENT_TOKEN").or_else(|| cloud.get("OS_TOKEN"));
+        let given = access.token.clone().or_else(named);
+        let source = token::source(access.token_command.as_deref(), &cloud, &http);
+        let endpoint = match (&access.url, &source) {
+            (Some(_), _) => None,
+            (None, Source::Keystone(_)) => Some(cloud.endpoint()?),
+            (None, _) => {
+                return Err("--url is needed where the OS_ variables do not log in at Keystone".to_owned());
+            }
+        };
+        let tokens = Tokens::new(given.as_deref(), source, endpoint)?;
+        Ok(Service { http, base: access.url.clone(), tokens })
     }
 
     /// The address of what is below the service's own.
-    fn address(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
-        let mut url = self.base.clone();
+    fn address(&self, target: &Target<'_>) -> Result<Url, Failure> {
+        let base = self.base.clone().or_else(|| self.tokens.base());
+        let mut url = base.ok_or_else(|| Failure::NoToken("the catalog has no placement".to_owned()))?;
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
+            segments.pop_if_empty().extend(target.path);
         }
         url.set_query(None);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+        if !target.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(target.query);
         }
-        url
+        Ok(url)
     }
 
     /// Reads something.
@@ -134,7 +166,7 @@ impl Service {
         query: &[(&str, &str)],
         patience: Duration,
     ) -> Result<T, Failure> {
-        understood(self.send(Method::GET, self.address(path, query), None, patience).await?)
+        understood(self.send(Target { method: Method::GET, path, query, body: None }, patience).await?)
     }
 
     /// Sends JSON.
@@ -145,24 +177,59 @@ impl Service {
         body: &Value,
         patience: Duration,
     ) -> Result<T, Failure> {
-        understood(self.send(method, self.address(path, &[]), Some(body), patience).await?)
+        understood(self.send(Target { method, path, query: &[], body: Some(body) }, patience).await?)
     }
 
     /// Deletes something.
     pub async fn delete(&self, path: &[&str], patience: Duration) -> Result<(), Failure> {
-        self.send(Method::DELETE, self.address(path, &[]), None, patience).await.map(drop)
+        let target = Target { method: Method::DELETE, path, query: &[], body: None };
+        self.send(target, patience).await.map(drop)
     }
 
-    /// The body of the answer, if that is a success.
-    async fn send(
+    /// The body of the answer, if that is a success. A token that is refused is replaced, once, if another
+    /// one can be had.
+    async fn send(&self, target: Target<'_>, patience: Duration) -> Result<Vec<u8>, Failure> {
+        let began = Moment::now();
+        let until = Instant::now() + patience;
+        let slow = |_| Failure::away("no token comes in time".to_owned(), false);
+        let token = timeout_at(until, self.tokens.get()).await.map_err(slow)??;
+        let refused = match (self.exchange(&target, token.as_ref(), until).await, &token) {
+            (Err(refused @ Failure::Refused { status: status @ (401 | 403), .. }), Some(token)) => {
+                let replaced = self.tokens.replace(token, status, began);
+                match timeout_at(until, replaced).await.map_err(slow)?? {
+                    Some(other) => return self.exchange(&target, Some(&other), until).await,
+                    None => refused,
+                }
+            }
+            (answer, _) => return answer,
+        };
+        Err(self.explained(refused))
+    }
+
+    /// A refusal of a token for which there is no successor says why there is none.
+    fn explained(&self, refused: Failure) -> Failure {
+        match (refused, self.tokens.missing()) {
+            (Failure::Refused { status: status @ 401, code, detail }, Some(missing)) => Failure::Refused {
+                status,
+                code,
+                detail: format!("{detail}; no other token can be had: {missing}"),
+            },
+            (refused, _) => refused,
+        }
+    }
+
+    async fn exchange(
         &self,
-        method: Method,
-        url: Url,
-        body: Option<&Value>,
-        patience: Duration,
+        target: &Target<'_>,
+        token: Option<&Token>,
+        until: Instant,
     ) -> Result<Vec<u8>, Failure> {
-        let mut request = self.http.request(method, url).timeout(patience);
-        if let Some(body) = body {
+        let patience = until.saturating_duration_since(Instant::now());
+        let mut request = self.http.request(target.method.clone(), self.address(target)?).timeout(patience);
+        if let Some(token) = token {
+            request = request.header(AUTH_TOKEN, token.value());
+        }
+        if let Some(body) = target.body {
             request = request.json(body);
         }
         let response = request.send().await.map_err(|error| away(&error))?;

@@ -19,6 +19,7 @@ mod commands;
 mod holding;
 mod losing;
 mod tickets;
+mod tokens;
 mod trouble;
 mod waiting;
 mod wire;

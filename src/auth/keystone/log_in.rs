@@ -1,6 +1,6 @@
 //! Logs in at Keystone: credentials in, a token out.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use reqwest::header::HeaderValue;
@@ -47,6 +47,8 @@ struct Body {
 #[derive(Debug, Deserialize)]
 struct Described {
     expires_at: DateTime<Utc>,
+    #[serde(default)]
+    issued_at: Option<DateTime<Utc>>,
     #[serde(default)]
     catalog: Vec<Service>,
 }
@@ -105,6 +107,13 @@ impl Issued {
     #[must_use]
     pub fn expires(&self) -> SystemTime {
         self.described.expires_at.into()
+    }
+
+    /// How long the token is good for from its beginning, whatever clocks say, if Keystone tells that.
+    #[must_use]
+    pub fn lasts(&self) -> Option<Duration> {
+        let lasts = self.described.expires_at.signed_duration_since(self.described.issued_at?);
+        lasts.to_std().ok().filter(|lasts| !lasts.is_zero())
     }
 
     /// Where the catalog says that a service is; in the first region it names, if none is asked for.

@@ -132,7 +132,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 async fn lock(arguments: &Arguments) -> Result<u8, End> {
     let terms = Terms::new(arguments.lease, arguments.grace).map_err(End::Usage)?;
     let mut signals = Signals::listen()?;
-    let queue = Queue::new(arguments, terms).map_err(End::Failed)?;
+    let queue = Queue::new(arguments, terms).map_err(End::Usage)?;
     let mut lease = turn::take(&queue, arguments.wait, &mut signals).await?;
     let ended = work::run(arguments, &queue, &mut lease, &mut signals).await;
     lease.release(&queue).await;

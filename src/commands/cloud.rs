@@ -1,0 +1,224 @@
+//! The environment of OpenStack's clients: the variables that begin with `OS_`.
+
+use std::env;
+
+use allotment::auth::keystone::{Interface, Issued, Settings, Unusable};
+use reqwest::Url;
+
+/// Gives the value of a variable.
+type Read = dyn Fn(&str) -> Option<String>;
+
+/// The variables, read by name.
+pub struct Cloud(Box<Read>);
+
+/// How a user is to log in.
+enum Way {
+    Password,
+    ApplicationCredential,
+}
+
+impl Cloud {
+    /// Those of this process.
+    pub fn from_env() -> Cloud {
+        Cloud(Box::new(|name| env::var(name).ok()))
+    }
+
+    /// What a variable says, unless it is empty.
+    pub fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|text| !text.is_empty())
+    }
+
+    fn first(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| self.get(name))
+    }
+
+    /// Which of its endpoints the service is asked at, where its address is not given.
+    pub fn endpoint(&self) -> Result<Endpoint, String> {
+        let interface = match self.first(&["OS_INTERFACE", "OS_ENDPOINT_TYPE"]).as_deref() {
+            None | Some("public" | "publicURL") => Interface::Public,
+            Some("internal" | "internalURL") => Interface::Internal,
+            Some("admin" | "adminURL") => Interface::Admin,
+            Some(_) => return Err("OS_INTERFACE can be public, internal or admin".to_owned()),
+        };
+        Ok(Endpoint { interface, region: self.get("OS_REGION_NAME") })
+    }
+
+    /// How to log in at Keystone; nothing where no variable says anything of that, and an error in words
+    /// where one is missing.
+    pub fn settings(&self) -> Option<Result<Settings, String>> {
+        let way = match self.way()? {
+            Ok(way) => way,
+            Err(unknown) => return Some(Err(unknown)),
+        };
+        let mut settings = Settings {
+            auth_url: self.get("OS_AUTH_URL").unwrap_or_default(),
+            user_id: self.get("OS_USER_ID"),
+            user_domain_id: self.first(&["OS_USER_DOMAIN_ID", "OS_DEFAULT_DOMAIN_ID"]),
+            user_domain_name: self.first(&[
+                "OS_USER_DOMAIN_NAME",
+                "OS_DEFAULT_DOMAIN_NAME",
+                "OS_DEFAULT_DOMAIN",
+            ]),
+            ..Settings::default()
+        };
+        if settings.auth_url.is_empty() {
+            return Some(Err("OS_AUTH_URL is needed to log in with the other OS_ variables".to_owned()));
+        }
+        // As all clients have it, an id goes before a name.
+        if settings.user_id.is_none() {
+            settings.username = self.get("OS_USERNAME");
+        }
+        match way {
+            Way::Password => self.add_password(&mut settings),
+            // It brings its own project.
+            Way::ApplicationCredential => {
+                let of = |name: &str| self.get(&format!("OS_APPLICATION_CREDENTIAL_{name}"));
+                settings.application_credential_id = of("ID");
+                settings.application_credential_name = of("NAME");
+                settings.application_credential_secret = of("SECRET").as_deref().map(Into::into);
+            }
+        }
+        Some(settings.check().map(|()| settings).map_err(|unusable| self.told(&unusable)))
+    }
+
+    fn add_password(&self, settings: &mut Settings) {
+        settings.password = self.get("OS_PASSWORD").as_deref().map(Into::into);
+        settings.system_scope = self.get("OS_SYSTEM_SCOPE");
+        if settings.system_scope.is_some() {
+            return;
+        }
+        settings.project_id = self.first(&["OS_PROJECT_ID", "OS_TENANT_ID"]);
+        if settings.project_id.is_none() {
+            settings.project_name = self.first(&["OS_PROJECT_NAME", "OS_TENANT_NAME"]);
+        }
+        settings.project_domain_id = self.first(&["OS_PROJECT_DOMAIN_ID", "OS_DEFAULT_DOMAIN_ID"]);
+        settings.project_domain_name =
+            self.first(&["OS_PROJECT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN"]);
+    }
+
+    /// How to log in; an error where it is a way that only others know, nothing where it is none.
+    fn way(&self) -> Option<Result<Way, String>> {
+        let has = |names: &[&str]| self.first(names).is_some();
+        match self.get("OS_AUTH_TYPE").as_deref() {
+            Some("password" | "v3password") => Some(Ok(Way::Password)),
+            Some("v3applicationcredential") => Some(Ok(Way::ApplicationCredential)),
+            None if has(&["OS_PASSWORD"]) => Some(Ok(Way::Password)),
+            None if has(&["OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_NAME"]) => {
+                Some(Ok(Way::ApplicationCredential))
+            }
+            None if has(&["OS_USERNAME", "OS_USER_ID"]) && has(&["OS_AUTH_URL"]) => Some(Ok(Way::Password)),
+            // They stand for a token that is there already, or for none.
+            None | Some("none" | "noauth" | "admin_token" | "token" | "v3token" | "http_basic") => None,
+            Some(_) => Some(Err(
+                "OS_AUTH_TYPE can be password or v3applicationcredential here; other tokens can be had with \
+                 --token-command"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// What is wrong, by the names of the variables.
+    pub fn told(&self, unusable: &Unusable) -> String {
+        let key = unusable.key.trim_start_matches("auth.keystone.").to_ascii_uppercase();
+        format!("OS_{key}: {}", unusable.problem)
+    }
+}
+
+/// Which of its endpoints a service is asked at.
+pub struct Endpoint {
+    interface: Interface,
+    region: Option<String>,
+}
+
+impl Endpoint {
+    /// Where the catalog that came with a token has the service.
+    pub fn find(&self, issued: &Issued) -> Result<Url, String> {
+        let found = issued.endpoint("placement", self.interface, self.region.as_deref());
+        let url = found.and_then(|url| Url::parse(url).ok());
+        url.filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| {
+            "the catalog has no such endpoint of placement: OS_INTERFACE and OS_REGION_NAME say which, \
+             --url is used in its place"
+                .to_owned()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BY_PASSWORD: [(&str, &str); 4] = [
+        ("OS_AUTH_URL", "http://k/v3"),
+        ("OS_USERNAME", "ann"),
+        ("OS_PASSWORD", "hush"),
+        ("OS_PROJECT_NAME", "lab"),
+    ];
+
+    fn cloud(variables: &[(&'static str, &'static str)]) -> Cloud {
+        let variables = variables.to_vec();
+        Cloud(Box::new(move |name| {
+            // Later ones take the place of earlier ones.
+            let found = variables.iter().rev().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        }))
+    }
+
+    fn with(more: &[(&'static str, &'static str)]) -> Cloud {
+        cloud(&[&BY_PASSWORD[..], more].concat())
+    }
+
+    #[test]
+    fn a_password_logs_in() {
+        let settings = with(&[]).settings().unwrap().unwrap();
+        assert_eq!(settings.username.as_deref(), Some("ann"));
+        assert_eq!(settings.project_name.as_deref(), Some("lab"));
+        // As the web interface's file has it.
+        let both = with(&[("OS_PROJECT_ID", "p"), ("OS_USER_ID", "u"), ("OS_REGION_NAME", "")]);
+        let settings = both.settings().unwrap().unwrap();
+        assert_eq!((settings.project_id.as_deref(), settings.project_name), (Some("p"), None));
+        assert_eq!((settings.user_id.as_deref(), settings.username), (Some("u"), None));
+    }
+
+    #[test]
+    fn an_application_credential_goes_without_a_project() {
+        let more = [
+            ("OS_AUTH_TYPE", "v3applicationcredential"),
+            ("OS_APPLICATION_CREDENTIAL_ID", "c"),
+            ("OS_APPLICATION_CREDENTIAL_SECRET", "hush2"),
+        ];
+        let settings = with(&more).settings().unwrap().unwrap();
+        assert_eq!(settings.application_credential_id.as_deref(), Some("c"));
+        assert!(settings.password.is_none() && settings.project_name.is_none());
+        // Without a type the password is taken, if there is one.
+        let settings = with(&more[1..]).settings().unwrap().unwrap();
+        assert!(settings.password.is_some() && settings.application_credential_id.is_none());
+        let alone = [&BY_PASSWORD[..1], &more[1..]].concat();
+        assert!(cloud(&alone).settings().unwrap().is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_is_named_without_a_secret() {
+        assert!(cloud(&[]).settings().is_none());
+        assert!(cloud(&[("OS_AUTH_URL", "http://k"), ("OS_TOKEN", "t")]).settings().is_none());
+        assert!(with(&[("OS_AUTH_TYPE", "token")]).settings().is_none());
+        for (variable, value) in [
+            ("OS_AUTH_URL", ""),
+            ("OS_PASSWORD", ""),
+            ("OS_PROJECT_NAME", ""),
+            ("OS_AUTH_TYPE", "v3oidcpassword"),
+            ("OS_AUTH_URL", "ftp://ann:hush@k"),
+        ] {
+            let told = with(&[(variable, value)]).settings().unwrap().unwrap_err();
+            assert!(told.contains(variable) && !told.contains("hush"), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_endpoint_is_the_public_one_of_any_region() {
+        let endpoint = cloud(&[]).endpoint().unwrap();
+        assert_eq!((endpoint.interface, endpoint.region), (Interface::Public, None));
+        let endpoint = cloud(&[("OS_INTERFACE", "internal"), ("OS_REGION_NAME", "one")]).endpoint().unwrap();
+        assert_eq!((endpoint.interface, endpoint.region.as_deref()), (Interface::Internal, Some("one")));
+        assert!(cloud(&[("OS_INTERFACE", "secret")]).endpoint().is_err());
+    }
+}
