@@ -147,7 +147,7 @@ fn a_guard_that_dies_has_a_successor() {
     process.wait();
 }
 
-/// Who leaves the process group, or was started in the foreground, is stopped as well.
+/// A process that has left the group, or was started in the foreground, is stopped as well.
 #[test]
 fn what_a_command_has_started_ends_with_it() {
     for options in [&["--lease", "6s"][..], &["--lease", "6s", "--foreground"]] {

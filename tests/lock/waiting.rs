@@ -81,6 +81,59 @@ fn those_who_wait_are_served_in_order() {
     assert_eq!(place.text("order"), "1\n2\n3\n4\n");
 }
 
+/// A ticket's waiter is its life, also before its turn.
+#[test]
+fn the_dead_do_not_take_their_turns() {
+    let (_app, place) = sqlite();
+    let first = place.queue.join();
+    let wait = |name: &str, ahead: usize, script: &str| {
+        let process = place.lock(name, &["--lease", "2s"], script);
+        (process, place.live_once(ahead + 1).remove(ahead))
+    };
+    let dead: Vec<_> = (1..=4).map(|number| wait("dead", number, "echo dead >> $D/order")).collect();
+    let (living, ticket) = wait("living", 5, "echo living >> $D/order");
+    for (process, _) in &dead {
+        process.signal("KILL");
+    }
+    // They are gone while the first one holds on, not one after the other in their turns.
+    let live = place.live_once(2);
+    assert_eq!([&live[0], &live[1]].map(uuid), [&first, &ticket].map(uuid));
+    for (_, ticket) in &dead {
+        let ticket = place.queue.show(ticket);
+        assert_eq!((&ticket["status"], &ticket["fence"]), (&json!("expired"), &Value::Null), "{ticket}");
+    }
+    // The one who waits lives through the leases of others that nobody waits for.
+    for _ in 0..2 {
+        let other = place.queue.try_join(&json!({ "lease_seconds": 2, "lease_while_queued": true }));
+        let other = other.expect(201).json();
+        eventually("a ticket that lapses", || {
+            (place.queue.show(&other)["status"] == "expired").then_some(())
+        });
+    }
+    assert_eq!(place.queue.show(&ticket)["status"], "queued");
+    place.queue.release(&first);
+    assert_eq!(living.wait().code, Some(0));
+    assert_eq!(place.text("order"), "living\n");
+    assert!(place.live().is_empty());
+}
+
+#[test]
+fn a_waiter_whose_ticket_has_lapsed_takes_another() {
+    let (_app, place) = sqlite();
+    let first = place.queue.join();
+    let mut process = place.lock("one", &["--lease", "2s"], "echo one >> $D/order");
+    let lapsed = place.live_once(2).remove(1);
+    process.signal("STOP");
+    eventually("a ticket that lapses", || (place.queue.show(&lapsed)["status"] == "expired").then_some(()));
+    process.signal("CONT");
+    process.wait_for("another one is taken");
+    let again = place.live_once(2).remove(1);
+    assert_ne!(uuid(&again), uuid(&lapsed));
+    place.queue.release(&first);
+    assert_eq!(process.wait().code, Some(0));
+    assert_eq!(place.text("order"), "one\n");
+}
+
 /// script(1) runs it on a terminal of its own.
 #[test]
 fn a_terminal_shows_the_place() {

@@ -60,10 +60,10 @@ impl Guard {
             if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
         let mut process = Command::new(program)
             .arg("lock-guard")
-            // Neither tokens nor the tickets of locks around this one are for it.
+            // The guard needs neither tokens nor the tickets of locks around this one.
             .env_clear()
             .current_dir("/")
-            // A terminal's keys are not for it.
+            // A terminal's keys send signals to the lock, and not to the guard.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -92,7 +92,7 @@ impl Guard {
     async fn say(&mut self, word: &Word) -> io::Result<()> {
         let mut line = serde_json::to_string(word)?;
         line.push('\n');
-        // Somebody may have stopped it; the lock goes on all the same.
+        // A guard that somebody has stopped does not hear; the lock goes on all the same.
         timeout(HEARING, self.ear.write_all(line.as_bytes())).await.unwrap_or(Ok(()))
     }
 
@@ -161,7 +161,7 @@ async fn act(order: Option<&mut Order>, has_acted: &mut bool) {
     order.over_at.sleep().await;
     *has_acted = true;
     order.family.kill().await;
-    // It is looked after, as long as the lock does not say that it has seen the end.
+    // The kill is repeated until the lock says that the command has ended.
     order.over_at = Moment::now().after(HEARING).unwrap_or(order.over_at);
 }
 

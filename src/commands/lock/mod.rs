@@ -182,7 +182,7 @@ impl Pauses {
         Pauses(Self::FIRST)
     }
 
-    /// After a failure; a service that says for how long it wants to be left is heard.
+    /// The pause after a failure: at least as long as the service asks for.
     fn next(&mut self, failure: &Failure) -> Duration {
         self.random().max(failure.retry_after().min(Self::LONGEST))
     }

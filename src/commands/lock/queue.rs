@@ -14,6 +14,11 @@ use crate::commands::service::{Failure, Service};
 /// How long a request may take that asks for nothing that takes time.
 pub const ANSWERING: Duration = Duration::from_secs(10);
 
+/// The least time that an answer is waited for after it was due.
+const HASTE: Duration = Duration::from_secs(2);
+/// Has a lease run while the ticket is queued.
+const LEASE_WHILE_QUEUED: &str = "lease_while_queued";
+
 /// Where tickets are taken, and what they say.
 pub struct Queue {
     service: Service,
@@ -82,10 +87,21 @@ impl Queue {
         ["resource_providers", &self.provider, "waitlist", uuid]
     }
 
-    /// Takes a ticket. It says where it came from, for those who read lists.
+    /// Takes a ticket. Its lease runs while it is queued, too, so that it lapses if nobody waits for it.
     pub async fn join(&self) -> Result<Ticket, Failure> {
+        match self.try_join(true).await {
+            // A service of before that existed; it keeps dead tickets until their turn is over.
+            Err(Failure::Refused { status: 400, detail, .. }) if detail.contains(LEASE_WHILE_QUEUED) => {
+                self.try_join(false).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// A ticket says where it came from, for those who read lists.
+    async fn try_join(&self, is_leased: bool) -> Result<Ticket, Failure> {
         let host = rustix::system::uname();
-        let body = json!({
+        let mut body = json!({
             "scope": self.scope,
             "id": self.id,
             "lease_seconds": self.terms.lease().as_secs(),
@@ -96,6 +112,9 @@ impl Queue {
                 "program": self.program,
             },
         });
+        if is_leased {
+            body[LEASE_WHILE_QUEUED] = true.into();
+        }
         self.service.write(Method::POST, &self.tickets(), &body, ANSWERING).await
     }
 
@@ -121,7 +140,7 @@ impl Queue {
     pub async fn wait(&self, uuid: &str, patience: Duration) -> Result<Ticket, Failure> {
         let seconds = patience.as_millis().div_ceil(1_000).to_string();
         let query = [("wait", "true"), ("timeout", seconds.as_str())];
-        self.service.get(&self.ticket(uuid), &query, patience + ANSWERING).await
+        self.service.get(&self.ticket(uuid), &query, patience + patience.clamp(HASTE, ANSWERING)).await
     }
 
     /// The ticket as it is.

@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
-use super::lease::Lease;
+use super::lease::{Lease, Lost};
 use super::queue::{Queue, Status, Ticket};
 use super::signals::Signals;
 use super::{End, Pauses, complain};
 use crate::commands::clock::Moment;
 use crate::commands::service::Failure;
 
-/// How long one question about the turn may take, so that a service that is gone is noticed.
+/// How long one question about the turn may take at most, so that a service that is gone is noticed.
 const ASKING: Duration = Duration::from_secs(30);
+/// How long it may take at least.
+const ASKING_BRIEFLY: Duration = Duration::from_secs(1);
 /// The same where somebody looks at the place in the queue.
 const SHOWING: Duration = Duration::from_secs(2);
 /// How long giving up may take.
@@ -69,18 +71,38 @@ async fn until(deadline: Option<Moment>) {
 
 impl Turn<'_> {
     async fn come(&self, at_once: bool) -> Result<Lease, End> {
-        let (ticket, asked) = self.join(at_once).await?;
-        *self.taken.borrow_mut() = Some(ticket.uuid.clone());
-        match ticket.status {
-            // The lease began after the question was put, and only then.
-            Status::Active if !self.is_unsure.get() => return Ok(Lease::new(self.queue, ticket, asked)),
-            Status::Queued if at_once => return Err(End::WaitOver(self.wait_over())),
-            _ => {}
+        loop {
+            let (ticket, asked) = self.join(at_once).await?;
+            *self.taken.borrow_mut() = Some(ticket.uuid.clone());
+            match ticket.status {
+                // The lease began after the question was put, and only then.
+                Status::Active if !self.is_unsure.get() => return Ok(Lease::new(self.queue, ticket, asked)),
+                Status::Queued if at_once => return Err(End::WaitOver(self.wait_over())),
+                _ => {}
+            }
+            if let Some(lease) = self.hold(ticket).await? {
+                return Ok(lease);
+            }
+            // The command has not begun, so only the place in the queue is lost.
+            self.place.hide();
+            complain(
+                "the ticket expired while nobody could be told that it is waited for; another one is taken",
+            );
+            *self.taken.borrow_mut() = None;
+            self.is_unsure.set(false);
         }
-        let mut lease = Lease::new(self.queue, self.wait(ticket).await?, Moment::now());
+    }
+
+    /// Waits until a ticket is active; none if it expired before the command could begin.
+    async fn hold(&self, ticket: Ticket) -> Result<Option<Lease>, End> {
+        let Some(ticket) = self.wait(ticket).await? else { return Ok(None) };
+        let mut lease = Lease::new(self.queue, ticket, Moment::now());
         // When the turn came is not known exactly, if this process was held up; from here on it is.
-        lease.renew(self.queue).await.map_err(|lost| End::Lost(lost.to_string()))?;
-        Ok(lease)
+        match lease.renew(self.queue).await {
+            Ok(()) => Ok(Some(lease)),
+            Err(Lost::Expired) => Ok(None),
+            Err(lost) => Err(End::Lost(lost.to_string())),
+        }
     }
 
     /// Takes a ticket, and not a second one where the first request may have been done. Returns when
@@ -119,27 +141,29 @@ impl Turn<'_> {
         answer
     }
 
-    /// Asks until the ticket is active.
-    async fn wait(&self, mut ticket: Ticket) -> Result<Ticket, End> {
+    /// Asks until the ticket is active; none if it expires before.
+    async fn wait(&self, mut ticket: Ticket) -> Result<Option<Ticket>, End> {
         let mut pauses = Pauses::new();
         loop {
             let asked = Instant::now();
             match ticket.status {
-                Status::Active => return Ok(ticket),
+                Status::Active => return Ok(Some(ticket)),
                 Status::Queued => self.place.show(ticket.ahead),
                 Status::Finished => {
                     return Err(End::Lost("the ticket was cancelled by somebody else".to_owned()));
                 }
-                Status::Expired => return Err(End::Lost("the ticket expired".to_owned())),
+                Status::Expired => return Ok(None),
             }
-            let patience = if self.place.is_shown() { SHOWING } else { ASKING };
+            let longest = if self.place.is_shown() { SHOWING } else { ASKING };
+            // A question that gets lost is followed by another before the ticket lapses.
+            let patience = (self.queue.terms().lease() / 3).clamp(ASKING_BRIEFLY, longest);
             match self.queue.wait(&ticket.uuid, patience).await {
                 Ok(answer) => {
                     self.answered();
                     ticket = answer;
                     // A service that stops answers all who wait.
                     if ticket.status == Status::Queued && asked.elapsed() < patience / 2 {
-                        sleep(pauses.random()).await;
+                        sleep(self.pause(pauses.random())).await;
                     } else {
                         pauses = Pauses::new();
                     }
@@ -150,10 +174,15 @@ impl Turn<'_> {
                 Err(failure) => {
                     let pause = pauses.next(&failure);
                     self.put_up_with(failure)?;
-                    sleep(pause).await;
+                    sleep(self.pause(pause)).await;
                 }
             }
         }
+    }
+
+    /// A pause that leaves time to wait again before the ticket lapses.
+    fn pause(&self, pause: Duration) -> Duration {
+        pause.min(self.queue.terms().lease() / 4)
     }
 
     /// Says so, once, if the service is away; it may come back.
@@ -203,7 +232,7 @@ impl Turn<'_> {
             Ok(Err(failure)) => failure.to_string(),
             Err(_) => "there is no answer".to_owned(),
         };
-        complain(&format!("the ticket can't be given up and will expire a lease after its turn: {why}"));
+        complain(&format!("the ticket can't be given up and will expire: {why}"));
     }
 }
 

@@ -35,6 +35,11 @@ pub async fn run(
 ) -> Result<u8, End> {
     signals.listen_to_stop()?;
     let guard = Guard::start()?;
+    // This process, or its host, may have been stopped since the turn came.
+    if lease.stop_at().is_over() {
+        guard.dismiss().await;
+        return Err(End::Lost("the ticket is lost, there was no time to begin".to_owned()));
+    }
     let child = match start(arguments, lease) {
         Ok(child) => child,
         Err(error) => {
@@ -50,11 +55,12 @@ pub async fn run(
     let family = Family::new(pid, !arguments.foreground, &lease.ticket().uuid);
     let mut work = Work { child, family, guard };
     let ended = work.watch(arguments, queue, lease, signals).await;
-    if work.guard.dismiss().await {
+    let is_by_guard = work.guard.dismiss().await;
+    if is_by_guard && ended.is_ok() {
         // The first process has ended, and the guard ends no other any more.
         work.family.kill().await;
         return Err(End::Lost(
-            "the lease ran out while this process was stopped, and so was the command".to_owned(),
+            "the lease ran out while this process was stopped; the command was stopped, too".to_owned(),
         ));
     }
     ended
