@@ -7,6 +7,7 @@ use super::postgres_url;
 use std::str::FromStr;
 use std::time::Duration;
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Which database a URL names.
@@ -140,6 +141,7 @@ fn sqlite(rest: &str) -> Result<Target, String> {
 }
 
 /// The parts of a server's URL, as SQLAlchemy takes it apart.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
     pub user: Option<String>,
@@ -151,6 +153,7 @@ pub(super) struct Parts {
     pub query: Vec<(String, String)>,
 }
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 impl Parts {
     /// Takes apart what follows the scheme and its colon.
     ///
@@ -184,6 +187,7 @@ impl Parts {
 }
 
 /// Where the `@` is that parts the login from the host.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 fn end_of_login(rest: &str) -> Option<usize> {
     let first = rest.find('@')?;
     // An @ in the query, or in the database's name, ends no login.
@@ -196,20 +200,24 @@ fn end_of_login(rest: &str) -> Option<usize> {
 }
 
 /// What a part of a URL stands for.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(Into::into).map_err(|_| "the database URL has bytes in it that are no UTF-8".to_owned())
 }
 
 /// What may stay as it is in a URL.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A text as a part of a URL.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
 /// The beginning of a URL, up to the host.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) fn login(scheme: &str, user: Option<&str>, password: Option<&str>) -> String {
     let password = password.map(|password| format!(":{}", encoded(password))).unwrap_or_default();
     match user {
@@ -223,6 +231,7 @@ pub(super) fn login(scheme: &str, user: Option<&str>, password: Option<&str>) ->
 mod tests {
     use super::*;
 
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     fn parts(rest: &str) -> Parts {
         Parts::read(rest).unwrap()
     }
@@ -234,6 +243,7 @@ mod tests {
         assert_eq!(parse("sqlite:a.db"), Ok((Kind::Sqlite, "a.db".into())));
     }
 
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     #[test]
     fn logins_may_be_encoded_and_need_not_be() {
         for (rest, user, password, hosts) in [
