@@ -14,9 +14,10 @@ use crate::metrics;
 const MAX_RUNS: u32 = 30;
 
 /// How often a transaction may meet the same unique key in a row. The row that is in the way is
-/// committed, so the next run finds it, unless it went and came again in between. Who meets it
-/// every time compares otherwise than the key does, and would meet it for ever.
-const MAX_SAME_KEY: u32 = 5;
+/// committed, so the next run finds it, unless the row went and came again in between: rivals that make and
+/// end one consumer over and over do that several times in a row. A transaction that meets the key every time
+/// compares otherwise than the key does, and would meet it for ever.
+const MAX_SAME_KEY: u32 = 20;
 
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
