@@ -1,10 +1,12 @@
 //! SQLite's one writer: waiting transactions share a commit, each in a savepoint of its own.
 
+use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use diesel::connection::TransactionManager;
 use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, RunQueryDsl};
 use parking_lot::Mutex;
@@ -13,7 +15,9 @@ use tokio::sync::{Notify, oneshot};
 use super::connection::{establish, is_broken};
 use super::target::Target;
 use super::transaction::{TransactionError, commit, roll_back, savepoint, transaction, without_rivals};
-use super::{Ears, Error, FOLLOWING, Follower, Touched, Turns, Tx};
+use super::{DbConnection, Ears, Error, FOLLOWING, Follower, Touched, Turns, Tx};
+
+type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
 /// How many transactions share a commit at most, so that the first does not wait for ever.
 const MAX_BATCH: usize = 256;
@@ -82,7 +86,7 @@ impl Writer {
     {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |tx| {
-            let result = savepoint(tx, work).map_err(without_rivals);
+            let result = savepoint(tx, |tx| undo_panic(tx, work)).map_err(without_rivals);
             if result.is_err() {
                 tx.forget();
             }
@@ -137,7 +141,9 @@ impl Thread {
                     let mut next = Some(first);
                     let mut taken = 0;
                     while let Some(job) = next {
-                        completions.extend(run_job(tx, job)?);
+                        completions.push(job(tx));
+                        // A job that leaves a savepoint open would take the commit for itself.
+                        expect_depth(tx, 1)?;
                         touched.merge(tx.take_touched());
                         turns.merge(tx.take_turns());
                         taken += 1;
@@ -145,7 +151,10 @@ impl Thread {
                     }
                     Ok::<(), Error>(())
                 },
-                commit,
+                |tx| {
+                    commit(tx)?;
+                    expect_depth(tx, 0)
+                },
             );
             let failure = outcome.err().map(|error| error.to_string());
             if let Some(reason) = &failure {
@@ -229,7 +238,11 @@ impl Thread {
     /// Ends what may be left of a transaction, on a new connection if need be.
     fn recover(&mut self) {
         self.tx.forget();
-        if roll_back(&mut self.tx).is_ok() && !is_broken(&mut self.tx) {
+        let mut is_rolled_back = roll_back(&mut self.tx).is_ok();
+        while is_rolled_back && depth(&mut self.tx) > Some(0) {
+            is_rolled_back = roll_back(&mut self.tx).is_ok();
+        }
+        if is_rolled_back && !is_broken(&mut self.tx) {
             return;
         }
         match establish(&self.target) {
@@ -244,30 +257,40 @@ impl Thread {
     }
 }
 
-/// Runs one job. A panic inside it drops its answer, rolls its savepoint back and goes no further.
-fn run_job(tx: &mut Tx, job: Job) -> Result<Option<Completion>, Error> {
-    let mut panicked = false;
-    let outcome = savepoint(tx, |tx| {
-        std::panic::catch_unwind(AssertUnwindSafe(|| job(tx))).map_err(|_| {
-            panicked = true;
-            Error::CutShort
-        })
-    });
-    match outcome {
-        Ok(completion) => Ok(Some(completion)),
-        Err(_) if panicked => {
-            log::error!("a transaction panicked and was rolled back");
-            tx.forget();
-            Ok(None)
+/// Does `work`, and makes an error of a panic in it, with the savepoints undone that the panic left open.
+fn undo_panic<T, E: TransactionError>(
+    tx: &mut Tx,
+    work: impl FnOnce(&mut Tx) -> Result<T, E>,
+) -> Result<T, E> {
+    let before = depth(tx);
+    std::panic::catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|_| {
+        log::error!("a transaction panicked and is rolled back");
+        while depth(tx) > before {
+            roll_back(tx)?;
         }
-        Err(error) => Err(error),
+        Err(E::from(Error::CutShort))
+    })
+}
+
+/// How many transactions are open, each in the one before; `None` if that can't be told any more.
+fn depth(tx: &mut Tx) -> Option<u32> {
+    let status = Manager::transaction_manager_status_mut(tx.conn());
+    status.transaction_depth().ok().map(|depth| depth.map_or(0, NonZeroU32::get))
+}
+
+fn expect_depth(tx: &mut Tx, expected: u32) -> Result<(), Error> {
+    if depth(tx) == Some(expected) {
+        return Ok(());
     }
+    log::error!("transactions are open that should not be, so what was written with them is rolled back");
+    Err(Error::CutShort)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use diesel::RunQueryDsl;
     use diesel::connection::SimpleConnection;
 
     use super::*;
@@ -353,5 +376,68 @@ mod tests {
         assert_eq!(*follows.followed.lock(), [7, 8]);
         write(&writer, 9, "INSERT INTO child VALUES (1)").await.unwrap();
         assert_eq!(*follows.followed.lock(), [7, 8, 9]);
+    }
+
+    /// Where a job panics.
+    #[derive(Clone, Copy)]
+    enum Panics {
+        Before,
+        Inside,
+        After,
+    }
+
+    /// Writes a row, and panics before, inside or after a savepoint of its own.
+    fn panic_where(tx: &mut Tx, panics: Panics) -> Result<(), Error> {
+        tx.conn().batch_execute("INSERT INTO parent VALUES (2)")?;
+        assert!(!matches!(panics, Panics::Before), "as the test wants it");
+        savepoint(tx, |tx| {
+            tx.conn().batch_execute("INSERT INTO parent VALUES (3)")?;
+            assert!(!matches!(panics, Panics::Inside), "as the test wants it");
+            Ok::<_, Error>(())
+        })?;
+        panic!("as the test wants it")
+    }
+
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        id: i32,
+    }
+
+    #[actix_web::test]
+    async fn a_panic_takes_nobody_elses_write_along() {
+        for panics in [Panics::Before, Panics::Inside, Panics::After] {
+            let directory = tempfile::tempdir().unwrap();
+            let (writer, follows) = writer(&directory, 0);
+            // What follows shares the commit of a job that waits for it to come.
+            let (go, told) = channel::<()>();
+            let held = writer.write(move |_| {
+                let _ = told.recv();
+                Ok::<_, Error>(())
+            });
+            let panicked = writer.write(move |tx| {
+                tx.touch_provider(2, Part::Whole);
+                panic_where(tx, panics)
+            });
+            let jobs = async {
+                let before = write(&writer, 1, "INSERT INTO parent VALUES (1)");
+                let after = write(&writer, 4, "INSERT INTO parent VALUES (4)");
+                let go = async { drop(go) };
+                tokio::join!(biased; held, before, panicked, after, go)
+            };
+            let (held, before, panicked, after, ()) = jobs.await;
+            held.and(before).and(after).unwrap();
+            assert!(matches!(panicked, Err(Error::CutShort)), "{panicked:?}");
+            // Somebody else sees what was acknowledged, and nothing of the job that panicked.
+            let target: Target =
+                format!("sqlite:{}", directory.path().join("test.db").display()).parse().unwrap();
+            let mut other = establish(&target).unwrap();
+            let rows =
+                diesel::sql_query("SELECT id FROM parent ORDER BY id").load::<Row>(&mut other).unwrap();
+            assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 4]);
+            assert_eq!(*follows.followed.lock(), [1, 4]);
+            // The writer goes on.
+            write(&writer, 5, "INSERT INTO parent VALUES (5)").await.unwrap();
+        }
     }
 }
