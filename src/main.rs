@@ -152,7 +152,7 @@ fn migrate(settings: Settings) -> Outcome {
 }
 
 fn check_migrations(settings: Settings) -> Outcome {
-    let pending = Db::open(&settings.database)?.pending_migrations()?;
+    let pending = Db::pending_migrations(&settings.database)?;
     for name in &pending {
         println!("pending: {name}");
     }

@@ -2,8 +2,8 @@
 
 #[cfg(feature = "postgres")]
 use diesel::connection::SimpleConnection;
+use diesel::migration::MigrationSource;
 use diesel::prelude::*;
-#[cfg(feature = "mysql")]
 use diesel::sql_query;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -11,7 +11,7 @@ use super::schema::alembic_version;
 use super::transaction::savepoint;
 #[cfg(feature = "sqlite")]
 use super::transaction::{commit, transaction};
-use super::{DbConnection, Error, Tx};
+use super::{DbConnection, Error, MultiBackend, Tx};
 
 #[cfg(feature = "sqlite")]
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -53,10 +53,39 @@ pub fn migrate(tx: &mut Tx) -> Result<usize, Error> {
     }
 }
 
-/// The names of the migrations that have not run.
+/// The migrations that have run.
+#[derive(QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    version: String,
+}
+
+/// The names of the migrations that have not run. It only reads: who asks may have no right to make the
+/// table in which they are noted.
 pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
-    let pending = on_source(conn, |conn, source| conn.pending_migrations(source))?;
-    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+    let applied = sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(conn);
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(error) if is_missing_table(&error) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    on_source(conn, |_, source| missing(&source, &applied))
+}
+
+/// The names of the migrations that a file has before it that is still to be made.
+#[cfg(feature = "sqlite")]
+pub fn of_new_file() -> Result<Vec<String>, Error> {
+    missing(&SQLITE, &[]).map_err(|error| Error::Migration(error.to_string()))
+}
+
+fn missing(source: &EmbeddedMigrations, applied: &[Applied]) -> Outcome<Vec<String>> {
+    let migrations = MigrationSource::<MultiBackend>::migrations(source)?;
+    let names = migrations.iter().map(|migration| migration.name());
+    let missing = names.filter(|name| {
+        let version = name.version().to_string();
+        applied.iter().all(|applied| applied.version != version)
+    });
+    Ok(missing.map(ToString::to_string).collect())
 }
 
 fn run_pending(tx: &mut Tx) -> Result<usize, Error> {
@@ -65,6 +94,11 @@ fn run_pending(tx: &mut Tx) -> Result<usize, Error> {
     // Inside SQLite's one transaction this is a savepoint, on the others a transaction.
     savepoint(tx, crate::store::standard::synchronise)?;
     Ok(done)
+}
+
+fn is_missing_table(error: &diesel::result::Error) -> bool {
+    let message = error.to_string();
+    ["does not exist", "doesn't exist", "no such table"].iter().any(|words| message.contains(words))
 }
 
 /// A database of another Placement release is left alone: its tables differ from ours.

@@ -5,6 +5,8 @@ pub mod among;
 mod commits;
 mod connection;
 mod error;
+#[cfg(feature = "sqlite")]
+mod file_lock;
 pub mod functions;
 mod lanes;
 #[cfg(feature = "mysql")]
@@ -70,6 +72,9 @@ struct Inner {
     writing: Writing,
     /// Told when another process has written.
     others: Arc<Notify>,
+    /// Keeps other processes off SQLite's file.
+    #[cfg(feature = "sqlite")]
+    _lock: Option<file_lock::FileLock>,
 }
 
 /// Who listens to changes of the waitlist, once somebody does.
@@ -99,10 +104,12 @@ enum Writing {
 impl Db {
     /// Opens the database that `settings` name; no schema is needed yet.
     pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
-        let target = settings.target().map_err(Error::Unusable)?;
-        for remark in &target.remarks {
-            log::warn!("{remark}");
-        }
+        let target = Self::target(settings)?;
+        #[cfg(feature = "sqlite")]
+        let lock = match target.kind {
+            Kind::Sqlite => Some(file_lock::FileLock::take(&target.address)?),
+            _ => None,
+        };
         // One connection is made here, so that a wrong URL is an error of the start, not of the
         // first request; the others are made when they are wanted.
         let first = Tx::new(connection::establish(&target)?);
@@ -112,7 +119,26 @@ impl Db {
         let writing = Writing::start(first, &target, &follower, &listener, &others)
             .map_err(|e| Error::Unusable(format!("cannot start a thread for the database: {e}")))?;
         let pool = Pool::new(target.clone(), settings.pool_size);
-        Ok(Db { inner: Arc::new(Inner { target, pool, follower, listener, writing, others }) })
+        Ok(Db {
+            inner: Arc::new(Inner {
+                target,
+                pool,
+                follower,
+                listener,
+                writing,
+                others,
+                #[cfg(feature = "sqlite")]
+                _lock: lock,
+            }),
+        })
+    }
+
+    fn target(settings: &DatabaseSettings) -> Result<Target, Error> {
+        let target = settings.target().map_err(Error::Unusable)?;
+        for remark in &target.remarks {
+            log::warn!("{remark}");
+        }
+        Ok(target)
     }
 
     /// Sets who follows what is written from now on; there can be one.
@@ -154,9 +180,15 @@ impl Db {
         migrations::migrate(&mut tx)
     }
 
-    /// The migrations that have not run on this database.
-    pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
-        migrations::pending(&mut *self.inner.pool.any_connection()?)
+    /// The migrations that have not run on the database that `settings` name, which may be in use.
+    pub fn pending_migrations(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
+        let target = Self::target(settings)?;
+        #[cfg(feature = "sqlite")]
+        if target.kind == Kind::Sqlite && !std::path::Path::new(&target.address).exists() {
+            // To look into a file that is not there would make it.
+            return migrations::of_new_file();
+        }
+        migrations::pending(&mut connection::establish(&target)?)
     }
 
     /// Looks whether requests that come now get answers from the database, for which it asks on a

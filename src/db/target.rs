@@ -137,6 +137,14 @@ fn sqlite(rest: &str) -> Result<Target, String> {
     if path.is_empty() {
         return Err("the SQLite URL names no file".to_owned());
     }
+    // Each connection would have a database of its own.
+    if path == ":memory:" {
+        return Err("the SQLite URL must name a file, since a database in memory cannot be shared".to_owned());
+    }
+    // SQLite takes such a path for a URL, whose parameters may turn off what keeps writes safe.
+    if path.starts_with("file:") {
+        return Err("the SQLite URL must name a file by its path, without file:".to_owned());
+    }
     Ok(Target::new(Kind::Sqlite, path.to_owned()))
 }
 
@@ -266,7 +274,16 @@ mod tests {
 
     #[test]
     fn bad_urls_are_refused_without_repeating_them() {
-        for url in ["", "allotment.db", "sqlite:", "sqlite://", "oracle://scott:tiger@h/d", "tiger:x"] {
+        for url in [
+            "",
+            "allotment.db",
+            "sqlite:",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite:file:a.db?vfs=unix-none",
+            "oracle://scott:tiger@h/d",
+            "tiger:x",
+        ] {
             let error = url.parse::<Target>().err().expect(url);
             assert!(!error.contains("tiger"), "{error}");
         }

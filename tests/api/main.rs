@@ -21,6 +21,8 @@ mod claims_model;
 #[cfg(feature = "mysql")]
 mod collations;
 mod deletions;
+#[cfg(feature = "sqlite")]
+mod files;
 mod fuzz;
 mod generations;
 mod orphans;

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Backend, Client, Database, Program, TestApp, claim, settings, uuid};
 
-on_each_database!(replicas_that_start_together_all_come_up: Backend);
-on_each_database!(processes_that_start_together_all_come_up: Backend);
-on_each_database!(traits_that_come_and_go_are_named_right_by_all: Backend);
+on_each_server!(replicas_that_start_together_all_come_up: Backend);
+on_each_server!(processes_that_start_together_all_come_up: Backend);
+on_each_server!(traits_that_come_and_go_are_named_right_by_all: Backend);
 
 fn replicas_that_start_together_all_come_up(backend: Backend) {
     let database = Database::create(backend);
@@ -38,7 +38,7 @@ fn processes_that_start_together_all_come_up(backend: Backend) {
     assert_one_service(&clients);
 }
 
-/// A trait that is gone leaves nothing behind, neither its name nor, on SQLite, its id.
+/// A trait that is gone leaves nothing behind.
 fn traits_that_come_and_go_are_named_right_by_all(backend: Backend) {
     let database = Database::create(backend);
     let servers = (0..2).map(|_| server::start(settings(&database)).unwrap()).collect();

@@ -15,7 +15,7 @@ on_each_database!(those_whose_time_is_over_are_passed_by: Backend);
 on_each_database!(a_clock_that_jumps_loses_nobody: Backend);
 on_each_database!(who_overstays_can_write_no_more: Backend);
 on_each_database!(old_tickets_are_forgotten: Backend);
-on_each_database!(a_waiter_of_another_replica_is_answered: Backend);
+on_each_server!(a_waiter_of_another_replica_is_answered: Backend);
 
 fn a_lease_that_runs_out_passes_the_turn_on(backend: Backend) {
     let (app, _) = clock::start(backend, 1);

@@ -56,13 +56,13 @@ fn those_who_have_died_while_queued_leave_together(backend: Backend) {
 }
 
 fn who_waits_is_kept_alive(backend: Backend) {
-    let (app, clock) = clock::start(backend, 2);
+    let (app, clock) = clock::start(backend, backend.replicas());
     let clients = app.clients();
     let queue = Queue::new(&clients[0]);
     let holder = queue.try_join(&json!({ "lease_seconds": 9_000 })).expect(201).json();
     let (waits, dead) = (take(&queue, 600), take(&queue, 600));
     thread::scope(|scope| {
-        let there = queue.with(&clients[1]);
+        let there = queue.with(&clients[clients.len() - 1]);
         let waiting = scope.spawn({
             let waits = &waits;
             move || there.wait(waits, 200)

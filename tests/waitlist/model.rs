@@ -321,7 +321,7 @@ fn check_generation(list: &Value) {
 }
 
 fn a_queue_that_all_want_serves_in_order(backend: Backend) {
-    let (app, _) = clock::start(backend, 2);
+    let (app, _) = clock::start(backend, backend.replicas());
     let clients = app.clients();
     let queue = Queue::new(&clients[0]);
     let (seed, working, done) = (seed(), AtomicBool::new(false), AtomicBool::new(false));
@@ -334,7 +334,7 @@ fn a_queue_that_all_want_serves_in_order(backend: Backend) {
                 scope.spawn(move || take_turns(&queue, &mut rng(seed, strand), working))
             })
             .collect();
-        let watching = queue.with(&clients[1]);
+        let watching = queue.with(&clients[clients.len() - 1]);
         let watcher = scope.spawn({
             let done = &done;
             move || {

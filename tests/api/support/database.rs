@@ -16,6 +16,18 @@ pub enum Backend {
     Mysql,
 }
 
+impl Backend {
+    /// How many services a test has on one database where several can share it.
+    pub fn replicas(self) -> usize {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite => 1,
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            _ => 2,
+        }
+    }
+}
+
 /// A database of its own; the service under test makes the tables.
 pub struct Database {
     backend: Backend,

@@ -54,3 +54,23 @@ macro_rules! on_each_database {
         }
     };
 }
+
+/// The same for the databases that several services can share.
+#[allow(unused_macros, reason = "some of the tests start one service alone")]
+macro_rules! on_each_server {
+    ($name:ident: Backend) => {
+        mod $name {
+            #[cfg(feature = "postgres")]
+            #[test]
+            fn postgres() {
+                super::$name(crate::support::Backend::Postgres);
+            }
+
+            #[cfg(feature = "mysql")]
+            #[test]
+            fn mysql() {
+                super::$name(crate::support::Backend::Mysql);
+            }
+        }
+    };
+}

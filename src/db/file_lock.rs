@@ -1,0 +1,133 @@
+//! One service to an SQLite file: a lock beside it, which ends with the process that holds it.
+//!
+//! SQLite itself lets many processes use a file, but a service shows its picture of it, which other
+//! processes' writes do not reach. The database's own file cannot bear the lock: closing any descriptor of it
+//! would end SQLite's own locks.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::Error;
+
+/// Who may read and write SQLite's files: their owner. SQLite gives those beside the database its mode.
+const MODE: u32 = 0o600;
+/// How long a service that is just ending is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How many links may lead from one to the next, as for the kernel.
+const MAX_LINKS: u32 = 40;
+
+/// The lock; it ends when this is dropped, and with the process however that ends.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Takes the lock of the database at `path`, and makes an empty file that only its owner may read
+    /// where there is none.
+    pub fn take(path: &str) -> Result<FileLock, Error> {
+        let path = real_path(Path::new(path), MAX_LINKS);
+        let unusable = |what: &Path, cause: &dyn std::fmt::Display| {
+            Error::Unusable(format!("cannot use {}: {cause}", what.display()))
+        };
+        let mut name = path.clone().into_os_string();
+        name.push("-lock");
+        let name = PathBuf::from(name);
+        let file = open(&name).map_err(|cause| unusable(&name, &cause))?;
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = file.try_lock() {
+            match error {
+                TryLockError::Error(cause) => return Err(unusable(&name, &cause)),
+                TryLockError::WouldBlock if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                TryLockError::WouldBlock => {
+                    return Err(Error::Unusable(format!(
+                        "the SQLite file {} is in use by another allotment: one at a time may serve or migrate it, and \
+                         several can share a database on PostgreSQL or MariaDB",
+                        path.display()
+                    )));
+                }
+            }
+        }
+        // A file that is there is not opened: to close it would end the locks of whoever uses it here.
+        if !path.exists() {
+            open(&path).map_err(|cause| unusable(&path, &cause))?;
+        }
+        let mode = path.metadata().map_err(|cause| unusable(&path, &cause))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            log::warn!(
+                "{} can be read or written by others than its owner: chmod 600 ends that",
+                path.display()
+            );
+        }
+        Ok(FileLock { _file: file })
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(path)
+}
+
+/// The one path of a file that may be written in several ways, also of one that is still to be made.
+fn real_path(path: &Path, links: u32) -> PathBuf {
+    let beside = |name: &Path| path.parent().unwrap_or(Path::new("")).join(name);
+    match path.canonicalize() {
+        Ok(real) => real,
+        Err(error) if error.kind() == ErrorKind::NotFound => match (path.read_link(), path.file_name()) {
+            // A link to a file that is still to be made.
+            (Ok(link), _) if links > 0 => real_path(&beside(&link), links - 1),
+            (_, Some(name)) => match beside(Path::new(".")).canonicalize() {
+                Ok(directory) => directory.join(name),
+                Err(_) => path.to_owned(),
+            },
+            _ => path.to_owned(),
+        },
+        Err(_) => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(path: &Path) -> Result<FileLock, Error> {
+        FileLock::take(path.to_str().unwrap())
+    }
+
+    #[test]
+    fn a_file_has_one_lock_however_its_path_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("a.db"), directory.path().join("link.db"));
+        std::os::unix::fs::symlink("a.db", &link).unwrap();
+        std::fs::create_dir(directory.path().join("x")).unwrap();
+        let held = take(&link).unwrap();
+        for path in [file.clone(), link, directory.path().join("x/../a.db")] {
+            let error = take(&path).unwrap_err().to_string();
+            assert!(error.contains(file.canonicalize().unwrap().to_str().unwrap()), "{error}");
+        }
+        take(&directory.path().join("b.db")).unwrap();
+        drop(held);
+        take(&file).unwrap();
+    }
+
+    #[test]
+    fn new_files_are_their_owners() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let _lock = take(&path).unwrap();
+        for name in ["a.db", "a.db-lock"] {
+            let mode = std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_used_is_named() {
+        let error = FileLock::take("/nonexistent/a.db").unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/a.db"), "{error}");
+    }
+}
