@@ -22,6 +22,10 @@ pub struct DatabaseSettings {
     pub statement_seconds: u64,
     /// How long a server's network may be silent before its connections are given up, in seconds.
     pub network_seconds: u64,
+    /// For how long the service tries to reach the database when it starts, in seconds.
+    pub start_seconds: u64,
+    /// Whether the service brings the schema up to date when it starts.
+    pub migrate_at_start: bool,
 }
 
 impl Default for DatabaseSettings {
@@ -33,6 +37,8 @@ impl Default for DatabaseSettings {
             connect_seconds: times.connect.as_secs(),
             statement_seconds: times.statement.unwrap_or_default().as_secs(),
             network_seconds: times.network.as_secs(),
+            start_seconds: 100,
+            migrate_at_start: true,
         }
     }
 }
@@ -47,6 +53,8 @@ impl fmt::Debug for DatabaseSettings {
             .field("connect_seconds", &self.connect_seconds)
             .field("statement_seconds", &self.statement_seconds)
             .field("network_seconds", &self.network_seconds)
+            .field("start_seconds", &self.start_seconds)
+            .field("migrate_at_start", &self.migrate_at_start)
             .finish()
     }
 }
@@ -70,6 +78,7 @@ impl DatabaseSettings {
             ("database.connect_seconds", 1, self.connect_seconds),
             ("database.statement_seconds", 0, self.statement_seconds),
             ("database.network_seconds", 3, self.network_seconds),
+            ("database.start_seconds", 0, self.start_seconds),
         ] {
             if !(least..=LONGEST_SECONDS).contains(&seconds) {
                 return invalid(key, format!("must be between {least} and {LONGEST_SECONDS}"));

@@ -32,25 +32,58 @@ const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
 
 /// Brings the schema up to date while no other process does; returns how many migrations ran.
 pub fn migrate(tx: &mut Tx) -> Result<usize, Error> {
+    under_lock(tx, |tx| {
+        refuse_other_revisions(tx)?;
+        let done = on_source(tx, |conn, source| Ok(conn.run_pending_migrations(source)?.len()))?;
+        synchronise(tx)?;
+        Ok(done)
+    })
+}
+
+/// Brings the standard names up to date, on a schema that somebody else takes care of. It refuses one on
+/// which migrations are pending.
+pub fn keep_schema(tx: &mut Tx) -> Result<(), Error> {
+    under_lock(tx, |tx| {
+        refuse_other_revisions(tx)?;
+        let pending = pending(tx)?;
+        if pending.is_empty() {
+            return synchronise(tx);
+        }
+        Err(Error::Unusable(format!(
+            "the database's schema is not up to date, and database.migrate_at_start is false: run \"allotment migrate\" as \
+             a database user who may change it ({} migrations are pending: {})",
+            pending.len(),
+            pending.join(", ")
+        )))
+    })
+}
+
+/// Does `work` while no other process does such work on the database.
+fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
     match tx.conn() {
         // The write lock of one transaction round all migrations is the lock.
         #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(_) => transaction(tx, run_pending, commit),
+        DbConnection::Sqlite(_) => transaction(tx, work, commit),
         #[cfg(feature = "postgres")]
         DbConnection::Postgres(conn) => {
             conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK_NUMBER})"))?;
-            let outcome = run_pending(tx);
+            let outcome = work(tx);
             tx.batch_execute(&format!("SELECT pg_advisory_unlock({LOCK_NUMBER})"))?;
             outcome
         }
         #[cfg(feature = "mysql")]
         DbConnection::Mysql(conn) => {
             sql_query(format!("DO GET_LOCK('{LOCK_NAME}', 600)")).execute(conn)?;
-            let outcome = run_pending(tx);
+            let outcome = work(tx);
             sql_query(format!("DO RELEASE_LOCK('{LOCK_NAME}')")).execute(tx.conn())?;
             outcome
         }
     }
+}
+
+/// Inside SQLite's one transaction this is a savepoint, on the others a transaction.
+fn synchronise(tx: &mut Tx) -> Result<(), Error> {
+    savepoint(tx, crate::store::standard::synchronise)
 }
 
 /// The migrations that have run.
@@ -86,14 +119,6 @@ fn missing(source: &EmbeddedMigrations, applied: &[Applied]) -> Outcome<Vec<Stri
         applied.iter().all(|applied| applied.version != version)
     });
     Ok(missing.map(ToString::to_string).collect())
-}
-
-fn run_pending(tx: &mut Tx) -> Result<usize, Error> {
-    refuse_other_revisions(tx)?;
-    let done = on_source(tx, |conn, source| Ok(conn.run_pending_migrations(source)?.len()))?;
-    // Inside SQLite's one transaction this is a savepoint, on the others a transaction.
-    savepoint(tx, crate::store::standard::synchronise)?;
-    Ok(done)
 }
 
 fn is_missing_table(error: &diesel::result::Error) -> bool {

@@ -180,6 +180,12 @@ impl Db {
         migrations::migrate(&mut tx)
     }
 
+    /// Brings the standard names up to date, and fails if migrations are pending.
+    pub fn keep_schema(&self) -> Result<(), Error> {
+        let mut tx = Tx::new(connection::establish(&self.inner.target.without_statement_limit())?);
+        migrations::keep_schema(&mut tx)
+    }
+
     /// The migrations that have not run on the database that `settings` name, which may be in use.
     pub fn pending_migrations(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
         let target = Self::target(settings)?;

@@ -1,11 +1,13 @@
 //! Puts the rooms together, starts the service and stops it.
 
 mod connection;
+mod database;
 mod files;
 mod http;
 mod listener;
 mod manager;
 mod reload;
+mod starting;
 mod tls;
 
 use std::net::SocketAddr;
@@ -23,12 +25,13 @@ use crate::api::{App, Door, Memory, Searchers};
 use crate::auth::policy::{self, Enforcer};
 use crate::auth::{Authenticator, Keystone, keystone};
 use crate::config::{AuthSettings, AuthStrategy, Flags, Settings};
-use crate::db::{self, Db};
+use crate::db;
 use crate::fleet::{Fleet, sweep};
 use crate::waitlist::{Clock, Waitlist};
 
 use connection::Patience;
 use listener::Options;
+use starting::Stops;
 use tls::Tls;
 
 /// How many connections the address for operators has at most.
@@ -88,29 +91,36 @@ pub struct Running {
 }
 
 /// The process's signals, which are listened to from now on. A SIGHUP that comes while the service starts is
-/// obeyed when it has started.
+/// obeyed when it has started; what stops it is obeyed at once.
 pub struct Signals {
     system: SystemRunner,
     hangups: Signal,
+    stops: Stops,
 }
 
 impl Signals {
     /// Listens to them. Until then a SIGHUP ends the process.
     pub fn listen() -> std::io::Result<Signals> {
         let system = rt::System::new();
-        let hangups = system.block_on(async { signal(SignalKind::hangup()) })?;
-        Ok(Signals { system, hangups })
+        let (hangups, stops) = system
+            .block_on(async { Ok::<_, std::io::Error>((signal(SignalKind::hangup())?, Stops::listen()?)) })?;
+        Ok(Signals { system, hangups, stops })
     }
 }
 
 /// Serves until the process is told to stop: SIGTERM lets requests under way end, SIGINT does not.
 /// At SIGHUP the settings are read again as `flags` have it, as far as they can be.
 pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Error> {
-    let Signals { system, hangups } = signals;
+    let Signals { system, hangups, mut stops } = signals;
     let files = files::raise();
     let tls = Tls::load(&settings.tls)?;
-    let app = open(settings, None)?;
     system.block_on(async {
+        let start = stops.or(move || open(settings, None)).await;
+        let Some(app) = start.map_err(Error::Threads)? else {
+            log::info!("stopped before the start had ended");
+            return Ok(());
+        };
+        let app = app?;
         let bound = bind(&app, tls.clone(), Some(files))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         log::info!("listening on {scheme}://{}", bound.addr);
@@ -125,6 +135,11 @@ pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Err
         rt::spawn(try_out_keystone(app.clone()));
         rt::spawn(reload::on_hangup(hangups, app, tls, flags));
         manager::tell(manager::READY);
+        let api = bound.api.handle();
+        rt::spawn(async move {
+            let gracefully = stops.told().await;
+            api.stop(gracefully).await;
+        });
         bound.serve().await?;
         manager::tell(manager::STOPPING);
         log::info!("stopped");
@@ -217,11 +232,7 @@ fn open(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<web::Data<A
     let options = settings.policy.options(settings.auth.strategy);
     let policy = Enforcer::new(settings.policy.file.as_deref(), options)?;
     let auth = authenticator(&settings.auth)?;
-    let db = Db::open(&settings.database)?;
-    let applied = db.migrate()?;
-    if applied > 0 {
-        log::info!("the database was brought up to date ({applied} migrations)");
-    }
+    let db = database::open(&settings.database)?;
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
     let waitlist = Waitlist::new(settings.waitlist.clone(), clock, &db)?;

@@ -187,6 +187,7 @@ fn secrets_are_not_logged_when_the_database_is_away() {
         let url = format!("{scheme}://placement:{SECRET}@127.0.0.1:1/placement");
         for command in ["serve", "migrate"] {
             let program = Program::new(&[command]).env("ALLOTMENT_DATABASE__URL", &url);
+            let program = program.env("ALLOTMENT_DATABASE__START_SECONDS", "0");
             let ended = program.env("ALLOTMENT_LOG", "trace").run();
             assert_eq!(ended.code, Some(1), "{ended:?}");
             assert!(ended.stderr.contains("cannot connect to the database"), "{ended:?}");

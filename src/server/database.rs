@@ -1,0 +1,41 @@
+//! Opens the database at the start, trying for as long as it may take to be there.
+
+use std::time::{Duration, Instant};
+
+use crate::config::DatabaseSettings;
+use crate::db::{Db, Error};
+
+/// The pause after a try.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Opens the database and brings it up to date, as far as the settings allow.
+pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
+    let (begun, patience) = (Instant::now(), Duration::from_secs(settings.start_seconds));
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let error = match open_once(settings) {
+            Err(error) if error.is_unavailable() => error,
+            outcome => return outcome,
+        };
+        let left = patience.saturating_sub(begun.elapsed());
+        if left < PAUSE {
+            return Err(error);
+        }
+        log::warn!("try {tries}: {error}; the database is tried for another {} s", left.as_secs());
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn open_once(settings: &DatabaseSettings) -> Result<Db, Error> {
+    let db = Db::open(settings)?;
+    if settings.migrate_at_start {
+        let applied = db.migrate()?;
+        if applied > 0 {
+            log::info!("the database was brought up to date ({applied} migrations)");
+        }
+    } else {
+        db.keep_schema()?;
+    }
+    Ok(db)
+}
