@@ -124,11 +124,11 @@ def test_a_job_outlives_its_tokens(jobs, keystone, brief, cloud, way):
 
 
 def test_the_service_is_found_in_the_catalog(jobs, keystone, brief):
-    keystone.endpoint('placement', jobs.server.url)
-    job = jobs.start('job', by_password(brief), url='', script='exit 7')
-    assert job.wait(60) == 7, jobs.said('job')
-    job = jobs.start('job', {**by_password(brief), 'OS_REGION_NAME': 'nowhere'}, url='', script='exit 7')
-    assert job.wait(60) == 125
+    with keystone.placement_at(jobs.server.url):
+        job = jobs.start('job', by_password(brief), url='', script='exit 7')
+        assert job.wait(60) == 7, jobs.said('job')
+        job = jobs.start('job', {**by_password(brief), 'OS_REGION_NAME': 'nowhere'}, url='', script='exit 7')
+        assert job.wait(60) == 125
     assert 'OS_REGION_NAME' in jobs.said('job')
 
 

@@ -256,9 +256,8 @@ def test_the_environment_takes_texts_as_they_are(tmp_path, database, keystone, c
 def in_catalog(placement, keystone):
     """A server that is the one in the catalog."""
     server = placement()
-    endpoint = keystone.endpoint('placement', server.url)
-    yield server
-    keystone('DELETE', f'/endpoints/{endpoint}')
+    with keystone.placement_at(server.url):
+        yield server
 
 
 def test_the_openstack_command_finds_us_in_the_catalog(in_catalog, keystone, cloud):

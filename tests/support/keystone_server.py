@@ -1,5 +1,6 @@
 """A real Keystone on SQLite, and what its administrator does there."""
 
+import contextlib
 import getpass
 import grp
 import os
@@ -191,3 +192,12 @@ class Keystone(Process):
             self('POST', '/regions', {'region': {'id': region}})
         body = {'endpoint': {'service_id': service, 'interface': interface, 'url': url, 'region_id': region}}
         return self('POST', '/endpoints', body)['endpoint']['id']
+
+    @contextlib.contextmanager
+    def placement_at(self, url):
+        """A Placement service that is in the catalog for as long as this is entered."""
+        endpoint = self.endpoint('placement', url)
+        try:
+            yield
+        finally:
+            self('DELETE', f'/endpoints/{endpoint}')
