@@ -46,6 +46,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::config::DatabaseSettings;
+#[cfg(feature = "sqlite")]
 use crate::metrics;
 
 /// How many values one question's `IN (…)` has at most: SQLite takes 32,766 binds, and short lists

@@ -60,14 +60,17 @@ pub fn names_of(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<(i32, S
 pub fn hold(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
     let mut custom: Vec<i32> = ids.iter().copied().filter(|id| *id >= FIRST_CUSTOM_ID).collect();
     custom.sort_unstable();
-    let lock = match tx.conn() {
-        // Nobody else writes.
+    let lock: Option<&str> = match tx.conn() {
+        // SQLite has one writer, which is this one.
         #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(_) => return Ok(true),
+        DbConnection::Sqlite(_) => None,
         #[cfg(feature = "postgres")]
-        DbConnection::Postgres(_) => "FOR KEY SHARE",
+        DbConnection::Postgres(_) => Some("FOR KEY SHARE"),
         #[cfg(feature = "mysql")]
-        DbConnection::Mysql(_) => "LOCK IN SHARE MODE",
+        DbConnection::Mysql(_) => Some("LOCK IN SHARE MODE"),
+    };
+    let Some(lock) = lock else {
+        return Ok(true);
     };
     let sql = format!("SELECT id FROM resource_classes WHERE id = ? {lock}");
     for id in custom {
