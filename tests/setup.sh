@@ -30,6 +30,7 @@ need libfaketime compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null
 # The proxy before the service.
 need nginx has nginx
 need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
+need pgbouncer has pgbouncer
 need mariadb-server has mariadbd
 need mariadb-client has mariadb-admin
 if has dpkg-query; then

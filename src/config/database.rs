@@ -22,6 +22,8 @@ pub struct DatabaseSettings {
     pub statement_seconds: u64,
     /// How long a server's network may be silent before its connections are given up, in seconds.
     pub network_seconds: u64,
+    /// Whether statements are kept prepared on PostgreSQL, which a pooler of transactions does not let.
+    pub prepared_statements: bool,
     /// For how long the service tries to reach the database when it starts, in seconds.
     pub start_seconds: u64,
     /// Whether the service brings the schema up to date when it starts.
@@ -37,6 +39,7 @@ impl Default for DatabaseSettings {
             connect_seconds: times.connect.as_secs(),
             statement_seconds: times.statement.unwrap_or_default().as_secs(),
             network_seconds: times.network.as_secs(),
+            prepared_statements: true,
             start_seconds: 100,
             migrate_at_start: true,
         }
@@ -53,6 +56,7 @@ impl fmt::Debug for DatabaseSettings {
             .field("connect_seconds", &self.connect_seconds)
             .field("statement_seconds", &self.statement_seconds)
             .field("network_seconds", &self.network_seconds)
+            .field("prepared_statements", &self.prepared_statements)
             .field("start_seconds", &self.start_seconds)
             .field("migrate_at_start", &self.migrate_at_start)
             .finish()
@@ -69,7 +73,8 @@ impl DatabaseSettings {
         let statement = Some(Duration::from_secs(self.statement_seconds)).filter(|limit| !limit.is_zero());
         let (connect, network) =
             (Duration::from_secs(self.connect_seconds), Duration::from_secs(self.network_seconds));
-        Ok(Target { times: Times { connect, statement, network }, ..target })
+        let times = Times { connect, statement, network };
+        Ok(Target { times, keeps_sessions: self.prepared_statements, ..target })
     }
 
     /// Whether the values make sense.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use diesel::QueryResult;
 #[cfg(feature = "mysql")]
 use diesel::RunQueryDsl;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-use diesel::connection::InstrumentationEvent;
 use diesel::connection::SimpleConnection;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use diesel::connection::{CacheSize, InstrumentationEvent};
 use diesel::r2d2::R2D2Connection;
 use diesel::{Connection, ConnectionError, ConnectionResult};
 
@@ -116,6 +116,12 @@ fn establish_to_server(target: &Target) -> ConnectionResult<DbConnection> {
     #[cfg(feature = "mysql")]
     if target.needs_tls {
         refuse_plain_text(&mut conn)?;
+    }
+    if target.kind == Kind::Postgres && !target.keeps_sessions {
+        // Each statement is planned anew and sent as a whole. What would be set would be so for whoever
+        // gets the session next.
+        conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+        return Ok(conn);
     }
     let set_up = set_up(target.kind, times.statement);
     conn.batch_execute(&set_up).map_err(ConnectionError::CouldntSetupConfiguration)?;

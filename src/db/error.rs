@@ -8,7 +8,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A statement failed.
-    #[error("database: {0}")]
+    #[error("database: {0}{advice}", advice = advice(.0))]
     Statement(#[from] DieselError),
     /// No connection could be made.
     #[error("cannot connect to the database: {0}")]
@@ -88,6 +88,17 @@ impl Error {
             Error::Statement(error) => is_gone(error) || is_cut_off(error),
             _ => false,
         }
+    }
+}
+
+/// What to do about an error that the database's own words do not explain.
+fn advice(error: &DieselError) -> &'static str {
+    let message = error.to_string();
+    let is_of_pooler = message.contains("prepared statement") && message.contains("__diesel_stmt_");
+    if is_of_pooler {
+        " (behind a pooler of transactions, such as pgbouncer, database.prepared_statements must be false)"
+    } else {
+        ""
     }
 }
 
@@ -227,6 +238,14 @@ mod tests {
 
     fn statement(kind: DatabaseErrorKind, message: &str) -> Error {
         Error::Statement(DieselError::DatabaseError(kind, Box::new(message.to_owned())))
+    }
+
+    #[test]
+    fn behind_a_pooler_the_setting_is_named() {
+        let failed = |message| statement(DatabaseErrorKind::Unknown, message).to_string();
+        let advised = failed("prepared statement \"__diesel_stmt_3\" does not exist");
+        assert!(advised.contains("database.prepared_statements must be false"), "{advised}");
+        assert_eq!(failed("relation \"a\" does not exist"), "database: relation \"a\" does not exist");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::schema::alembic_version;
 use super::transaction::savepoint;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use super::transaction::{commit, transaction};
 use super::{DbConnection, Error, MultiBackend, Tx};
 
@@ -64,12 +64,14 @@ fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) ->
         // The write lock of one transaction round all migrations is the lock.
         #[cfg(feature = "sqlite")]
         DbConnection::Sqlite(_) => transaction(tx, work, commit),
+        // The lock ends with the one transaction, which a pooler of transactions leaves on one session.
         #[cfg(feature = "postgres")]
-        DbConnection::Postgres(conn) => {
-            conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK_NUMBER})"))?;
-            let outcome = work(tx);
-            tx.batch_execute(&format!("SELECT pg_advisory_unlock({LOCK_NUMBER})"))?;
-            outcome
+        DbConnection::Postgres(_) => {
+            let locked = |tx: &mut Tx| {
+                tx.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK_NUMBER})"))?;
+                work(tx)
+            };
+            transaction(tx, locked, commit)
         }
         #[cfg(feature = "mysql")]
         DbConnection::Mysql(conn) => {
@@ -81,7 +83,7 @@ fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) ->
     }
 }
 
-/// Inside SQLite's one transaction this is a savepoint, on the others a transaction.
+/// On MariaDB this is a transaction, on the others a savepoint inside the one round all of it.
 fn synchronise(tx: &mut Tx) -> Result<(), Error> {
     savepoint(tx, crate::store::standard::synchronise)
 }

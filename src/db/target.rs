@@ -70,6 +70,9 @@ pub struct Target {
     pub address: String,
     /// How long the server may take.
     pub times: Times,
+    /// Whether PostgreSQL keeps statements prepared and settings of a session from one transaction to the
+    /// next, as it does unless a pooler of transactions stands before it.
+    pub keeps_sessions: bool,
     /// Whether a connection without TLS must be refused.
     pub needs_tls: bool,
     /// The server's TCP ports, by which the connections to it are told from others.
@@ -122,7 +125,8 @@ impl Target {
     /// A target of which only the kind and the address are known.
     pub(super) fn new(kind: Kind, address: String) -> Target {
         let (ports, remarks) = (Vec::new(), Vec::new());
-        Target { kind, address, times: Times::default(), needs_tls: false, ports, remarks }
+        let times = Times::default();
+        Target { kind, address, times, keeps_sessions: true, needs_tls: false, ports, remarks }
     }
 
     /// The same target for work that takes as long as it takes, such as a migration.

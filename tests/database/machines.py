@@ -41,3 +41,38 @@ def started(*arguments):
         server.start()
         server.wait_until_ready()
         yield server
+
+
+class PgBouncer(servers.Server):
+    """A pooler of transactions in front of a PostgreSQL; it believes its clients."""
+
+    name = 'pgbouncer'
+    users = ('postgres',)
+
+    def __init__(self, base, detached=False):
+        super().__init__(base, detached)
+        self.postgresql = None
+
+    def prepare(self):
+        (self.directory / 'users').write_text('"postgres" ""\n')
+        (self.directory / 'settings').write_text(f"""
+[databases]
+* = host=127.0.0.1 port={self.postgresql.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {self.directory}/users
+pool_mode = transaction
+default_pool_size = 4
+""")
+        for file in ('users', 'settings'):
+            os.chmod(self.directory / file, 0o644)
+
+    def command(self):
+        return [servers.find_program('pgbouncer', '/usr/sbin'), str(self.directory / 'settings')]
+
+    def ping(self):
+        return [servers.find_program('pg_isready', *PostgreSql.directories), '-q',
+                '-h', '127.0.0.1', '-p', str(self.port)]
