@@ -423,7 +423,8 @@ async fn hang_ups(service: Service, cli: &Cli) -> Outcome<Value> {
         for_each(cli.count / ROUNDS, |number| {
             let (service, queue, ticket) = (&service, &queue, &ticket);
             async move {
-                // So long that they wait; dropping the request closes its connection.
+                // The clients wait so long that their requests are under way; dropping a request closes its
+                // connection.
                 let patience = Duration::from_millis(20 + number as u64 % 200);
                 match tokio::time::timeout(patience, queue.wait(service, number, ticket)).await {
                     Ok(answer) => Err(format!("an answer before the turn: {:?}", answer).into()),

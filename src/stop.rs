@@ -10,19 +10,19 @@ const STEPS: u32 = 1_024;
 /// Why work was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GivenUp {
-    /// Whoever asked has gone.
+    /// The client that asked has gone.
     #[error("given up, since nobody waits for it any more")]
     Unwanted,
-    /// It took too long; how many seconds it may take.
+    /// The work took too long; how many seconds it may take.
     #[error("given up after {0} seconds")]
     TooLong(u64),
 }
 
-/// What tells work that it is to be given up. Clones tell the same.
+/// Tells work that it is to be given up. Clones tell the same.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     unwanted: Arc<AtomicBool>,
-    /// Until when it must be done, and how many seconds that is from its beginning.
+    /// Until when the work must be done, and how many seconds that is from its beginning.
     until: Option<(Instant, u64)>,
 }
 
@@ -61,7 +61,7 @@ pub struct Pace<'a> {
 }
 
 impl<'a> Pace<'a> {
-    /// For work that this tells to stop.
+    /// A pace for work that `stop` may end.
     pub fn new(stop: &'a Stop) -> Pace<'a> {
         Pace { stop, left: 0 }
     }

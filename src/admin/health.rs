@@ -12,8 +12,8 @@ use crate::db::Db;
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a connection to it may take. There are two tries, which end before nobody waits any more, so
-/// that an answer tells a database that is away from one that is silent.
+/// How long a connection to the database may take. There are two tries, and both end within the patience
+/// above. So the answer tells a database that is away from one that is silent.
 const CONNECTING: Duration = Duration::from_secs(2);
 
 /// Why the service is not ready. Nothing more is told to those who did not say who they are.

@@ -17,7 +17,7 @@ use crate::waitlist::{Lengths, Waitlist};
 use health::{Readiness, Unready};
 use lookup::Lookup;
 
-/// All that the answers are made of.
+/// The sources of all answers about health and metrics.
 pub struct Admin {
     db: Db,
     fleet: Arc<Fleet>,
@@ -28,7 +28,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// For the service on this database, with this picture of it, those who search there and this waitlist.
+    /// Health and metrics of the service on this database, with its picture of the fleet, its searches and
+    /// its waitlist.
     #[must_use]
     pub fn new(db: Db, fleet: Arc<Fleet>, searching: Arc<Searching>, waitlist: Arc<Waitlist>) -> Admin {
         let (lengths, readiness) = (Lookup::default(), Readiness::default());

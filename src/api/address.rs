@@ -26,8 +26,8 @@ pub(super) fn is_host(text: &str) -> bool {
     text.len() <= LONGEST_HOST && is_name && is_port
 }
 
-/// The host that a request asks, if it names one: that of its URL, or else that of `Host`. 400 for what is
-/// none, and for several.
+/// The host that a request names, if it names one: the host of its URL, or else the value of `Host`. It is
+/// 400 if that is no host, or if there are several.
 ///
 /// The host comes back to the client in `Location`, and others may see the answer where it is cached.
 pub(super) fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Option<&'a str>, ApiError> {
@@ -46,8 +46,8 @@ pub(super) fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Opt
     }
 }
 
-/// The URL of the root of a host, or of the address where the service listens if no host is named. Empty if
-/// that address is none at which it could be reached: a link is then relative.
+/// The URL of the root of a host, or of the address where the service listens if no host is named. It is
+/// empty if clients can't reach the service at that address: a link is then relative.
 pub(super) fn root_url(is_https: bool, host: Option<&str>, listen: SocketAddr) -> String {
     let (scheme, usual_port) = if is_https { ("https", ":443") } else { ("http", ":80") };
     let own = || (!listen.ip().is_unspecified()).then(|| listen.to_string());

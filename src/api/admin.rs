@@ -16,7 +16,7 @@ pub async fn health(call: Call) -> HandlerResult {
     Ok(Reply::text(StatusCode::OK, PLAIN, "OK\n"))
 }
 
-/// `GET /metrics`: what the process counted, and what can be looked up now.
+/// `GET /metrics`: the counters of the process, and values that are looked up now.
 pub async fn metrics(call: Call) -> HandlerResult {
     let text = call.app.admin.metrics().await;
     let text = text.map_err(|error| ApiError::internal(format!("the metrics can't be told: {error}")))?;

@@ -29,7 +29,8 @@ pub async fn openapi(call: Call) -> HandlerResult {
     Ok(Reply::raw_json(StatusCode::OK, below(&call.prefix, bytes)))
 }
 
-/// The document of a service that its client found below a path: without this, paths are those of the host.
+/// The document for a client that found the service below a path. Without a `servers` entry the document's
+/// paths would begin at the root of the host.
 fn below(prefix: &str, document: &Bytes) -> Bytes {
     match document.strip_prefix(b"{") {
         Some(rest) if !prefix.is_empty() => {

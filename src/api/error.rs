@@ -115,7 +115,8 @@ impl From<db::Error> for ApiError {
             );
         }
         if let db::Error::Duplicate(_) = error {
-            // It is the same in the database's eyes as something else, and will be at the next try.
+            // The database takes a text of the request for the same as another one, and will do so at the
+            // next try.
             log::warn!("{error}");
             let message = "The database already has what it takes for the same as something in the request.";
             return ApiError::conflict(message);

@@ -1,8 +1,8 @@
 //! The client of a request, and the name under which it asked the service, where proxies stand in between.
 //!
-//! Only proxies that are trusted are believed, and only in the headers that they write by the settings:
-//! the others may be a client's, which proxies pass on. Each proxy adds what it saw at the end of the list,
-//! so the list is read from there, as far as it was written by proxies that are trusted.
+//! Trusted proxies are believed, and no others, and only in the headers that they write by the settings. Any
+//! other header may come from a client, since proxies pass it on. Each proxy adds what it saw at the end of
+//! the list, so the list is read from its end, as far as trusted proxies wrote it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -210,7 +210,7 @@ mod tests {
             |text| prefix("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-prefix", text)]);
         assert_eq!(said("/placement/").as_deref(), Some("/placement"));
         assert_eq!(said("/a/b").as_deref(), Some("/a/b"));
-        // A client may have written the first, where the proxy adds its own.
+        // A client may have written the first prefix, and the proxy added its own.
         assert_eq!(said("/evil, /placement").as_deref(), Some("/placement"));
         for odd in
             ["//evil.example", "placement", "https://evil.example", "/a/../b", "/a\"b", "/a?b", "/a%2e"]
@@ -265,7 +265,7 @@ mod tests {
         ];
         let expected = ("2001:db8::17".to_owned(), Some(true), Some("a.example:1".to_owned()));
         assert_eq!(seen_in_forwarded("2001:db8:1::5", &headers), expected);
-        // The client wrote the one, and the proxy the other.
+        // The client wrote one of the two headers, and the proxy the other.
         assert_eq!(seen("2001:db8:1::5", &headers), ("192.0.2.1".to_owned(), None, None));
         let without = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-host", "evil.example")];
         assert_eq!(seen_in_forwarded("10.0.0.1", &without), ("10.0.0.1".to_owned(), None, None));

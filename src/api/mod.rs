@@ -2,14 +2,14 @@
 //!
 //! - `pipeline`: what happens to every request, in order, up to the handler and back
 //! - `routes`: the table of routes
-//! - `path`, `address`: what of a request's path is routed, and where its client found the service
+//! - `path`, `address`: the routed part of a request's path, and where its client found the service
 //! - `call`, `reply`, `error`: what a handler gets, and the two things it may return
 //! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
 //! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
 //! - `fence`: writes that depend on tickets
-//! - `request_body`: bodies of requests, and what all of them may take
+//! - `request_body`: bodies of requests, and the memory that all of them may take
 //! - `permission`: what the policy says of a request
-//! - `cors`: which web pages may call; `origin`: whether one of another site does
+//! - `cors`: which web pages may call; `origin`: whether a page of another site calls
 //! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
 //! - `cnapi`: the waitlist in the dialects of CNAPI
 //! - `forwarded`: what trusted proxies say of who asks
@@ -112,16 +112,16 @@ pub struct App {
     pub waitlist: Arc<Waitlist>,
     /// Health and metrics.
     pub admin: Admin,
-    /// What bodies may take together.
+    /// The memory that the bodies of all requests may take together.
     pub bodies: Memory,
 }
 
-/// What is served at an address; each application of actix-web holds one.
+/// The APIs that are served at an address. Each application of actix-web holds one door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     /// The API, with health and metrics where these have no address of their own.
     Api {
-        /// Whether these are served here.
+        /// Whether health and metrics are served here.
         admin: bool,
     },
     /// The dialects of CNAPI alone, without a token.
@@ -140,7 +140,7 @@ impl Door {
         }
     }
 
-    /// The API in whose words a path is refused that there is not.
+    /// The API whose form of errors tells that a path does not exist.
     #[must_use]
     pub fn dialect(self) -> Dialect {
         match self {
@@ -157,7 +157,7 @@ pub type HandlerResult = Result<Reply, ApiError>;
 /// A handler at work.
 pub type Answer = Pin<Box<dyn Future<Output = HandlerResult>>>;
 
-/// Installs in an actix application that holds a `web::Data<App>` what is served at an address.
+/// Installs the door of an address in an actix application, which holds a `web::Data<App>`.
 ///
 /// One service takes every request: which of several things wrong with a request is told depends
 /// on the order of the checks, and that order is ours (see `pipeline`), not the framework's.

@@ -10,11 +10,11 @@ use serde::{Serialize, Serializer};
 
 use super::ApiError;
 
-/// Up to so many members, one is found by looking at all.
+/// Up to so many members, a member is found by a look at all of them.
 const FEW: usize = 8;
 
-/// Members in their order. Names are distinct: of a name that comes twice, the last value counts, as in
-/// all JSON that is read here.
+/// Members in their order, with distinct names. If a name comes twice, the last value counts, as in all JSON
+/// that is read here.
 #[derive(Clone, Debug)]
 pub(super) struct Ordered<K, V> {
     members: Vec<(K, V)>,
@@ -58,8 +58,8 @@ impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
 }
 
 impl<V> Ordered<String, V> {
-    /// The same members, if none of their names is a uuid that another one spells otherwise: databases may
-    /// take them for the same thing, and then it would not be clear which of them counts.
+    /// The same members, unless two of the names are one uuid in different spellings. Databases may take the
+    /// two for the same thing, and then it would not be clear which one counts.
     pub fn distinct_uuids(self) -> Result<Self, ApiError> {
         let mut folded: Vec<String> =
             self.members.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();

@@ -4,7 +4,8 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether it does. Programs that are no browsers say nothing of pages.
+/// Whether a browser sends the request for the page of another site. Programs that are no browsers send no
+/// header about pages.
 pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
     let is_elsewhere = |value: &[u8]| value != b"same-origin" && value != b"none";
     let mut sites = headers.get_all(SEC_FETCH_SITE);

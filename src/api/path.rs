@@ -1,4 +1,5 @@
-//! The path of a request: what of it is routed, and below which path the client found the service.
+//! The path of a request: the part of it that is routed, and the path below which the client found the
+//! service.
 
 use percent_encoding::percent_decode_str;
 
@@ -106,9 +107,9 @@ mod tests {
             ("/traits", "", "/", "/traits", ""),
             ("/traits", "/placement", "/cloud/placement", "/traits", "/cloud/placement"),
             ("/traits", "/placement", "/other", "/traits", "/other"),
-            // Two proxies in a row, of which one takes nothing away.
+            // There are two proxies in a row, and one of them takes nothing away.
             ("/placement/traits", "/placement", "/cloud", "/traits", "/cloud/placement"),
-            // One that says it and takes nothing away.
+            // The proxy names its prefix and takes nothing away.
             ("/placement/traits", "/placement", "/placement", "/traits", "/placement"),
         ] {
             let found = place(raw, base, Some(forwarded));

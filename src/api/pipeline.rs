@@ -75,11 +75,11 @@ struct Exchange {
     /// The path below which the client found the service.
     prefix: String,
     dialect: Dialect,
-    /// The address that it came to.
+    /// The address that the request came to.
     door: Door,
-    /// Whether its body was read to the end.
+    /// Whether the request's body was read to the end.
     is_read: bool,
-    /// User and project of whoever asks, once they are known.
+    /// User and project of the client, once they are known.
     who: Option<(String, Option<String>)>,
     is_logged: bool,
 }
@@ -375,7 +375,7 @@ impl Exchange {
     fn tell_pages(&self, response: &mut HttpResponse, length: &mut usize) {
         let cors = &self.app.settings.cors;
         if cors::is_preflight(cors, &self.request) {
-            // No route takes OPTIONS, which is nothing that the page should hear of.
+            // No route takes OPTIONS, and the page gets no error for that.
             (*response, *length) = (HttpResponse::new(StatusCode::OK), 0);
         }
         cors::decorate(cors, &self.request, response.headers_mut());
@@ -465,7 +465,7 @@ impl Exchange {
         }
     }
 
-    /// The host that the request names, if it does; 400 for what is none.
+    /// The host that the request names, if it names one; 400 if that is no host.
     fn asked_host(&self) -> Result<Option<&str>, ApiError> {
         address::asked_host(self.request.uri(), self.request.headers())
     }
@@ -474,7 +474,7 @@ impl Exchange {
     fn base_url(&self) -> String {
         let settings = &self.app.settings;
         let is_https = self.origin.https.unwrap_or_else(|| settings.tls.files().is_some());
-        // A request whose host is none was refused before there was anything to locate.
+        // A request with a `Host` that is no host was refused before there was anything to locate.
         let host = self.origin.host.as_deref().or_else(|| self.asked_host().ok().flatten());
         format!("{}{}", address::root_url(is_https, host, settings.listen), self.prefix)
     }
@@ -556,8 +556,8 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// The fault of the headers that say who asks, if there is one. A header that is not ASCII is there, and does
-/// not count as missing. Of two headers nobody knows which is meant.
+/// The fault of the headers in which a client says who it is, if there is one. A header that is not ASCII is
+/// there, and does not count as missing. If a header is there twice, nobody knows which one is meant.
 fn odd(headers: &HeaderMap, believed: &[&str]) -> Option<&'static str> {
     let mut seen = 0_u32;
     for (name, value) in headers {

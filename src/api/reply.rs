@@ -51,7 +51,7 @@ impl Reply {
         Self::new(status, Body::Html(page))
     }
 
-    /// An answer for operators' machinery, which is of this moment alone.
+    /// An answer for operators' machinery. It holds for this moment alone, so nobody may keep it.
     #[must_use]
     pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Vec<u8>>) -> Self {
         let reply = Self::new(status, Body::Text(content_type, text.into()));

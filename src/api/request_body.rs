@@ -43,7 +43,7 @@ pub(super) struct Held {
 pub(super) enum Announced {
     Nothing,
     Length(u64),
-    /// It is chunked, and its end is known when it is there.
+    /// The body is chunked, and its length is known only at its end.
     Unknown,
 }
 

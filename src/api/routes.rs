@@ -30,14 +30,14 @@ pub enum BodyKind {
     Ignored,
 }
 
-/// Whose API a route belongs to, by which errors are told and versions are there or not.
+/// The API that a route belongs to. It decides on the form of errors, and on whether there are versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// OpenStack Placement's.
     Placement,
     /// That of Triton's CNAPI.
     Cnapi,
-    /// What operators' machinery asks, which has no versions.
+    /// Health and metrics, which operators' machinery asks for and which have no versions.
     Admin,
 }
 
@@ -56,7 +56,7 @@ pub struct Route {
     pub method: Method,
     /// The path, with names in braces where something is filled in.
     pub path: &'static str,
-    /// Whose API it belongs to.
+    /// The API that the route belongs to.
     pub dialect: Dialect,
     /// The first version that has the route.
     pub since: Microversion,
@@ -236,7 +236,7 @@ const fn cnapi(method: Method, path: &'static str, rule: &'static str, handler: 
     route
 }
 
-/// A route of operators' machinery, which need not say who asks.
+/// A route for operators' machinery, which sends no token.
 const fn for_operators(method: Method, path: &'static str, handler: Handler) -> Route {
     let mut route = route(method, path, "", handler).unguarded();
     route.dialect = Dialect::Admin;
@@ -335,8 +335,8 @@ pub fn find(door: Door, method: &Method, path: &str) -> Found {
     if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others.join(", ")) }
 }
 
-/// Whose API a path belongs to at an address, already percent-decoded; the address's own if there is no
-/// such path.
+/// The API that a path, already percent-decoded, belongs to at an address. It is the address's own API if
+/// there is no such path.
 #[must_use]
 pub fn dialect(door: Door, path: &str) -> Dialect {
     let given = segments(path);

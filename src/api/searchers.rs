@@ -49,7 +49,8 @@ impl Searchers {
         &self.searching
     }
 
-    /// Does `search` on one of them, as soon as one is free. When this is dropped, `search` is told to stop.
+    /// Runs `search` on one of the threads, as soon as one is free. When the future is dropped, `search` is
+    /// told to stop.
     pub async fn run<T: Send + 'static>(
         &self,
         search: impl FnOnce(&Stop) -> T + Send + 'static,
@@ -58,7 +59,7 @@ impl Searchers {
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(ApiError::internal)?;
         let (stop, thread) = place.begin(permit);
         let task = self.handle.spawn_blocking(move || {
-            // A search that is told to stop has its thread until it does.
+            // A search that is told to stop keeps its thread until it has stopped.
             let _thread = thread;
             search(&stop)
         });
@@ -69,8 +70,8 @@ impl Searchers {
 }
 
 impl Drop for Searchers {
-    /// Waits for nobody, as this may happen on a thread that serves others. No search is wanted any more:
-    /// each handler holds what this belongs to.
+    /// Does not wait for the searches, since this may happen on a thread that serves others. No search is
+    /// wanted any more: each handler holds the application that owns the threads.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

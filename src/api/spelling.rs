@@ -1,4 +1,4 @@
-//! What a search names is spelled as the database has it, before it is looked up in the picture.
+//! Spells the names and uuids of a search as the database has them, before they are looked up in the picture.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub(super) struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// Those in a list of providers.
+    /// The texts in the filter of a list of providers.
     pub fn of_list(filter: &'a mut ListFilter) -> Self {
         Texts {
             names: filter.name.iter_mut().collect(),
@@ -31,7 +31,7 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// Those in a search for candidates.
+    /// The texts in a search for candidates.
     pub fn of_request(request: &'a mut Request) -> Self {
         let mut texts = Texts::default();
         for group in &mut request.groups {
@@ -42,8 +42,8 @@ impl<'a> Texts<'a> {
         texts
     }
 
-    /// Spells them as the database has them, where it takes several spellings for the same. Only MariaDB
-    /// does, and it is asked only about what the picture does not know as it is.
+    /// Spells the texts as the database has them, where the database takes several spellings for the same.
+    /// Only MariaDB does so, and it is asked only about texts that the picture does not know.
     pub async fn respell(self, app: &App) -> Result<(), ApiError> {
         if app.db.kind() != Kind::Mysql {
             return Ok(());

@@ -39,7 +39,7 @@ pub(super) struct TermBody {
     expires_at: Option<String>,
     #[serde(default, deserialize_with = "optional_integer")]
     lease_seconds: Option<i64>,
-    /// Only those who take tickets may say it.
+    /// Only a request that takes a ticket may have it.
     #[serde(default)]
     lease_while_queued: bool,
 }

@@ -2,7 +2,7 @@
 
 use super::Identity;
 
-/// The headers that are believed, and that of a service, which is not looked at.
+/// The headers that are believed, and the header of a service's token, which is not looked at.
 pub const HEADERS: [&str; 8] = [
     "x-auth-token",
     "x-service-token",

@@ -14,7 +14,7 @@ use crate::fleet::{Picture, Slot};
 /// to 4 MB.
 const REMEMBERED: usize = 1_000_000;
 
-/// Those of some sharing providers that have room for these amounts, each by itself.
+/// The providers in `sharers` that have room for these amounts, each by itself.
 pub(super) fn able(
     picture: &Picture,
     sharers: &RoaringBitmap,
@@ -34,7 +34,7 @@ pub(super) fn able(
 
 /// The roots of the trees to which these sharing providers lend.
 pub(super) fn lent_to(picture: &Picture, sharers: &RoaringBitmap) -> RoaringBitmap {
-    // Many share with the same aggregates.
+    // Many sharing providers are members of the same aggregates.
     let lists: HashSet<&[u32]> = sharers.iter().map(|slot| &*picture.provider(slot).aggregates).collect();
     let aggregates: BTreeSet<u32> = lists.into_iter().flatten().copied().collect();
     let mut roots = RoaringBitmap::new();
@@ -44,16 +44,17 @@ pub(super) fn lent_to(picture: &Picture, sharers: &RoaringBitmap) -> RoaringBitm
     roots
 }
 
-/// Who lends to the trees of one search.
+/// The sharing providers that lend to the trees of one search.
 pub(super) struct Lending<'a> {
     pub(super) picture: &'a Picture,
     /// The sharing providers that could serve some level.
     able: RoaringBitmap,
-    /// Those of them that are members of an aggregate.
+    /// The providers in `able` that are members of an aggregate, by aggregate.
     members: HashMap<u32, RoaringBitmap>,
-    /// Those of them that lend to a tree of members of these aggregates. Many trees are members of the same.
+    /// The providers in `able` that lend to a tree, by the aggregates of its members. Many trees have the
+    /// same.
     lenders: HashMap<&'a [u32], Rc<[Slot]>>,
-    /// How many there are in `lenders`.
+    /// The number of providers in `lenders`.
     remembered: usize,
 }
 

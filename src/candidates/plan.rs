@@ -154,7 +154,7 @@ impl Plan {
             });
             return Ok(true);
         }
-        // What is asked of a tree excludes what is lent to it.
+        // A group that names a tree takes nothing from providers that lend to that tree.
         let mut sharers = RoaringBitmap::new();
         if tree.is_none() {
             sharers = &base & picture.sharing();

@@ -26,10 +26,10 @@ pub struct Shape {
 /// Why an answer is not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It is larger than allowed; its limit in bytes.
+    /// The answer is larger than allowed; its limit in bytes.
     #[error("The answer would be larger than {0} bytes: ask for a limit, or with more constraints.")]
     TooLarge(usize),
-    /// Nobody waits for it any more, or it has taken too long.
+    /// Nobody waits for the answer any more, or the search has taken too long.
     #[error("The search was {0}: ask for a limit, or with more constraints.")]
     GivenUp(#[from] GivenUp),
 }

@@ -45,7 +45,7 @@ pub enum Error {
          ask for a limit, for fewer groups, or with more constraints."
     )]
     TooMany(u64),
-    /// Nobody waits for it any more, or it has taken too long.
+    /// Nobody waits for the answer any more, or the search has taken too long.
     #[error("The search was {0}: ask for a limit, for fewer groups, or with more constraints.")]
     GivenUp(#[from] GivenUp),
 }

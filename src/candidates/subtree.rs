@@ -1,12 +1,12 @@
-//! Groups of which one must be served by a provider at or above those of the others: which providers may
-//! still be that top one.
+//! Sets of groups in one subtree: one group of a set must be served by a provider at or above the providers
+//! of the others. This module tells which providers may still be that top one.
 
 use super::plan::Plan;
 use super::search::Error;
 use super::walk::Budget;
 use crate::fleet::{Picture, Slot};
 
-/// Where a provider stands: in which tree, and where there.
+/// The tree that a provider stands in, and its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     root: Slot,
@@ -21,12 +21,13 @@ impl Place {
         Place { root, first: span.first, last: span.last }
     }
 
-    /// Whether a provider is this one or below it.
+    /// Whether another provider is this one or below it.
     fn holds(&self, other: &Place) -> bool {
         self.root == other.root && (self.first..=self.last).contains(&other.first)
     }
 
-    /// Those of some things, in the order of their places, that are at this place or below it.
+    /// The range of the things that are at this place or below it. The things must be in the order of their
+    /// places.
     fn within<T>(&self, things: &[T], place: impl Fn(&T) -> Place) -> std::ops::Range<usize> {
         let start = things.partition_point(|thing| place(thing) < *self);
         let below = things[start..].partition_point(|thing| self.holds(&place(thing)));
@@ -39,16 +40,16 @@ impl Place {
 struct Top {
     slot: Slot,
     place: Place,
-    /// The last level at which it may be chosen.
+    /// The last level at which the provider may be chosen.
     last_level: usize,
-    /// The next one above it among the tops.
+    /// The next top above this one.
     above: Option<usize>,
 }
 
-/// What is known, in one tree, of a set of levels that must lie in one subtree.
+/// The state of one tree for a set of levels that must lie in one subtree.
 #[derive(Debug, Default)]
 pub(super) struct Subtree {
-    /// In the order of their places, so that each comes before those below it.
+    /// The possible top providers, in the order of their places, so that each comes before those below it.
     tops: Vec<Top>,
     /// For each level of the set, which tops are still possible with what is chosen up to there.
     possible: Vec<Vec<usize>>,
@@ -96,7 +97,7 @@ impl Subtree {
     /// The lowest top that holds a place.
     fn lowest_above(&self, place: &Place) -> Option<usize> {
         let before = self.tops.partition_point(|top| top.place <= *place);
-        // Whichever holds the place holds, or is, the last one that comes before the place.
+        // Each top that holds the place is the last top at or before the place, or holds that one.
         std::iter::successors(before.checked_sub(1), |at| self.tops[*at].above)
             .find(|at| self.tops[*at].place.holds(place))
     }
@@ -152,7 +153,8 @@ impl Subtree {
     }
 }
 
-/// Who may be chosen at the levels of a set, in the order of their places, and what they have.
+/// The providers that may be chosen at the levels of a set, in the order of their places, and their free
+/// amounts.
 struct Pools {
     by_level: Vec<Vec<Place>>,
     /// Each provider once, with the last level at which it may be chosen.
@@ -161,7 +163,7 @@ struct Pools {
     classes: Vec<ClassPool>,
 }
 
-/// Who may give something of a class.
+/// The providers that may give something of a class.
 struct ClassPool {
     wanted: i64,
     places: Vec<Place>,
@@ -181,7 +183,7 @@ impl Pools {
             places.sort_unstable();
             by_level.push(places);
         }
-        // Of each provider the last level comes first, and stays.
+        // The last level of each provider comes first, and is the one that stays.
         all.sort_unstable_by_key(|(_, place, level)| (*place, std::cmp::Reverse(*level)));
         all.dedup_by_key(|(slot, _, _)| *slot);
         let of_class = |(class, _): &(i32, i64)| ClassPool::new(picture, plan, levels, &all, choices, *class);

@@ -21,33 +21,33 @@ const CLOCK: ClockId = ClockId::Monotonic;
 pub struct Moment(Duration);
 
 impl Moment {
-    /// This moment.
+    /// The present moment.
     pub fn now() -> Moment {
         let time = clock_gettime(CLOCK);
         Moment(Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0)))
     }
 
-    /// So long after this; `None` if that is too far off for a clock.
+    /// The moment so long after this one; `None` if it is too far off for a clock.
     pub fn after(self, time: Duration) -> Option<Moment> {
         self.0.checked_add(time).map(Moment)
     }
 
-    /// So long before this, or when the host was started.
+    /// The moment so long before this one, or the start of the host.
     pub fn before(self, time: Duration) -> Moment {
         Moment(self.0.saturating_sub(time))
     }
 
-    /// How long it is until then; zero if it is over.
+    /// The time that is left until this moment; zero if the moment is over.
     pub fn left(self) -> Duration {
         self.0.saturating_sub(Moment::now().0)
     }
 
-    /// Whether it is now or was before.
+    /// Whether this moment is over.
     pub fn is_over(self) -> bool {
         self.left().is_zero()
     }
 
-    /// Sleeps until then. A host that was suspended past it is told at once.
+    /// Sleeps until this moment. If the host was suspended past it, the sleep ends as soon as the host wakes.
     pub async fn sleep(self) {
         while !self.is_over() {
             if self.sleep_by_timer().await.is_err() {

@@ -18,12 +18,12 @@ enum Way {
 }
 
 impl Cloud {
-    /// Those of this process.
+    /// The variables of this process.
     pub fn from_env() -> Cloud {
         Cloud(Box::new(|name| env::var(name).ok()))
     }
 
-    /// What a variable says, unless it is empty.
+    /// The value of a variable, unless it is empty.
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|text| !text.is_empty())
     }
@@ -32,7 +32,7 @@ impl Cloud {
         names.iter().find_map(|name| self.get(name))
     }
 
-    /// Which of its endpoints the service is asked at, where its address is not given.
+    /// The endpoint in the catalog at which the service is asked, if its address is not given.
     pub fn endpoint(&self) -> Result<Endpoint, String> {
         let interface = match self.first(&["OS_INTERFACE", "OS_ENDPOINT_TYPE"]).as_deref() {
             None | Some("public" | "publicURL") => Interface::Public,
@@ -43,8 +43,8 @@ impl Cloud {
         Ok(Endpoint { interface, region: self.get("OS_REGION_NAME") })
     }
 
-    /// How to log in at Keystone; nothing where no variable says anything of that, and an error in words
-    /// where one is missing.
+    /// The settings to log in at Keystone. There are none if no variable is about a log-in, and an error in
+    /// words if a variable is missing.
     pub fn settings(&self) -> Option<Result<Settings, String>> {
         let way = match self.way()? {
             Ok(way) => way,
@@ -64,13 +64,13 @@ impl Cloud {
         if settings.auth_url.is_empty() {
             return Some(Err("OS_AUTH_URL is needed to log in with the other OS_ variables".to_owned()));
         }
-        // As all clients have it, an id goes before a name.
+        // An id goes before a name, as in all clients.
         if settings.user_id.is_none() {
             settings.username = self.get("OS_USERNAME");
         }
         match way {
             Way::Password => self.add_password(&mut settings),
-            // It brings its own project.
+            // An application credential brings its own project.
             Way::ApplicationCredential => {
                 let of = |name: &str| self.get(&format!("OS_APPLICATION_CREDENTIAL_{name}"));
                 settings.application_credential_id = of("ID");
@@ -96,7 +96,7 @@ impl Cloud {
             self.first(&["OS_PROJECT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN"]);
     }
 
-    /// How to log in; an error where it is a way that only others know, nothing where it is none.
+    /// The way to log in. A way that only other clients know is an error; without a log-in there is none.
     fn way(&self) -> Option<Result<Way, String>> {
         let has = |names: &[&str]| self.first(names).is_some();
         match self.get("OS_AUTH_TYPE").as_deref() {
@@ -107,7 +107,7 @@ impl Cloud {
                 Some(Ok(Way::ApplicationCredential))
             }
             None if has(&["OS_USERNAME", "OS_USER_ID"]) && has(&["OS_AUTH_URL"]) => Some(Ok(Way::Password)),
-            // They stand for a token that is there already, or for none.
+            // These stand for a token that is there already, or for no token.
             None | Some("none" | "noauth" | "admin_token" | "token" | "v3token" | "http_basic") => None,
             Some(_) => Some(Err(
                 "OS_AUTH_TYPE can be password or v3applicationcredential here; other tokens can be had with \
@@ -117,21 +117,21 @@ impl Cloud {
         }
     }
 
-    /// What is wrong, by the names of the variables.
+    /// The fault of the settings, by the name of the variable.
     pub fn told(&self, unusable: &Unusable) -> String {
         let key = unusable.key.trim_start_matches("auth.keystone.").to_ascii_uppercase();
         format!("OS_{key}: {}", unusable.problem)
     }
 }
 
-/// Which of its endpoints a service is asked at.
+/// The interface and the region of a service's endpoint in the catalog.
 pub struct Endpoint {
     interface: Interface,
     region: Option<String>,
 }
 
 impl Endpoint {
-    /// Where the catalog that came with a token has the service.
+    /// The URL that the catalog which came with a token has for the service.
     pub fn find(&self, issued: &Issued) -> Result<Url, String> {
         let found = issued.endpoint("placement", self.interface, self.region.as_deref());
         let url = found.and_then(|url| Url::parse(url).ok());
@@ -157,7 +157,7 @@ mod tests {
     fn cloud(variables: &[(&'static str, &'static str)]) -> Cloud {
         let variables = variables.to_vec();
         Cloud(Box::new(move |name| {
-            // Later ones take the place of earlier ones.
+            // Later variables take the place of earlier ones.
             let found = variables.iter().rev().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         }))
@@ -172,7 +172,7 @@ mod tests {
         let settings = with(&[]).settings().unwrap().unwrap();
         assert_eq!(settings.username.as_deref(), Some("ann"));
         assert_eq!(settings.project_name.as_deref(), Some("lab"));
-        // As the web interface's file has it.
+        // The file that OpenStack's web interface hands out has an id and a name of the project.
         let both = with(&[("OS_PROJECT_ID", "p"), ("OS_USER_ID", "u"), ("OS_REGION_NAME", "")]);
         let settings = both.settings().unwrap().unwrap();
         assert_eq!((settings.project_id.as_deref(), settings.project_name), (Some("p"), None));

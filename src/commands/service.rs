@@ -48,10 +48,10 @@ fn base_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// What is asked of the service.
+/// A request to the service.
 struct Target<'a> {
     method: Method,
-    /// Below the service's own address.
+    /// The path below the service's own address.
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
     body: Option<&'a Value>,
@@ -60,7 +60,7 @@ struct Target<'a> {
 /// The service.
 pub struct Service {
     http: reqwest::Client,
-    /// Where it is; if it was not said, the catalog has it.
+    /// The service's address; `None` if it is looked up in the catalog.
     base: Option<Url>,
     tokens: Tokens,
 }
@@ -75,7 +75,7 @@ pub enum Failure {
         cause: String,
         /// Whether the request may have been done all the same.
         was_sent: bool,
-        /// How long it wants to be left in peace.
+        /// How long the service wants to be left in peace.
         retry_after: Duration,
     },
     /// The service refuses.
@@ -94,7 +94,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// A failure of which nothing is known but its cause.
+    /// A failure of which only the cause is known.
     pub fn away(cause: String, was_sent: bool) -> Failure {
         Failure::Away { cause, was_sent, retry_after: Duration::ZERO }
     }
@@ -206,7 +206,7 @@ impl Service {
         Err(self.explained(refused))
     }
 
-    /// A refusal of a token for which there is no successor says why there is none.
+    /// A refusal that also says why there is no other token, if there is none.
     fn explained(&self, refused: Failure) -> Failure {
         match (refused, self.tokens.missing()) {
             (Failure::Refused { status: status @ 401, code, detail }, Some(missing)) => Failure::Refused {
@@ -267,7 +267,7 @@ fn away(error: &reqwest::Error) -> Failure {
     Failure::away(format!("{place}{cause}"), !error.is_connect())
 }
 
-/// The seconds of a Retry-After; a date is none that matters here.
+/// The seconds of a `Retry-After`. A date counts as no time.
 fn seconds(header: Option<&HeaderValue>) -> Duration {
     let seconds = header.and_then(|header| header.to_str().ok()?.trim().parse().ok());
     seconds.map_or(Duration::ZERO, Duration::from_secs)

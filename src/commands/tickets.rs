@@ -35,7 +35,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// A page of the service's list, or all of them. What is not looked at here is kept as it is.
+/// A page of the service's list, or all of them. Fields that are not looked at here are kept as they are.
 #[derive(Default, Serialize, Deserialize)]
 struct Listing {
     queues: Vec<Value>,

@@ -19,9 +19,9 @@ const MARGIN: Duration = Duration::from_secs(60);
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 /// How long the old token is used on where the next one can't be had yet.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// A token that is older may lack a role that its user has got since.
+/// A token older than this may lack a role that its user has got since.
 const OLD: Duration = Duration::from_secs(30);
-/// No token is nearly as long.
+/// The longest token that is accepted. No real token is nearly as long.
 const LONGEST: usize = 16 << 10;
 
 /// Where tokens come from.
@@ -33,7 +33,7 @@ pub struct Tokens {
 
 /// Where the next token comes from.
 pub enum Source {
-    /// Nowhere, since that was not said; in words, if something is missing.
+    /// There is none, since the options name none; in words, if something is missing.
     None(Option<String>),
     /// Keystone gives it for these credentials.
     Keystone(Box<LogIn>),
@@ -82,8 +82,8 @@ impl Token {
 }
 
 impl Tokens {
-    /// The token that is given, and where others come from. Whether the service's address is to be found in
-    /// the catalog is said by `endpoint`.
+    /// Begins with the token that is given; `source` has the later ones. If `endpoint` is given, the
+    /// service's address is looked up in the catalog.
     pub fn new(given: Option<&str>, source: Source, endpoint: Option<Endpoint>) -> Result<Tokens, String> {
         let token = match given {
             Some(given) => Some(Token::new(given).ok_or("the token can't be one")?),
@@ -95,12 +95,12 @@ impl Tokens {
         Ok(Tokens { source, state: RefCell::new(State { token, ..State::default() }), endpoint })
     }
 
-    /// Where the catalog has the service, once a token has come with one.
+    /// The service's address in the catalog, once a token has come with a catalog.
     pub fn base(&self) -> Option<Url> {
         self.state.borrow().base.clone()
     }
 
-    /// The token to send; none where none is needed. It is a new one where the old one's end is near.
+    /// The token to send; `None` if none is needed. A token whose end is near is replaced first.
     pub async fn get(&self) -> Result<Option<Token>, Failure> {
         let known = self.state.borrow().token.clone();
         let lacks_base = self.endpoint.is_some() && self.state.borrow().base.is_none();
@@ -114,7 +114,7 @@ impl Tokens {
         }
     }
 
-    /// Uses a token on whose end is near, where there is no other one yet.
+    /// Goes on with a token whose end is near, while no other one can be had.
     fn keep(&self, mut token: Token) -> Token {
         token.renew_at = Moment::now().after(AFTER_FAILURE);
         self.state.borrow_mut().token = Some(token.clone());
@@ -201,7 +201,7 @@ async fn printed(command: &str) -> Result<Token, Failure> {
     let output = run.await.map_err(|error| failed(format!("can't be run: {error}")))?;
     match output.status.code() {
         Some(0) => {}
-        // The shell says so of what it can't find or run.
+        // The shell ends so if it can't find or run the command.
         Some(126 | 127) => {
             return Err(Failure::NoToken("the token command can't be run".to_owned()));
         }

@@ -18,7 +18,7 @@ const SEPARATOR: &str = "__";
 /// and what tests need; so are those that begin with TEST.
 const OTHER_VARIABLES: [&str; 5] = ["TOKEN", "TICKET", "TICKETS", "FENCE", "BIN"];
 
-/// From how many slips on a name is another one, and no hint is given.
+/// A name with so many slips is another name, and no hint is given.
 const TOO_FAR: usize = 3;
 
 /// The meaning of a variable to us.
@@ -26,9 +26,10 @@ const TOO_FAR: usize = 3;
 enum Variable {
     /// A setting.
     Setting,
-    /// Something else of ours.
+    /// Another variable of allotment's.
     Other,
-    /// Something of others, as Kubernetes puts it into each container for a Service named `allotment`.
+    /// A variable of another program, such as Kubernetes puts into each container for a Service named
+    /// `allotment`.
     Unknown,
     /// A setting that does not exist.
     Misspelt,
@@ -42,7 +43,7 @@ struct Known {
     lists: Vec<String>,
 }
 
-/// Adds the settings in the environment. Whatever else there is gets a line on the log, or is an error if
+/// Adds the settings in the environment. Any other variable gets a line on the log, or is an error if
 /// somebody meant it for a setting.
 pub(super) fn add_to(figment: Figment) -> Result<Figment, Error> {
     let Known { names, lists } = known();
@@ -86,7 +87,7 @@ fn parts(text: &str) -> Option<Vec<String>> {
 
 fn known() -> Known {
     let mut known = Known::default();
-    // Settings are read from what can hold anything that JSON can.
+    // Settings come from forms that JSON can express too, so this does not fail.
     if let Ok(defaults) = serde_json::to_value(Settings::default()) {
         collect(&defaults, String::new(), &mut known);
     }

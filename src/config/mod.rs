@@ -44,9 +44,9 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The path below which clients find the service, such as `/placement`; the root of its host if empty.
     pub base_path: BasePath,
-    /// Which proxies may say who asks: addresses or networks.
+    /// The proxies that may say who a client is: addresses or networks.
     pub trusted_proxies: TrustedProxies,
-    /// The headers in which proxies say so.
+    /// The headers in which proxies say who a client is.
     pub proxy_headers: ProxyHeaders,
     /// How many threads accept and answer; as many as there are processors when absent.
     pub workers: Option<usize>,

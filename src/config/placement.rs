@@ -34,7 +34,7 @@ impl Default for PlacementSettings {
             randomize_allocation_candidates: false,
             max_allocation_candidates: -1,
             allocation_candidates_generation_strategy: Strategy::DepthFirst,
-            // So that all is seen within half a minute.
+            // Everything is thereby seen within half a minute.
             recheck_seconds: 25,
         }
     }

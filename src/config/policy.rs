@@ -27,7 +27,7 @@ impl Default for PolicySettings {
 }
 
 impl PolicySettings {
-    /// How the rules are to be taken where requests say so who they are from.
+    /// The options of the rules with this way to find out who sent a request.
     #[must_use]
     pub fn options(&self, strategy: AuthStrategy) -> policy::Options {
         let by_strategy = strategy == AuthStrategy::Keystone;

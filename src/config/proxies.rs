@@ -1,4 +1,5 @@
-//! `trusted_proxies` and `proxy_headers`: whose word is taken for who asks, and where it stands.
+//! `trusted_proxies` and `proxy_headers`: which proxies are believed about a request's client, and in which
+//! headers.
 
 use std::net::IpAddr;
 
@@ -6,7 +7,8 @@ use ipnet::IpNet;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The headers in which proxies say for whom they ask. The other ones are a client's, and not read.
+/// The headers in which proxies describe the client. The other headers come from the client, and are not
+/// read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProxyHeaders {

@@ -7,8 +7,8 @@
 //! - `index`: which providers have a class, a trait, an aggregate
 //! - `shared`: the collections that all of it is made of
 //!
-//! Searches and lists hold the picture as it was when they began, for as long as they like. A change is
-//! made in a copy, which is then shown in place of the picture: nobody who changes waits for those who read.
+//! Searches and lists hold the picture as it was when they began, for as long as they like. A change is made
+//! in a copy, which is then shown in place of the picture, so no change waits for searches or lists.
 //!
 //! The picture is loaded at the start and then follows the database: after each commit it reads
 //! what the transaction touched, before the writer gets its answer. It is what the database says,
@@ -36,12 +36,12 @@ pub use picture::{Picture, Slot};
 pub use provider::{Provider, Stock};
 pub use tree::Tree;
 
-/// The picture, shared by those who search and those who keep it up to date.
+/// The picture, shared by searches and by the threads that keep it up to date.
 #[derive(Debug)]
 pub struct Fleet {
     /// The picture that is shown. The lock is held only to take it or to exchange it.
     shown: RwLock<Arc<Picture>>,
-    /// Held by the one who makes the next picture.
+    /// The lock of the thread that makes the next picture.
     changing: Mutex<()>,
     refreshed: Mutex<Refresh>,
 }
@@ -92,7 +92,7 @@ impl Fleet {
         *self.refreshed.lock() = refresh;
     }
 
-    /// The picture as it is now. What is held never changes, and keeps nobody waiting.
+    /// The picture as it is now. A picture that is held never changes, and no change waits for it.
     pub fn read(&self) -> Arc<Picture> {
         Arc::clone(&self.shown.read())
     }
@@ -112,7 +112,7 @@ impl Fleet {
         drop(shown);
         drop(turn);
         metrics::fleet::CHANGE_WAIT.observe(waited.as_secs_f64());
-        // What nobody else holds is freed while no lock is held.
+        // The old picture, if nobody else holds it, is freed while no lock is held.
         drop(before);
     }
 }

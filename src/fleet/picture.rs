@@ -42,7 +42,7 @@ impl Names {
         self.ids.get(name).copied()
     }
 
-    /// Whether they are these, and no others.
+    /// Whether the names are these, and no others.
     pub fn are(&self, rows: &[(i32, String)]) -> bool {
         rows.len() == self.names.len() && rows.iter().all(|(id, name)| self.names.get(id) == Some(name))
     }

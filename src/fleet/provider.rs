@@ -31,7 +31,7 @@ impl Stock {
         sum <= i64::from(self.amounts.max_unit) && self.amounts.has_room(self.used, sum)
     }
 
-    /// What is not in use.
+    /// The amount that is not in use.
     pub fn free(&self) -> i64 {
         (self.capacity() - self.used).max(0)
     }

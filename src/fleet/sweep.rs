@@ -1,4 +1,4 @@
-//! Looks now and then whether the picture is what the database says, and has read again what is not.
+//! Compares the picture with the database now and then, and has the parts that differ read again.
 //!
 //! The picture follows what this process commits. Other processes write too, people mend rows by hand, and
 //! a COMMIT may happen after its connection has ended.
@@ -18,17 +18,18 @@ use crate::store::fleet as rows;
 /// How many providers are compared at a time.
 const PAGE: i64 = 500;
 
-/// After each page there is a pause, so many times as long as the page took: a sweep of a large fleet is
-/// to be nobody's load.
+/// The pause after each page is so many times as long as the page took. So the sweep of a large fleet is no
+/// load for anybody.
 const PAUSES: u32 = 2;
 
-/// How often what differs is looked at again, as most of that is on its way into the picture.
+/// How many times the providers that differ are looked at again. Most differences are on their way into the
+/// picture.
 const LOOKS: u32 = 4;
 
 /// The pause before each of these looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
 
-/// Sweeps so often, and besides whenever the database tells that somebody else has written; for ever.
+/// Sweeps so often, and besides whenever the database tells that another process has written; for ever.
 pub async fn keep(fleet: Arc<Fleet>, db: Db, every: Duration) {
     loop {
         db.written_by_others(every).await;
@@ -40,7 +41,7 @@ pub async fn keep(fleet: Arc<Fleet>, db: Db, every: Duration) {
     }
 }
 
-/// Compares all, and has read again what differs; returns of how many providers that is certain.
+/// Compares all providers, and has those that differ read again. Returns how many of them differ for certain.
 async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
     let mut names = differing_names(fleet, db).await?;
     let mut doubtful = doubtful(fleet, db).await?;
@@ -57,7 +58,7 @@ async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
     }
     let count = wrong.len();
     metrics::fleet::MENDED.inc_by(count as u64);
-    // What changes all the time is not known to be right either.
+    // Providers that change all the time are not known to be right either.
     wrong.extend(doubtful);
     let touched = Touched {
         providers: wrong.into_iter().map(|id| (id, Part::Whole)).collect(),
@@ -120,8 +121,8 @@ async fn doubtful(fleet: &Fleet, db: &Db) -> Result<BTreeSet<i32>, Error> {
     Ok(doubtful)
 }
 
-/// Looks at some again: those that differ are `wrong`; returns those that changed meanwhile in the
-/// picture, so that nothing can be said of them.
+/// Looks at some providers again, and adds those that differ to `wrong`. Returns the providers that changed
+/// meanwhile in the picture, so that nothing can be said of them.
 async fn look_again(
     fleet: &Fleet,
     db: &Db,
@@ -145,7 +146,7 @@ async fn look_again(
     Ok(moving.into_iter().collect())
 }
 
-/// What of providers in the picture changes with each claim.
+/// The state of providers in the picture that changes with each claim.
 fn states(fleet: &Fleet, ids: &[i32]) -> BTreeMap<i32, (i32, Vec<Stock>)> {
     let picture = fleet.read();
     let state = |id: &i32| {

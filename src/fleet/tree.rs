@@ -1,15 +1,15 @@
-//! A root with all below it.
+//! A root provider with all providers below it.
 
 use std::sync::OnceLock;
 
 use super::picture::{Picture, Slot};
 
-/// A root with all below it, and all that they have.
+/// A root provider with all providers below it, and all that they have.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    /// All its providers, the root included, in the order of their row ids.
+    /// All providers of the tree, the root included, in the order of their row ids.
     pub members: Vec<Slot>,
-    /// The classes of which it has inventory.
+    /// The classes of which the tree has inventory.
     pub(super) classes: Vec<i32>,
     /// The traits that some provider in it has.
     pub(super) traits: Vec<i32>,
@@ -23,9 +23,9 @@ pub struct Tree {
 /// all that are below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
-    /// Its own place.
+    /// The provider's own place.
     pub first: u32,
-    /// The place of the last one below it; its own, if there is none.
+    /// The place of the last provider below this one; its own place if there is none.
     pub last: u32,
 }
 

@@ -41,39 +41,39 @@ pub struct Searching {
 }
 
 impl Searching {
-    /// How many wait for a thread.
+    /// How many searches wait for a thread.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// How many have a thread.
+    /// How many searches have a thread.
     pub fn running(&self) -> usize {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// One comes and waits for a thread.
+    /// A search comes and waits for a thread.
     pub fn come(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One that waited has a thread.
+    /// A search that waited has a thread.
     pub fn begin(&self) {
         self.running.fetch_add(1, Ordering::Relaxed);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// One has gone that waited for a thread.
+    /// The client of a search that waited for a thread has gone.
     pub fn abandon_waiting(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         ABANDONED.with_label_values(&["waiting"]).inc();
     }
 
-    /// One has gone that had a thread, which it has until it ends.
+    /// The client of a search that had a thread has gone. The search keeps the thread until it ends.
     pub fn abandon_running(&self) {
         ABANDONED.with_label_values(&["running"]).inc();
     }
 
-    /// One that had a thread has ended.
+    /// A search that had a thread has ended.
     pub fn end(&self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }

@@ -16,7 +16,7 @@ pub static REFRESH: LazyLock<Histogram> = LazyLock::new(|| {
     histograms("allotment_fleet_refresh_seconds", help, &SECONDS, none).with_label_values(none)
 });
 
-/// Of how many providers the picture was found to differ from the database.
+/// The number of providers that were found to differ between the picture and the database.
 pub static MENDED: LazyLock<IntCounter> = LazyLock::new(|| {
     let none: &[&str] = &[];
     let help = "Resource providers that the picture of the fleet did not show as the database had them, and that were read again.";

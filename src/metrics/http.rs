@@ -25,8 +25,8 @@ static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     )
 });
 
-/// The statuses that have a counter at hand. There is no other that the service answers; 499 is for those whose
-/// client hung up.
+/// The statuses that have a counter at hand. The service answers no other; 499 is for requests whose client
+/// hung up.
 const STATUSES: [u16; 21] =
     [200, 201, 204, 400, 401, 403, 404, 405, 406, 408, 409, 413, 414, 415, 429, 431, 499, 500, 501, 503, 504];
 

@@ -49,18 +49,18 @@ pub struct Claim {
 /// A claim whose consumer's row is taken.
 struct Taken<'a> {
     claim: &'a Claim,
-    /// Its place among the claims, which is the order in which they are written.
+    /// The claim's place among all claims, which are written in that order.
     place: usize,
     consumer: Holder,
 }
 
 /// A consumer, and what it holds until now.
 struct Holder {
-    /// Its uuid as it is stored.
+    /// The consumer's uuid as it is stored.
     uuid: String,
     held: Vec<Held>,
-    /// Whether what it held is deleted already. That goes for what was allocated to it while it had no
-    /// row, which could not be taken: so nobody else gives it back as well.
+    /// Whether the old allocations are deleted already. Allocations of a consumer without a row are deleted
+    /// at once, since there was no row to take: so no other transaction gives them back as well.
     given_back: bool,
 }
 
@@ -111,8 +111,8 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
 /// Ends a consumer as [`delete`] does, with one statement and no transaction round it; `None` if that
 /// can't be, and nothing is written.
 ///
-/// Who looks whether that is done finds it done where the consumer is gone, though it may never have been
-/// there: nothing tells the two apart, and either is what was asked for.
+/// A look afterwards takes the end for done if the consumer has gone. The consumer may never have been there:
+/// nothing tells the two apart, and either is what the client asked for.
 pub fn delete_at_once(tx: &mut Tx, consumer_uuid: &str, what: AtOnce) -> Result<Option<()>> {
     let done = match what {
         AtOnce::Write => claims::delete(tx, consumer_uuid)?,
@@ -136,8 +136,8 @@ pub fn only_provider(claims: &[Claim]) -> Option<&str> {
 
 /// Writes a claim as [`replace_all`] does, with one statement and no transaction round it, where it is as
 /// nearly all are: of a new consumer, on one provider on which it fits, and nobody else writes there.
-/// `None` if it is otherwise, also if it is to be refused, and nothing is written. `now`, the same for
-/// all calls of one request, tells what it has written from what others have.
+/// `None`, with nothing written, for any other claim, also for one that is to be refused. `now` is the same
+/// for all calls of one request, and tells the rows of this request from those of others.
 pub fn claim_at_once(tx: &mut Tx, claims: &[Claim], now: NaiveDateTime, what: AtOnce) -> Result<Option<()>> {
     let [claim] = claims else {
         return Ok(None);
@@ -203,7 +203,7 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
 
 /// Checks the consumer's generation and takes its row, or makes it; returns what it holds.
 ///
-/// `None` when the claim would end a consumer that holds nothing.
+/// `None` if the claim would end a consumer that holds nothing.
 fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
     let (uuid, project, user) = (&claim.consumer_uuid, &claim.project_id, &claim.user_id);
     let named = claim.consumer_type.as_deref();
@@ -227,7 +227,7 @@ fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
         owner.consumer_type_id = known.as_ref().and_then(|consumer| consumer.owner.consumer_type_id);
     }
     let Some(consumer) = known else {
-        // What is allocated to it all the same, it gives back.
+        // The new consumer gives back the allocations that it had without a row.
         let new = if holds { give_back_orphans(tx, uuid)? } else { Holder::new(uuid) };
         consumers::insert(tx, uuid, owner)?;
         return Ok(Some(new));
@@ -239,7 +239,7 @@ fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
     Ok(Some(Holder { uuid: consumer.uuid, held, given_back: false }))
 }
 
-/// Deletes what is allocated to a consumer that has no row, as old releases of Placement left it.
+/// Deletes the allocations of a consumer that has no row, as old releases of Placement left them.
 fn give_back_orphans(tx: &mut Tx, uuid: &str) -> Result<Holder> {
     let orphans = rows::orphans_of(tx, uuid)?;
     rows::delete_orphans(tx, &orphans)?;

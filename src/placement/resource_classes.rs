@@ -60,8 +60,9 @@ pub fn rename(tx: &mut Tx, name: &str, new_name: &str) -> Result<ResourceClass> 
 /// Deletes a custom class of which no provider has inventory.
 pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     let class = find_custom(tx, name)?;
-    // Whoever gives a provider inventory of it keeps it until that is committed, so this waits for them,
-    // and then sees what they wrote. Who comes later finds it gone.
+    // A transaction that gives a provider inventory of the class keeps the class's row until its commit. So
+    // this deletion waits for that transaction, and then sees what it wrote. A transaction that comes later
+    // finds the class gone.
     if rows::delete(tx, class.id)? == 0 {
         return Err(Error::lost_race());
     }
@@ -73,7 +74,7 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
 
 /// Keeps classes that were found a moment ago from being deleted before the transaction ends.
 pub(super) fn hold(tx: &mut Tx, ids: &[i32]) -> Result<()> {
-    // Gone in between: the second run does not find it any more and says so.
+    // A class has gone in between: the second run does not find it any more and says so.
     if rows::hold(tx, ids)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 

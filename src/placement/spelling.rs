@@ -1,4 +1,4 @@
-//! Names and uuids as they are stored, of those that a client spelled otherwise.
+//! The stored spellings of names and uuids that a client spelled otherwise.
 //!
 //! MariaDB takes two texts for the same that differ in case, in accents or in blanks at the end, as the
 //! tables' collation has it. The picture of the fleet tells all of these apart.
@@ -21,24 +21,25 @@ pub struct Unknown {
     pub aggregates: Vec<String>,
 }
 
-/// Stored spellings by the given ones, where there is one.
+/// The stored spellings of texts, by the spelling that the client gave. A text that is not stored is left
+/// out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// Of names of providers.
+    /// Names of providers.
     pub names: HashMap<String, String>,
-    /// Of uuids of providers.
+    /// Uuids of providers.
     pub providers: HashMap<String, String>,
-    /// Of uuids of aggregates.
+    /// Uuids of aggregates.
     pub aggregates: HashMap<String, String>,
 }
 
 impl Unknown {
-    /// Whether there are none.
+    /// Whether there are no such texts.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.providers.is_empty() && self.aggregates.is_empty()
     }
 
-    /// How the database spells them.
+    /// The texts in the spelling of the database.
     pub fn stored(&self, conn: &mut DbConnection) -> Result<Stored> {
         let mut names = HashMap::new();
         for name in &self.names {
@@ -52,7 +53,7 @@ impl Unknown {
     }
 }
 
-/// Asks for uuids, and tells of what was found which of them it is. Uuids have no accents and no blanks.
+/// Asks for uuids, and finds out which given uuid each found one is. Uuids have no accents and no blanks.
 fn by_given(
     given: &[String],
     find: impl FnOnce(&[&str]) -> diesel::QueryResult<Vec<String>>,

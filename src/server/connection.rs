@@ -200,7 +200,8 @@ enum Transport<S> {
     Encrypted(Box<TlsStream<Watched<S>>>),
 }
 
-/// A connection. All clones are the same one: the HTTP layer has one, and who serves it another.
+/// A connection. All clones are the same one: the HTTP layer has one clone, and the code that serves it
+/// another.
 pub(super) struct Connection<S = TcpStream>(Rc<Inner<S>>);
 
 struct Inner<S> {
@@ -220,7 +221,7 @@ impl<S> Clone for Connection<S> {
 
 /// How the HTTP layer's work on a connection ends.
 enum End {
-    /// It has closed its side.
+    /// The HTTP layer has closed its side.
     Closed(hyper::Result<()>),
     /// The client has closed the connection while its request was worked on.
     Gone,
@@ -267,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(io::Error::other("the connection is encrypted already"));
         };
         let deadline = Instant::now() + watch.patience.head;
-        // In a box, so that its place is free afterwards.
+        // The handshake is in a box, so that its memory is free afterwards.
         let encrypted = Box::pin(timeout_at(deadline, acceptor.accept(plain))).await??;
         watch.enter(State::Opening);
         Ok(Connection::over(Transport::Encrypted(Box::new(encrypted)), watch))

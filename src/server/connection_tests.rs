@@ -124,7 +124,7 @@ fn an_answer_that_nobody_reads_ends_in_time() {
             let _ = own.write_all(&[0; 1_000]).await;
         };
         let read = async {
-            // Slow is fine, for as long as it goes on.
+            // A slow client is fine, for as long as it goes on.
             for _ in 0..10 {
                 sleep(Duration::from_secs(20)).await;
                 theirs.read_exact(&mut [0]).await.unwrap();
@@ -145,7 +145,7 @@ fn a_hang_up_ends_the_work_whatever_was_sent_before() {
         let layer = async move {
             own.read_exact(&mut [0; 3]).await.unwrap();
             own.watch().begin();
-            // It does not ask for what comes now.
+            // The HTTP layer does not ask for the bytes that come now.
             pending::<()>().await;
         };
         let hang_up = async {

@@ -1,4 +1,5 @@
-//! Reads again what has changed: at SIGHUP what can be, and the policy file whenever it does.
+//! Reads changed files again: policy, certificate and log filter at SIGHUP, and the policy file also whenever
+//! it changes.
 
 use std::sync::Arc;
 use std::thread;

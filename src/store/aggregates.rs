@@ -34,7 +34,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
     Ok(super::of_provider(rows.found()?.unwrap_or_default()))
 }
 
-/// The uuids of those of these aggregates that exist, as they are stored.
+/// The uuids, as they are stored, of the aggregates that exist among these.
 pub fn stored_uuids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<String>> {
     let found: Vec<Option<String>> = super::chunked(uuids, |chunk| {
         load_typed!(conn, agg::table.filter(agg::uuid.eq_any(chunk)).select(agg::uuid))
@@ -42,8 +42,8 @@ pub fn stored_uuids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Row ids of these uuids; those not yet known are inserted. Two spellings that the database takes for
-/// the same have one id.
+/// Row ids of these uuids; a uuid that is not known yet is inserted. Two spellings that the database takes
+/// for the same have one id.
 pub fn ensure(tx: &mut Tx, uuids: &[&str]) -> QueryResult<Vec<i32>> {
     let mut ids = Vec::with_capacity(uuids.len());
     // In one order for all writers, so that two that insert the same ones do not deadlock.

@@ -171,8 +171,8 @@ pub fn held_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryRe
         .load(conn)
 }
 
-/// What is allocated to a consumer that has no row, as old releases of Placement left it, with the ids
-/// of the allocations' rows.
+/// The allocations of a consumer that has no row, as old releases of Placement left them, with the ids of
+/// their rows.
 pub fn orphans_of(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<Vec<(i32, Held)>> {
     alloc::table
         .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
@@ -182,8 +182,8 @@ pub fn orphans_of(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<V
         .load(conn)
 }
 
-/// Deletes what [`orphans_of`] found. It goes by row ids: should the consumer come meanwhile, what it
-/// then holds stays.
+/// Deletes the allocations that [`orphans_of`] found, by the ids of their rows. If the consumer comes
+/// meanwhile, its own allocations stay.
 pub fn delete_orphans(tx: &mut Tx, orphans: &[(i32, Held)]) -> QueryResult<()> {
     orphans.iter().for_each(|(_, held)| tx.touch_provider(held.provider_id, Part::Usage));
     let ids: Vec<i32> = orphans.iter().map(|(id, _)| *id).collect();

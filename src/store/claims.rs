@@ -34,9 +34,9 @@ pub struct NewClaim<'a> {
 /// nothing is written, if the consumer is there already or holds something all the same, the provider or
 /// a part of the owner is not there, something does not fit, or another writer came in between.
 ///
-/// Whoever takes more of a provider, or changes what there is of it, increments its generation. So what
-/// this statement saw, when it began, of inventories and usage still holds while the generation is the
-/// one that it saw.
+/// Every write that takes more of a provider, or changes what there is of it, increments its generation. So
+/// the inventories and usage that this statement saw when it began still hold while the generation is the one
+/// that it saw.
 pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
     let (type_id, has_type) = match claim.consumer_type {
         Some(_) => ("(SELECT id FROM consumer_types WHERE name = ?)", " AND type_id IS NOT NULL"),
@@ -97,7 +97,7 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
     Ok(touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()]).found()?.unwrap_or(false))
 }
 
-/// Whether there is a consumer of this uuid, which was created at this time if one is given.
+/// Whether there is a consumer of this uuid. If a time is given, the consumer must have been created then.
 pub fn exists(conn: &mut DbConnection, uuid: &str, created_at: Option<NaiveDateTime>) -> QueryResult<bool> {
     let found: Option<Option<NaiveDateTime>> = consumers::table
         .filter(consumers::uuid.eq(uuid))

@@ -51,18 +51,19 @@ pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<C
     consumers::table.filter(consumers::uuid.eq(uuid)).select(COLUMNS).get_result(conn).found()
 }
 
-/// What a claim finds of its consumer.
+/// The consumer of a claim, as the claim finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The consumer, if it is there.
     pub consumer: Option<Consumer>,
-    /// Row ids of the owner that it is to have, whom it need not have yet; `None` where a part is new.
+    /// Row ids of the owner that the claim names, which may differ from the consumer's; `None` if a part is
+    /// new.
     pub owner: Option<Owner>,
-    /// Whether anything is allocated to it, which may be although it is not there.
+    /// Whether anything is allocated to the consumer, which may be although the consumer is not there.
     pub holds: bool,
 }
 
-/// All that a claim asks first of its consumer, nearly always in one question.
+/// All that a claim asks first about its consumer, nearly always in one question.
 pub fn find_for_claim(
     conn: &mut DbConnection,
     uuid: &str,
@@ -80,7 +81,7 @@ pub fn find_for_claim(
     Ok(Known { consumer, owner: None, holds: holds.get_result(conn)? })
 }
 
-/// What is known of a consumer whose owner is; `None` where a part of the owner is new.
+/// The consumer of a claim whose owner is known; `None` if a part of the owner is new.
 fn find_with_owner(
     conn: &mut DbConnection,
     uuid: &str,
@@ -122,10 +123,10 @@ pub fn insert(tx: &mut Tx, uuid: &str, owner: Owner) -> QueryResult<usize> {
     on_backend!(tx.conn(), c => insert.execute(c))
 }
 
-/// Inserts a consumer that nobody knows yet as [`insert`] does, for an owner whose parts are known:
-/// all that most claims ask of consumers, in one question. `false` where any of that is otherwise, or
-/// something is allocated to the consumer all the same; then nothing is written. Always so on MariaDB, which takes a lock on the whole table to insert what
-/// it selects, and fails where two such statements meet.
+/// Inserts a consumer that nobody knows yet as [`insert`] does, for an owner whose parts are known: all that
+/// most claims ask of consumers, in one question. It is `false`, and nothing is written, if any of that is
+/// otherwise, or if something is allocated to the consumer all the same. It is always so on MariaDB, which
+/// takes a lock on the whole table to insert what it selects, and fails where two such statements meet.
 pub fn insert_new(
     tx: &mut Tx,
     uuid: &str,

@@ -40,7 +40,7 @@ pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
-/// The same of the provider of this uuid; returns its row id.
+/// Increments the generation of the provider of this uuid; returns its row id.
 pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>> {
     // MariaDB's UPDATE returns nothing.
     #[cfg(feature = "mysql")]

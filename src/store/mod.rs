@@ -1,8 +1,8 @@
 //! Diesel queries, a file per noun; each takes a connection, its caller owns the transaction.
 //!
-//! Whether two texts are the same is for the database to say: where Placement made the tables on
-//! MariaDB, they take no notice of case. So what is found by a uuid or a name is known by its row id, or
-//! by its own text, from there on.
+//! The database decides whether two texts are the same: where Placement made the tables on MariaDB, they take
+//! no notice of case. So a row that was found by a uuid or a name is known by its row id, or by its own text,
+//! from there on.
 //!
 //! A row is looked up by its key with `get_result`: `first` adds a LIMIT, with which SQLite plans the
 //! statement anew each time.
@@ -38,9 +38,9 @@ pub fn now() -> NaiveDateTime {
     Utc::now().naive_utc().trunc_subsecs(6)
 }
 
-/// What a question finds that names something in a client's words.
+/// The result of a look-up by a text in a client's words.
 trait Found<T> {
-    /// What was found; nothing also where the words have characters that the tables have not.
+    /// The row that was found. Nothing is found if the text has characters that the tables have not.
     fn found(self) -> QueryResult<Option<T>>;
 }
 

@@ -81,8 +81,8 @@ pub fn hold(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
     Ok(true)
 }
 
-/// Inserts a custom class with an id above all that any class has and that inventories or allocations
-/// name, so that none of them becomes the new class's.
+/// Inserts a custom class with an id above all ids of classes, and above all that inventories or allocations
+/// name. So no inventory or allocation that was left behind becomes one of the new class.
 pub fn insert_custom(tx: &mut Tx, name: &str) -> QueryResult<()> {
     tx.touch_names();
     let in_use: (Option<i32>, Option<i32>, Option<i32>) = diesel::select((

@@ -88,7 +88,7 @@ pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<(i32,
     Ok(found.map(|(id, generation)| (id, generation.unwrap_or(0))))
 }
 
-/// Row ids by uuid, as it is spelled in `uuids`, of those of them that exist.
+/// Row ids of the providers that exist among `uuids`, by the uuid as it is spelled there.
 pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<String, i32>> {
     let found: Vec<(String, i32)> = super::chunked(uuids, |chunk| {
         load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)))
@@ -109,14 +109,14 @@ pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<
     Ok(ids)
 }
 
-/// The uuids of those of these providers that exist, as they are stored.
+/// The uuids, as they are stored, of the providers that exist among these.
 pub fn stored_uuids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<String>> {
     super::chunked(uuids, |chunk| {
         load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select(rp::uuid))
     })
 }
 
-/// The name of the provider of this name, as it is stored.
+/// The name, as it is stored, of the provider of this name.
 pub fn stored_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<String>> {
     let found: Option<Option<String>> =
         rp::table.filter(rp::name.eq(name)).select(rp::name).get_result(conn).found()?;

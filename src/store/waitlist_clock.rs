@@ -5,7 +5,7 @@ use diesel::QueryResult;
 
 use crate::db::DbConnection;
 
-/// What the clock of the database's host shows now. SQLite has that of this host.
+/// The time that the clock of the database's host shows now. SQLite has the clock of this host.
 pub fn read(conn: &mut DbConnection) -> QueryResult<NaiveDateTime> {
     match conn {
         #[cfg(feature = "sqlite")]

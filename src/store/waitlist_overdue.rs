@@ -12,7 +12,7 @@ use super::waitlist_tickets::{ACTIVE, QUEUED, from_micros, micros};
 /// A ticket whose time has run out, and its queue.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct Overdue {
-    /// Its uuid.
+    /// The ticket's uuid.
     pub uuid: String,
     /// Row id of its queue.
     pub queue_id: i32,
@@ -20,7 +20,7 @@ pub struct Overdue {
 
 /// Tickets of this status whose time has run out, the longest ago first.
 ///
-/// Statuses are asked for one by one: of two, no database reads the index in the order of times.
+/// Statuses are asked for one by one: no database reads the index of two statuses in the order of times.
 pub fn list(
     conn: &mut DbConnection,
     status: &str,
@@ -56,7 +56,7 @@ pub fn earliest_expiry(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateT
     Ok(next.map(from_micros))
 }
 
-/// Those of these groups in which nobody waits, and an active ticket has a lease that does not run yet.
+/// The groups among these in which an active ticket has a lease that does not run yet.
 pub fn list_idle_groups(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<String>> {
     let found: Vec<Option<String>> = super::chunked(uuids, |chunk| {
         load_typed!(

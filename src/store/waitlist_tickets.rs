@@ -109,12 +109,12 @@ impl Ticket {
         self.status == QUEUED || self.status == ACTIVE
     }
 
-    /// Whether its time has run out.
+    /// Whether the ticket's time has run out.
     pub fn is_overdue(&self, now: NaiveDateTime) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// The length of its lease and the end of that, if the lease runs while the ticket is queued.
+    /// The length and the end of the ticket's lease, if the lease runs while the ticket is queued.
     pub fn queued_lease(&self) -> Option<(i32, NaiveDateTime)> {
         if self.status != QUEUED {
             return None;
@@ -401,7 +401,7 @@ pub fn keep_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryRes
     restart_leases(tx, "status = 'queued' AND uuid", uuids, now)
 }
 
-/// The same for the tickets of these groups, those that are active already as well.
+/// Starts the leases of the tickets of these groups again, those of active tickets as well.
 pub fn keep_groups_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
     restart_leases(tx, "status IN ('queued', 'active') AND group_uuid", uuids, now)
 }

@@ -29,13 +29,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// By how much the clock is hastened: 1 part in so many, which is what hosts' clocks may be off by anyhow,
-/// so that no lease ends early by more.
+/// By how much the clock is hastened: 1 part in so many. Hosts' clocks may be off by that much anyhow, and no
+/// lease ends early by more.
 const HASTENED: i32 = 2_000;
-/// By how much it is slowed: 1 part in so many, by which leases live longer.
+/// By how much the clock is slowed: 1 part in so many. Leases live longer by that part.
 const SLOWED: i32 = 100;
-/// A difference that no clock comes to which was set once: one of the two was wrong before, and it is worse
-/// to be wrong for long than to jump.
+/// The difference from which on the service's clock jumps. A clock that was right once does not drift so far,
+/// so one of the two clocks was wrong, and it is worse to be wrong for long than to jump.
 const PLAINLY_WRONG: TimeDelta = TimeDelta::days(1);
 
 /// The service's clock: the database's at the start, and then the time that passes.
@@ -44,19 +44,19 @@ pub struct ServiceClock {
     state: Mutex<State>,
 }
 
-/// What the clock has shown, and what it is to make up.
+/// The time that the clock has shown, and the difference that it is to make up.
 #[derive(Clone, Copy, Debug)]
 struct State {
-    /// How long the host had been up then.
+    /// How long the host had been up when the clock showed `time`.
     up: Duration,
-    /// What time it was.
+    /// The time that the clock showed.
     time: NaiveDateTime,
-    /// How far it was behind the database's clock; negative, if it was before that.
+    /// How far the clock was behind the database's; negative if it was ahead of it.
     behind: TimeDelta,
 }
 
 impl State {
-    /// The same when the host has been up for so long.
+    /// The state when the host has been up for so long.
     fn at(self, up: Duration) -> State {
         let passed = TimeDelta::from_std(up.saturating_sub(self.up)).unwrap_or_default();
         let made_up = self.behind.clamp(-(passed / SLOWED), passed / HASTENED);
@@ -66,14 +66,14 @@ impl State {
 }
 
 impl ServiceClock {
-    /// A clock that begins with what `database` says.
+    /// A clock that begins with the time of `database`.
     pub fn start<E>(database: impl FnOnce() -> Result<NaiveDateTime, E>) -> Result<ServiceClock, E> {
         let time = database()?;
         let state = State { up: up(), time, behind: TimeDelta::zero() };
         Ok(ServiceClock { state: Mutex::new(state) })
     }
 
-    /// Takes note of what the database's clock showed between two moments.
+    /// Takes note of the time that the database's clock showed between two moments.
     pub fn compare(&self, asked: Duration, time: NaiveDateTime, answered: Duration) {
         let mut state = self.state.lock();
         let now = state.at(answered);
@@ -82,7 +82,7 @@ impl ServiceClock {
         let behind = time + since - now.time;
         *state = now;
         if behind.abs() <= since {
-            // The answer took that long to come, and says no more.
+            // The answer took that long to come, so the difference says nothing.
             state.behind = TimeDelta::zero();
         } else if behind.abs() < PLAINLY_WRONG {
             state.behind = behind;
@@ -110,11 +110,11 @@ fn whole_micros(time: NaiveDateTime) -> NaiveDateTime {
 pub fn up() -> Duration {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let clock = ClockId::Boottime;
-    // There it counts while the host sleeps.
+    // The monotonic clock of these systems counts while the host sleeps.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let clock = ClockId::Monotonic;
     let time = clock_gettime(clock);
-    // Neither is negative.
+    // Neither part is negative.
     Duration::new(
         u64::try_from(time.tv_sec).unwrap_or_default(),
         u32::try_from(time.tv_nsec).unwrap_or_default(),
@@ -140,7 +140,7 @@ mod tests {
         ServiceClock { state: Mutex::new(State { up: seconds(0), time: noon(), behind: TimeDelta::zero() }) }
     }
 
-    /// What it shows after so many seconds since the start, in seconds since noon.
+    /// The time that the clock shows so many seconds after the start, in seconds since noon.
     fn shows(clock: &ServiceClock, number: u64) -> f64 {
         let state = clock.state.lock().at(seconds(number));
         (state.time - noon()).as_seconds_f64()
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn it_follows_the_databases_clock_slowly_and_ends() {
-        // That clock is set forwards by five minutes.
+        // The database's clock is set forwards by five minutes.
         let ahead = clock();
         ahead.compare(seconds(100), noon() + TimeDelta::seconds(400), seconds(100));
         assert!((shows(&ahead, 100) - 100.0).abs() < 1e-6);
@@ -192,7 +192,7 @@ mod tests {
         let clock = clock();
         clock.compare(seconds(10), noon() + TimeDelta::seconds(13), seconds(20));
         assert!((shows(&clock, 10_000) - 10_000.0).abs() < 1e-6);
-        // It was seven seconds too early at least; the answer came at once.
+        // The service's clock was seven seconds ahead; this answer came at once.
         clock.compare(seconds(10_000), noon() + TimeDelta::seconds(9_993), seconds(10_000));
         assert!((shows(&clock, 20_000) - 19_993.0).abs() < 1e-6);
     }

@@ -121,6 +121,6 @@ fn activate(tx: &mut Tx, head: &Ticket, now: NaiveDateTime, effects: &mut Effect
     };
     debug_assert_eq!(head.status, QUEUED);
     effects.activated.extend(head.group_uuid.clone());
-    // Renewed a moment ago: the second run sees that.
+    // The ticket was renewed a moment ago, and the second run sees that.
     if generation::swap_ticket(tx, head, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }

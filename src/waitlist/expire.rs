@@ -1,6 +1,7 @@
 //! Ending tickets whose time has run out, many with few statements.
 //!
-//! A transaction ends a bounded number of them, since whoever comes to one of their queues waits for it.
+//! A transaction ends a bounded number of tickets, since a client that comes to one of their queues waits for
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,7 +95,7 @@ fn end_heads(
     now: NaiveDateTime,
     effects: &mut Effects,
 ) -> Result<()> {
-    // There are no more than one transaction may end.
+    // There are no more than one transaction may end, and that number is small.
     let number = i32::try_from(overdue.len()).unwrap_or(i32::MAX);
     if number > 0 && !generation::leave_queue(tx, queue_id, number)? {
         return Err(Error::lost_race());

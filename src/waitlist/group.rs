@@ -86,7 +86,7 @@ fn check_given(group: &Group, given: Option<i64>) -> Result<()> {
     }
 }
 
-/// What else a transaction has to see to, or has done, when it ends tickets.
+/// The effects of ended tickets on groups and metrics, which a transaction has to see to.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     /// Groups of which a ticket has become active.
@@ -97,16 +97,16 @@ pub(super) struct Effects {
     pub passed_by: usize,
 }
 
-/// Notes that tickets of groups have changed their status, and starts the leases of those groups in which
-/// nobody waits any more. The groups' rows are taken before their tickets are looked at: of two tickets
-/// that become active at once, in different queues, one sees the other.
+/// Notes that tickets of groups have changed their status, and starts the leases of the groups in which no
+/// ticket is queued any more. The groups' rows are taken before their tickets are looked at: if two tickets
+/// become active at once, in different queues, one transaction sees the other's.
 pub(super) fn settle(tx: &mut Tx, effects: &Effects, now: NaiveDateTime) -> Result<()> {
     let all: Vec<&str> = effects.activated.union(&effects.ended).map(String::as_str).collect();
     if all.is_empty() {
         return Ok(());
     }
     generation::bump_groups(tx, &all)?;
-    // Many may have ended at once, and few of them have a lease that waited for that.
+    // Many tickets may have ended at once, and few groups have a lease that waited for that.
     let ended: Vec<&str> = effects.ended.iter().map(String::as_str).collect();
     let mut complete: BTreeSet<String> = overdue::list_idle_groups(tx, &ended)?.into_iter().collect();
     complete.extend(effects.activated.iter().cloned());

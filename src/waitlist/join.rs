@@ -20,7 +20,7 @@ pub enum Term {
     Until(NaiveDateTime),
     /// So many seconds from when it becomes active; in a group, from when all are.
     Lease(i32),
-    /// The same, and so many seconds from each sign of life of its client before that.
+    /// A lease as above, which also begins with each sign of life of the client before the turn.
     KeptAlive(i32),
 }
 
@@ -139,7 +139,7 @@ fn take_all(
     let mut uuids = Vec::with_capacity(joined.len());
     for (ticket, queue) in &joined {
         check_limit(ticket, queue, settings)?;
-        // All that are live in a queue are before one who comes.
+        // All live tickets of a queue are before a newcomer's.
         let ahead = i64::from(queue.live - 1);
         uuids.push((insert(tx, ticket, queue, group_uuid, now)?, ahead));
     }

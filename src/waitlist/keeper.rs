@@ -15,7 +15,7 @@ const RETRYING: Duration = Duration::from_millis(200);
 /// How long to do nothing while nobody waits.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// Works until the waitlist is closed. What fails is logged and tried again.
+/// Works until the waitlist is closed. A failure is logged, and the work is tried again.
 pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
     let mut is_failing = false;
     while !waitlist.waiters.is_closed() {
@@ -25,7 +25,7 @@ pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
             Ok(()) => {
                 is_failing = false;
                 waitlist.waiters.restarted(&due, began);
-                // What was due now will be so again, but not sooner than the rest.
+                // The leases that were due now will be due again, but not sooner than the others.
                 let next = waitlist.waiters.due(began).next;
                 let pause = next.map_or(IDLE, |next| next.saturating_duration_since(Instant::now()));
                 waitlist.waiters.until_due(pause).await;

@@ -9,7 +9,7 @@
 //! - `group`: tickets that are created together
 //! - `listing`: what there is
 //! - `waiters`: who waits for a ticket, and waking them
-//! - `keeper`: keeps tickets alive that somebody waits for, where only that does
+//! - `keeper`: keeps queued tickets alive while their clients wait for them
 //! - `timer`: ends what has expired, forgets what is old
 //! - `clock`: the time by which tickets expire, which tests set
 //!
@@ -68,7 +68,7 @@ pub const LATEST_YEAR: i32 = 9999;
 pub struct Waitlist {
     settings: WaitlistSettings,
     clock: Arc<dyn Clock>,
-    /// The same, if it is one that follows the database's.
+    /// The same clock, if it is one that follows the database's.
     service_clock: Option<Arc<ServiceClock>>,
     waiters: Arc<Waiters>,
     timer: Timer,

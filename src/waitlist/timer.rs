@@ -18,7 +18,7 @@ use super::expire::{EXPIRED_AT_ONCE, expire, expire_heads};
 use super::waiters::Waking;
 use super::{Error, Waitlist, prune};
 
-/// Of how many queues tickets are ended in one transaction.
+/// The number of queues whose tickets are ended in one transaction.
 const QUEUES_AT_ONCE: usize = 32;
 /// How many overdue tickets are read at a time.
 const READ_AT_ONCE: usize = 10_000;
@@ -100,7 +100,7 @@ async fn compare_clocks(waitlist: &Waitlist, db: &Db) {
     };
     match db.read(work).await {
         Ok((asked, time, answered)) => clock.compare(asked, time, answered),
-        // It goes on by itself.
+        // The service's clock goes on by itself.
         Err(error) => log::debug!("the database's time is not known for now: {error}"),
     }
 }
@@ -141,7 +141,7 @@ async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     }
 }
 
-/// Ends active tickets; whether there were any. Queues that are too crowded for that are noted.
+/// Ends active tickets, and returns whether there were any. Queues that are too crowded for that are noted.
 async fn expire_holders(
     waitlist: &Waitlist,
     db: &Db,
@@ -199,7 +199,7 @@ pub(super) async fn clear(waitlist: &Waitlist, db: &Db, queue_id: i32) -> Result
     Ok(())
 }
 
-/// Does something, and then nothing for as long as that took, so that others get on in between.
+/// Does the work, and then rests for as long as the work took, so that others get on in between.
 async fn paced<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let began = Instant::now();
     let outcome = work.await;

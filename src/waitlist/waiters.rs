@@ -15,9 +15,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 pub struct Waiters {
     waiting: Mutex<HashMap<String, Awaited>>,
     closed: AtomicBool,
-    /// When the next of the leases is to start again, as far as whoever sees to that knows.
+    /// When the next lease is to start again, as far as the keeper knows.
     next_due: Mutex<Option<Instant>>,
-    /// Tells that it is sooner, or that nobody waits any more.
+    /// Tells the keeper that a lease is due sooner, or that the waitlist is closed.
     due_sooner: Notify,
 }
 
@@ -25,7 +25,7 @@ pub struct Waiters {
 struct Awaited {
     parked: Vec<Arc<Wake>>,
     is_group: bool,
-    /// Its lease, if that runs while it is queued.
+    /// The lease of the ticket or group, if it runs while the ticket is queued.
     lease: Option<Lease>,
 }
 
@@ -33,18 +33,18 @@ struct Awaited {
 #[derive(Clone, Copy)]
 struct Lease {
     length: Duration,
-    /// When it is to start again.
+    /// When the lease is to start again.
     due: Instant,
 }
 
 /// Leases that are to start again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Due {
-    /// Of these tickets.
+    /// The tickets whose leases are due.
     pub tickets: Vec<String>,
-    /// Of the tickets of these groups.
+    /// The groups whose tickets have leases that are due.
     pub groups: Vec<String>,
-    /// When more will be due, if any.
+    /// When the next leases will be due, if there are any.
     pub next: Option<Instant>,
 }
 
@@ -66,7 +66,7 @@ struct Wake {
 }
 
 impl Awaited {
-    /// Whether somebody waits, or has left a lease behind that is to start again.
+    /// Whether a client waits, or has left a lease behind that is to start again.
     fn is_wanted(&self, now: Instant) -> bool {
         !self.parked.is_empty() || self.lease.is_some_and(|lease| lease.due <= now)
     }
@@ -129,8 +129,8 @@ impl Waiters {
         self.due_sooner.notify_one();
     }
 
-    /// The leases that are to start again now. Those that are due a little later come along, so that
-    /// many are few writes.
+    /// The leases that are to start again now. Leases that are due a little later come along, so that many of
+    /// them are few writes.
     pub fn due(&self, now: Instant) -> Due {
         let mut all = Due::default();
         let waiting = self.waiting.lock();
@@ -156,13 +156,13 @@ impl Waiters {
                 lease.due = at + lease.length / 3;
             }
         }
-        // Whoever waited may have gone before the lease could start again.
+        // The client may have gone before the lease could start again.
         waiting.retain(|_, awaited| awaited.is_wanted(at));
     }
 
-    /// Comes back when there are other leases to start again, or after a time.
+    /// Returns when there are other leases to start again, or after a time.
     pub async fn until_due(&self, pause: Duration) {
-        // Whether it was woken or the time is over, whoever asked looks again.
+        // The keeper looks again in both cases.
         let _ = timeout(pause, self.due_sooner.notified()).await;
     }
 
@@ -173,8 +173,9 @@ impl Waiters {
 }
 
 impl Waiter {
-    /// Has the lease of what is waited for start again, each third of it, for as long as somebody waits;
-    /// `left` is what is left of it now. One that is due is seen to also if nobody waits any more.
+    /// Has the lease of the ticket or group start again at each third of its length, for as long as a client
+    /// waits; `left` is the rest of the lease now. A lease that is due starts again even if nobody waits any
+    /// more.
     pub fn keep_alive(&self, length: Duration, left: Duration) {
         let due = Instant::now() + left.saturating_sub(length * 2 / 3);
         let mut waiting = self.waiters.waiting.lock();
@@ -189,8 +190,8 @@ impl Waiter {
     /// Reads until what was read will do, or the time is over; then it is as it is. Returns also what the
     /// last read was due to, unless it was the first one or the time was over.
     ///
-    /// Who waits is registered before the first read, and a wake that comes during a read is kept:
-    /// so what has changed after a read is always read again.
+    /// The waiter is registered before the first read, and a wake that comes during a read is kept: so a
+    /// change after a read is always read again.
     pub async fn until<T, E, F>(
         &self,
         timeout: Duration,
@@ -319,7 +320,7 @@ mod tests {
         assert_eq!((&due.tickets[..], &due.groups[..]), (&[][..], &["b".to_owned()][..]));
         assert!(due.next.is_some_and(|next| next >= began + Duration::from_secs(20)), "{due:?}");
         waiters.restarted(&due, began);
-        // One that is due a moment later comes along.
+        // A lease that is due a moment later comes along.
         let both = waiters.due(began + Duration::from_secs(19));
         assert_eq!((&both.tickets[..], &both.groups[..]), (&["a".to_owned()][..], &["b".to_owned()][..]));
         assert_eq!(both.next, None);

@@ -36,7 +36,7 @@ fn a_consumers_allocations_are_shown_in_the_order_of_its_claim(app: TestApp) {
         }
         let classes: Vec<&str> = order.iter().rev().map(|at| CLASSES[*at].0).collect();
         let generation = if round == 0 { Value::Null } else { round.into() };
-        // Alone, and together with another one.
+        // The claim is made alone, and together with another one.
         if round % 2 == 0 {
             client.put(&format!("/allocations/{consumer}"), &claim(body, generation)).expect(204);
         } else {

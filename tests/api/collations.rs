@@ -42,7 +42,7 @@ fn one_aggregate_in_two_spellings_is_one() {
         let forbidden = client.get(&format!("/resource_providers?member_of=!{upper}")).ok();
         assert_eq!(forbidden["resource_providers"].as_array().unwrap().len(), 2 - expected);
     }
-    // Another provider names it first, and otherwise.
+    // Another provider names the aggregate first, in another spelling.
     let spelled = lower();
     let body = json!({ "resource_provider_generation": 0, "aggregates": [spelled.to_uppercase()] });
     client.put(&format!("/resource_providers/{other}/aggregates"), &body).ok();
@@ -142,7 +142,7 @@ fn consumers_are_found_in_upper_case() {
     assert_eq!(client.usages(&provider)["VCPU"], 4);
     client.delete(&path).expect(204);
     assert_eq!(client.usages(&provider)["VCPU"], 0);
-    // One that comes in upper case is found in lower case.
+    // A uuid that comes in upper case is found in lower case.
     client
         .post("/allocations", &json!({ &upper: claim(allocations(&provider, "VCPU", 1), Value::Null) }))
         .expect(204);
@@ -204,7 +204,7 @@ fn a_provider_has_one_queue_in_any_case() {
     client.delete(&format!("/resource_providers/{loud}")).expect(409);
 }
 
-/// A row that no request of ours would have written is in the way of one that would, each time again.
+/// A row with a name in lower case, which no request writes, is in the way of a new name, at each try again.
 #[test]
 fn a_row_that_stays_in_the_way_is_no_race() {
     let app = folded();

@@ -1,4 +1,5 @@
-//! What is deleted while somebody gives it to a provider: either it stays, or nobody has it.
+//! A class, a trait or a provider is deleted while another request uses it: either it stays, or nothing
+//! refers to it.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +16,7 @@ on_each_database!(an_id_that_rows_still_name_is_given_to_no_class);
 
 const ROUNDS: usize = 150;
 
-/// Rows that name what is not there.
+/// Counts of rows that refer to a missing row.
 const STRAYS: &[&str] = &[
     "SELECT COUNT(*) AS n FROM inventories WHERE resource_class_id NOT IN (SELECT id FROM resource_classes)",
     "SELECT COUNT(*) AS n FROM allocations WHERE resource_class_id NOT IN (SELECT id FROM resource_classes)",
@@ -99,7 +100,7 @@ fn a_class_is_not_deleted_under_an_inventory(app: TestApp) {
         |client, class, _| client.delete(class).status,
     );
     assert_no_strays(&app);
-    // Each went to one of the two.
+    // Either the provider got the class or the deletion succeeded.
     assert_eq!(stocked + deleted, u32::try_from(ROUNDS).unwrap(), "{stocked} and {deleted}");
 }
 

@@ -24,7 +24,7 @@ impl Left {
         let client = app.client();
         let (old, new) =
             (client.new_stocked_provider(&[("VCPU", 10)]), client.new_stocked_provider(&[("VCPU", 10)]));
-        // There are others, who hold more.
+        // Another consumer, which has a row, holds some of the provider too.
         client.claim_one(&old).expect(204);
         let left = Left { client, old, new, consumer: uuid() };
         left.claim(&left.old, 2).expect(204);
@@ -40,7 +40,7 @@ impl Left {
         self.client.put(&self.path(), &claim(allocations(provider, "VCPU", amount), Value::Null))
     }
 
-    /// What is in use of the old and of the new provider, as the database and as a search say.
+    /// Asserts how much of the old and of the new provider is in use, as the database and as a search say.
     #[track_caller]
     fn assert_used(&self, old: i64, new: i64) {
         for (provider, used) in [(&self.old, old), (&self.new, new)] {
@@ -56,11 +56,11 @@ impl Left {
 fn they_count_until_they_are_replaced(app: TestApp) {
     let left = Left::make(&app);
     left.assert_used(3, 0);
-    // As Placement, which shows nothing without the consumer.
+    // Placement shows nothing either without the consumer's row.
     assert_eq!(left.client.get(&left.path()).ok(), json!({ "allocations": {} }));
     let shown = left.client.get(&format!("/resource_providers/{}/allocations", left.old)).ok();
     assert!(shown["allocations"][&left.consumer].is_null(), "{shown}");
-    // What is refused changes nothing.
+    // A claim that is refused changes nothing.
     left.claim(&left.new, 11).expect(409);
     left.claim(&uuid(), 1).expect(400);
     left.client.put(&left.path(), &claim(allocations(&left.new, "VCPU", 1), 1)).expect(409);
@@ -80,7 +80,7 @@ fn a_claim_takes_their_place(app: TestApp) {
         },
         |left| {
             let mut body = claim(allocations(&left.new, "VCPU", 3), Value::Null);
-            // Somebody whom nobody knows yet.
+            // The project is not known yet.
             body["project_id"] = uuid().into();
             left.client.put(&left.path(), &body)
         },
@@ -97,7 +97,7 @@ fn a_claim_takes_their_place(app: TestApp) {
         assert_eq!(shown["allocations"][&left.new]["resources"], json!({ "VCPU": 3 }), "{shown}");
         assert_eq!(shown["allocations"].as_object().unwrap().len(), 1, "{shown}");
         assert_eq!(shown["consumer_generation"], 1);
-        // The same provider again.
+        // The consumer claims the same provider again.
         left.client.put(&left.path(), &claim(allocations(&left.old, "VCPU", 4), 1)).expect(204);
         left.assert_used(5, 0);
         assert_no_strays(&app);
@@ -133,7 +133,7 @@ fn a_consumer_that_ends_gives_them_back(app: TestApp) {
     assert_no_strays(&app);
 }
 
-/// As of any other consumer: a provider over its capacity may stay as it is.
+/// The rule is that of any other consumer: a provider over its capacity may stay as it is.
 fn what_a_full_provider_has_of_them_may_be_claimed_again(app: TestApp) {
     let left = Left::make(&app);
     let path = format!("/resource_providers/{}/inventories/VCPU", left.old);

@@ -67,7 +67,7 @@ fn the_log_has_the_callers_id_beside_the_answers() {
             "{line}"
         );
     }
-    // With noauth2 the token is the user, who is told unless it is as long as a token of Keystone.
+    // With noauth2 the token is the user's id, which is logged unless it is as long as a token of Keystone.
     let token = format!("hush-hush{}", "x".repeat(180));
     client.send("GET", "/traits?name=token", &[("x-auth-token", &token)], None).expect(403);
     let line = process.wait_for("name=token");

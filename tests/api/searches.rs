@@ -1,4 +1,4 @@
-//! Searches beside writers, and those that nobody waits for or that do not end.
+//! Searches beside writers, searches that nobody waits for, and searches that do not end.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -122,7 +122,7 @@ fn claims_go_on_beside_searches_that_do_not_end(backend: Backend) {
     assert_eq!(client.usages(&provider), json!({ "VCPU": 10 }));
     assert_eq!(used(&app.fleet().read(), &provider), Some(10));
     until_searching(&client, threads(), 0);
-    // Nobody hangs up, and the searches end with the service.
+    // No client hangs up, and the searches end with the service.
     let fleet = Arc::downgrade(app.fleet());
     drop(app);
     for _ in 0..12_000 {
@@ -149,7 +149,7 @@ fn searches_and_lists_whose_clients_have_gone_end() {
     until_searching(&client, threads(), 0);
     running.pop();
     until_searching(&client, threads() - 1, 0);
-    // There is a thread again for those who are still there.
+    // There is a thread again for the clients that are still there.
     client.get("/allocation_candidates?resources=VCPU:1").expect(200);
     drop(running);
     until_searching(&client, 0, 0);

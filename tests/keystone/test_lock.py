@@ -102,7 +102,7 @@ def jobs(placement, keystone, cloud, tmp_path):
 def test_a_job_outlives_its_tokens(jobs, keystone, brief, cloud, way):
     options, variables = [], by_password(brief)
     if way == 'password':
-        # It was good some time ago.
+        # This token stands for one that has ended.
         variables['OS_TOKEN'] = 'garbage'
     elif way == 'application_credential':
         made = keystone.application_credential(cloud.users['boss'], keystone.token('boss', project='lab'))
@@ -164,7 +164,7 @@ def suspended(job):
     os.kill(job.pid, signal.SIGCONT)
     until(lambda: job.poll() is not None, 'the end of a job whose lease is over')
     os.kill(guard, signal.SIGCONT)
-    # In vain, unless somebody was left.
+    # This has no effect unless a process was left.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(command, signal.SIGCONT)
 
@@ -216,7 +216,7 @@ def test_a_day_of_jobs_in_a_minute(jobs, brief):
         assert awake.wait(60) == 0, jobs.said('awake')
     assert asleep.returncode == 76, jobs.said('asleep')
 
-    # The fence of the one who works is the highest: nobody works after somebody else has begun.
+    # The fence of the job that works is the highest: no job works after another one has begun.
     fences = jobs.fences()
     assert fences == sorted(fences)
     assert jobs.workers() == 4

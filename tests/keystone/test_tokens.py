@@ -250,7 +250,7 @@ def test_access_rules_are_about_the_resource_however_it_is_spelt(placement, keys
             return int(connection.makefile('rb').readline().split()[1])
 
     path = '/resource_providers/00000000-0000-4000-8000-000000000000/inventories'
-    # What a credential may do, it may do in each spelling, and nothing else in any.
+    # A credential may do in each spelling what its rules allow, and nothing else.
     providers, inventories = limited('/resource_providers/*'), limited('/resource_providers/{uuid}/inventories')
     for spelling in spelt(path):
         for method in ('GET', 'DELETE'):

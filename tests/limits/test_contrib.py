@@ -70,13 +70,14 @@ def examples():
 def test_the_examples_of_the_containerfile_start(tmp_path, number):
     environment = examples()[number]
     port, admin = next(drivers.PORTS), next(drivers.PORTS)
-    # All interfaces, as there, but ports that are free, and no database that is not there.
+    # The service listens on all interfaces, as in the example, but on free ports and with a database that
+    # exists.
     for name, own, free in (('LISTEN', 8778, port), ('ADMIN__LISTEN', 9778, admin)):
         assert environment[f'ALLOTMENT_{name}'] == f'0.0.0.0:{own}'
         environment[f'ALLOTMENT_{name}'] = f'0.0.0.0:{free}'
     if 'ALLOTMENT_DATABASE__URL' in environment:
         environment['ALLOTMENT_DATABASE__URL'] = f'sqlite:{tmp_path}/allotment.db'
-    # With the settings that the image has.
+    # The settings are those that the image has.
     log = await_ready(tmp_path, ['serve', '--config', str(CONTRIB / 'allotment.toml')], environment, admin)
     assert f'listening on http://0.0.0.0:{port}' in log and 'not read' not in log
 

@@ -32,7 +32,7 @@ def test_an_upgrade_is_ignored(service, upgrade):
     connection.send(body[5:] + GET)
     assert connection.read_answer()[0] == 201
     assert connection.read_answer()[0] == 200
-    # Once more in a body without a length.
+    # The same holds for a body without a length.
     chunked = POST.replace(b'POST', b'PUT') + upgrade + b'Transfer-Encoding: chunked\r\n\r\n'
     connection.send(chunked + b'2\r\n{}\r\n0\r\n\r\n' + GET)
     assert connection.read_answer()[0] == 405
@@ -77,7 +77,7 @@ def test_a_body_is_asked_for_only_when_it_is_wanted(service):
     for number in range(2):
         body = b'{"name": "asked for %d"}' % number
         connection.send(POST + EXPECT + length(len(body)))
-        # Once, and then the answer.
+        # `100 Continue` is sent once, and then the answer.
         assert connection.read_answer() == (100, b'')
         connection.send(body)
         assert connection.read_answer()[0] == 201

@@ -64,15 +64,15 @@ def test_connections_fit_under_the_hard_limit_of_open_files(limited):
     server = limited('ulimit -n 400', workers=2, limits={'keep_alive_seconds': 1})
     lowered = re.search(r'limits.connections is (\d+) instead of 25000 for each worker', server.log())
     assert lowered and 20 < int(lowered[1]) < 200
-    # There are more connections than that, and than files. A newcomer takes the place of an idle connection
-    # whose time is over.
+    # There are more connections than the limit, and more than files. A new connection takes the place of an
+    # idle one whose time is over.
     connections = [server.connect() for _ in range(450)]
     for connection in connections:
         connection.send(GET)
     for connection in connections:
         assert connection.read_answer()[0] == 200
     assert 'Too many open files' not in server.log()
-    # A lower limit is no other setting.
+    # A lowered limit does not count as a changed setting.
     server.process.send_signal(signal.SIGHUP)
     server.await_log('SIGHUP: policy')
     assert 'for the next start only' not in server.log()
@@ -120,7 +120,7 @@ def test_a_sighup_while_it_starts_ends_nothing(tmp_path, database):
         for _ in range(50):
             server.process.send_signal(signal.SIGHUP)
         server.await_log('listening on')
-        # It is obeyed once the service has started.
+        # The SIGHUP is obeyed once the service has started.
         server.await_log('SIGHUP: policy, certificate and log filter are read again')
         assert server.process.poll() is None
     finally:

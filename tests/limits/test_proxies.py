@@ -1,4 +1,4 @@
-"""Proxies before the service: whom it believes, and below which path its clients find it."""
+"""Proxies before the service: which ones it believes, and below which path its clients find it."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def test_trusted_proxies_are_believed(service):
     for odd in ('evil.example.com/path?', 'evil.example.com:x', 'user@evil.example.com', '[evil]'):
         found = located(server, **{**FORWARDED, 'x-forwarded-host': odd})
         assert found == server.url.replace('http:', 'https:'), odd
-    # Nor what is no scheme for one.
+    # A text that is no scheme is not taken for one either.
     assert located(server, **{**FORWARDED, 'x-forwarded-proto': 'javascript'}) == 'http://cloud.example.com'
 
 
@@ -57,7 +57,7 @@ def test_trusted_proxies_are_believed(service):
     ({'proxy_headers': 'forwarded'}, STANDARD, FORWARDED, '2001:db8::7', 'https://cloud.example.com:8443'),
 ])
 def test_only_the_headers_that_proxies_write_are_read(service, settings, read, unread, client, url):
-    """The other ones are the client's, and a proxy passes them on as they are."""
+    """The other headers are the client's, and a proxy passes them on as they are."""
     server = service(trusted_proxies=['127.0.0.0/8'], **settings)
     assert located(server, **read) == url
     assert located(server, **read, **unread) == url
@@ -157,7 +157,7 @@ def check_version(base, **headers):
 def test_a_proxy_says_below_which_path(service):
     server = service(trusted_proxies=['127.0.0.1'])
     visit(server.url, '')
-    # As behind a proxy that takes the path away, and says so.
+    # The request comes as from a proxy that takes the path away, and says so.
     answer = ask(server.url + '/resource_providers', 'POST', {'name': 'a'}, **{'x-forwarded-prefix': '/cloud/placement/'})
     assert answer.headers['location'].startswith(server.url + '/cloud/placement/resource_providers/')
     assert all(link.startswith('/cloud/placement/resource_providers/') for link in links(answer.json()))
@@ -177,7 +177,7 @@ def test_the_settings_say_below_which_path(service):
         assert ask(server.url + path).status_code == 200, path
     for path in ('/placement/placement/traits', '/placements/traits', '/placementtraits', '/placement/x'):
         assert ask(server.url + path).status_code == 404, path
-    # Nobody gets in there who would not elsewhere.
+    # Paths below the base path are open to the same clients as paths without it.
     assert httpx.get(server.url + '/placement/traits', trust_env=False).status_code == 401
     assert httpx.get(server.url + '/placement/', trust_env=False).status_code == 200
 

@@ -104,7 +104,7 @@ def test_a_long_wait_under_tls(encrypted, tmp_path):
         request('POST', tickets, 201, json={'scope': 'vm', 'id': 'a', 'lease_seconds': 600})['uuid']
         for _ in range(3)]
     waiting = Connection(server.port, trusting(cert))
-    # Twice on one connection.
+    # Two waits follow each other on one connection.
     for ticket in queued:
         head = f'GET {tickets}/{ticket}?wait=true HTTP/1.1\r\nhost: a\r\nx-auth-token: admin\r\n\r\n'
         waiting.send(head.encode())

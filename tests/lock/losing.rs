@@ -32,7 +32,7 @@ fn a_command_ends_in_good_order_before_the_next_begins(app: TestApp) {
     let mut place = Place::new(&app.client(), app.address());
     let wire = Wire::to(app.address());
     place.redirect(wire.address());
-    // It would need longer than there is from the end of the lease until the next one begins.
+    // The command needs longer than the time from the end of the lease until the next one begins.
     let script = format!("{IN_GOOD_ORDER}; {UNTIL_GO}");
     let process = place.lock("one", &["--lease", "5s", "--grace", "3s"], &script);
     place.text("ready");
@@ -102,7 +102,7 @@ fn a_command_does_not_outlive_a_suspended_host() {
         let sent = std::process::Command::new("kill").arg(format!("-{name}")).arg(pid).status();
         assert!(sent.unwrap().success());
     };
-    // The guard first, since it would have the command continue.
+    // The guard is stopped first, since it would have the command continue.
     for one in [&guard, &process.id().to_string(), &pid] {
         signal("STOP", one);
     }
@@ -111,7 +111,7 @@ fn a_command_does_not_outlive_a_suspended_host() {
     place.text("two");
     assert_eq!(next.wait().code, Some(0));
     assert_eq!(state(&pid), Some('T'));
-    // What watches wakes first here, and ends a command that has not run since.
+    // The lock wakes first here, and ends a command that has not run since.
     process.signal("CONT");
     let ended = process.wait();
     assert_eq!(ended.code, Some(76), "{ended:?}");
@@ -135,7 +135,7 @@ fn a_guard_that_dies_has_a_successor() {
     let process = place.lock("one", &["--lease", "4s"], UNTIL_GO);
     let pid = place.pid("one");
     let first = guard_of(process.id());
-    // What ends a whole session or service does not end the guard.
+    // The signals that end a whole session or service do not end the guard.
     for signal in ["HUP", "INT", "TERM"] {
         let sent = std::process::Command::new("kill").arg(format!("-{signal}")).arg(&first).status();
         assert!(sent.unwrap().success());

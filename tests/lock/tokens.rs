@@ -1,4 +1,4 @@
-//! Tokens that are printed by a command, and such that can't be had.
+//! Tokens that are printed by a command, and tokens that can't be had.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ fn a_command_prints_the_token() {
     };
     let ended = with("echo admin");
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-    // It is one token for all that is asked.
+    // One token is used for all requests.
     assert_eq!(place.text("runs"), "ran\n");
     let ended = with("echo nobody");
     assert_eq!(ended.code, Some(125), "{ended:?}");
@@ -40,7 +40,7 @@ fn a_command_that_fails_is_run_again() {
     let process = place.lock_command(&["--token-command", &command], &["true"]).env("ALLOTMENT_TOKEN", "");
     let ended = process.run();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // What it prints is a secret even where it fails.
+    // The command's output is a secret even where the command fails.
     assert!(ended.stderr.contains("exit status: 3") && !ended.stderr.contains("hush"), "{ended:?}");
 }
 

@@ -81,7 +81,7 @@ fn those_who_wait_are_served_in_order() {
     assert_eq!(place.text("order"), "1\n2\n3\n4\n");
 }
 
-/// A ticket's waiter is its life, also before its turn.
+/// A queued ticket lives only as long as its waiter.
 #[test]
 fn the_dead_do_not_take_their_turns() {
     let (_app, place) = sqlite();
@@ -95,14 +95,14 @@ fn the_dead_do_not_take_their_turns() {
     for (process, _) in &dead {
         process.signal("KILL");
     }
-    // They are gone while the first one holds on, not one after the other in their turns.
+    // The dead tickets are gone while the first one holds on, not one after the other in their turns.
     let live = place.live_once(2);
     assert_eq!([&live[0], &live[1]].map(uuid), [&first, &ticket].map(uuid));
     for (_, ticket) in &dead {
         let ticket = place.queue.show(ticket);
         assert_eq!((&ticket["status"], &ticket["fence"]), (&json!("expired"), &Value::Null), "{ticket}");
     }
-    // The one who waits lives through the leases of others that nobody waits for.
+    // The waiting ticket outlives the leases of other tickets that nobody waits for.
     for _ in 0..2 {
         let other = place.queue.try_join(&json!({ "lease_seconds": 2, "lease_while_queued": true }));
         let other = other.expect(201).json();

@@ -14,7 +14,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// To whoever listens at an address.
+    /// A wire that leads to this address.
     pub fn to(service: SocketAddr) -> Wire {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let wire = Wire { address: listener.local_addr().unwrap(), is_cut: Arc::default() };
@@ -34,12 +34,12 @@ impl Wire {
         wire
     }
 
-    /// Where it begins.
+    /// The address where the wire begins.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Nothing comes through any more.
+    /// From now on nothing comes through.
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
     }

@@ -91,7 +91,7 @@ def database(kind, request, tmp_path):
 
 @pytest.fixture
 def proxy(server):
-    """A network before the server; it is asked by whoever is led through it."""
+    """A network before the server, for the services that are led through it."""
     made = harm.Proxy(server.process.port)
     yield made
     made.close()

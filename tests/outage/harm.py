@@ -105,7 +105,7 @@ class MariaDb(Harm):
         found = self.administer(
             f"SELECT id FROM information_schema.processlist WHERE db = '{self.database.name}'")
         for number, in found:
-            # One may have ended by itself.
+            # A process may have ended by itself.
             with contextlib.suppress(pymysql.Error):
                 self.administer(f'KILL {number}')
         return len(found)
@@ -119,18 +119,18 @@ NOTICED_AFTER = 0.5
 
 
 class Proxy:
-    """Stands before a server's port, and does to what passes what a network may do."""
+    """Stands before a server's port, and does to the bytes that pass what a network may do."""
 
     def __init__(self, port):
         self.target = port
         self.delay = 0.0
-        # What comes is swallowed, in both directions, and nothing is closed.
+        # The bytes that come are swallowed, in both directions, and nothing is closed.
         self.is_black_hole = False
-        # Once these bytes have passed to the server, nothing more does.
+        # Once these bytes have passed to the server, no more bytes pass.
         self.last_words = None
         self.is_held = threading.Event()
         self.pairs = []
-        # What leads to the server there is left open when the other end goes.
+        # Connections to the server that stay open for a while when the client's end has gone.
         self.orphans = set()
         self.lock = threading.Lock()
         self.listener = socket.create_server(('127.0.0.1', 0))
@@ -168,7 +168,7 @@ class Proxy:
                 select.select([source], [], [])
                 to_server = sink.getpeername()[1] == self.target
                 if self.is_black_hole or (to_server and self.is_held.is_set()):
-                    # Not even read, so that nothing is acknowledged once the buffers are full.
+                    # The bytes are not even read, so that nothing is acknowledged once the buffers are full.
                     time.sleep(0.05)
                     continue
                 data = source.recv(65536)
@@ -186,12 +186,12 @@ class Proxy:
                 one.shutdown(socket.SHUT_RDWR)
 
     def cut(self, near_only=False):
-        """Ends all that passes now; with `near_only` the server notices that a little later."""
+        """Ends the connections that are open now; with `near_only` the server notices that a little later."""
         with self.lock:
             pairs, self.pairs = self.pairs, []
         for near, far in pairs:
             if near_only:
-                # Until then it keeps the rows that an open transaction has taken.
+                # Until then the server keeps the rows that an open transaction has taken.
                 self.orphans.add(far)
                 threading.Timer(NOTICED_AFTER, self.end_orphan, [far]).start()
             for one in [near] if near_only else [near, far]:
@@ -203,7 +203,7 @@ class Proxy:
             far.shutdown(socket.SHUT_RDWR)
 
     def hold_after(self, last_words):
-        """Lets nothing more pass to the server once these bytes have; says whether they have."""
+        """Lets nothing more pass to the server once these bytes have passed; returns that event."""
         self.last_words = last_words
         return self.is_held
 

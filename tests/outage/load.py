@@ -113,7 +113,7 @@ class Client(threading.Thread):
             f'/allocation_candidates?resources=VCPU:1&in_tree={self.own}']))
 
     def losses(self):
-        """What the service does not know of our answers, or has done twice."""
+        """The answered writes that the service does not know, or has done twice."""
         expected = {**{consumer: [amounts] for consumer, amounts in self.held.items()},
                     **{consumer: [{}] for consumer in self.gone}, **self.unsure}
         found = []
@@ -123,7 +123,7 @@ class Client(threading.Thread):
             if amounts not in possible:
                 found.append(f'{consumer} has {amounts}, not one of {possible}')
         generation = self.api('GET', f'/resource_providers/{self.own}')['generation']
-        # Its inventory was the first step.
+        # The provider's inventory was the first step of its generation.
         if not self.claims < generation <= 1 + self.claims + self.unsure_claims:
             found.append(f'generation {generation} after {self.claims} claims '
                          f'and {self.unsure_claims} that may have been')

@@ -13,14 +13,14 @@ import load
 import psycopg2
 import pytest
 
-# Who holds this lock stops the commits of claims on one provider.
+# The holder of this lock stops the commits of claims on one provider.
 LOCK = 712
 
 on_postgres = pytest.mark.parametrize('kind', ['postgres'], indirect=True)
 
 
 class Gate:
-    """A deferred trigger: claims on a provider hang in their COMMIT, for as long as this is entered."""
+    """A deferred trigger: claims on a provider hang in their COMMIT, for as long as the gate is entered."""
 
     def __init__(self, database, provider):
         self.connection = psycopg2.connect(dbname=database.name, **database._arguments())
@@ -65,7 +65,7 @@ def new_claim(client, amounts):
 
 
 def used_of(client, *providers):
-    """What the picture says is in use of each."""
+    """How much of each provider is in use, as the picture says."""
     summaries = client('GET', '/allocation_candidates?resources=VCPU:1')['provider_summaries']
     return [summaries[provider]['resources']['VCPU']['used'] for provider in providers]
 
@@ -75,19 +75,19 @@ def test_a_commit_that_hangs_stops_nobody_else(serve, database):
     service = serve()
     client = api.Api(service.url)
     slow, beside, other, another = (load.make_provider(client) for _ in range(4))
-    # So that nobody has to make the project, whose row others would wait for.
+    # The project exists already, so that no claim has to make its row and others need not wait for it.
     assert new_claim(client, {other: 1}).status_code == 204
     gate = Gate(database, slow)
     with concurrent.futures.ThreadPoolExecutor() as pool, gate:
         hanging = pool.submit(new_claim, api.Api(service.url), {slow: 1, beside: 1})
         gate.await_hanging()
-        # By one statement, by a transaction, and what is more than a claim.
+        # A claim by one statement, a claim by a transaction, and writes that are no claims.
         assert new_claim(client, {other: 2}).status_code == 204
         assert new_claim(client, {other: 2, another: 3}).status_code == 204
         late = load.make_provider(client)
         client('PUT', f'/resource_providers/{late}/traits', {
             'resource_provider_generation': 1, 'traits': ['HW_CPU_X86_AVX']})
-        # What is written is seen as ever, and of what hangs no half.
+        # Committed writes are seen as ever, and no half of the claim that hangs.
         assert used_of(client, slow, beside, other, another, late) == [0, 0, 5, 3, 0]
         assert not hanging.done()
     assert hanging.result().status_code == 204
@@ -112,11 +112,11 @@ def test_a_commit_that_happens_after_its_connection_has_ended(serve, database, p
         proxy.cut(near_only=True)
         if both:
             assert hanging.result().status_code == 503
-        # It is read back with this, too early: the server is still at it.
+        # The claim that hangs is read back with this one, too early: the server has not committed it yet.
         assert new_claim(client, {other: 1}).status_code == 204
         assert used_of(client, slow, beside, other) == [0, 0, 2]
     if not both:
-        # The claim of one statement was done again, met the first, and was seen to be that.
+        # The claim of one statement was done again, met the first one, and was found to be the same.
         assert hanging.result().status_code == 204
     held = client('GET', f'/allocations/{consumer}')['allocations']
     deadline = time.monotonic() + 60
@@ -167,17 +167,17 @@ def test_of_a_move_no_half_is_seen(serve, database):
 
 
 def test_who_has_written_does_not_wait_for_long_to_be_read_back(serve, database, proxy):
-    """The database goes away after a COMMIT. What is known to be written is answered."""
+    """The database goes away after a COMMIT. A write that is known to be done is answered."""
     service = serve(via=proxy.leading_to(database))
     client = api.Api(service.url)
     provider = load.make_provider(client)
     path = f'/resource_providers/{provider}'
     client('PUT', f'{path}/traits', {'resource_provider_generation': 1, 'traits': ['HW_CPU_X86_AVX']})
-    # That is how what is more than a claim begins to be read back.
+    # The read-back of anything more than a claim begins with these words.
     held = proxy.hold_after(b'REPEATABLE READ')
     client('PUT', f'{path}/traits', {'resource_provider_generation': 2, 'traits': ['HW_CPU_X86_SSE']})
     assert held.is_set()
-    # Meanwhile searches answer from what is known.
+    # Meanwhile searches answer from the last picture.
     other = api.Api(service.url)
     found = other('GET', f'/allocation_candidates?resources=VCPU:1&in_tree={provider}')
     assert found['provider_summaries'][provider]['traits'] == ['HW_CPU_X86_AVX']

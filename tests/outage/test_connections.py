@@ -1,5 +1,5 @@
-"""Connections end, the database restarts, hangs and is cut off: whoever asks is answered as soon as it
-is there again, nothing that was answered is lost, and nothing is done twice.
+"""Connections end, the database restarts, hangs and is cut off: requests are answered as soon as the
+database is there again, no answered write is lost, and none is done twice.
 """
 
 import concurrent.futures
@@ -37,13 +37,13 @@ def ask_everything(client, provider):
 
 @pytest.mark.parametrize('pause', [0, 1.5])
 def test_killed_while_idle(serve, server, database, pause):
-    """As after a restart, or where a balancer ends what is idle: nobody sees anything of it, whatever is
-    the first to be asked.
+    """Idle connections end, as after a restart or by a balancer: no client sees anything of it, whichever
+    request comes first.
     """
     service = serve()
     client = api.Api(service.url)
     provider = load.make_provider(client)
-    # So that there are several, of which one after the other could be handed out.
+    # There are several connections, so that one after the other could be handed out.
     with load.Load(service.url, clients=4) as crowd:
         crowd.await_answers()
     for number in range(6) if pause == 0 else (0, 1, 2):
@@ -86,7 +86,7 @@ def test_killed_under_load(serve, server, database):
             crowd.await_answers()
             assert server.kill_connections() > 0
         print(f'answered again after {crowd.await_answers():.3f} s')
-    # What reads runs again; of what wrote, only a COMMIT under way may be unknown.
+    # Reads are done again. Of the writes, only one with a COMMIT under way may be unknown.
     assert crowd.refused('GET') == 0
     crowd.check(database)
 
@@ -138,7 +138,7 @@ def test_slow_network(serve, server, database, proxy):
 
 
 def test_black_hole_under_load(serve, server, database, proxy):
-    """Packets vanish, and afterwards those connections are dead without anybody having said so."""
+    """Packets vanish, and afterwards the connections are dead without any sign of it."""
     service = serve(via=proxy.leading_to(database))
     with load.Load(service.url) as crowd:
         crowd.await_answers()
@@ -162,12 +162,12 @@ def test_ready_says_what_requests_meet(serve, server, database):
 
     assert both() == (200, 200)
     server.process.stop()
-    # What is found holds for a second.
+    # A result of the readiness check holds for a second.
     deadline = time.monotonic() + 60
     while client.send('GET', '/healthcheck?ready').status_code != 503:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    # It lives all the same, and who asks now is answered once the database is back.
+    # The service lives all the same, and a new request is answered once the database is back.
     assert client.send('GET', '/healthcheck').status_code == 200
     with concurrent.futures.ThreadPoolExecutor() as pool:
         asked = pool.submit(api.Api(service.url).send, 'GET', path)

@@ -74,7 +74,7 @@ def test_a_change_is_picked_up_and_a_broken_one_is_not(policied):
 
 
 def test_a_change_is_in_force_without_a_request(policied):
-    """Whoever comes first after a change, however much later, meets the new rules."""
+    """The first request after a change, however much later, meets the new rules."""
     policied.start({'placement:traits:list': '@'})
     policied.file.write_text('"placement:traits:list": "!"\n')
     policied.await_log('the policy is read again')

@@ -6,7 +6,7 @@ use allotment::fleet::{Picture, Slot};
 
 use crate::world::{AGGREGATES, CLASSES, TRAITS, aggregate_uuid};
 
-/// What a picture tells, by what it is told of.
+/// The contents of a picture: a line for each provider, class, trait and aggregate, by its name.
 pub fn description(picture: &Picture) -> BTreeMap<String, String> {
     let slots = || picture.present().iter();
     let mut told: BTreeMap<String, String> =

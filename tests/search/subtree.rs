@@ -105,7 +105,7 @@ fn trees_without_a_possible_top_are_not_walked() {
 
 #[test]
 fn only_what_lies_below_a_possible_top_is_tried() {
-    // One node of each host has both.
+    // One node of each host has a network card and a GPU that are free.
     let world = hosts(100, |number| (i32::from(number <= 3), i32::from(number >= 3)));
     let (found, visits) =
         count(&world, &query(&[VCPU, MEMORY_MB, VF, GPU], false, &[&[0, 1, 2, 3, 4]]), Strategy::DepthFirst);

@@ -164,7 +164,7 @@ impl World {
         }
     }
 
-    /// What becomes of it by a few changes, and a picture that followed them; `look` sees it before each.
+    /// The world after a few changes, and a picture that followed them. `look` sees the picture before each.
     pub fn history(&self, rng: &mut StdRng, mut look: impl FnMut(&Picture)) -> (World, Picture) {
         let mut world = self.clone();
         let mut picture = self.picture(rng);

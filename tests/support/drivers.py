@@ -71,7 +71,7 @@ def end_with_parent():
 class Server:
     """One server process with its own configuration, on a database."""
 
-    # What its environment has beside ours.
+    # The variables that the server's environment has beside ours.
     extra_environment = {}
 
     def __init__(self, workdir, port, database):

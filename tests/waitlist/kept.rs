@@ -46,7 +46,7 @@ fn those_who_have_died_while_queued_leave_together(backend: Backend) {
     assert_eq!(dead[0]["status"], "queued");
     assert_eq!((&dead[0]["lease_seconds"], &patient["expires_at"]), (&json!(600), &Value::Null));
     clock.jump(700);
-    // Whoever would wait for them would keep them alive.
+    // A client that waited for these tickets would keep them alive.
     for ticket in &dead {
         eventually(|| queue.show(ticket)["status"] == "expired");
     }
@@ -68,7 +68,7 @@ fn who_waits_is_kept_alive(backend: Backend) {
             move || there.wait(waits, 200)
         });
         app.until_waiting(1);
-        // Whoever comes late in the lease starts it again at once.
+        // A client that comes late in the lease starts it again at once.
         clock.jump(500);
         assert_eq!(queue.wait(&waits, 0)["status"], "queued");
         eventually(|| end(&queue.show(&waits)) > end(&waits) + TimeDelta::seconds(400));
@@ -84,7 +84,7 @@ fn who_waits_is_kept_alive(backend: Backend) {
         let activated: DateTime<Utc> = mine["activated_at"].as_str().unwrap().parse().unwrap();
         assert_eq!(end(&mine) - activated, TimeDelta::seconds(600));
     });
-    // While it is active, only its holder renews it.
+    // While the ticket is active, only its holder renews it.
     clock.jump(2_000);
     assert_eq!(queue.wait(&queue.join(), 100)["status"], "active");
     assert_eq!(queue.show(&waits)["status"], "expired");
@@ -155,7 +155,7 @@ fn a_lease_while_queued_needs_a_lease(app: TestApp) {
     }
     let untimed = json!({ "scope": "vm", "id": "one", "lease_while_queued": true });
     queue.client.post(&queue.path(), &untimed).expect(400);
-    // Only whoever takes a ticket says it.
+    // Only a request that takes a ticket may have `lease_while_queued`.
     let ticket = take(&queue, 60);
     let renewal = json!({ "generation": 1, "lease_seconds": 60, "lease_while_queued": true });
     queue.client.put(&queue.ticket_path(uuid(&ticket)), &renewal).expect(400);

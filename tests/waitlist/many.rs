@@ -67,8 +67,8 @@ fn until_left(database: &Database, status: &str, number: i64) {
     panic!("{} are {status} after a minute", count(database, &what));
 }
 
-/// That no transaction ended more tickets than it may, and that they were not as many as tickets: what one
-/// changes has the same time.
+/// Asserts that no transaction ended more tickets than it may, and that there were fewer transactions than
+/// tickets. All tickets that one transaction changes have the same time.
 fn check_transactions(database: &Database, tickets: i64) {
     let expired = "SELECT COUNT(*) AS c FROM waitlist_tickets WHERE status = 'expired' GROUP BY updated_at";
     let largest = database.count(&format!("SELECT MAX(c) AS n FROM ({expired}) AS a"));
@@ -99,7 +99,7 @@ fn many_that_expire_at_once_end_in_short_transactions(backend: Backend) {
             let last = &last;
             move || waits.wait(last, 100)
         });
-        // Others come and go.
+        // Other clients come and go.
         for _ in 0..20 {
             let ticket = other.try_join(&json!({ "lease_seconds": 5_000 })).expect(201).json();
             let late = queue.try_join(&json!({ "lease_seconds": 5_000 })).expect(201).json();
@@ -115,7 +115,7 @@ fn many_that_expire_at_once_end_in_short_transactions(backend: Backend) {
     until_left(&app.database, "queued", 0);
     assert_eq!(queue.show(&holder)["status"], "expired");
     assert_eq!(count(&app.database, "waitlist_tickets WHERE status = 'expired'"), 2_001);
-    // Each that came and each that ended is a step; those of the other clients came and ended.
+    // Each ticket that came or ended is a step, and so are those of the other clients.
     assert_eq!(queue.generation(), 2_002 + 2_001 + 40);
     assert_eq!(queue.list("live")["queues"][0]["queued"], 0);
     check_transactions(&app.database, 2_001);
@@ -127,7 +127,7 @@ fn a_release_passes_by_many_whose_time_is_over(backend: Backend) {
         let queue = Queue::new(&app.client());
         let holder = queue.join();
         fill(&app.database, &queue, 900, -10);
-        // One is not there in the end, so that all of them are passed by.
+        // In one of the two rounds no live ticket follows, so that all of them are passed by.
         let last = (more != json!({})).then(|| queue.try_join(&more).expect(201).json());
         queue.release(&holder);
         assert_eq!(queue.show(&holder)["status"], "finished");

@@ -148,7 +148,7 @@ impl Model {
         } else {
             answer.expect(200);
             ticket.generation += 1;
-            // The lease of one that waits runs only if it did before.
+            // The lease of a queued ticket runs only if it did before.
             let runs = ticket.status == "active" || (ticket.lease.is_some() && ticket.ends.is_some());
             ticket.lease = Some(lease);
             ticket.ends = runs.then_some(now + lease);

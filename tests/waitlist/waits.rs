@@ -20,7 +20,7 @@ on_each_database!(one_who_hangs_up_after_long_leaves_nothing_behind);
 on_each_database!(those_who_wait_for_long_are_answered_when_the_service_stops: Backend);
 on_each_database!(a_wait_in_a_dialect_of_cnapi_ends_as_it_would_at_once);
 
-/// So long that the service has nothing else to do than to wait.
+/// This pause is so long that the service has nothing else to do than to wait.
 const LONG: Duration = Duration::from_millis(400);
 
 /// A connection of which a test decides each byte.

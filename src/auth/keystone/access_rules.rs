@@ -24,8 +24,8 @@ pub(super) struct Asked<'a> {
 
 /// Whether one of the rules allows a request to us.
 ///
-/// Rules are about paths of the service. One that begins with the path below which the service is known
-/// is about what stands behind that. A prefix that a request brings along never counts: whoever could
+/// Rules are about paths of the service. A rule that begins with the path below which the service is known is
+/// about the part behind that path. A prefix that a request brings along never counts: a client that could
 /// choose it would choose what a rule is about.
 pub(super) fn allow(rules: &[AccessRule], service_type: &str, asked: Asked<'_>) -> bool {
     rules.iter().any(|rule| {
@@ -158,7 +158,7 @@ mod tests {
         for rule in ["/placement", "/placements/traits", "/placement/placement/traits", "/*/traits"] {
             assert!(!allows(rule, "/traits"), "{rule}");
         }
-        // The service's own path is not taken for a part of the path that a rule is about.
+        // The service's own path is not a part of the path that a rule is about.
         assert!(!allows("/*/*", "/traits"));
         assert!(!allows("/placement/*", "/traits/CUSTOM_X"));
     }

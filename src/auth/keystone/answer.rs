@@ -18,7 +18,7 @@ pub(super) async fn read<T: for<'de> Deserialize<'de>>(mut response: Response) -
     serde_json::from_slice(&body).map_err(|error| format!("its answer is none of Keystone's: {error}"))
 }
 
-/// What a network error was in the end; the outer ones only say that there was one.
+/// The innermost cause of a network error. The outer ones only say that there was one.
 pub(super) fn network(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {

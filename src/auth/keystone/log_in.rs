@@ -12,7 +12,7 @@ use super::client::SUBJECT_TOKEN;
 use super::credentials::Credentials;
 use super::settings::{Interface, Settings, Unusable};
 
-/// A Keystone, and who we are to it.
+/// The address of a Keystone, and our credentials there.
 #[derive(Clone, Debug)]
 pub struct LogIn {
     http: reqwest::Client,
@@ -26,7 +26,7 @@ pub enum NoToken {
     /// Keystone does not accept the credentials.
     #[error("it refuses our credentials")]
     Refused,
-    /// Keystone does not say anything that helps; in words.
+    /// Keystone gives no answer that helps; the reason, in words.
     #[error("{0}")]
     Unavailable(String),
 }
@@ -38,7 +38,7 @@ pub struct Issued {
     described: Described,
 }
 
-/// The body of Keystone's answer, as far as it concerns who has logged in.
+/// The parts of Keystone's answer that describe the token.
 #[derive(Deserialize)]
 struct Body {
     token: Described,
@@ -70,7 +70,8 @@ struct Endpoint {
 }
 
 impl LogIn {
-    /// What the settings say. `http` must not follow redirections: a password goes to nobody else.
+    /// A log-in by the settings. `http` must not follow redirections, since no other host may get the
+    /// password.
     pub fn new(settings: &Settings, http: reqwest::Client) -> Result<Self, Unusable> {
         let at = Url::parse(&settings.auth_url)
             .map_err(|error| Unusable { key: "auth.keystone.auth_url", problem: error.to_string() })?;
@@ -109,7 +110,7 @@ impl Issued {
         self.described.expires_at.into()
     }
 
-    /// How long the token is good for from its beginning, whatever clocks say, if Keystone tells that.
+    /// The token's whole lifetime, if Keystone tells it. It does not depend on clocks.
     #[must_use]
     pub fn lasts(&self) -> Option<Duration> {
         let lasts = self.described.expires_at.signed_duration_since(self.described.issued_at?);

@@ -188,7 +188,8 @@ mod tests {
         assert!(fixture.look());
     }
 
-    /// As Kubernetes exchanges what a ConfigMap holds: a link in the way to the file leads elsewhere at once.
+    /// Exchanges the file as Kubernetes exchanges the files of a ConfigMap: a link on the way to the file
+    /// leads elsewhere at once.
     #[test]
     fn a_file_that_is_exchanged_is_noticed_though_times_and_length_are_the_same() {
         let directory = tempfile::tempdir().unwrap();

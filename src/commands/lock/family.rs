@@ -1,7 +1,7 @@
 //! A command and all that it has started.
 //!
-//! They are the process group that the command leads, and besides each process in whose environment the
-//! ticket stands: a process that has left the group, as a daemon does, has inherited that.
+//! The processes are the group that the command leads, and each process that has the ticket in its
+//! environment. A process that has left the group, as a daemon does, has inherited that environment.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use super::complain;
 
 /// The variable that names the ticket of this lock and those of the locks around it.
 pub const TICKETS: &str = "ALLOTMENT_TICKETS";
-/// How often those are looked at who have not ended yet.
+/// How often the processes that have not ended yet are looked at.
 const LOOKING: Duration = Duration::from_millis(20);
-/// How often a kill is repeated for those who were being started meanwhile.
+/// How many times a kill is repeated, for processes that were being started meanwhile.
 const KILLS: u32 = 50;
 
 /// The processes of a command.
@@ -29,13 +29,13 @@ pub struct Family {
 }
 
 impl Family {
-    /// The processes of a command that is held by this ticket. One that leads no group stands in the
+    /// The processes of a command that runs under this ticket. A command that leads no group stands in the
     /// foreground of a terminal.
     pub fn new(first: Pid, leads: bool, ticket: &str) -> Family {
         Family { first: first.as_raw_pid(), leads, ticket: ticket.to_owned() }
     }
 
-    /// Sends a signal to the group, or to the command that leads none; to whom is gone already, in vain.
+    /// Sends a signal to the group, or to the command if it leads none. A process that has gone gets none.
     pub fn send(&self, signal: Signal) {
         let Some(first) = Pid::from_raw(self.first) else { return };
         let sent = if self.leads { kill_process_group(first, signal) } else { kill_process(first, signal) };
@@ -46,12 +46,12 @@ impl Family {
         }
     }
 
-    /// Asks all to end.
+    /// Asks all processes to end.
     pub fn terminate(&self) {
         let strays = self.strays();
         // A process that was stopped has to run to end.
         for signal in [Signal::TERM, Signal::CONT] {
-            // The command that leads no group is among the strays, if its environment can be read.
+            // A command that leads no group is among the strays, if its environment can be read.
             if self.leads || !strays.iter().any(|stray| stray.is(self.first)) {
                 self.send(signal);
             }
@@ -61,7 +61,7 @@ impl Family {
         }
     }
 
-    /// Ends all, and returns when none is left that can be ended.
+    /// Kills all processes, and returns when none is left that can be ended.
     pub async fn kill(&self) {
         for _ in 0..KILLS {
             if self.leads {
@@ -78,7 +78,7 @@ impl Family {
         }
     }
 
-    /// Waits until all have ended.
+    /// Waits until all processes have ended.
     pub async fn end(&self) {
         while self.is_group_left() || !self.strays().is_empty() {
             sleep(LOOKING).await;
@@ -105,12 +105,12 @@ mod strays {
     pub struct Stray(Pid, OwnedFd);
 
     impl Stray {
-        /// Whether it has this number.
+        /// Whether the process has this number.
         pub fn is(&self, pid: i32) -> bool {
             self.0.as_raw_pid() == pid
         }
 
-        /// Sends a signal; to whom is gone already, in vain.
+        /// Sends a signal. A process that has gone gets none.
         pub fn send(&self, signal: Signal) {
             let _ = pidfd_send_signal(&self.1, signal);
         }
@@ -133,7 +133,7 @@ mod strays {
                 return None;
             }
             let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-            // Its number may have been given to another process before it was opened.
+            // The number may have been given to another process before it was opened.
             self.is_carried_by(pid).then_some(Stray(pid, process))
         }
 
@@ -162,12 +162,12 @@ mod strays {
     pub struct Stray(Pid);
 
     impl Stray {
-        /// Whether it has this number.
+        /// Whether the process has this number.
         pub fn is(&self, pid: i32) -> bool {
             self.0.as_raw_pid() == pid
         }
 
-        /// Sends a signal; to whom is gone already, in vain.
+        /// Sends a signal. A process that has gone gets none.
         pub fn send(&self, signal: Signal) {
             let _ = kill_process(self.0, signal);
         }

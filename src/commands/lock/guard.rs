@@ -24,20 +24,20 @@ use crate::commands::clock::Moment;
 /// How long the guard may take to hear something, or to end.
 const HEARING: Duration = Duration::from_secs(1);
 
-/// What the guard is to do.
+/// An order of the lock to the guard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// Whose processes it ends.
+    /// The processes that the guard ends.
     pub family: Family,
-    /// When they are asked to end; not at all if that is done already.
+    /// When the processes are asked to end; `None` if they have been asked already.
     pub stop_at: Option<Moment>,
-    /// How long they have then.
+    /// How long the processes have to end after that.
     pub grace: Duration,
-    /// When none may be left.
+    /// When none of the processes may be left.
     pub over_at: Moment,
 }
 
-/// What the guard hears, a line each.
+/// A message to the guard, on a line of its own.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Word {
@@ -55,7 +55,8 @@ pub struct Guard {
 impl Guard {
     /// Starts a guard.
     pub fn start() -> io::Result<Guard> {
-        // The file may have been replaced since this process was started; this is the one that runs here.
+        // The program's file may have been replaced since this process was started; this path leads to the
+        // file that runs here.
         let program =
             if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
         let mut process = Command::new(program)
@@ -72,7 +73,7 @@ impl Guard {
         Ok(Guard { process, ear })
     }
 
-    /// Gives it an order in place of the one before. A guard that has died has a successor.
+    /// Gives the guard an order in place of the one before. If the guard has died, another one is started.
     pub async fn tell(&mut self, order: &Order) {
         if self.say(&Word::Watch(order.clone())).await.is_ok() {
             return;
@@ -92,13 +93,13 @@ impl Guard {
     async fn say(&mut self, word: &Word) -> io::Result<()> {
         let mut line = serde_json::to_string(word)?;
         line.push('\n');
-        // A guard that somebody has stopped does not hear; the lock goes on all the same.
+        // A guard that somebody has stopped does not hear, and the lock goes on all the same.
         timeout(HEARING, self.ear.write_all(line.as_bytes())).await.unwrap_or(Ok(()))
     }
 
-    /// Lets it go, since the command has ended. Returns whether it was the guard who ended it.
+    /// Lets the guard go, since the command has ended. Returns whether the guard ended the command.
     pub async fn dismiss(mut self) -> bool {
-        // One that has died hears nothing, and has nothing to say.
+        // A guard that has died hears nothing, which does not matter here.
         let _ = self.say(&Word::Done).await;
         drop(self.ear);
         let status = timeout(HEARING, self.process.wait()).await;
@@ -106,7 +107,8 @@ impl Guard {
     }
 }
 
-/// Is the guard, until it is let go or has ended the command. It hears all on its input.
+/// Runs as the guard, until the lock lets it go or the guard has ended the command. The guard's orders come
+/// on its input.
 pub fn run() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(guard())) {
@@ -119,7 +121,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Returns whether it has ended the command.
+/// Returns whether the guard has ended the command.
 async fn guard() -> io::Result<bool> {
     // Signals are for the lock, which says when the command has ended.
     let mut signals = Signals::listen()?;
@@ -147,7 +149,8 @@ async fn guard() -> io::Result<bool> {
     Ok(true)
 }
 
-/// Waits until the order says that something is to be done, and does it. It may be left off at any time.
+/// Waits until the order says that something is to be done, and does it. The future may be dropped at any
+/// time.
 async fn act(order: Option<&mut Order>, has_acted: &mut bool) {
     let Some(order) = order else { return std::future::pending().await };
     if let Some(stop_at) = order.stop_at {

@@ -21,15 +21,15 @@ const HASTE: Duration = Duration::from_millis(500);
 pub struct Lease {
     ticket: Ticket,
     terms: Terms,
-    /// When the lease began at the earliest: the service counts it from when a request came, and here it is
-    /// counted from when the request was sent.
+    /// The earliest moment at which the lease can have begun. The service counts the lease from when a
+    /// request came, and this process counts it from when the request was sent.
     since: Moment,
 }
 
 /// Why a ticket can be held no longer.
 #[derive(Debug)]
 pub enum Lost {
-    /// The lease could not be renewed as long as there was time to.
+    /// The lease could not be renewed in time.
     Unrenewed(String),
     /// The service says that the lease is over, so that somebody else may have the turn already.
     Expired,
@@ -65,7 +65,7 @@ impl Lease {
         self.terms
     }
 
-    /// When nothing of the command may be left.
+    /// When no process of the command may be left.
     pub fn over_at(&self) -> Moment {
         // A lease is never too long for a clock.
         let end = self.since.after(self.terms.lease()).unwrap_or(self.since);
@@ -85,7 +85,7 @@ impl Lease {
         self.renew(queue).await
     }
 
-    /// Has the lease start again. A service that is away is asked as long as the command may go on.
+    /// Starts the lease again. A service that is away is asked again as long as the command may go on.
     pub async fn renew(&mut self, queue: &Queue) -> Result<(), Lost> {
         let stop_at = self.stop_at();
         let trouble = Trouble::default();

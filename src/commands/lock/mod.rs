@@ -101,7 +101,7 @@ enum End {
     Lost(String),
     /// The service refuses, or this process lacks something.
     Failed(String),
-    /// What is asked for makes no sense.
+    /// The options make no sense.
     Usage(String),
 }
 

@@ -90,7 +90,8 @@ impl Queue {
     /// Takes a ticket. Its lease runs while it is queued, too, so that it lapses if nobody waits for it.
     pub async fn join(&self) -> Result<Ticket, Failure> {
         match self.try_join(true).await {
-            // A service of before that existed; it keeps dead tickets until their turn is over.
+            // The service is older than `lease_while_queued`. It keeps the tickets of dead waiters until
+            // their turn is over.
             Err(Failure::Refused { status: 400, detail, .. }) if detail.contains(LEASE_WHILE_QUEUED) => {
                 self.try_join(false).await
             }
@@ -98,7 +99,7 @@ impl Queue {
         }
     }
 
-    /// A ticket says where it came from, for those who read lists.
+    /// The origin of a ticket, for people who read lists.
     async fn try_join(&self, is_leased: bool) -> Result<Ticket, Failure> {
         let host = rustix::system::uname();
         let mut body = json!({

@@ -11,22 +11,22 @@ use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-/// Those that end a process that does not say otherwise.
+/// The signals that end a process that does not say otherwise.
 const ENDING: [Signal; 6] =
     [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2];
 
-/// How long this process waits for one who has it continue, before it stops itself.
+/// How long this process waits for a signal to continue, before it stops itself.
 const ON_ITS_HEELS: Duration = Duration::from_millis(10);
 
 /// The signals that come, from when this is made.
 pub struct Signals {
     coming: Vec<(Signal, unix::Signal)>,
-    /// Those to continue, where those to stop are listened to.
+    /// The signals to continue, if signals to stop are listened to.
     continuing: Option<unix::Signal>,
 }
 
 impl Signals {
-    /// Listens to those that would end this process. Who has it ignore some, as nohup does, means that.
+    /// Listens to the signals that would end this process. Ignored signals, as under nohup, stay ignored.
     pub fn listen() -> io::Result<Signals> {
         let mut signals = Signals { coming: Vec::new(), continuing: None };
         let ignored = ignored();

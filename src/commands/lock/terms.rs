@@ -8,12 +8,12 @@ const MARGIN_PART: u32 = 10;
 const LONGEST_MARGIN: Duration = Duration::from_secs(5);
 /// The grace where none is asked for, if the lease is long enough.
 const USUAL_GRACE: Duration = Duration::from_secs(10);
-/// The service knows no longer leases.
+/// The longest lease that the service takes.
 const LONGEST_LEASE: Duration = Duration::from_secs(i32::MAX as u64);
 
-/// The parts of a lease. They follow each other: as long as the lease could be renewed and was not, the
-/// command goes on; then it is told to end and has its grace; then it is killed, and there is a margin in
-/// which that happens, before the lease ends and somebody else may have the turn.
+/// The parts of a lease. They follow each other. In the first part the lease can be renewed, and the command
+/// goes on. If the lease was not renewed, the command is told to end and has its grace. Then it is killed.
+/// The margin is for that, before the lease ends and another client may have the turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     lease: Duration,
@@ -45,7 +45,7 @@ impl Terms {
         self.lease
     }
 
-    /// How long the command has to end after it was told to.
+    /// How long the command has to end after the lock has told it to.
     pub fn grace(self) -> Duration {
         self.grace
     }

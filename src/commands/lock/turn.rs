@@ -16,14 +16,14 @@ use crate::commands::service::Failure;
 
 /// How long one question about the turn may take at most, so that a service that is gone is noticed.
 const ASKING: Duration = Duration::from_secs(30);
-/// How long it may take at least.
+/// The least time that one question may take.
 const ASKING_BRIEFLY: Duration = Duration::from_secs(1);
 /// The same where somebody looks at the place in the queue.
 const SHOWING: Duration = Duration::from_secs(2);
 /// How long giving up may take.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// One who waits.
+/// A lock that waits for its turn.
 struct Turn<'a> {
     queue: &'a Queue,
     /// The uuid of the ticket, once there is one.
@@ -75,7 +75,7 @@ impl Turn<'_> {
             let (ticket, asked) = self.join(at_once).await?;
             *self.taken.borrow_mut() = Some(ticket.uuid.clone());
             match ticket.status {
-                // The lease began after the question was put, and only then.
+                // The lease began after the question was sent, and not before.
                 Status::Active if !self.is_unsure.get() => return Ok(Lease::new(self.queue, ticket, asked)),
                 Status::Queued if at_once => return Err(End::WaitOver(self.wait_over())),
                 _ => {}

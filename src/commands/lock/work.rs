@@ -115,7 +115,7 @@ impl Work {
         }
     }
 
-    /// Says to the guard what it is to do if this process does not do it.
+    /// Gives the guard its order for the case that this process can't act.
     async fn order(&mut self, lease: &Lease, stop_at: Option<Moment>, over_at: Moment) {
         let late = |moment: Moment| moment.after(lease.terms().margin() / 2).unwrap_or(moment);
         let order = Order {
@@ -128,7 +128,7 @@ impl Work {
     }
 
     async fn pass_on(&self, signal: Signal, lease: &Lease, signals: &mut Signals, is_foreground: bool) {
-        // In the foreground of a terminal, its keys send these to the command as well.
+        // In the foreground, the terminal's keys send these signals to the command as well.
         if is_foreground && matches!(signal, Signal::INT | Signal::QUIT) {
             return;
         }
@@ -145,7 +145,7 @@ impl Work {
     /// Ends the command and all that it has started, before somebody else may have the turn.
     async fn stop(&mut self, lease: &Lease, lost: &Lost, signals: &mut Signals) {
         let over_at = match lost {
-            // Somebody else may have it already.
+            // Another client may have the turn already.
             Lost::Expired => Moment::now(),
             Lost::Unrenewed(_) | Lost::Ended(_) => {
                 let grace_over = Moment::now().after(lease.terms().grace());
@@ -161,7 +161,7 @@ impl Work {
                 () = self.end(signals) => return,
             }
         }
-        // Its number is not another process's as long as it has not been waited for.
+        // The command's number goes to no other process before the command has been waited for.
         let _ = self.child.start_kill();
         self.family.kill().await;
         if let Err(error) = self.child.wait().await {
@@ -169,13 +169,13 @@ impl Work {
         }
     }
 
-    /// Waits until all have ended; passes signals on meanwhile.
+    /// Waits until all processes of the command have ended; passes signals on meanwhile.
     async fn end(&mut self, signals: &mut Signals) {
         loop {
             tokio::select! {
                 biased;
                 _ = self.child.wait() => break,
-                // It is to end, not to pause.
+                // The command is to end, not to pause.
                 signal = signals.next() => if signal != Signal::TSTP { self.family.send(signal) },
             }
         }

@@ -59,7 +59,7 @@ impl TestApp {
         Client::new(self.address())
     }
 
-    /// The picture in which the service searches; of the first one, if there are several.
+    /// The picture in which the service searches. With several services it is that of the first.
     pub fn fleet(&self) -> &Arc<Fleet> {
         &self.servers.first().unwrap().fleet
     }
