@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
 
 use actix_http::error::PayloadError;
 use actix_http::{ConnectionType, Payload, Request, Response};
@@ -45,6 +46,9 @@ pub(super) async fn serve<A>(
     let http = http1::Builder::new()
         // The connection has limits of its own.
         .header_read_timeout(None)
+        // hyper keeps the date that it has written until the clock is past it. A clock that is set back by an
+        // hour would leave one date in all answers of that hour.
+        .auto_date_header(false)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(connection.clone()), service);
     connection.serve(Box::pin(http), stopping, http1::Connection::graceful_shutdown).await;
@@ -121,6 +125,9 @@ fn returned(response: Response<BoxBody>, watch: Rc<Watch>) -> hyper::Response<Se
         if let (Ok(name), Ok(value)) = (name, value) {
             headers.append(name, value);
         }
+    }
+    if let Ok(date) = hyper::header::HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now())) {
+        headers.insert(hyper::header::DATE, date);
     }
     if head.head().connection_type() == ConnectionType::Close {
         let close = hyper::header::HeaderValue::from_static("close");
