@@ -1,19 +1,20 @@
-//! Which transactions are between their COMMIT and its answer, so that nobody shows a half of one.
+//! Which transactions are between their COMMIT and its answer, so that no reader shows a half of one.
 
 use std::collections::BTreeMap;
 
 use super::Touched;
 
-/// The transactions whose COMMIT is sent and not yet answered, but for those of which there are no halves.
+/// The transactions whose COMMIT is sent and not yet answered. Transactions that have no halves are left out.
 ///
-/// Who reads back notes when it begins, and then may see of each transaction all or nothing: of none that
-/// ended before, as it reads all that these announced; of one under way by then, or since, all, if it
-/// reads either everything or nothing that the transaction touches.
+/// A reader notes when it begins to read back. It must then see all or nothing of each transaction. It reads
+/// everything that was announced before, so it sees all of a transaction that ended before. It sees all or
+/// nothing of a transaction that was under way by then, or came later, if it reads everything that the
+/// transaction touches, or nothing of that.
 #[derive(Default)]
 pub struct Commits {
     open: BTreeMap<u64, Touched>,
     next: u64,
-    /// Those that were open when a reader-back last began, and those that came since.
+    /// The transactions that were open when a reader last began, and the transactions that came since.
     recent: Vec<Touched>,
 }
 
@@ -26,18 +27,18 @@ impl Commits {
         self.next
     }
 
-    /// Notes that it is known what became of a COMMIT.
+    /// Notes that the outcome of a COMMIT is known.
     pub fn end(&mut self, number: u64) {
         self.open.remove(&number);
     }
 
-    /// Notes that somebody begins to read back. There is one at a time.
+    /// Notes that a reader begins to read back. There is one reader at a time.
     pub fn look(&mut self) {
         self.recent.clear();
         self.recent.extend(self.open.values().cloned());
     }
 
-    /// Adds to what is to be read all of the transactions of which it has a part.
+    /// Widens what is to be read, so that it holds all of each transaction of which it has a part.
     pub fn widen(&self, wanted: &mut Touched) {
         let mut widened = true;
         while widened {
@@ -51,7 +52,7 @@ impl Commits {
         }
     }
 
-    /// Whether what was read has a part of a transaction and lacks another.
+    /// Whether the read has one part of a transaction and lacks another part.
     pub fn splits(&self, read: &Touched) -> bool {
         self.recent.iter().any(|touched| touched.meets(read) && !read.holds(touched))
     }
@@ -78,13 +79,13 @@ mod tests {
         let mut elsewhere = touched([(4, Usage)]);
         commits.widen(&mut elsewhere);
         assert_eq!(elsewhere, touched([(4, Usage)]));
-        // They may have committed since, and been seen.
+        // The transactions may have committed since, and been seen.
         commits.end(first);
         commits.end(second);
         let mut wanted = touched([(3, Usage)]);
         commits.widen(&mut wanted);
         assert_eq!(wanted, touched([(1, Usage), (2, Whole), (3, Usage)]));
-        // What they announced is read by the next, who begins later.
+        // The announcements of the two are read by the next reader, which begins later.
         commits.look();
         let mut wanted = touched([(3, Usage)]);
         commits.widen(&mut wanted);

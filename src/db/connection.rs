@@ -90,7 +90,7 @@ fn lacking(kind: Kind) -> ConnectionError {
     ConnectionError::BadConnection(format!("built without the {} feature", kind.feature()))
 }
 
-/// Opens a connection to a server, whose answers are waited for no longer than they may take.
+/// Opens a connection to a server, which waits for answers no longer than the target's times allow.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 fn establish_to_server(target: &Target) -> ConnectionResult<DbConnection> {
     let times = target.times;
@@ -118,8 +118,8 @@ fn establish_to_server(target: &Target) -> ConnectionResult<DbConnection> {
         refuse_plain_text(&mut conn)?;
     }
     if target.kind == Kind::Postgres && !target.keeps_sessions {
-        // Each statement is planned anew and sent as a whole. What would be set would be so for whoever
-        // gets the session next.
+        // Each statement is planned anew and sent as a whole. A setting of the session would also hold for
+        // the client that gets the session next.
         conn.set_prepared_statement_cache_size(CacheSize::Disabled);
         return Ok(conn);
     }
@@ -162,14 +162,14 @@ const SET_UP_TRIES: u32 = 500;
 #[cfg(feature = "sqlite")]
 const SET_UP_PAUSE: Duration = Duration::from_millis(10);
 
-/// What each new connection to a file is told first. busy_timeout comes first: changing the journal mode
-/// may itself have to wait.
+/// The statements that set up each new connection to a file. busy_timeout comes first: changing the journal
+/// mode may itself have to wait.
 #[cfg(feature = "sqlite")]
 const FILE_SET_UP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                            PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;";
 
-/// Sets a new connection to a file up. SQLite does not wait while another one makes the file's journal, as
-/// when several start together, but fails at once; so this is tried again.
+/// Sets a new connection to a file up. If another one makes the file's journal, as when several start
+/// together, SQLite does not wait but fails at once; so the set-up is tried again.
 #[cfg(feature = "sqlite")]
 fn set_up_file(conn: &mut DbConnection) -> QueryResult<()> {
     for _ in 1..SET_UP_TRIES {
@@ -183,7 +183,7 @@ fn set_up_file(conn: &mut DbConnection) -> QueryResult<()> {
     conn.batch_execute(FILE_SET_UP)
 }
 
-/// What each new connection to a server is told first.
+/// The statements that set up each new connection to a server.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 fn set_up(kind: Kind, statement: Option<Duration>) -> String {
     let limit = statement.unwrap_or_default();

@@ -55,8 +55,8 @@ impl Error {
         }
     }
 
-    /// Whether the connection is of no more use: it has ended, or what is at its other end serves no
-    /// longer. The database itself may be there for whoever makes a new connection.
+    /// Whether the connection is of no more use: it has ended, or the server at its other end serves no
+    /// longer. A new connection may still reach the database.
     ///
     /// A transaction that meets this before its COMMIT is sent has written nothing.
     pub fn is_gone(&self) -> bool {
@@ -91,7 +91,7 @@ impl Error {
     }
 }
 
-/// What to do about an error that the database's own words do not explain.
+/// The advice for an error that the database's own words do not explain.
 fn advice(error: &DieselError) -> &'static str {
     let message = error.to_string();
     let is_of_pooler = message.contains("prepared statement") && message.contains("__diesel_stmt_");
@@ -191,7 +191,7 @@ fn is_gone_message(message: &str) -> bool {
             "terminating connection",
             "the database system is",
             "unsupported frontend protocol",
-            // What pgbouncer says when it, or the server behind it, ends a connection.
+            // The messages of pgbouncer when it, or the server behind it, ends a connection.
             "server conn crashed",
             "pgbouncer",
             "query_wait_timeout",

@@ -1,6 +1,6 @@
 //! One service to an SQLite file: a lock beside it, which ends with the process that holds it.
 //!
-//! SQLite itself lets many processes use a file, but a service shows its picture of it, which other
+//! SQLite itself lets many processes use a file. But a service shows its picture of the file, which other
 //! processes' writes do not reach. The database's own file cannot bear the lock: closing any descriptor of it
 //! would end SQLite's own locks.
 
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 
-/// Who may read and write SQLite's files: their owner. SQLite gives those beside the database its mode.
+/// The mode of SQLite's files: only their owner may read and write them. SQLite gives the database's mode to
+/// the files beside it.
 const MODE: u32 = 0o600;
 /// How long a service that is just ending is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -53,7 +54,8 @@ impl FileLock {
                 }
             }
         }
-        // A file that is there is not opened: to close it would end the locks of whoever uses it here.
+        // A file that exists is not opened: to close it would end the locks of any connection to it in this
+        // process.
         if !path.exists() {
             open(&path).map_err(|cause| unusable(&path, &cause))?;
         }

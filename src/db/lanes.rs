@@ -15,12 +15,12 @@ pub struct Lanes(Arc<Mutex<ByName>>);
 
 /// The right to write to a thing, until this is dropped.
 pub struct Lane {
-    // It ends before the entry looks who else is there.
+    // The guard is dropped first, before the entry looks whether anybody else uses the lane.
     _guard: OwnedMutexGuard<()>,
     _entry: Entry,
 }
 
-/// One who uses a lane, or waits for it.
+/// A writer that uses a lane, or waits for it.
 struct Entry {
     lanes: Lanes,
     name: Box<str>,
@@ -40,7 +40,7 @@ impl Lanes {
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut lanes = self.lanes.0.lock();
-        // The map has it and this; all others are made under the map's lock.
+        // The map and this entry have the lane; all others take it under the map's lock.
         if Arc::strong_count(&self.lane) == 2 {
             lanes.remove(&self.name);
         }

@@ -15,20 +15,21 @@ const PORT: u16 = 3306;
 /// How much of TLS is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Tls {
-    /// Nothing is said of it.
+    /// The URL says nothing of TLS.
     #[default]
     Unasked,
-    /// It is to be off.
+    /// TLS is to be off.
     Off,
-    /// It is taken where the server offers it.
+    /// TLS is used where the server offers it.
     Preferred,
-    /// No connection without it; whoever answers is believed.
+    /// There is no connection without TLS; every certificate is believed.
     Required,
-    /// No connection without it, nor with a certificate that is not to be trusted or names another host.
+    /// There is no connection without TLS, nor with a certificate that is not to be trusted or names another
+    /// host.
     Verified,
 }
 
-/// What the URL and the option file say.
+/// The options of the URL and of the option file.
 #[derive(Debug, Default)]
 struct Options {
     user: Option<String>,
@@ -74,7 +75,7 @@ pub(super) fn read(parts: Parts) -> Result<Target, String> {
     options.target()
 }
 
-/// What the option file says that the URL names, if it names one. The URL's own words beat it.
+/// The options of the option file, if the URL names one. The URL's own options beat them.
 fn from_file(query: &[(&str, String)]) -> Result<Options, String> {
     let find = |wanted| query.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
     let [file, group] = option_file::NAMED_BY.map(find);
@@ -87,7 +88,7 @@ fn from_file(query: &[(&str, String)]) -> Result<Options, String> {
         if name == "skip_ssl" || name == "disable_ssl" {
             options.tls = Some(false);
         } else {
-            // A flag may stand alone there.
+            // A flag may stand alone in an option file.
             let value = value.unwrap_or_else(|| "true".to_owned());
             options.set(&name, &value, &format!("{path}: "))?;
         }
@@ -128,7 +129,7 @@ impl Options {
                 self.verify_cert = Some(flag()?);
                 self.verify_identity = Some(flag()?);
             }
-            // It is always utf8mb4.
+            // The character set is always utf8mb4.
             "charset" | "use_unicode" | "default_character_set" | "character_set_server" => {}
             _ if name.contains("ssl") || name.contains("tls") => {
                 return Err(format!(
@@ -145,7 +146,7 @@ impl Options {
         Ok(())
     }
 
-    /// How much of TLS all of it asks for. What contradicts itself is refused.
+    /// How much of TLS all options together ask for. Options that contradict each other are refused.
     fn asked(&mut self) -> Result<Tls, String> {
         let certificates = self.ca.is_some() || self.cert.is_some() || self.key.is_some();
         let verify = self.verify_cert == Some(true) || self.verify_identity == Some(true);

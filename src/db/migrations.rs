@@ -40,8 +40,8 @@ pub fn migrate(tx: &mut Tx) -> Result<usize, Error> {
     })
 }
 
-/// Brings the standard names up to date, on a schema that somebody else takes care of. It refuses one on
-/// which migrations are pending.
+/// Brings the standard names up to date, on a schema that somebody else takes care of. A schema on which
+/// migrations are pending is refused.
 pub fn keep_schema(tx: &mut Tx) -> Result<(), Error> {
     under_lock(tx, |tx| {
         refuse_other_revisions(tx)?;
@@ -95,8 +95,8 @@ struct Applied {
     version: String,
 }
 
-/// The names of the migrations that have not run. It only reads: who asks may have no right to make the
-/// table in which they are noted.
+/// The names of the migrations that have not run. The look only reads, since the database user may have no
+/// right to make the table in which they are noted.
 pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
     let applied = sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(conn);
     let applied = match applied {

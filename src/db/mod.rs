@@ -53,10 +53,10 @@ use crate::metrics;
 /// plan faster.
 pub const LONGEST_LIST: usize = 1_000;
 
-/// How long the answer to what is committed waits at most for the follower to see it.
+/// How long the answer to a commit waits at most for the follower to see it.
 const FOLLOWING: Duration = Duration::from_secs(2);
 
-/// How often one looks whether that is over while the thread is busy that committed.
+/// How often the writer looks whether that time is over while the committing thread is busy.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The database: cheap to clone, shared by all requests.
@@ -198,8 +198,8 @@ impl Db {
         migrations::pending(&mut connection::establish(&target)?)
     }
 
-    /// Looks whether requests that come now get answers from the database, for which it asks on a
-    /// connection of theirs, and how many migrations are pending; blocks the thread for about as long
+    /// Looks whether requests that come now get answers from the database, and how many migrations are
+    /// pending. It asks on one of the connections that requests use, and blocks the thread for about as long
     /// as `patience`.
     pub fn probe(&self, patience: Duration) -> Result<usize, Error> {
         let pool = &self.inner.pool;
@@ -249,7 +249,7 @@ impl Db {
 
     /// Waits until another process has written, where the database tells, but not for longer than `most`.
     pub async fn written_by_others(&self, most: Duration) {
-        // When the time is over is as good a moment.
+        // The end of the time is as good a moment.
         let _ = timeout(most, self.inner.others.notified()).await;
     }
 
@@ -340,7 +340,7 @@ impl Db {
     }
 }
 
-/// What is to be done by one who writes with a single statement.
+/// The task of work that writes with a single statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtOnce {
     /// To write.
@@ -349,10 +349,10 @@ pub enum AtOnce {
     Look,
 }
 
-/// What was written, and who tells when the follower has seen it.
+/// What was written, and a receiver that is told when the follower has seen it.
 type Written<T> = (T, Option<oneshot::Receiver<()>>);
 
-/// Where what was written is left as soon as that is known.
+/// The place for what was written, as soon as that is known.
 type Slot<T> = Arc<Mutex<Option<Written<T>>>>;
 
 impl Inner {
@@ -373,7 +373,7 @@ impl Inner {
                 Ok(None) => {}
                 Err((error, caught_up)) if tx.is_lost() => {
                     drop(tx);
-                    // That a second connection can't be had says less than how the first was lost.
+                    // The loss of the first connection says more than the failure to get a second one.
                     tx = self.pool.connection_again(place).map_err(|_| error)?;
                     lost = Some(caught_up);
                 }
@@ -384,7 +384,7 @@ impl Inner {
             if lost.is_some()
                 && let Some(value) = at_once(tx, AtOnce::Look)?
             {
-                // It may have been committed after it was last read back.
+                // The statement may have been committed after it was last read back.
                 tx.touch_everything();
                 return Ok(value);
             }
@@ -430,9 +430,9 @@ impl Inner {
         }
     }
 
-    /// Writes without a transaction; `None` if nothing is written, also for a conflict that a
-    /// transaction may settle. With an error after which something may be written all the same comes who
-    /// tells when the follower has seen it.
+    /// Writes without a transaction; `None` if nothing is written, also for a conflict that a transaction may
+    /// settle. If something may be written in spite of an error, a receiver comes with the error, which is
+    /// told when the follower has seen it.
     #[expect(clippy::type_complexity, reason = "it is read in one place")]
     fn write_statement<T, E: TransactionError>(
         &self,
@@ -446,7 +446,7 @@ impl Inner {
         match &written {
             Ok(None) => return Ok(None),
             Err(error) if error.database().is_some_and(Error::is_retryable) => return Ok(None),
-            // It may have been written, and nobody tells what.
+            // The statement may have been written, and nobody tells what.
             Err(_) if is_lost => tx.touch_everything(),
             _ => {}
         }
@@ -462,7 +462,7 @@ impl Inner {
         }
     }
 
-    /// Has the follower read back what is committed, on the connection of who has.
+    /// Has the follower read back what is committed, on the connection that committed it.
     fn follow(&self, tx: &mut Tx) {
         let outcome = match &self.writing {
             Writing::Pool(refresher) => refresher.follow(tx),

@@ -1,6 +1,6 @@
 //! MariaDB's option files, such as `/etc/my.cnf`, as `read_default_file` in a URL names them.
 
-/// What in a URL names the file and a group in it.
+/// The URL's parameters that name the file and a group in it.
 pub(super) const NAMED_BY: [&str; 2] = ["read_default_file", "read_default_group"];
 /// The file where only a group is named.
 pub(super) const DEFAULT: &str = "/etc/my.cnf";

@@ -1,4 +1,4 @@
-//! Connections for those who ask: in the order of their coming, and alive as far as that can be told.
+//! Connections for requests: in the order of their coming, and alive as far as that can be told.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ use crate::metrics;
 /// How long a request waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long one may still wait for a connection whose own has ended under its work, however long the
-/// work took until then.
+/// How long a request may still wait for a connection after its own has ended under its work, however long
+/// the work took until then.
 const PATIENCE_AGAIN: Duration = Duration::from_secs(5);
 
 /// How often work is run at most while connections end under it.
@@ -25,8 +25,8 @@ pub const MAX_RUNS: u32 = 3;
 /// A connection that was idle for so long is asked whether it is alive before work is done on it.
 const TEST_AFTER: Duration = Duration::from_secs(1);
 
-/// How long r2d2 is waited for at a time. It wakes nobody when a broken connection leaves it, so who
-/// waits has to ask again.
+/// How long r2d2 is waited for at a time. It wakes nobody when a broken connection leaves it, so a waiter has
+/// to ask again.
 const SLICE: Duration = Duration::from_millis(250);
 
 /// How long the log is spared the same trouble again.
@@ -58,11 +58,11 @@ pub struct Place {
 /// How many connections of a pool there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Those that work is done on.
+    /// The connections on which work is done.
     pub in_use: u32,
-    /// Those that wait for work.
+    /// The connections that wait for work.
     pub idle: u32,
-    /// How many there may be in all.
+    /// How many connections there may be in all.
     pub max: u32,
 }
 
@@ -93,11 +93,11 @@ impl Pool {
         }
     }
 
-    /// Waits until a connection is free for the caller, and before that for the lane it wants, if any:
-    /// who can do nothing yet keeps no connection from others.
+    /// Waits until a connection is free for the caller, and before that for the lane it wants, if any: a
+    /// caller that can do nothing yet keeps no connection from others.
     ///
-    /// In r2d2's pool each of those who wait would hold a thread, and who has waited longest would not
-    /// be the first to be served.
+    /// In r2d2's pool each waiter would hold a thread, and the one that has waited longest would not be the
+    /// first to be served.
     pub async fn queue_up(&self, lane: Option<&str>) -> Result<Place, Error> {
         let place = async {
             let lane = match lane {
@@ -105,7 +105,7 @@ impl Pool {
                 None => None,
             };
             let since = Instant::now();
-            // Nobody closes it.
+            // Nobody closes the semaphore.
             let permit = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Error::CutShort)?;
             Ok(Place { _permit: permit, lane, since })
         };
@@ -118,25 +118,25 @@ impl Pool {
         }
     }
 
-    /// A connection for one who has a place; it may have to be made, in what is left of the time.
+    /// A connection for a caller that has a place; it may have to be made, in what is left of the time.
     pub fn connection(&self, place: &Place) -> Result<Pooled, Error> {
         let conn = self.alive(place.since + PATIENCE, false)?;
         metrics::database::CHECKOUT.observe(place.since.elapsed().as_secs_f64());
         Ok(conn)
     }
 
-    /// Another connection for one under whose work the last one has ended: none that may have ended at
-    /// the same time.
+    /// Another connection after one has ended under its work. Connections that may have ended at the same
+    /// time are tested first.
     pub fn connection_again(&self, place: &Place) -> Result<Pooled, Error> {
         self.alive((place.since + PATIENCE).max(Instant::now() + PATIENCE_AGAIN), true)
     }
 
-    /// A connection for one who has queued up for none; blocks the thread for `patience` at most.
+    /// A connection for a caller without a place; blocks the thread for `patience` at most.
     pub fn connection_in(&self, patience: Duration) -> Result<Pooled, Error> {
         self.alive(Instant::now() + patience, false)
     }
 
-    /// The same for as long as requests wait.
+    /// A connection for a caller without a place, which waits as long as requests do.
     pub fn any_connection(&self) -> Result<Pooled, Error> {
         self.connection_in(PATIENCE)
     }
@@ -147,8 +147,8 @@ impl Pool {
         self.pool.try_get()
     }
 
-    /// Runs `work`, of which nothing remains where its connection ends under it, on `conn`; where that
-    /// happens, again on what `another` gives.
+    /// Runs `work` on `conn`. If the connection ends under it, nothing of the work remains, and it runs again
+    /// on a connection from `another`.
     pub fn run<T, E: TransactionError>(
         &self,
         mut conn: Pooled,
@@ -168,8 +168,8 @@ impl Pool {
         outcome
     }
 
-    /// Whether work failed because its connection has ended. The pool is then rid of that, and of those
-    /// that lie idle since before.
+    /// Whether work failed because its connection has ended. The pool then drops that connection, and those
+    /// that have been idle since before.
     pub fn note_loss<T, E: TransactionError>(&self, conn: &mut Tx, outcome: &Result<T, E>) -> bool {
         let gone = outcome.as_ref().err().and_then(E::database).is_some_and(Error::is_gone);
         if gone {
@@ -185,8 +185,8 @@ impl Pool {
         *self.outage.lock() = Some(Instant::now());
     }
 
-    /// Takes connections out of the pool until one is alive; with `care` none is believed to be that was
-    /// there when another one ended.
+    /// Takes connections out of the pool until one is alive. With `care`, every connection that was there
+    /// when another one ended is tested.
     fn alive(&self, deadline: Instant, care: bool) -> Result<Pooled, Error> {
         loop {
             let mut conn = self.take(deadline)?;
@@ -213,8 +213,8 @@ impl Pool {
     fn is_alive(&self, conn: &mut Tx, care: bool) -> bool {
         let outage = *self.outage.lock();
         let before_outage = |when: Instant| outage.is_some_and(|outage| when <= outage);
-        // What was idle when another one ended most likely ended with it. It is not asked: where packets
-        // vanish, the answer takes as long as the network's time-outs.
+        // A connection that was idle when another one ended most likely ended with it. It is not tested:
+        // where packets vanish, the answer takes as long as the network's time-outs.
         if before_outage(conn.idle_since()) {
             conn.lose();
             metrics::database::LOST.inc();

@@ -1,4 +1,4 @@
-//! PostgreSQL's URLs: what libpq understands goes to it, what concerns TLS is never dropped.
+//! PostgreSQL's URLs: parameters that libpq understands go to it, and none that concerns TLS is dropped.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::target::{Kind, Parts, Target, Times, decoded, encoded, login};
 /// The port where the URL and the environment name none.
 const PORT: u16 = 5432;
 
-/// What libpq understands, of whatever version; an older one refuses what it does not know.
+/// The parameters that libpq understands in any version; an older one refuses those that it does not know.
 const UNDERSTOOD: [&str; 53] = [
     "application_name",
     "channel_binding",
@@ -80,8 +80,8 @@ pub(super) fn read(parts: &Parts) -> Result<Target, String> {
         }
     }
     let has = |query: &[(&str, String)], name| query.iter().any(|(known, _)| *known == name);
-    // libpq would try TLS and go on without it where the server says that it has none: who names the
-    // certificates to be trusted wants more.
+    // libpq would try TLS and go on without it where the server says that it has none. A URL that names the
+    // certificates to be trusted asks for more.
     if !["sslmode", "ssl", "requiressl"].into_iter().any(|name| has(&query, name))
         && std::env::var_os("PGSSLMODE").is_none()
     {

@@ -19,19 +19,19 @@ const RETRY: Duration = Duration::from_millis(200);
 /// How often a single question is asked anew because a transaction came in between.
 const TRIES: u32 = 3;
 
-/// How long after a COMMIT whose connection ended it is first looked again what became of it; each time
-/// after that, twice as long.
+/// How long after its connection ended a COMMIT is looked for the first time; each later look comes after
+/// twice the time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How often that is looked for: over four minutes in all.
+/// How many times such a COMMIT is looked for, over four minutes in all.
 const LOOKS: u32 = 8;
 
-/// What commits touched, and whom to tell when the follower has caught up with them.
+/// What commits touched, and the writers to tell when the follower has caught up with the commits.
 #[derive(Default)]
 struct Announced {
     touched: Touched,
     told: Vec<oneshot::Sender<()>>,
-    /// Since when the oldest of them waits to be followed.
+    /// Since when the oldest of the commits waits to be followed.
     since: Option<Instant>,
 }
 
@@ -50,17 +50,17 @@ impl Announced {
     }
 }
 
-/// A transaction whose connection ended during its COMMIT: the server may still carry that out.
+/// A transaction whose connection ended during its COMMIT: the server may still carry the COMMIT out.
 struct Unsettled {
     touched: Touched,
-    /// Its number among the commits, if it has one.
+    /// The transaction's number among the commits, if it has one.
     number: Option<u64>,
-    /// When it is to be looked for.
+    /// When the transaction is to be looked for.
     due: Instant,
     looks: u32,
 }
 
-/// What the writers and the refresher's thread know, under one lock that is held for moments.
+/// The knowledge of the writers and of the refresher's thread, under one lock that is held for moments.
 #[derive(Default)]
 struct Books {
     announced: Announced,
@@ -70,10 +70,10 @@ struct Books {
     unsettled: Vec<Unsettled>,
 }
 
-/// What the writers and the refresher's thread share.
+/// The state that the writers and the refresher's thread share.
 ///
-/// Nobody waits for a COMMIT but who sent it: those under way are in the books, and who reads back a part
-/// of what one of them touches reads all of it, as of one moment.
+/// A COMMIT makes no other writer wait. The COMMITs under way are in the books, and a reader that reads back
+/// a part of a transaction under way reads all of it, as of one moment.
 struct Shared {
     books: Mutex<Books>,
     /// Held by the one who reads back. Who finds it held leaves that to the other, who looks again
@@ -128,10 +128,10 @@ impl Refresher {
         outcome.map(|()| Some(caught_up))
     }
 
-    /// Takes note of a statement that has committed by itself, or may have if it was not `is_done`; the
-    /// receiver and what the caller sees to are those of [`Self::commit`].
+    /// Takes note of a statement that has committed by itself, or may have if it was not `is_done`. The
+    /// receiver and the duty of the caller are those of [`Self::commit`].
     ///
-    /// There is no half of it to be seen, as it touched a single provider.
+    /// No half of the statement can be seen, since it touched a single provider.
     pub fn committed(&self, tx: &mut Tx, is_done: bool) -> Option<oneshot::Receiver<()>> {
         let touched = self.to_announce(tx)?;
         debug_assert!(touched.everything || touched.is_one_piece());
@@ -142,7 +142,7 @@ impl Refresher {
         Some(caught_up)
     }
 
-    /// Has the follower read back what somebody else has written.
+    /// Has the follower read back what another process has written.
     pub fn read_again(&self, touched: Touched) {
         if self.shared.follower.get().is_some() && !touched.is_empty() {
             drop(self.shared.books.lock().announce(touched));
@@ -150,14 +150,14 @@ impl Refresher {
         }
     }
 
-    /// What is to be announced of a transaction, if anybody follows.
+    /// The touched things of a transaction that are to be announced, if anybody follows.
     fn to_announce(&self, tx: &mut Tx) -> Option<Touched> {
         let touched = tx.take_touched();
         (!touched.is_empty() && self.shared.follower.get().is_some()).then_some(touched)
     }
 
-    /// Has what is announced read back: on `conn`, where that is quick, which spares the way to the
-    /// thread and back, else there.
+    /// Has the follower read back what is announced. A quick read is done on `conn`, which spares the way to
+    /// the thread and back; the thread does any other.
     pub fn follow(&self, conn: &mut DbConnection) -> Result<(), Error> {
         let Some(following) = self.shared.following.try_lock() else {
             return Ok(());
@@ -172,7 +172,7 @@ impl Refresher {
 
     /// Has the thread look whether there is anything to be read back.
     pub fn wake(&self) {
-        // It ends only with the service; then nobody searches any more.
+        // The thread ends only with the service; then nobody searches any more.
         let _ = self.wake.send(());
     }
 
@@ -190,8 +190,8 @@ impl Books {
         caught_up
     }
 
-    /// Announces again those commits whose fate it is time to look for, and forgets those for which it
-    /// was looked often enough.
+    /// Announces again the commits that are due to be looked for, and forgets those that were looked for
+    /// often enough.
     fn announce_due(&mut self) {
         let now = Instant::now();
         for mut unsettled in std::mem::take(&mut self.unsettled) {
@@ -246,8 +246,8 @@ impl Shared {
         followed.map(drop)
     }
 
-    /// Whether the follower has caught up with what is touched, and with what else it would have seen a
-    /// part of.
+    /// Whether the follower has caught up with what is touched, and with everything else of which it would
+    /// have seen a part.
     fn read_back(
         &self,
         conn: &mut DbConnection,
@@ -259,8 +259,8 @@ impl Shared {
             if !touched.is_one_question() {
                 break;
             }
-            // It is answered of one moment by itself, and most commits are claims. What was committed
-            // up to that moment is in the books before the answer comes.
+            // One question is answered as of one moment, and most commits are claims. A commit up to that
+            // moment is in the books before the answer comes.
             if follower.follow(conn, touched, &|| !self.books.lock().commits.splits(touched))? {
                 return Ok(true);
             }
@@ -270,7 +270,7 @@ impl Shared {
             return Ok(false);
         }
         begin_snapshot(conn)?;
-        // What was committed up to here is in the books by now, and of what comes nothing is seen.
+        // All commits up to here are in the books by now, and nothing is seen of later ones.
         self.books.lock().commits.widen(touched);
         let followed = follower.follow(conn, touched, &|| true)?;
         end_snapshot(conn)?;
@@ -295,7 +295,7 @@ impl Thread {
                 drop(following);
                 if let Err(error) = outcome {
                     conn = None;
-                    // One that has ended since it was last used says nothing of the database.
+                    // A connection that has ended since it was last used says nothing of the database.
                     if !is_used {
                         log::error!("what was written can't be read back yet: {error}");
                         std::thread::sleep(RETRY);

@@ -77,7 +77,7 @@ pub struct Target {
     pub needs_tls: bool,
     /// The server's TCP ports, by which the connections to it are told from others.
     pub ports: Vec<u16>,
-    /// What of the URL has no effect, in sentences for the log.
+    /// The parts of the URL that have no effect, in sentences for the log.
     pub remarks: Vec<String>,
 }
 
@@ -211,14 +211,14 @@ fn end_of_login(rest: &str) -> Option<usize> {
     rest[..host].rfind('@')
 }
 
-/// What a part of a URL stands for.
+/// The decoded text of a part of a URL.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(Into::into).map_err(|_| "the database URL has bytes in it that are no UTF-8".to_owned())
 }
 
-/// What may stay as it is in a URL.
+/// The characters that are encoded in a URL: all but letters, digits and a few others.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 

@@ -43,7 +43,7 @@ impl Touched {
             && self.providers.values().all(|part| *part == Part::Usage)
     }
 
-    /// Whether nobody can see a half of it: it is at most the usage of a single provider.
+    /// Whether no reader can see a half of it: it is at most the usage of a single provider.
     pub(super) fn is_one_piece(&self) -> bool {
         !self.names
             && !self.everything
@@ -147,12 +147,12 @@ impl Tx {
         self.idle_since = Instant::now();
     }
 
-    /// Notes that it is of no more use.
+    /// Notes that the connection is of no more use.
     pub(super) fn lose(&mut self) {
         self.is_lost = true;
     }
 
-    /// Whether it is of no more use.
+    /// Whether the connection is of no more use.
     pub(super) fn is_lost(&self) -> bool {
         self.is_lost
     }

@@ -119,8 +119,8 @@ pub fn retrying<T, E: TransactionError>(
     }
 }
 
-/// What an error is where nobody else writes between a look and an insert: there, who meets a unique
-/// key has lost no race.
+/// The meaning of an error where nobody else writes between a look and an insert: a transaction that meets a
+/// unique key there has lost no race.
 #[cfg(feature = "sqlite")]
 pub fn without_rivals<E: TransactionError>(error: E) -> E {
     match error.database().and_then(Error::violated_key) {

@@ -32,9 +32,9 @@ const SYN_SENT: &str = "02";
 
 /// When the process began to count time.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
-/// Held by the one who makes a connection.
+/// The lock of the thread that makes a connection.
 static MAKING: Mutex<()> = Mutex::new(());
-/// What the thread looks at.
+/// The connections that the thread looks at.
 static WATCHED: Mutex<Watched> = Mutex::new(Watched { attempt: None, sockets: Vec::new() });
 static THREAD: Once = Once::new();
 
@@ -46,7 +46,7 @@ struct Watched {
 /// A connection that is being made.
 struct Making {
     ports: Vec<u16>,
-    /// The sockets to the server that there were before.
+    /// The sockets to the server that were there before.
     before: Vec<u64>,
     until: u64,
     is_reported: bool,
@@ -137,7 +137,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
-/// What the thread does for as long as the process lives.
+/// The thread's work for as long as the process lives.
 fn watch() {
     loop {
         std::thread::sleep(PERIOD);
@@ -162,8 +162,8 @@ fn watch() {
 }
 
 impl Making {
-    /// Ends what there is of the connection. The client library may then try another address of the
-    /// server, so this is called again until it gives up.
+    /// Ends the sockets of the connection that is being made. The client library may then try another address
+    /// of the server, so this is called again until the library gives up.
     fn end(&mut self) {
         let mut found = sockets(&self.ports);
         found.extend(unconnected(&self.ports));
@@ -178,15 +178,16 @@ impl Making {
     }
 }
 
-/// Ends a connection in both directions, whoever waits for it. Where it has ended already, that is as well.
+/// Ends a connection in both directions, so that any thread that waits for it goes on. It may have ended
+/// already.
 fn end(socket: &OwnedFd) {
     if let Err(error) = shutdown(socket, Shutdown::Both) {
         log::debug!("a connection that was to be ended had ended: {error}");
     }
 }
 
-/// Has the kernel give up a connection whose other end is gone. What the kernel refuses, as it does on a
-/// socket of the file system, is not needed there.
+/// Has the kernel give up a connection whose other end is gone. The kernel may refuse the options, as it does
+/// on a socket of the file system, which does not need them.
 fn keep_alive(socket: &OwnedFd, network: Duration) {
     let third = (network / 3).max(Duration::from_secs(1));
     let outcome = sockopt::set_socket_keepalive(socket, true)
@@ -251,7 +252,7 @@ fn open_files() -> Vec<RawFd> {
 
 /// A descriptor of our own for an open file, so that it cannot become another file under our hands.
 fn duplicate(number: RawFd) -> Option<OwnedFd> {
-    // The crate parts with what it has only as a copy.
+    // The crate gives its descriptor away only as a copy.
     FileDescriptor::dup(&number).ok()?.as_file().ok().map(OwnedFd::from)
 }
 
@@ -286,7 +287,7 @@ mod tests {
         drop(attempt);
         assert!(!socket.end_if_overdue());
         socket.until.store(1, Ordering::Relaxed);
-        // Whoever of us and the thread is first: the reader that waits finds the end.
+        // The thread or this call ends the socket first: in both cases the reader that waits finds the end.
         socket.end_if_overdue();
         assert_eq!(made.read(&mut [0]).unwrap(), 0);
     }

@@ -113,12 +113,12 @@ struct Thread {
     target: Target,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
     listener: Ears,
-    /// What is committed and the follower has not seen.
+    /// The commits that the follower has not seen.
     owed: Touched,
     behind: Behind,
     /// Told when another process has written.
     others: Arc<Notify>,
-    /// What the connection said of others' writes, and when that was asked.
+    /// The connection's last answer about other processes' writes, and when it was asked.
     seen: Option<i64>,
     looked: Instant,
 }
@@ -186,14 +186,14 @@ impl Thread {
         }
     }
 
-    /// Looks whether another process has written since the last time. In this one only this connection
-    /// writes, and of its own writes SQLite does not speak.
+    /// Looks whether another process has written since the last time. In this process only this connection
+    /// writes, and SQLite does not count its own writes.
     fn look_for_others(&mut self) {
         self.looked = Instant::now();
         match diesel::sql_query("PRAGMA data_version").get_result::<DataVersion>(self.tx.conn()) {
             Ok(DataVersion { data_version }) => {
                 let is_new = self.seen.replace(data_version).is_some_and(|seen| seen != data_version);
-                // What migrations write at the start is read when the follower begins.
+                // The writes of migrations at the start are read when the follower begins.
                 if is_new && self.follower.get().is_some() {
                     self.others.notify_one();
                 }
@@ -202,7 +202,7 @@ impl Thread {
         }
     }
 
-    /// Lets the follower catch up, as often as that takes, but not for long: those who have written wait.
+    /// Lets the follower catch up, as often as that takes, but not for long: the writers wait.
     fn follow(&mut self, touched: Touched) {
         if self.follower.get().is_none() || touched.is_empty() {
             return;
@@ -355,7 +355,7 @@ mod tests {
     async fn nobody_waits_for_long_for_a_follower_that_fails_and_it_catches_up_later() {
         let directory = tempfile::tempdir().unwrap();
         let (writer, follows) = writer(&directory, usize::MAX);
-        // It is committed.
+        // The transaction is committed.
         write(&writer, 7, "INSERT INTO parent VALUES (1)").await.unwrap();
         assert!(follows.followed.lock().is_empty() && writer.behind_since().is_some());
         write(&writer, 8, "INSERT INTO parent VALUES (2)").await.unwrap();
@@ -409,7 +409,7 @@ mod tests {
         for panics in [Panics::Before, Panics::Inside, Panics::After] {
             let directory = tempfile::tempdir().unwrap();
             let (writer, follows) = writer(&directory, 0);
-            // What follows shares the commit of a job that waits for it to come.
+            // The jobs that follow share the commit of a job that waits until they have come.
             let (go, told) = channel::<()>();
             let held = writer.write(move |_| {
                 let _ = told.recv();

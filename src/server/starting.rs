@@ -15,7 +15,7 @@ pub struct Stops {
 }
 
 impl Stops {
-    /// Listens to them from now on, in the runtime of whoever calls this.
+    /// Listens to the signals from now on, in the caller's runtime.
     pub fn listen() -> Result<Stops> {
         let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         Ok(Stops { terminate, interrupt })
