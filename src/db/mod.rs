@@ -349,7 +349,7 @@ pub enum AtOnce {
     Look,
 }
 
-/// What was written, and a receiver that is told when the follower has seen it.
+/// The result of a write, and a receiver that is told when the follower has seen it.
 type Written<T> = (T, Option<oneshot::Receiver<()>>);
 
 /// The place for what was written, as soon as that is known.

@@ -26,7 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How many times such a COMMIT is looked for, over four minutes in all.
 const LOOKS: u32 = 8;
 
-/// What commits touched, and the writers to tell when the follower has caught up with the commits.
+/// The parts of the picture that commits touched, and the writers to tell when the follower has caught up
+/// with the commits.
 #[derive(Default)]
 struct Announced {
     touched: Touched,
