@@ -15,9 +15,8 @@ const DISK_GB: usize = 2;
 const AGGREGATES: usize = 50;
 
 fn provider(class: usize, used: i64) -> Provider {
-    let inventory =
-        Inventory { total: 10, reserved: 0, min_unit: 1, max_unit: i32::MAX, step_size: 1, ratio: 1.0, used };
-    let (inventories, aggregates) = ([(class, inventory)].into(), (0..AGGREGATES).collect());
+    let inventories = [(class, Inventory::of(10, used))].into();
+    let aggregates = (0..AGGREGATES).collect();
     Provider { inventories, aggregates, ..Provider::default() }
 }
 

@@ -23,16 +23,7 @@ const GPU: usize = 4;
 const NUMA: usize = 3;
 
 fn provider(parent: Option<usize>, class: usize, units: i32) -> Provider {
-    let inventory = Inventory {
-        total: units,
-        reserved: 0,
-        min_unit: 1,
-        max_unit: i32::MAX,
-        step_size: 1,
-        ratio: 1.0,
-        used: 0,
-    };
-    Provider { parent, inventories: [(class, inventory)].into(), ..Provider::default() }
+    Provider { parent, inventories: [(class, Inventory::of(units, 0))].into(), ..Provider::default() }
 }
 
 /// Hosts of 8 NUMA nodes, each of which has a network card and a GPU with so many units that are free.

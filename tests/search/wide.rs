@@ -16,16 +16,7 @@ use crate::world::{Inventory, Provider, World};
 use crate::{MAX_PRODUCT, ask, for_many_cases, naive, options};
 
 fn child_of(root: usize, units: i32) -> Provider {
-    let inventory = Inventory {
-        total: units,
-        reserved: 0,
-        min_unit: 1,
-        max_unit: i32::MAX,
-        step_size: 1,
-        ratio: 1.0,
-        used: 0,
-    };
-    Provider { parent: Some(root), inventories: [(0, inventory)].into(), ..Provider::default() }
+    Provider { parent: Some(root), inventories: [(0, Inventory::of(units, 0))].into(), ..Provider::default() }
 }
 
 /// Hosts whose children all have as many units of one class.

@@ -32,6 +32,13 @@ pub struct Inventory {
     pub used: i64,
 }
 
+impl Inventory {
+    /// So many units, of which some are in use, to be taken in any amount.
+    pub fn of(total: i32, used: i64) -> Inventory {
+        Inventory { total, reserved: 0, min_unit: 1, max_unit: i32::MAX, step_size: 1, ratio: 1.0, used }
+    }
+}
+
 /// A resource provider.
 #[derive(Clone, Debug, Default)]
 pub struct Provider {
