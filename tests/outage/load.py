@@ -185,12 +185,12 @@ def stored(database):
 
 
 def pictured(client):
-    """The same as the service's picture has it."""
+    """The same as the service's picture has it; None where the first answer lacks what the second has."""
     summaries = client('GET', '/allocation_candidates?resources=VCPU:1')['provider_summaries']
     used = {uuid: sum(stock['used'] for stock in summary['resources'].values())
             for uuid, summary in summaries.items()}
     listed = client('GET', '/resource_providers')['resource_providers']
-    return {each['uuid']: (each['generation'], used[each['uuid']]) for each in listed}
+    return {each['uuid']: (each['generation'], used.get(each['uuid'])) for each in listed}
 
 
 def await_picture(client, database, patience=60):
