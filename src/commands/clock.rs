@@ -1,11 +1,11 @@
-//! A clock that goes on while the host is suspended, which tokio's does not.
+//! A clock that goes on while the host is suspended. The clock of tokio stands still meanwhile.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// How often the clock is looked at where the system has no timer by this clock.
+/// The longest sleep between two looks at the clock, on systems without a timer by this clock.
 const LOOKING: Duration = Duration::from_millis(100);
 
 #[cfg(target_os = "linux")]
@@ -14,8 +14,8 @@ const CLOCK: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const CLOCK: ClockId = ClockId::Monotonic;
 
-/// A moment: the time since the host was started, that of suspensions included. All processes of a host
-/// mean the same by it.
+/// A moment: the time since the host was started, with the time of suspensions. It is the same for all
+/// processes of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Moment(Duration);
@@ -27,17 +27,17 @@ impl Moment {
         Moment(Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0)))
     }
 
-    /// The moment so long after this one; `None` if it is too far off for a clock.
+    /// The moment that follows this one after `time`; `None` if the clock cannot express it.
     pub fn after(self, time: Duration) -> Option<Moment> {
         self.0.checked_add(time).map(Moment)
     }
 
-    /// The moment so long before this one, or the start of the host.
+    /// The moment that precedes this one by `time`, but not one before the start of the host.
     pub fn before(self, time: Duration) -> Moment {
         Moment(self.0.saturating_sub(time))
     }
 
-    /// The time that is left until this moment; zero if the moment is over.
+    /// The time until this moment; zero if the moment is over.
     pub fn left(self) -> Duration {
         self.0.saturating_sub(Moment::now().0)
     }

@@ -1,17 +1,17 @@
-//! The environment of OpenStack's clients: the variables that begin with `OS_`.
+//! The environment variables of OpenStack's clients, which begin with `OS_`.
 
 use std::env;
 
 use allotment::auth::keystone::{Interface, Issued, Settings, Unusable};
 use reqwest::Url;
 
-/// Gives the value of a variable.
+/// A function that returns the value of a variable.
 type Read = dyn Fn(&str) -> Option<String>;
 
 /// The variables, read by name.
 pub struct Cloud(Box<Read>);
 
-/// How a user is to log in.
+/// The credentials with which a user logs in.
 enum Way {
     Password,
     ApplicationCredential,
@@ -32,7 +32,7 @@ impl Cloud {
         names.iter().find_map(|name| self.get(name))
     }
 
-    /// The endpoint in the catalog at which the service is asked, if its address is not given.
+    /// The endpoint of the service in the catalog. It is used if no address is given.
     pub fn endpoint(&self) -> Result<Endpoint, String> {
         let interface = match self.first(&["OS_INTERFACE", "OS_ENDPOINT_TYPE"]).as_deref() {
             None | Some("public" | "publicURL") => Interface::Public,
@@ -43,8 +43,8 @@ impl Cloud {
         Ok(Endpoint { interface, region: self.get("OS_REGION_NAME") })
     }
 
-    /// The settings to log in at Keystone. There are none if no variable is about a log-in, and an error in
-    /// words if a variable is missing.
+    /// The settings to log in at Keystone: `None` if no variable is about a log-in. If a variable is missing,
+    /// the error is a message that names the variable.
     pub fn settings(&self) -> Option<Result<Settings, String>> {
         let way = match self.way()? {
             Ok(way) => way,
@@ -64,7 +64,7 @@ impl Cloud {
         if settings.auth_url.is_empty() {
             return Some(Err("OS_AUTH_URL is needed to log in with the other OS_ variables".to_owned()));
         }
-        // An id goes before a name, as in all clients.
+        // An id takes precedence over a name, as in all clients.
         if settings.user_id.is_none() {
             settings.username = self.get("OS_USERNAME");
         }
@@ -96,7 +96,7 @@ impl Cloud {
             self.first(&["OS_PROJECT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN"]);
     }
 
-    /// The way to log in. A way that only other clients know is an error; without a log-in there is none.
+    /// The way to log in; `None` if no variable asks for one. A way that is not supported here is an error.
     fn way(&self) -> Option<Result<Way, String>> {
         let has = |names: &[&str]| self.first(names).is_some();
         match self.get("OS_AUTH_TYPE").as_deref() {
@@ -107,17 +107,17 @@ impl Cloud {
                 Some(Ok(Way::ApplicationCredential))
             }
             None if has(&["OS_USERNAME", "OS_USER_ID"]) && has(&["OS_AUTH_URL"]) => Some(Ok(Way::Password)),
-            // These stand for a token that is there already, or for no token.
+            // These types stand for a token that exists already, or for no token.
             None | Some("none" | "noauth" | "admin_token" | "token" | "v3token" | "http_basic") => None,
             Some(_) => Some(Err(
-                "OS_AUTH_TYPE can be password or v3applicationcredential here; other tokens can be had with \
-                 --token-command"
+                "OS_AUTH_TYPE must be password or v3applicationcredential; --token-command gets tokens in any other \
+                 way"
                     .to_owned(),
             )),
         }
     }
 
-    /// The fault of the settings, by the name of the variable.
+    /// A message about unusable settings, with the name of the variable.
     pub fn told(&self, unusable: &Unusable) -> String {
         let key = unusable.key.trim_start_matches("auth.keystone.").to_ascii_uppercase();
         format!("OS_{key}: {}", unusable.problem)
@@ -131,13 +131,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The URL that the catalog which came with a token has for the service.
+    /// The URL of the service in the catalog that came with a token.
     pub fn find(&self, issued: &Issued) -> Result<Url, String> {
         let found = issued.endpoint("placement", self.interface, self.region.as_deref());
         let url = found.and_then(|url| Url::parse(url).ok());
         url.filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| {
-            "the catalog has no such endpoint of placement: OS_INTERFACE and OS_REGION_NAME say which, \
-             --url is used in its place"
+            "the catalog has no matching endpoint of placement: OS_INTERFACE and OS_REGION_NAME select it, \
+             and --url replaces it"
                 .to_owned()
         })
     }

@@ -1,4 +1,4 @@
-//! What the subcommands do that are more than a call.
+//! The subcommands that are more than one call.
 
 mod clock;
 mod cloud;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use allotment::api::microversion::{MAX, MIN, Microversion};
 use allotment::api::openapi;
 
-/// Prints the document of all versions or of one.
+/// Prints the document of one version, or of all.
 pub fn run(version: Option<Microversion>) -> ExitCode {
     let printed = openapi::document(version)
         .and_then(|document| writeln!(std::io::stdout(), "{document:#}").map_err(|error| error.to_string()));
@@ -19,7 +19,7 @@ pub fn run(version: Option<Microversion>) -> ExitCode {
     }
 }
 
-/// A version as an argument.
+/// Reads a version from an argument.
 pub fn version(text: &str) -> Result<Microversion, String> {
-    Microversion::parse(text).map_err(|_| format!("there are versions {MIN} to {MAX}"))
+    Microversion::parse(text).map_err(|_| format!("the versions are {MIN} to {MAX}"))
 }

@@ -1,4 +1,4 @@
-//! `allotment policy`: shows the rules, and what they decide about somebody.
+//! `allotment policy`: prints the rules, and decides about a user by them.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// What to show.
+/// The subcommands.
 #[derive(Subcommand)]
 pub enum Command {
     /// List every rule in force with the requests that it guards, in the form of a policy file
@@ -22,20 +22,20 @@ pub enum Command {
         #[command(flatten)]
         source: Source,
     },
-    /// Say whether somebody would be allowed what a rule guards; exits with 1 if not
+    /// Tell whether a rule allows its requests to a user; the exit code is 1 if it does not
     Check {
         #[command(flatten)]
         source: Source,
         #[command(flatten)]
         question: Question,
-        /// Answer many questions, one as JSON on each line of standard input: policy (the text of a
-        /// file), enforce_new_defaults, rule, credentials, target
+        /// Answer many questions. Each line of standard input is one, as JSON: policy (the text of a file),
+        /// enforce_new_defaults, rule, credentials, target
         #[arg(long, hide = true, conflicts_with_all = ["rule", "roles", "file"])]
         batch: bool,
     },
 }
 
-/// Where the rules come from.
+/// The source of the rules.
 #[derive(Args)]
 pub struct Source {
     /// Policy file, in place of the one in the settings
@@ -43,7 +43,7 @@ pub struct Source {
     file: Option<PathBuf>,
 }
 
-/// Who wants to do what.
+/// The question of `check`: a rule, a user and a target.
 #[derive(Args)]
 pub struct Question {
     /// Name of the rule, such as placement:usages
@@ -64,7 +64,8 @@ pub struct Question {
     /// The token is for the whole system: "all"
     #[arg(long, value_name = "SCOPE")]
     system_scope: Option<String>,
-    /// What the request is about, such as project_id=ID; the user and its project if there is none
+    /// Attribute of the resource that the request is about, such as project_id=ID; by default the user's id and
+    /// project
     #[arg(long = "target", value_name = "NAME=VALUE", value_parser = pair)]
     targets: Vec<(String, String)>,
 }
@@ -75,7 +76,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl Command {
-    /// Answers on standard output.
+    /// Prints the answer on standard output.
     pub fn run(self, settings: &Settings) -> Result<ExitCode, server::Error> {
         match self {
             Command::List { source } => {
@@ -107,7 +108,7 @@ fn list(rules: &Rules) -> String {
         for route in guarded {
             text.push_str(&format!("# {} {}\n", route.method, route.path));
         }
-        // JSON's strings are YAML's.
+        // A string of JSON is one of YAML, too.
         text.push_str(&format!("{}: {}\n", json!(name), json!(check.to_string())));
     }
     text
@@ -115,7 +116,7 @@ fn list(rules: &Rules) -> String {
 
 impl Question {
     fn answer(self, rules: &Rules) -> ExitCode {
-        // Only `--batch` does without.
+        // clap requires the rule unless --batch is given.
         let rule = self.rule.unwrap_or_default();
         let Some(check) = rules.find(&rule) else {
             eprintln!("allotment: there is no rule {rule:?}");
@@ -187,7 +188,7 @@ fn answer_one(question: &BatchQuestion, enforce_scope: bool) -> Result<bool, Str
     Ok(rules.check(&question.rule, &Given(&question.credentials), &target).is_ok())
 }
 
-/// Credentials as somebody wrote them down.
+/// Credentials as the question has them.
 struct Given<'a>(&'a Map<String, Value>);
 
 impl Credentials for Given<'_> {
@@ -220,7 +221,7 @@ fn is_filled(value: &Value) -> bool {
     !matches!(value, Value::Null | Value::Bool(false)) && *value != json!("")
 }
 
-/// Prints, unless nobody reads any more.
+/// Prints a text. A reader that has closed the pipe is no error.
 fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! A client of the service, for the commands that speak to one.
+//! A client of the service, for the commands `lock` and `tickets`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,26 +16,26 @@ use super::cloud::Cloud;
 use super::token::{self, Source, Token, Tokens};
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-/// How long a connection may take to come about.
+/// The time within which a connection must be made.
 const CONNECTING: Duration = Duration::from_secs(10);
 
-/// Where the service is, and who asks.
+/// The options for the service's address and for the token.
 #[derive(Args)]
 pub struct Access {
-    /// Where the service is, such as http://127.0.0.1:8778 [default: where Keystone's catalog has it, after a
+    /// Address of the service, such as http://127.0.0.1:8778 [default: the one in Keystone's catalog, after a
     /// log-in with the OS_ variables]
     #[arg(long, value_name = "URL", value_parser = base_url)]
     url: Option<Url>,
-    /// Token to send as X-Auth-Token; better given in the environment as ALLOTMENT_TOKEN or OS_TOKEN,
-    /// since others can see a process's arguments. With noauth2: admin, or USER:PROJECT
+    /// Token to send as X-Auth-Token. Other users can see the arguments of a process, so the environment is the
+    /// better place: ALLOTMENT_TOKEN or OS_TOKEN. With noauth2: admin, or USER:PROJECT
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// Shell command that prints a token. It is run when there is no token yet, and again when the service
-    /// refuses the one that there is. Without it, OS_AUTH_URL and the other OS_ variables of OpenStack's
-    /// clients log in, with OS_PASSWORD or an application credential
+    /// Shell command that prints a token. It runs when there is no token yet, and again when the service refuses
+    /// the token. Without this option, OS_AUTH_URL and the other OS_ variables of OpenStack's clients are used
+    /// to log in, with OS_PASSWORD or an application credential
     #[arg(long, value_name = "COMMAND")]
     token_command: Option<String>,
-    /// PEM file with the authorities to believe behind https, in place of the system's [default: OS_CACERT]
+    /// PEM file with the certificate authorities for https URLs, in place of the system's [default: OS_CACERT]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
@@ -51,7 +51,7 @@ fn base_url(text: &str) -> Result<Url, String> {
 /// A request to the service.
 struct Target<'a> {
     method: Method,
-    /// The path below the service's own address.
+    /// The segments of the path below the service's own address.
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
     body: Option<&'a Value>,
@@ -65,17 +65,17 @@ pub struct Service {
     tokens: Tokens,
 }
 
-/// Why there is no answer that helps.
+/// The reason for which a request did not succeed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
-    /// The service does not answer, or fails: it may do so later.
+    /// The service does not answer, or fails. A later try may succeed.
     #[error("{cause}")]
     Away {
-        /// Why, in words.
+        /// The cause, as a message.
         cause: String,
-        /// Whether the request may have been done all the same.
+        /// Whether the service may have carried out the request.
         was_sent: bool,
-        /// How long the service wants to be left in peace.
+        /// The pause that the service asks for.
         retry_after: Duration,
     },
     /// The service refuses.
@@ -85,26 +85,26 @@ pub enum Failure {
         status: u16,
         /// The code of the error, such as `placement.concurrent_update`; empty if there is none.
         code: String,
-        /// What it says of it.
+        /// The message of the error.
         detail: String,
     },
-    /// There is no token to ask with, and no other try will bring one.
+    /// There is no token, and another try will not bring one.
     #[error("there is no token: {0}")]
     NoToken(String),
 }
 
 impl Failure {
-    /// A failure of which only the cause is known.
+    /// A failure with a cause and no pause.
     pub fn away(cause: String, was_sent: bool) -> Failure {
         Failure::Away { cause, was_sent, retry_after: Duration::ZERO }
     }
 
-    /// Whether another try may end otherwise.
+    /// Whether another try may succeed.
     pub fn may_pass(&self) -> bool {
         matches!(self, Failure::Away { .. })
     }
 
-    /// How long the service wants to be left in peace.
+    /// The pause that the service asks for.
     pub fn retry_after(&self) -> Duration {
         match self {
             Failure::Away { retry_after, .. } => *retry_after,
@@ -114,7 +114,7 @@ impl Failure {
 }
 
 impl Service {
-    /// Reads the CA file; connects to nobody.
+    /// A client for these options. It reads the CA file, and makes no connection yet.
     pub fn new(access: &Access) -> Result<Service, String> {
         let mut headers = HeaderMap::new();
         headers.insert("openstack-api-version", HeaderValue::from_static("placement latest"));
@@ -126,7 +126,7 @@ impl Service {
             .tls_backend_preconfigured(trust)
             .default_headers(headers)
             .connect_timeout(CONNECTING)
-            // A token goes to nobody else.
+            // The token must not reach another host.
             .redirect(redirect::Policy::none())
             .user_agent(concat!("allotment/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -138,14 +138,14 @@ impl Service {
             (Some(_), _) => None,
             (None, Source::Keystone(_)) => Some(cloud.endpoint()?),
             (None, _) => {
-                return Err("--url is needed where the OS_ variables do not log in at Keystone".to_owned());
+                return Err("--url is needed unless the OS_ variables log in at Keystone".to_owned());
             }
         };
         let tokens = Tokens::new(given.as_deref(), source, endpoint)?;
         Ok(Service { http, base: access.url.clone(), tokens })
     }
 
-    /// The address of what is below the service's own.
+    /// The URL of a request.
     fn address(&self, target: &Target<'_>) -> Result<Url, Failure> {
         let base = self.base.clone().or_else(|| self.tokens.base());
         let mut url = base.ok_or_else(|| Failure::NoToken("the catalog has no placement".to_owned()))?;
@@ -159,7 +159,7 @@ impl Service {
         Ok(url)
     }
 
-    /// Reads something.
+    /// Sends a GET and reads the JSON of the answer.
     pub async fn get<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -169,7 +169,7 @@ impl Service {
         understood(self.send(Target { method: Method::GET, path, query, body: None }, patience).await?)
     }
 
-    /// Sends JSON.
+    /// Sends JSON and reads the JSON of the answer.
     pub async fn write<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -180,18 +180,18 @@ impl Service {
         understood(self.send(Target { method, path, query: &[], body: Some(body) }, patience).await?)
     }
 
-    /// Deletes something.
+    /// Sends a DELETE.
     pub async fn delete(&self, path: &[&str], patience: Duration) -> Result<(), Failure> {
         let target = Target { method: Method::DELETE, path, query: &[], body: None };
         self.send(target, patience).await.map(drop)
     }
 
-    /// The body of the answer, if that is a success. A token that is refused is replaced, once, if another
-    /// one can be had.
+    /// Sends a request, and returns the body of a successful answer. A token that the service refuses is replaced
+    /// once, if there is another one.
     async fn send(&self, target: Target<'_>, patience: Duration) -> Result<Vec<u8>, Failure> {
         let began = Moment::now();
         let until = Instant::now() + patience;
-        let slow = |_| Failure::away("no token comes in time".to_owned(), false);
+        let slow = |_| Failure::away("no token came in time".to_owned(), false);
         let token = timeout_at(until, self.tokens.get()).await.map_err(slow)??;
         let refused = match (self.exchange(&target, token.as_ref(), until).await, &token) {
             (Err(refused @ Failure::Refused { status: status @ (401 | 403), .. }), Some(token)) => {
@@ -206,13 +206,13 @@ impl Service {
         Err(self.explained(refused))
     }
 
-    /// A refusal that also says why there is no other token, if there is none.
+    /// A refusal, with the reason for which there is no other token.
     fn explained(&self, refused: Failure) -> Failure {
         match (refused, self.tokens.missing()) {
             (Failure::Refused { status: status @ 401, code, detail }, Some(missing)) => Failure::Refused {
                 status,
                 code,
-                detail: format!("{detail}; no other token can be had: {missing}"),
+                detail: format!("{detail}; there is no other token: {missing}"),
             },
             (refused, _) => refused,
         }
@@ -243,7 +243,7 @@ impl Service {
         let text = |key: &str| error["errors"][0][key].as_str().unwrap_or_default().trim().to_owned();
         let (code, detail) = (text("code"), text("detail"));
         let detail = if detail.is_empty() { format!("the answer is {status}") } else { detail };
-        // What a balancer says whose servers are away, too.
+        // A balancer whose servers are away sends these statuses, too.
         if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
             return Err(Failure::Away { cause: detail, was_sent: true, retry_after });
         }
@@ -253,10 +253,10 @@ impl Service {
 
 fn understood<T: DeserializeOwned>(body: Vec<u8>) -> Result<T, Failure> {
     serde_json::from_slice(&body)
-        .map_err(|error| Failure::away(format!("the answer is not one of allotment's: {error}"), true))
+        .map_err(|error| Failure::away(format!("the answer does not come from allotment: {error}"), true))
 }
 
-/// A failure of the network, with its innermost reason, which is the one that tells something.
+/// A failure of the network. The innermost error is the one that names the cause.
 fn away(error: &reqwest::Error) -> Failure {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {

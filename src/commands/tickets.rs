@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use super::service::{Access, Failure, Service};
 
-/// How long a page of the list may take.
+/// The time within which a page of the list must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What to list.
+/// The options of the command.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -35,17 +35,17 @@ pub struct Arguments {
     json: bool,
 }
 
-/// A page of the service's list, or all of them. Fields that are not looked at here are kept as they are.
+/// A page of the service's list, or all pages together. Fields that are not used here stay as they are.
 #[derive(Default, Serialize, Deserialize)]
 struct Listing {
     queues: Vec<Value>,
     tickets: Vec<Value>,
-    /// Where each queue is in the list.
+    /// The place of each queue in the list.
     #[serde(skip)]
     places: HashMap<[String; 3], usize>,
 }
 
-/// Lists on standard output.
+/// Prints the list on standard output.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let printed = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Reads the live tickets and their queues, page by page: each is of one moment, but not all together.
+/// Reads the live tickets and their queues, page by page. A page shows one moment; two pages may differ in it.
 async fn read(arguments: &Arguments) -> Result<Listing, String> {
     let service = Service::new(&arguments.access)?;
     let provider = arguments.provider.map(|uuid| uuid.to_string());
@@ -78,7 +78,7 @@ async fn read(arguments: &Arguments) -> Result<Listing, String> {
         let query: Vec<(&str, &str)> = filters.into_iter().filter_map(given).collect();
         let page: Listing = match service.get(&path, &query, PATIENCE).await {
             Ok(page) => page,
-            // The last one that was read is gone, with those that ended long ago.
+            // The last ticket of the page before has been forgotten meanwhile.
             Err(Failure::Refused { status: 400, .. }) if last.is_some() => {
                 return Err("the list changed while it was read".to_owned());
             }
@@ -94,7 +94,7 @@ async fn read(arguments: &Arguments) -> Result<Listing, String> {
 }
 
 impl Listing {
-    /// Adds queues, in place of what a page before said of the same.
+    /// Adds queues. A queue that an earlier page had as well is replaced.
     fn add_queues(&mut self, queues: Vec<Value>) {
         for queue in queues {
             let place = *self.places.entry(key(&queue)).or_insert(self.queues.len());
@@ -106,12 +106,12 @@ impl Listing {
     }
 }
 
-/// What tells a queue from others, in a queue or a ticket.
+/// The fields that identify a queue, in a queue or a ticket.
 fn key(value: &Value) -> [String; 3] {
     ["resource_provider_uuid", "scope", "id"].map(|name| text(&value[name]))
 }
 
-/// A value as a table shows it.
+/// A value as the table shows it.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
@@ -120,7 +120,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// A text without what would do something to a terminal, since anybody may have written it.
+/// A text with its control characters escaped: the text comes from other clients, and a terminal would obey it.
 fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_unicode().collect() } else { String::from(c) };
     text.chars().map(shown).collect()
@@ -153,10 +153,10 @@ fn table(tickets: &[Value]) -> String {
     table.trim_fmt()
 }
 
-/// How long ago a time was, in the two largest units that say something.
+/// The age of a time, in its two largest units.
 fn age(time: &Value) -> String {
     let since = time.as_str().and_then(|time| humantime::parse_rfc3339_weak(time).ok());
-    // A clock that is behind the service's makes it no younger than that.
+    // If this host's clock is behind the service's, the age is zero.
     let age = since.map(|since| SystemTime::now().duration_since(since).unwrap_or_default());
     age.map_or_else(
         || "-".to_owned(),

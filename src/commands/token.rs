@@ -1,4 +1,4 @@
-//! The token of a command: the one that was given, and where the next one comes from when it is refused.
+//! The token that a command sends, and the source of the next token when the service refuses one.
 
 use std::cell::RefCell;
 use std::process::Stdio;
@@ -13,18 +13,19 @@ use super::clock::Moment;
 use super::cloud::{Cloud, Endpoint};
 use super::service::Failure;
 
-/// A token is renewed so long before its end, or when a quarter of its time is left.
+/// A token is renewed this long before its end. A token with a short life is renewed when a quarter of it is
+/// left.
 const MARGIN: Duration = Duration::from_secs(60);
-/// Keystone locks users out after some wrong passwords, so a refusal is asked about again no sooner.
+/// The pause after a refusal. Keystone locks users out after some wrong passwords.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
-/// How long the old token is used on where the next one can't be had yet.
+/// The time for which the old token stays in use while the next one is not available.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// A token older than this may lack a role that its user has got since.
+/// The age from which a token may lack a role that its user was given since.
 const OLD: Duration = Duration::from_secs(30);
-/// The longest token that is accepted. No real token is nearly as long.
+/// The longest token that is accepted, in bytes. Real tokens are much shorter.
 const LONGEST: usize = 16 << 10;
 
-/// Where tokens come from.
+/// The token of a command, and the source of its tokens.
 pub struct Tokens {
     source: Source,
     state: RefCell<State>,
@@ -33,34 +34,34 @@ pub struct Tokens {
 
 /// Where the next token comes from.
 pub enum Source {
-    /// There is none, since the options name none; in words, if something is missing.
+    /// There is no source. The message tells what is missing, if the environment asks for a log-in.
     None(Option<String>),
-    /// Keystone gives it for these credentials.
+    /// Keystone issues tokens for these credentials.
     Keystone(Box<LogIn>),
-    /// A command prints it.
+    /// A shell command prints a token.
     Command(String),
 }
 
 #[derive(Default)]
 struct State {
     token: Option<Token>,
-    /// Where the catalog has the service.
+    /// The address of the service in the catalog.
     base: Option<Url>,
-    /// The last refusal, and until when it holds.
+    /// The last refusal, and the moment until which it is not asked about again.
     refusal: Option<(Moment, Failure)>,
 }
 
-/// A token, as it is sent.
+/// A token.
 #[derive(Clone)]
 pub struct Token {
     value: HeaderValue,
     since: Moment,
-    /// When the next one is to be got; never, if its end is not known.
+    /// The moment at which the next token is fetched; `None` if the token's end is not known.
     renew_at: Option<Moment>,
 }
 
 impl Token {
-    /// The header, which is marked as a secret.
+    /// The value of the header, marked as a secret.
     pub fn value(&self) -> HeaderValue {
         self.value.clone()
     }
@@ -71,7 +72,7 @@ impl Token {
         Some(Token { value, since: Moment::now(), renew_at: None })
     }
 
-    /// A token and its time by our clock, since Keystone's may be set otherwise.
+    /// A token that Keystone issued. Its life is measured by this host's clock, since Keystone's clock may differ.
     fn issued(issued: &Issued) -> Token {
         let now = Moment::now();
         let by_ours = issued.expires().duration_since(SystemTime::now()).ok();
@@ -82,11 +83,14 @@ impl Token {
 }
 
 impl Tokens {
-    /// Begins with the token that is given; `source` has the later ones. If `endpoint` is given, the
-    /// service's address is looked up in the catalog.
+    /// The tokens from `source`, after the token that is `given`. With an `endpoint`, the service's address is
+    /// looked up in the catalog.
     pub fn new(given: Option<&str>, source: Source, endpoint: Option<Endpoint>) -> Result<Tokens, String> {
         let token = match given {
-            Some(given) => Some(Token::new(given).ok_or("the token can't be one")?),
+            Some(given) => Some(
+                Token::new(given)
+                    .ok_or("the token contains characters that are not allowed in an HTTP header")?,
+            ),
             None => None,
         };
         if let (None, Source::None(Some(missing))) = (&token, &source) {
@@ -95,12 +99,12 @@ impl Tokens {
         Ok(Tokens { source, state: RefCell::new(State { token, ..State::default() }), endpoint })
     }
 
-    /// The service's address in the catalog, once a token has come with a catalog.
+    /// The service's address in the catalog; `None` until a token came with a catalog.
     pub fn base(&self) -> Option<Url> {
         self.state.borrow().base.clone()
     }
 
-    /// The token to send; `None` if none is needed. A token whose end is near is replaced first.
+    /// The token to send; `None` if there is no source of tokens. A token whose end is near is replaced first.
     pub async fn get(&self) -> Result<Option<Token>, Failure> {
         let known = self.state.borrow().token.clone();
         let lacks_base = self.endpoint.is_some() && self.state.borrow().base.is_none();
@@ -114,14 +118,15 @@ impl Tokens {
         }
     }
 
-    /// Goes on with a token whose end is near, while no other one can be had.
+    /// Keeps a token whose end is near, since no other one is available yet.
     fn keep(&self, mut token: Token) -> Token {
         token.renew_at = Moment::now().after(AFTER_FAILURE);
         self.state.borrow_mut().token = Some(token.clone());
         token
     }
 
-    /// Another token in place of one that was refused, or got before `began`; none where there can be none.
+    /// The token that replaces one which the service refused; `None` if there is no source. A refused token that
+    /// was fetched after `began` is not replaced.
     pub async fn replace(
         &self,
         refused: &Token,
@@ -136,7 +141,7 @@ impl Tokens {
         self.fetch().await.map(Some)
     }
 
-    /// Why a refused token has no successor, if something is missing for that.
+    /// The message about a missing variable, if a refused token has no successor because of that.
     pub fn missing(&self) -> Option<&str> {
         match &self.source {
             Source::None(missing) => missing.as_deref(),
@@ -201,17 +206,17 @@ async fn printed(command: &str) -> Result<Token, Failure> {
     let output = run.await.map_err(|error| failed(format!("can't be run: {error}")))?;
     match output.status.code() {
         Some(0) => {}
-        // The shell ends so if it can't find or run the command.
+        // The statuses of a shell that cannot find or run the command.
         Some(126 | 127) => {
             return Err(Failure::NoToken("the token command can't be run".to_owned()));
         }
         _ => return Err(failed(format!("failed with {}", output.status))),
     }
     let text = str::from_utf8(&output.stdout).ok().map(str::trim).filter(|text| text.len() <= LONGEST);
-    text.and_then(Token::new).ok_or_else(|| failed("printed what can't be a token".to_owned()))
+    text.and_then(Token::new).ok_or_else(|| failed("printed a text that is no token".to_owned()))
 }
 
-/// Where a command's tokens come from, by its options and the environment.
+/// The source of a command's tokens, by its options and the environment.
 pub fn source(command: Option<&str>, cloud: &Cloud, http: &reqwest::Client) -> Source {
     if let Some(command) = command {
         return Source::Command(command.to_owned());

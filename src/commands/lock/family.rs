@@ -1,7 +1,7 @@
-//! A command and all that it has started.
+//! A command and all processes that it has started.
 //!
-//! The processes are the group that the command leads, and each process that has the ticket in its
-//! environment. A process that has left the group, as a daemon does, has inherited that environment.
+//! These are the process group that the command leads, and each process that has the ticket in its environment.
+//! A process that has left the group, as a daemon does, has inherited that environment.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use super::complain;
 
 /// The variable that names the ticket of this lock and those of the locks around it.
 pub const TICKETS: &str = "ALLOTMENT_TICKETS";
-/// How often the processes that have not ended yet are looked at.
+/// The pause between two looks at the processes that have not ended yet.
 const LOOKING: Duration = Duration::from_millis(20);
-/// How many times a kill is repeated, for processes that were being started meanwhile.
+/// The number of times that a kill is repeated, for processes that were started meanwhile.
 const KILLS: u32 = 50;
 
 /// The processes of a command.
@@ -23,35 +23,35 @@ const KILLS: u32 = 50;
 pub struct Family {
     /// The command's own process.
     first: i32,
-    /// Whether it leads a process group.
+    /// Whether the command leads a process group.
     leads: bool,
     ticket: String,
 }
 
 impl Family {
-    /// The processes of a command that runs under this ticket. A command that leads no group stands in the
-    /// foreground of a terminal.
+    /// The processes of a command that runs under this ticket. A command that leads no group is in the foreground
+    /// of a terminal.
     pub fn new(first: Pid, leads: bool, ticket: &str) -> Family {
         Family { first: first.as_raw_pid(), leads, ticket: ticket.to_owned() }
     }
 
-    /// Sends a signal to the group, or to the command if it leads none. A process that has gone gets none.
+    /// Sends a signal to the group, or to the command if it leads no group. A missing process is no error.
     pub fn send(&self, signal: Signal) {
         let Some(first) = Pid::from_raw(self.first) else { return };
         let sent = if self.leads { kill_process_group(first, signal) } else { kill_process(first, signal) };
         if let Err(error) = sent
             && error != rustix::io::Errno::SRCH
         {
-            complain(&format!("the command can't be sent signal {}: {error}", signal.as_raw()));
+            complain(&format!("signal {} cannot be sent to the command: {error}", signal.as_raw()));
         }
     }
 
-    /// Asks all processes to end.
+    /// Sends SIGTERM to all processes.
     pub fn terminate(&self) {
         let strays = self.strays();
-        // A process that was stopped has to run to end.
+        // A stopped process must continue to act on SIGTERM.
         for signal in [Signal::TERM, Signal::CONT] {
-            // A command that leads no group is among the strays, if its environment can be read.
+            // A command that leads no group is one of the strays, if its environment is readable.
             if self.leads || !strays.iter().any(|stray| stray.is(self.first)) {
                 self.send(signal);
             }
@@ -61,7 +61,7 @@ impl Family {
         }
     }
 
-    /// Kills all processes, and returns when none is left that can be ended.
+    /// Kills all processes, and returns when none is left that this process may kill.
     pub async fn kill(&self) {
         for _ in 0..KILLS {
             if self.leads {
@@ -101,7 +101,7 @@ mod strays {
 
     use super::{Family, TICKETS};
 
-    /// A process that is surely the one that was found, whatever becomes of its number.
+    /// A process that was found. The descriptor keeps a later process with the same number apart.
     pub struct Stray(Pid, OwnedFd);
 
     impl Stray {
@@ -110,7 +110,7 @@ mod strays {
             self.0.as_raw_pid() == pid
         }
 
-        /// Sends a signal. A process that has gone gets none.
+        /// Sends a signal. A missing process is no error.
         pub fn send(&self, signal: Signal) {
             let _ = pidfd_send_signal(&self.1, signal);
         }
@@ -133,12 +133,12 @@ mod strays {
                 return None;
             }
             let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-            // The number may have been given to another process before it was opened.
+            // Another process may have got the number before the descriptor was opened.
             self.is_carried_by(pid).then_some(Stray(pid, process))
         }
 
         fn is_carried_by(&self, pid: Pid) -> bool {
-            // Other users' environments can't be read, nor can their processes be ended.
+            // The environment of another user's process is not readable, and such a process cannot be ended either.
             let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
             let mut variables = environment.split(|byte| *byte == 0);
             let named = |variable: &[u8]| {
@@ -152,13 +152,13 @@ mod strays {
 
 #[cfg(not(target_os = "linux"))]
 mod strays {
-    //! Other systems do not say what stands in a process's environment.
+    //! Other systems do not show the environment of a process.
 
     use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
     use super::Family;
 
-    /// The command's own process, where it leads no group.
+    /// The command's own process, if it leads no group.
     pub struct Stray(Pid);
 
     impl Stray {
@@ -167,14 +167,14 @@ mod strays {
             self.0.as_raw_pid() == pid
         }
 
-        /// Sends a signal. A process that has gone gets none.
+        /// Sends a signal. A missing process is no error.
         pub fn send(&self, signal: Signal) {
             let _ = kill_process(self.0, signal);
         }
     }
 
     impl Family {
-        /// The command itself, where it leads no group and has not ended.
+        /// The command's own process, if it leads no group and has not ended.
         pub fn strays(&self) -> Vec<Stray> {
             let first =
                 Pid::from_raw(self.first).filter(|first| !self.leads && test_kill_process(*first).is_ok());

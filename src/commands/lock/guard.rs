@@ -1,9 +1,9 @@
-//! A second process that ends the command in time if the first can't.
+//! A second process, the guard, which ends the command in time if the lock cannot.
 //!
-//! `allotment lock` watches over its command itself. If it is killed or stopped, nobody would end the
-//! command when the lease runs out. So a guard stands beside it, in a process group of its own, and hears
-//! after each renewal until when the command may go on. It acts somewhat later than the lock would, and at
-//! once if the lock has died.
+//! `allotment lock` watches its command itself. If the lock is killed or stopped, nothing would end the command when
+//! the lease runs out. So the guard runs beside the lock, in a process group of its own. After each renewal, the
+//! lock tells the guard until when the command may go on. The guard acts a little later than the lock would. If the
+//! lock has died, the guard acts at once.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -21,42 +21,42 @@ use super::signals::Signals;
 use super::{LOST, complain};
 use crate::commands::clock::Moment;
 
-/// How long the guard may take to hear something, or to end.
-const HEARING: Duration = Duration::from_secs(1);
+/// The time within which the guard must read a message, or end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An order of the lock to the guard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// The processes that the guard ends.
     pub family: Family,
-    /// When the processes are asked to end; `None` if they have been asked already.
+    /// The moment of SIGTERM; `None` if it has been sent already.
     pub stop_at: Option<Moment>,
-    /// How long the processes have to end after that.
+    /// The time from SIGTERM to SIGKILL.
     pub grace: Duration,
-    /// When none of the processes may be left.
+    /// The moment from which no process may be left.
     pub over_at: Moment,
 }
 
-/// A message to the guard, on a line of its own.
+/// A message to the guard, which is one line of JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Word {
+enum Message {
     Watch(Order),
     /// The command has ended.
     Done,
 }
 
-/// The guard, as the lock sees it.
+/// The guard, as the lock has it.
 pub struct Guard {
     process: Child,
-    ear: ChildStdin,
+    input: ChildStdin,
 }
 
 impl Guard {
     /// Starts a guard.
     pub fn start() -> io::Result<Guard> {
-        // The program's file may have been replaced since this process was started; this path leads to the
-        // file that runs here.
+        // The program's file may have been replaced since this process was started. This path leads to the file
+        // that runs in this process.
         let program =
             if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
         let mut process = Command::new(program)
@@ -69,46 +69,45 @@ impl Guard {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()?;
-        let ear = process.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Guard { process, ear })
+        let input = process.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Guard { process, input })
     }
 
-    /// Gives the guard an order in place of the one before. If the guard has died, another one is started.
+    /// Gives the guard an order, which replaces the one before. If the guard has died, another one is started.
     pub async fn tell(&mut self, order: &Order) {
-        if self.say(&Word::Watch(order.clone())).await.is_ok() {
+        if self.send(&Message::Watch(order.clone())).await.is_ok() {
             return;
         }
         let again = match Guard::start() {
             Ok(guard) => {
                 *self = guard;
-                self.say(&Word::Watch(order.clone())).await
+                self.send(&Message::Watch(order.clone())).await
             }
             Err(error) => Err(error),
         };
         if let Err(error) = again {
-            complain(&format!("nothing guards the command if this process dies: {error}"));
+            complain(&format!("the command has no guard in case this process dies: {error}"));
         }
     }
 
-    async fn say(&mut self, word: &Word) -> io::Result<()> {
-        let mut line = serde_json::to_string(word)?;
+    async fn send(&mut self, message: &Message) -> io::Result<()> {
+        let mut line = serde_json::to_string(message)?;
         line.push('\n');
-        // A guard that somebody has stopped does not hear, and the lock goes on all the same.
-        timeout(HEARING, self.ear.write_all(line.as_bytes())).await.unwrap_or(Ok(()))
+        // A guard that was stopped reads nothing, and the lock goes on without it.
+        timeout(PATIENCE, self.input.write_all(line.as_bytes())).await.unwrap_or(Ok(()))
     }
 
-    /// Lets the guard go, since the command has ended. Returns whether the guard ended the command.
+    /// Ends the guard, since the command has ended. Returns whether the guard ended the command.
     pub async fn dismiss(mut self) -> bool {
-        // A guard that has died hears nothing, which does not matter here.
-        let _ = self.say(&Word::Done).await;
-        drop(self.ear);
-        let status = timeout(HEARING, self.process.wait()).await;
+        // A guard that has died needs no message.
+        let _ = self.send(&Message::Done).await;
+        drop(self.input);
+        let status = timeout(PATIENCE, self.process.wait()).await;
         matches!(status, Ok(Ok(status)) if status.code() == Some(LOST.into()))
     }
 }
 
-/// Runs as the guard, until the lock lets it go or the guard has ended the command. The guard's orders come
-/// on its input.
+/// Runs as the guard, until the lock ends it or the guard has ended the command. The orders come on standard input.
 pub fn run() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(guard())) {
@@ -121,9 +120,9 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Returns whether the guard has ended the command.
+/// Does the guard's work, and returns whether it has ended the command.
 async fn guard() -> io::Result<bool> {
-    // Signals are for the lock, which says when the command has ended.
+    // The guard ignores signals: the lock tells it when the command has ended.
     let mut signals = Signals::listen()?;
     let input = Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
     let mut lines = BufReader::new(input).lines();
@@ -137,20 +136,19 @@ async fn guard() -> io::Result<bool> {
             _ = signals.next() => continue,
         };
         match heard {
-            Some(Word::Watch(order)) => watch = Some(order),
-            Some(Word::Done) => return Ok(has_acted),
+            Some(Message::Watch(order)) => watch = Some(order),
+            Some(Message::Done) => return Ok(has_acted),
             None => break,
         }
     }
     if let Some(order) = watch {
-        complain("the lock of the command has died, and the command is ended");
+        complain("the lock of the command has died, so the command is ended");
         end(&order, has_acted).await;
     }
     Ok(true)
 }
 
-/// Waits until the order says that something is to be done, and does it. The future may be dropped at any
-/// time.
+/// Waits until the next step of the order is due, and does it. The future may be dropped at any time.
 async fn act(order: Option<&mut Order>, has_acted: &mut bool) {
     let Some(order) = order else { return std::future::pending().await };
     if let Some(stop_at) = order.stop_at {
@@ -164,8 +162,8 @@ async fn act(order: Option<&mut Order>, has_acted: &mut bool) {
     order.over_at.sleep().await;
     *has_acted = true;
     order.family.kill().await;
-    // The kill is repeated until the lock says that the command has ended.
-    order.over_at = Moment::now().after(HEARING).unwrap_or(order.over_at);
+    // The kill is repeated until the lock reports the command's end.
+    order.over_at = Moment::now().after(PATIENCE).unwrap_or(order.over_at);
 }
 
 /// Ends a command whose lock has died.

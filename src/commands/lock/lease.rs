@@ -1,4 +1,4 @@
-//! A ticket that is active, and how long that is certain.
+//! An active ticket, and the time for which it is certainly active.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -12,28 +12,28 @@ use super::{Pauses, complain};
 use crate::commands::clock::Moment;
 use crate::commands::service::Failure;
 
-/// How long the release is tried.
+/// The time for which the release is tried.
 const RELEASING: Duration = Duration::from_secs(10);
-/// The least time in which an answer can be expected.
+/// The shortest time that a request is given for its answer.
 const HASTE: Duration = Duration::from_millis(500);
 
 /// An active ticket.
 pub struct Lease {
     ticket: Ticket,
     terms: Terms,
-    /// The earliest moment at which the lease can have begun. The service counts the lease from when a
-    /// request came, and this process counts it from when the request was sent.
+    /// The earliest moment at which the lease can have begun. The service counts the lease from the arrival of a
+    /// request, and this process counts it from the moment before the request was sent.
     since: Moment,
 }
 
-/// Why a ticket can be held no longer.
+/// The reason for which a ticket was lost.
 #[derive(Debug)]
 pub enum Lost {
     /// The lease could not be renewed in time.
     Unrenewed(String),
-    /// The service says that the lease is over, so that somebody else may have the turn already.
+    /// The lease is over by the service's clock. Another client may have the turn already.
     Expired,
-    /// Somebody else has ended the ticket.
+    /// Another client has ended the ticket.
     Ended(&'static str),
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Lost {
 }
 
 impl Lease {
-    /// A ticket that, as far as is known, was not active before this moment.
+    /// The lease of a ticket that was not active before the moment `since`.
     pub fn new(queue: &Queue, ticket: Ticket, since: Moment) -> Lease {
         Lease { ticket, terms: queue.terms(), since }
     }
@@ -60,24 +60,24 @@ impl Lease {
         &self.ticket
     }
 
-    /// How the lease is divided.
+    /// The parts of the lease.
     pub fn terms(&self) -> Terms {
         self.terms
     }
 
-    /// When no process of the command may be left.
+    /// The moment from which no process of the command may be left.
     pub fn over_at(&self) -> Moment {
-        // A lease is never too long for a clock.
+        // `Terms` allows only leases that the clock can express.
         let end = self.since.after(self.terms.lease()).unwrap_or(self.since);
         end.before(self.terms.margin())
     }
 
-    /// When the command is told to end, if the lease has not been renewed.
+    /// The moment of SIGTERM, if the lease is not renewed before.
     pub fn stop_at(&self) -> Moment {
         self.over_at().before(self.terms.grace())
     }
 
-    /// Sleeps until it is time to renew the lease, and renews it.
+    /// Sleeps until the lease is due for renewal, and renews it.
     pub async fn keep(&mut self, queue: &Queue) -> Result<(), Lost> {
         if let Some(renew_at) = self.since.after(self.terms.renewal()) {
             renew_at.sleep().await;
@@ -85,7 +85,7 @@ impl Lease {
         self.renew(queue).await
     }
 
-    /// Starts the lease again. A service that is away is asked again as long as the command may go on.
+    /// Starts the lease again. If the service is away, the request is repeated as long as the command may go on.
     pub async fn renew(&mut self, queue: &Queue) -> Result<(), Lost> {
         let stop_at = self.stop_at();
         let trouble = Trouble::default();
@@ -118,7 +118,7 @@ impl Lease {
         }
     }
 
-    /// Renews, also where an earlier renewal was done without its answer having come.
+    /// Renews the lease. An earlier renewal may have been carried out although its answer was lost.
     async fn try_renew(&mut self, queue: &Queue, patience: Duration) -> Result<Status, Failure> {
         match queue.renew(&self.ticket, patience).await {
             Ok(ticket) => self.ticket = ticket,
@@ -133,7 +133,7 @@ impl Lease {
         Ok(self.ticket.status)
     }
 
-    /// Releases the ticket, if it is not gone already.
+    /// Releases the ticket. A ticket that is gone is no error.
     pub async fn release(&self, queue: &Queue) {
         let mut pauses = Pauses::new();
         let mut why = None;
@@ -153,12 +153,12 @@ impl Lease {
         let is_released = timeout(RELEASING.min(self.terms.lease()), releasing).await.unwrap_or(false);
         if !is_released {
             let why = why.unwrap_or_else(|| "there is no answer".to_owned());
-            complain(&format!("the ticket can't be released and will expire: {why}"));
+            complain(&format!("the ticket cannot be released and will expire: {why}"));
         }
     }
 }
 
-/// Why a renewal takes long.
+/// The failures of a renewal.
 #[derive(Default)]
 struct Trouble {
     has_asked: Cell<bool>,
@@ -166,10 +166,10 @@ struct Trouble {
 }
 
 impl Trouble {
-    /// Says the first failure.
+    /// Notes a failure, and prints it if it is the first one.
     fn note(&self, failure: &Failure) {
         if self.last.replace(Some(failure.to_string())).is_none() {
-            complain(&format!("the ticket can't be renewed for now: {failure}"));
+            complain(&format!("the ticket cannot be renewed for now: {failure}"));
         }
     }
 

@@ -2,12 +2,12 @@
 //!
 //! - `turn`: takes a ticket and waits until it is active
 //! - `terms`: divides a lease into time to renew it, the command's grace and a margin
-//! - `lease`: keeps an active ticket, for as long as that goes
-//! - `work`: runs the command meanwhile, and stops it when the ticket is lost
-//! - `family`: the command and all that it has started
-//! - `guard`: a process that stops the command if this one can't
-//! - `queue`: the calls of the service
-//! - `signals`: the signals that this process gets
+//! - `lease`: renews an active ticket until it is lost or released
+//! - `work`: runs the command, and stops it when the ticket is lost
+//! - `family`: the command and all processes that it has started
+//! - `guard`: a second process, which stops the command if this process cannot
+//! - `queue`: the requests to the service
+//! - `signals`: the signals to this process
 
 mod family;
 pub mod guard;
@@ -33,85 +33,85 @@ use queue::Queue;
 use signals::Signals;
 use terms::Terms;
 
-/// The exit code when the command was not run, or was not watched over to its end, through a fault
-/// that is not its own. It and those of [`work`] are those of timeout(1) and env(1).
+/// The exit code if the command was not run, or was not watched to its end, for a reason outside the command.
+/// This code and the codes in [`work`] are those of timeout(1) and env(1).
 const FAILED: u8 = 125;
-/// The exit code when the ticket was lost.
+/// The exit code if the ticket was lost.
 const LOST: u8 = 76;
-/// The exit code of wrong usage, as clap has it.
+/// The exit code for wrong usage. clap has the same.
 const USAGE: u8 = 2;
 
-/// What is asked for.
+/// The options of the command.
 #[derive(Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct Arguments {
     #[command(flatten)]
     access: Access,
-    /// The resource provider whose queue it is
+    /// Resource provider that the queue belongs to
     #[arg(long, value_name = "UUID")]
     provider: Uuid,
-    /// The kind of thing that is locked, such as vm
+    /// Kind of thing to lock, such as vm
     #[arg(long)]
     scope: String,
-    /// Which of them
+    /// Which thing of that kind
     #[arg(long)]
     id: String,
-    /// How long others wait at most when this process or its host dies. The ticket is renewed three times
+    /// Longest time that others wait after this process or its host has died. The ticket is renewed several times
     /// before the command would have to end
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = lease)]
     lease: Duration,
-    /// How long to wait for the turn at most; 0 for not at all [default: for ever]
+    /// Longest time to wait for the turn; 0 does not wait [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = time)]
     wait: Option<Duration>,
-    /// The exit code when the turn has not come within --wait
+    /// Exit code if the turn does not come within --wait
     #[arg(short = 'E', long, value_name = "CODE", default_value_t = 75)]
     conflict_exit_code: u8,
-    /// How long the command has to end after SIGTERM when the ticket is lost, before SIGKILL. It is part of
-    /// the lease: at most three quarters of it [default: 10s, or a quarter of a shorter lease than 40s]
+    /// Time from SIGTERM to SIGKILL when the ticket is lost. The grace is part of the lease: at most three quarters
+    /// of it [default: 10s, or a quarter of a lease shorter than 40s]
     #[arg(long, value_name = "TIME", value_parser = time)]
     grace: Option<Duration>,
-    /// Leave the command in the foreground of the terminal, so that it can read there. Signals are then
-    /// passed on to the command alone
+    /// Leave the command in the foreground of the terminal, so that it can read from it. Signals are then passed on
+    /// to the command alone
     #[arg(long)]
     foreground: bool,
-    /// What to run, with its arguments
+    /// Command to run, with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
 const EXIT_CODES: &str = "\
-The ticket's uuid and fence are in the command's environment as ALLOTMENT_TICKET and ALLOTMENT_FENCE. The uuid \
-can go along with writes as X-Waitlist-Ticket: they are then refused unless the ticket is active. The fence \
-grows from holder to holder: whatever remembers the highest it has seen can refuse those who come late.\n\n\
-Signals are passed on to the command and what it has started. When the ticket is lost (it was deleted, or can not \
-be renewed), all these get SIGTERM and, after the grace, SIGKILL: nothing of it is left when the lease ends. The \
-same happens when this process is killed or stopped. Time during which the host was suspended counts.\n\n\
+The command finds the ticket's uuid and fence in its environment, as ALLOTMENT_TICKET and ALLOTMENT_FENCE. A write \
+that has the uuid in the header X-Waitlist-Ticket is refused unless the ticket is active. The fence grows from \
+holder to holder: a system that remembers the highest fence can refuse a holder that comes late.\n\n\
+Signals are passed on to the command and to the processes that it has started. When the ticket is lost (it was \
+deleted, or cannot be renewed), all these processes get SIGTERM and, after the grace, SIGKILL: none is left when the \
+lease ends. The same happens when this process is killed or stopped. The time of a suspended host counts.\n\n\
 Times are such as 90s, 10m, 1h 30m.\n\n\
-Exit codes: that of the command, or 128 and the signal that ended it; 75 if the turn did not come in time \
-(--conflict-exit-code), 76 if the ticket was lost, 125 if the service refuses, 126 if the command can't be run, \
-127 if it is not found, 128 and the signal if one came while waiting, 2 wrong usage.";
+Exit codes: that of the command, or 128 + N if signal N ended it; 75 if the turn did not come in time \
+(--conflict-exit-code); 76 if the ticket was lost; 125 if the service refuses; 126 if the command cannot be run; 127 \
+if it is not found; 128 + N if signal N came during the wait; 2 for wrong usage.";
 
-/// Why the command's own status is not the one to exit with.
+/// A reason to exit with another status than the command's own.
 enum End {
     /// A signal came before the turn did.
     Interrupted(Signal),
     /// The turn did not come in time.
     WaitOver(String),
-    /// The ticket is no longer held.
+    /// The ticket was lost.
     Lost(String),
-    /// The service refuses, or this process lacks something.
+    /// The service refuses, or the system does.
     Failed(String),
-    /// The options make no sense.
+    /// The options contradict each other.
     Usage(String),
 }
 
-/// A time such as `10m`; of a bare number the unit is the second.
+/// Reads a time such as `10m`. A bare number is in seconds.
 fn time(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map(Duration::from_secs);
     seconds.or_else(|_| humantime::parse_duration(text)).map_err(|error| error.to_string())
 }
 
-/// A time of whole seconds.
+/// Reads a time of whole seconds.
 fn lease(text: &str) -> Result<Duration, String> {
     time(text).and_then(|lease| {
         let is_whole = lease.subsec_nanos() == 0 && !lease.is_zero();
@@ -119,7 +119,7 @@ fn lease(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// Takes a ticket, waits, runs the command, releases the ticket. Returns what to exit with.
+/// Takes a ticket, waits, runs the command, releases the ticket. Returns the exit code.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
@@ -140,7 +140,7 @@ async fn lock(arguments: &Arguments) -> Result<u8, End> {
 }
 
 impl End {
-    /// Says it, and returns the code for it.
+    /// Prints the reason, and returns its exit code.
     fn tell(&self, arguments: &Arguments) -> u8 {
         match self {
             End::Interrupted(signal) => return code_of(*signal),
@@ -161,7 +161,7 @@ impl From<io::Error> for End {
     }
 }
 
-/// The exit code of what a signal has ended, as shells have it.
+/// The exit code for a process that a signal has ended. Shells have the same.
 fn code_of(signal: Signal) -> u8 {
     u8::try_from(128 + signal.as_raw()).unwrap_or(FAILED)
 }
@@ -170,8 +170,8 @@ fn complain(what: &str) {
     eprintln!("allotment: {what}");
 }
 
-/// How long to leave the service in peace before it is asked again: longer each time, and not for all
-/// alike, since many may have lost it at the same moment.
+/// The pauses between tries after a failure. They grow, and are random: many locks may have lost the service at the
+/// same moment.
 struct Pauses(Duration);
 
 impl Pauses {
@@ -182,7 +182,7 @@ impl Pauses {
         Pauses(Self::FIRST)
     }
 
-    /// The pause after a failure: at least as long as the service asks for.
+    /// The pause after a failure. It is at least as long as the service asks for.
     fn next(&mut self, failure: &Failure) -> Duration {
         self.random().max(failure.retry_after().min(Self::LONGEST))
     }

@@ -1,4 +1,4 @@
-//! A queue, as one who takes a ticket there sees it.
+//! The requests of a lock about its queue and its ticket.
 
 use std::time::Duration;
 
@@ -11,27 +11,27 @@ use super::Arguments;
 use super::terms::Terms;
 use crate::commands::service::{Failure, Service};
 
-/// How long a request may take that asks for nothing that takes time.
+/// The time within which the answer to a plain request must come.
 pub const ANSWERING: Duration = Duration::from_secs(10);
 
-/// The least time that an answer is waited for after it was due.
+/// The shortest time for which a late answer to a wait is still expected.
 const HASTE: Duration = Duration::from_secs(2);
-/// Has a lease run while the ticket is queued.
+/// The member of the body by which the lease runs while the ticket is queued.
 const LEASE_WHILE_QUEUED: &str = "lease_while_queued";
 
-/// Where tickets are taken, and what they say.
+/// The queue in which the lock takes its ticket, and the values of that ticket.
 pub struct Queue {
     service: Service,
     provider: String,
     scope: String,
     id: String,
     terms: Terms,
-    /// By which this process finds its own ticket again.
+    /// The mark by which this process finds its own ticket again.
     mark: String,
     program: String,
 }
 
-/// A ticket, as far as its holder looks at it.
+/// The members of a ticket that the lock uses.
 #[derive(Debug, Deserialize)]
 pub struct Ticket {
     pub uuid: String,
@@ -44,7 +44,7 @@ pub struct Ticket {
     extra: Value,
 }
 
-/// What is with a ticket.
+/// The status of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -60,7 +60,7 @@ struct Page {
 }
 
 impl Queue {
-    /// Connects to nobody.
+    /// The queue that the options name. No connection is made yet.
     pub fn new(arguments: &Arguments, terms: Terms) -> Result<Queue, String> {
         let program = arguments.command.first().map(|name| name.to_string_lossy().into_owned());
         Ok(Queue {
@@ -74,7 +74,7 @@ impl Queue {
         })
     }
 
-    /// How a lease is divided.
+    /// The parts of a lease.
     pub fn terms(&self) -> Terms {
         self.terms
     }
@@ -87,11 +87,11 @@ impl Queue {
         ["resource_providers", &self.provider, "waitlist", uuid]
     }
 
-    /// Takes a ticket. Its lease runs while it is queued, too, so that it lapses if nobody waits for it.
+    /// Takes a ticket. The lease runs while the ticket is queued, too, so a ticket that no client waits for lapses.
     pub async fn join(&self) -> Result<Ticket, Failure> {
         match self.try_join(true).await {
-            // The service is older than `lease_while_queued`. It keeps the tickets of dead waiters until
-            // their turn is over.
+            // The service is older than `lease_while_queued`. It keeps the tickets of dead waiters until their turns
+            // are over.
             Err(Failure::Refused { status: 400, detail, .. }) if detail.contains(LEASE_WHILE_QUEUED) => {
                 self.try_join(false).await
             }
@@ -99,7 +99,7 @@ impl Queue {
         }
     }
 
-    /// The origin of a ticket, for people who read lists.
+    /// Takes a ticket. `extra` tells the ticket's origin to people who read lists.
     async fn try_join(&self, is_leased: bool) -> Result<Ticket, Failure> {
         let host = rustix::system::uname();
         let mut body = json!({
@@ -119,7 +119,7 @@ impl Queue {
         self.service.write(Method::POST, &self.tickets(), &body, ANSWERING).await
     }
 
-    /// The ticket that was taken by a request that had no answer, if it was.
+    /// The ticket that a request without an answer has taken; `None` if it has taken none.
     pub async fn find(&self) -> Result<Option<Ticket>, Failure> {
         let mut last: Option<String> = None;
         loop {
@@ -137,25 +137,25 @@ impl Queue {
         }
     }
 
-    /// The ticket, once it is no longer queued, or as it is after so long.
+    /// Waits until the ticket is no longer queued, or until the patience is over, and returns the ticket.
     pub async fn wait(&self, uuid: &str, patience: Duration) -> Result<Ticket, Failure> {
         let seconds = patience.as_millis().div_ceil(1_000).to_string();
         let query = [("wait", "true"), ("timeout", seconds.as_str())];
         self.service.get(&self.ticket(uuid), &query, patience + patience.clamp(HASTE, ANSWERING)).await
     }
 
-    /// The ticket as it is.
+    /// Reads the ticket.
     pub async fn show(&self, uuid: &str, patience: Duration) -> Result<Ticket, Failure> {
         self.service.get(&self.ticket(uuid), &[], patience).await
     }
 
-    /// Has the lease start again.
+    /// Starts the lease again.
     pub async fn renew(&self, ticket: &Ticket, patience: Duration) -> Result<Ticket, Failure> {
         let body = json!({ "generation": ticket.generation, "lease_seconds": self.terms.lease().as_secs() });
         self.service.write(Method::PUT, &self.ticket(&ticket.uuid), &body, patience).await
     }
 
-    /// Releases the ticket, or gives it up while it waits.
+    /// Releases the ticket, active or queued.
     pub async fn release(&self, uuid: &str) -> Result<(), Failure> {
         self.service.delete(&self.ticket(uuid), ANSWERING).await
     }

@@ -1,4 +1,4 @@
-//! The signals that this process gets.
+//! The signals to this process.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,22 +11,22 @@ use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-/// The signals that end a process that does not say otherwise.
+/// The signals that end a process by default.
 const ENDING: [Signal; 6] =
     [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2];
 
-/// How long this process waits for a signal to continue, before it stops itself.
+/// The time for which this process waits for SIGCONT before it stops itself.
 const ON_ITS_HEELS: Duration = Duration::from_millis(10);
 
-/// The signals that come, from when this is made.
+/// The signals that arrive after [`Signals::listen`].
 pub struct Signals {
     coming: Vec<(Signal, unix::Signal)>,
-    /// The signals to continue, if signals to stop are listened to.
+    /// SIGCONT, if this process listens to SIGTSTP.
     continuing: Option<unix::Signal>,
 }
 
 impl Signals {
-    /// Listens to the signals that would end this process. Ignored signals, as under nohup, stay ignored.
+    /// Listens to the signals that would end this process. Signals that are ignored, as under nohup, stay ignored.
     pub fn listen() -> io::Result<Signals> {
         let mut signals = Signals { coming: Vec::new(), continuing: None };
         let ignored = ignored();
@@ -36,7 +36,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Listens to the one that stops this process, which until then stops it.
+    /// Listens to SIGTSTP, too. Before this call, that signal stops the process.
     pub fn listen_to_stop(&mut self) -> io::Result<()> {
         if ignored() & bit(Signal::TSTP) == 0 {
             self.add(Signal::TSTP)?;
@@ -58,7 +58,7 @@ impl Signals {
                     return Poll::Ready(*one);
                 }
             }
-            // Who has it continue while it is not to stop has no part in the next stop.
+            // A SIGCONT that comes now has no effect on a later stop.
             if let Some(continuing) = &mut self.continuing {
                 while let Poll::Ready(Some(())) = continuing.poll_recv(context) {}
             }
@@ -67,25 +67,25 @@ impl Signals {
         .await
     }
 
-    /// Stops this process, after it got the signal for that, until somebody has it continue.
+    /// Stops this process after a SIGTSTP, until a SIGCONT comes.
     ///
-    /// Who has it continue at once may do so before it has stopped itself, and would not do so again;
-    /// then it goes on.
+    /// A SIGCONT may come before this process has stopped itself, and is not sent again. In that case the process
+    /// does not stop.
     pub async fn stop_here(&mut self) {
         if self.is_continued().await {
             return;
         }
-        // It can't be refused.
+        // A process may always stop itself, so there is no error.
         let _ = kill_process(rustix::process::getpid(), Signal::STOP);
     }
 
-    /// Whether somebody has it continue, now or in a moment.
+    /// Whether a SIGCONT has come, or comes in a moment.
     async fn is_continued(&mut self) -> bool {
         let Some(continuing) = &mut self.continuing else { return false };
         if timeout(ON_ITS_HEELS, continuing.recv()).await.is_ok() {
             return true;
         }
-        // On a busy machine the moment may end before what came in it has been seen.
+        // On a busy machine, the moment may end before a signal that came in it was seen.
         yield_now().await;
         continuing.recv().now_or_never().is_some()
     }
@@ -99,7 +99,7 @@ fn bit(signal: Signal) -> u64 {
     1 << (signal.as_raw() - 1)
 }
 
-/// Which signals this process was started to ignore; none where the system does not say.
+/// The signals that this process ignores since its start, as bits. On systems that do not tell, there are none.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,4 +1,4 @@
-//! How a lease is divided: time to renew it, the command's grace, and a margin.
+//! The parts of a lease: time to renew it, the command's grace, and a margin.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use std::time::Duration;
 const MARGIN_PART: u32 = 10;
 /// The margin is not longer than this.
 const LONGEST_MARGIN: Duration = Duration::from_secs(5);
-/// The grace where none is asked for, if the lease is long enough.
+/// The default grace, if the lease is long enough for it.
 const USUAL_GRACE: Duration = Duration::from_secs(10);
-/// The longest lease that the service takes.
+/// The longest lease that the service accepts.
 const LONGEST_LEASE: Duration = Duration::from_secs(i32::MAX as u64);
 
 /// The parts of a lease. They follow each other. In the first part the lease can be renewed, and the command
@@ -21,17 +21,20 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Refuses, in words, a grace that leaves no time to renew the lease.
+    /// The parts of a lease. A grace that leaves no time to renew the lease is refused, with a message.
     pub fn new(lease: Duration, grace: Option<Duration>) -> Result<Terms, String> {
         if lease > LONGEST_LEASE {
-            return Err(format!("--lease is too long: at most {} s are possible", LONGEST_LEASE.as_secs()));
+            return Err(format!(
+                "--lease is too long: {} s is the longest possible",
+                LONGEST_LEASE.as_secs()
+            ));
         }
         let longest = lease * 3 / 4;
         let grace = grace.unwrap_or_else(|| USUAL_GRACE.min(lease / 4));
         if grace > longest {
             return Err(format!(
-                "--grace {} does not fit into --lease {}: the command must have ended before the lease does, or \
-                 it would work beside the next one. The grace can be {} at most, three quarters of the lease",
+                "--grace {} does not fit into --lease {}: the command must end before the lease does, or it would \
+                 work beside the next holder. The grace can be {} at most, three quarters of the lease",
                 humantime::format_duration(grace),
                 humantime::format_duration(lease),
                 humantime::format_duration(longest),
@@ -45,23 +48,23 @@ impl Terms {
         self.lease
     }
 
-    /// How long the command has to end after the lock has told it to.
+    /// The time from SIGTERM to SIGKILL.
     pub fn grace(self) -> Duration {
         self.grace
     }
 
-    /// How long before the end of the lease nothing of the command may be left. It is for what takes time
-    /// after SIGKILL, and for clocks that do not go alike.
+    /// The time before the end of the lease in which no process of the command may be left. It covers the time that
+    /// SIGKILL takes, and clocks of different speed.
     pub fn margin(self) -> Duration {
         (self.lease / MARGIN_PART).min(LONGEST_MARGIN)
     }
 
-    /// How long there is to renew the lease, before the command has to be told to end.
+    /// The time in which the lease can be renewed, before the command gets SIGTERM.
     fn renewing(self) -> Duration {
         self.lease.saturating_sub(self.grace + self.margin())
     }
 
-    /// How long after its beginning a lease is renewed.
+    /// The time from the beginning of a lease to its renewal.
     pub fn renewal(self) -> Duration {
         self.renewing() / 3
     }

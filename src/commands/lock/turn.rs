@@ -1,4 +1,4 @@
-//! Takes a ticket and waits for its turn.
+//! The way to the turn: taking a ticket, and waiting until it is active.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -14,33 +14,33 @@ use super::{End, Pauses, complain};
 use crate::commands::clock::Moment;
 use crate::commands::service::Failure;
 
-/// How long one question about the turn may take at most, so that a service that is gone is noticed.
+/// The longest that one request waits for the turn, so that the loss of the service is noticed.
 const ASKING: Duration = Duration::from_secs(30);
-/// The least time that one question may take.
+/// The shortest that one request waits for the turn.
 const ASKING_BRIEFLY: Duration = Duration::from_secs(1);
-/// The same where somebody looks at the place in the queue.
+/// The longest that one request waits for the turn while a terminal shows the place in the queue.
 const SHOWING: Duration = Duration::from_secs(2);
-/// How long giving up may take.
+/// The time within which a ticket must be given up.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// A lock that waits for its turn.
 struct Turn<'a> {
     queue: &'a Queue,
-    /// The uuid of the ticket, once there is one.
+    /// The uuid of the ticket, if there is one.
     taken: RefCell<Option<String>>,
-    /// Whether a request for a ticket is under way, or had no answer that says what became of it.
+    /// Whether a request for a ticket is under way, or had no answer that tells its outcome.
     is_unsure: Cell<bool>,
-    /// The last failure of the service, if it has not answered since.
+    /// The last failure of the service, unless it has answered since.
     trouble: RefCell<Option<String>>,
     place: Place,
 }
 
-/// Takes a ticket and waits until it is active, for so long; whatever happens before, the ticket is
-/// given up again.
+/// Takes a ticket and waits until it is active, but not for longer than `wait`. If the turn does not come, the
+/// ticket is given up again.
 pub async fn take(queue: &Queue, wait: Option<Duration>, signals: &mut Signals) -> Result<Lease, End> {
-    // Whose turn it is at once has it without waiting; the one question for that has its own limit.
+    // A ticket that is active at once needs no wait. The request for the ticket has its own time limit.
     let at_once = wait.is_some_and(|wait| wait.is_zero());
-    // What is too far off for a clock is never.
+    // A moment that the clock cannot express is no limit.
     let deadline = wait.filter(|_| !at_once).and_then(|wait| Moment::now().after(wait));
     let turn = Turn {
         queue,
@@ -75,29 +75,29 @@ impl Turn<'_> {
             let (ticket, asked) = self.join(at_once).await?;
             *self.taken.borrow_mut() = Some(ticket.uuid.clone());
             match ticket.status {
-                // The lease began after the question was sent, and not before.
+                // The lease began after the request was sent.
                 Status::Active if !self.is_unsure.get() => return Ok(Lease::new(self.queue, ticket, asked)),
                 Status::Queued if at_once => return Err(End::WaitOver(self.wait_over())),
                 _ => {}
             }
-            if let Some(lease) = self.hold(ticket).await? {
+            if let Some(lease) = self.await_turn(ticket).await? {
                 return Ok(lease);
             }
             // The command has not begun, so only the place in the queue is lost.
             self.place.hide();
             complain(
-                "the ticket expired while nobody could be told that it is waited for; another one is taken",
+                "the ticket expired since the service could not be told of the wait; another one is taken",
             );
             *self.taken.borrow_mut() = None;
             self.is_unsure.set(false);
         }
     }
 
-    /// Waits until a ticket is active; none if it expired before the command could begin.
-    async fn hold(&self, ticket: Ticket) -> Result<Option<Lease>, End> {
+    /// Waits until a ticket is active; `None` if it expired before the command could begin.
+    async fn await_turn(&self, ticket: Ticket) -> Result<Option<Lease>, End> {
         let Some(ticket) = self.wait(ticket).await? else { return Ok(None) };
         let mut lease = Lease::new(self.queue, ticket, Moment::now());
-        // When the turn came is not known exactly, if this process was held up; from here on it is.
+        // If this process was delayed, the start of the lease is not known. The renewal makes it known.
         match lease.renew(self.queue).await {
             Ok(()) => Ok(Some(lease)),
             Err(Lost::Expired) => Ok(None),
@@ -105,8 +105,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Takes a ticket, and not a second one where the first request may have been done. Returns when
-    /// it asked for it, too.
+    /// Takes a ticket, but not a second one if an earlier request may have taken one. Also returns the moment before
+    /// the request.
     async fn join(&self, at_once: bool) -> Result<(Ticket, Moment), End> {
         let mut pauses = Pauses::new();
         loop {
@@ -141,7 +141,7 @@ impl Turn<'_> {
         answer
     }
 
-    /// Asks until the ticket is active; none if it expires before.
+    /// Repeats the request until the ticket is active; `None` if the ticket expires before.
     async fn wait(&self, mut ticket: Ticket) -> Result<Option<Ticket>, End> {
         let mut pauses = Pauses::new();
         loop {
@@ -150,18 +150,18 @@ impl Turn<'_> {
                 Status::Active => return Ok(Some(ticket)),
                 Status::Queued => self.place.show(ticket.ahead),
                 Status::Finished => {
-                    return Err(End::Lost("the ticket was cancelled by somebody else".to_owned()));
+                    return Err(End::Lost("the ticket was cancelled by another client".to_owned()));
                 }
                 Status::Expired => return Ok(None),
             }
             let longest = if self.place.is_shown() { SHOWING } else { ASKING };
-            // A question that gets lost is followed by another before the ticket lapses.
+            // If a request gets lost, the next one comes before the ticket lapses.
             let patience = (self.queue.terms().lease() / 3).clamp(ASKING_BRIEFLY, longest);
             match self.queue.wait(&ticket.uuid, patience).await {
                 Ok(answer) => {
                     self.answered();
                     ticket = answer;
-                    // A service that stops answers all who wait.
+                    // A service that stops answers all waits at once.
                     if ticket.status == Status::Queued && asked.elapsed() < patience / 2 {
                         sleep(self.pause(pauses.random())).await;
                     } else {
@@ -169,7 +169,7 @@ impl Turn<'_> {
                     }
                 }
                 Err(Failure::Refused { status: 404, .. }) => {
-                    return Err(End::Lost("the ticket was deleted by somebody else".to_owned()));
+                    return Err(End::Lost("the ticket was deleted by another client".to_owned()));
                 }
                 Err(failure) => {
                     let pause = pauses.next(&failure);
@@ -180,12 +180,12 @@ impl Turn<'_> {
         }
     }
 
-    /// A pause that leaves time to wait again before the ticket lapses.
+    /// A pause, shortened so that the next wait begins before the ticket lapses.
     fn pause(&self, pause: Duration) -> Duration {
         pause.min(self.queue.terms().lease() / 4)
     }
 
-    /// Says so, once, if the service is away; it may come back.
+    /// Accepts that the service is away, and prints that once. Any other failure is an error.
     fn put_up_with(&self, failure: Failure) -> Result<(), End> {
         let cause = failure.to_string();
         if !failure.may_pass() {
@@ -193,7 +193,7 @@ impl Turn<'_> {
         }
         if self.trouble.borrow().is_none() {
             self.place.hide();
-            complain(&format!("the service is away, and will be asked again: {cause}"));
+            complain(&format!("the service is away, and the request will be repeated: {cause}"));
         }
         *self.trouble.borrow_mut() = Some(cause);
         Ok(())
@@ -205,12 +205,12 @@ impl Turn<'_> {
 
     fn wait_over(&self) -> String {
         match &*self.trouble.borrow() {
-            Some(cause) => format!("the service stayed away as long as there was time to wait: {cause}"),
-            None => "the turn did not come in the time that there was to wait".to_owned(),
+            Some(cause) => format!("the service stayed away for the whole time of --wait: {cause}"),
+            None => "the turn did not come within the time of --wait".to_owned(),
         }
     }
 
-    /// Gives the ticket up, or what may have become one.
+    /// Gives the ticket up, also one that a request without an answer may have taken.
     async fn leave(&self) {
         let taken = self.taken.borrow().clone();
         let is_there = taken.is_some() || self.is_unsure.get();
@@ -232,11 +232,11 @@ impl Turn<'_> {
             Ok(Err(failure)) => failure.to_string(),
             Err(_) => "there is no answer".to_owned(),
         };
-        complain(&format!("the ticket can't be given up and will expire: {why}"));
+        complain(&format!("the ticket cannot be given up and will expire: {why}"));
     }
 }
 
-/// The place in the queue, on a terminal if there is one.
+/// The display of the place in the queue, if standard error is a terminal.
 #[derive(Default)]
 struct Place {
     is_shown: Cell<bool>,
@@ -253,11 +253,11 @@ impl Place {
         }
         self.is_shown.set(true);
         let others = if ahead == 1 { "1 ticket is".to_owned() } else { format!("{ahead} tickets are") };
-        // Who can't be shown something waits all the same.
+        // A terminal that cannot be written to does not end the wait.
         let _ = write!(stderr(), "\r\x1b[Kallotment: waiting, {others} before this one");
     }
 
-    /// Leaves the terminal as it was.
+    /// Clears the line.
     fn hide(&self) {
         if self.is_shown.replace(false) {
             let _ = write!(stderr(), "\r\x1b[K");

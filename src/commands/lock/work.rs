@@ -1,4 +1,4 @@
-//! Runs the command while the ticket is held.
+//! The run of the command while the ticket is active.
 
 use std::env;
 use std::io::ErrorKind;
@@ -19,14 +19,14 @@ use crate::commands::clock::Moment;
 const NOT_RUNNABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
-/// The command, once it runs.
+/// A command that runs.
 struct Work {
     child: Child,
     family: Family,
     guard: Guard,
 }
 
-/// Runs the command to its end, or until the ticket is lost. Returns what to exit with.
+/// Runs the command to its end, or until the ticket is lost. Returns the exit code.
 pub async fn run(
     arguments: &Arguments,
     queue: &Queue,
@@ -35,10 +35,10 @@ pub async fn run(
 ) -> Result<u8, End> {
     signals.listen_to_stop()?;
     let guard = Guard::start()?;
-    // This process, or its host, may have been stopped since the turn came.
+    // This process or its host may have been stopped since the ticket became active.
     if lease.stop_at().is_over() {
         guard.dismiss().await;
-        return Err(End::Lost("the ticket is lost, there was no time to begin".to_owned()));
+        return Err(End::Lost("the ticket is lost, no time was left to start the command".to_owned()));
     }
     let child = match start(arguments, lease) {
         Ok(child) => child,
@@ -57,7 +57,7 @@ pub async fn run(
     let ended = work.watch(arguments, queue, lease, signals).await;
     let is_by_guard = work.guard.dismiss().await;
     if is_by_guard && ended.is_ok() {
-        // The first process has ended, and the guard ends no other any more.
+        // The command's own process has ended, and the guard no longer ends the others.
         work.family.kill().await;
         return Err(End::Lost(
             "the lease ran out while this process was stopped; the command was stopped, too".to_owned(),
@@ -71,7 +71,7 @@ fn start(arguments: &Arguments, lease: &Lease) -> std::io::Result<Child> {
     let ticket = &lease.ticket().uuid;
     let mut command = Command::new(program);
     command.args(rest).env("ALLOTMENT_TICKET", ticket);
-    // A lock within a lock ends with the outer one, too.
+    // A lock that runs under another lock ends with that one, too.
     let around = env::var(TICKETS).unwrap_or_default();
     command.env(TICKETS, format!("{around} {ticket}").trim_start());
     if let Some(fence) = lease.ticket().fence {
@@ -83,7 +83,7 @@ fn start(arguments: &Arguments, lease: &Lease) -> std::io::Result<Child> {
     command.spawn()
 }
 
-/// The exit code for the command's status, as shells have it.
+/// The exit code for the command's status. Shells have the same.
 fn code(status: ExitStatus) -> u8 {
     let signal = || status.signal().map(|signal| 128 + signal);
     status.code().or_else(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
@@ -115,7 +115,7 @@ impl Work {
         }
     }
 
-    /// Gives the guard its order for the case that this process can't act.
+    /// Gives the guard its order, for the case that this process cannot act.
     async fn order(&mut self, lease: &Lease, stop_at: Option<Moment>, over_at: Moment) {
         let late = |moment: Moment| moment.after(lease.terms().margin() / 2).unwrap_or(moment);
         let order = Order {
@@ -128,21 +128,21 @@ impl Work {
     }
 
     async fn pass_on(&self, signal: Signal, lease: &Lease, signals: &mut Signals, is_foreground: bool) {
-        // In the foreground, the terminal's keys send these signals to the command as well.
+        // In the foreground, the terminal sends these signals to the command as well.
         if is_foreground && matches!(signal, Signal::INT | Signal::QUIT) {
             return;
         }
         self.family.send(signal);
         if signal == Signal::TSTP {
             signals.stop_here().await;
-            // If the lease ran out meanwhile, the command is not to do anything more.
+            // If the lease ran out meanwhile, the command must not continue.
             if !lease.stop_at().is_over() {
                 self.family.send(Signal::CONT);
             }
         }
     }
 
-    /// Ends the command and all that it has started, before somebody else may have the turn.
+    /// Ends the command and all processes that it has started, before another client may have the turn.
     async fn stop(&mut self, lease: &Lease, lost: &Lost, signals: &mut Signals) {
         let over_at = match lost {
             // Another client may have the turn already.
@@ -161,21 +161,21 @@ impl Work {
                 () = self.end(signals) => return,
             }
         }
-        // The command's number goes to no other process before the command has been waited for.
+        // No other process gets the command's number before the command has been waited for.
         let _ = self.child.start_kill();
         self.family.kill().await;
         if let Err(error) = self.child.wait().await {
-            complain(&format!("the command can't be waited for: {error}"));
+            complain(&format!("the command cannot be waited for: {error}"));
         }
     }
 
-    /// Waits until all processes of the command have ended; passes signals on meanwhile.
+    /// Waits until all processes of the command have ended, and passes signals on meanwhile.
     async fn end(&mut self, signals: &mut Signals) {
         loop {
             tokio::select! {
                 biased;
                 _ = self.child.wait() => break,
-                // The command is to end, not to pause.
+                // SIGTSTP would pause a command that has to end.
                 signal = signals.next() => if signal != Signal::TSTP { self.family.send(signal) },
             }
         }
