@@ -245,7 +245,7 @@ impl Service {
 }
 
 fn tls() -> Outcome<rustls::ClientConfig> {
-    Ok(allotment::trust::client_config(None)?)
+    Ok(allotment::tls_roots::client_config(None)?)
 }
 
 /// A queue.

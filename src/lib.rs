@@ -18,7 +18,7 @@
 //! - [`splice`]: texts of which long parts are shared
 //! - [`standard`]: the standard resource classes and traits, used by all
 //! - [`stop`]: when long work is given up
-//! - [`trust`]: whom to believe behind an https URL
+//! - [`tls_roots`]: the certificate authorities for https URLs
 
 pub mod admin;
 pub mod api;
@@ -35,5 +35,5 @@ pub mod splice;
 pub mod standard;
 pub mod stop;
 pub mod store;
-pub mod trust;
+pub mod tls_roots;
 pub mod waitlist;

@@ -1,14 +1,14 @@
-//! The log, on standard error, with a filter that can change while the service runs.
+//! The log, on standard error. Its filter can change while the service runs.
 
 use log::{Log, Metadata, Record};
 use parking_lot::RwLock;
 
-/// What is logged where nobody says: a line for each request.
+/// The default filter, with which each request has a line.
 const DEFAULT_FILTER: &str = "info";
 
 static LOGGER: Exchangeable = Exchangeable { current: RwLock::new(None) };
 
-/// A logger in whose place another one can be put.
+/// A logger that can be replaced by another one.
 struct Exchangeable {
     current: RwLock<Option<env_logger::Logger>>,
 }
@@ -27,14 +27,13 @@ impl Log for Exchangeable {
     fn flush(&self) {}
 }
 
-/// Logs what the filter lets through, from now on: a level, or levels by part of the program. What
-/// `RUST_LOG` says, where there is none.
+/// Sets the filter: a level, or levels by part of the program. Without a filter, `RUST_LOG` has it.
 pub fn set_filter(filter: Option<&str>) {
     let from_environment = std::env::var("RUST_LOG").ok();
     let filter = filter.or(from_environment.as_deref()).unwrap_or(DEFAULT_FILTER);
     let logger = env_logger::Builder::new().parse_filters(filter).build();
     log::set_max_level(logger.filter());
     *LOGGER.current.write() = Some(logger);
-    // An error only says that it is the logger already, or that a test has one of its own.
+    // An error means that this logger is set already, or that a test has set another one.
     let _ = log::set_logger(&LOGGER);
 }

@@ -22,22 +22,22 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Settings can also stand in a TOML file (--config) or in the environment \
-(ALLOTMENT_LISTEN, ALLOTMENT_DATABASE__URL, ...: tables and keys are parted by two underscores). \
-ALLOTMENT_LOG sets how much is logged (error, warn, info, debug). README.md has all of them.\n\n\
+(ALLOTMENT_LISTEN, ALLOTMENT_DATABASE__URL, ...: two underscores separate a table from a key). \
+ALLOTMENT_LOG sets the level of the log (error, warn, info, debug). README.md lists all settings.\n\n\
 Exit codes: 0 success, 1 failure (or pending migrations, or denied by the policy), 2 wrong usage or settings.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the service until SIGTERM, which lets requests under way end, or SIGINT, which does not;
-    /// SIGHUP has policy, certificate and log filter read again; without any setting, on an SQLite file in the
-    /// working directory and on 127.0.0.1:8778
+    /// Run the service until SIGTERM, which lets requests under way end, or SIGINT, which does not. SIGHUP reloads the
+    /// policy, the certificate and the log filter. The defaults are an SQLite file in the working directory and the
+    /// address 127.0.0.1:8778
     Serve {
         #[command(flatten)]
         common: Common,
         /// Address to listen on, such as 127.0.0.1:8778
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
-        /// Let noauth2, which believes every request, listen on an address that others can reach
+        /// Allow noauth2, which believes every request, on an address that other machines can reach
         #[arg(long)]
         insecure_noauth2: bool,
     },
@@ -49,7 +49,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Show the rules of who may do what, and what they decide
+    /// Show the rules of authorization, and decide by them
     Policy {
         #[command(subcommand)]
         command: policy::Command,
@@ -65,10 +65,10 @@ enum Command {
     },
     /// Run a command while holding a ticket of the waitlist, as flock does for a file
     Lock(lock::Arguments),
-    /// Stand by a command of `lock`; only `lock` starts this
+    /// Guard the command of a `lock`; only `lock` starts this
     #[command(hide = true)]
     LockGuard,
-    /// List the queues of the waitlist and who holds and awaits what
+    /// List the queues of the waitlist with their tickets
     Tickets(tickets::Arguments),
 }
 
@@ -77,9 +77,9 @@ struct Common {
     /// TOML file with settings
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME. With a
-    /// password better given in the environment as ALLOTMENT_DATABASE__URL, or in the settings' file, since
-    /// others can see a process's arguments
+    /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME. Other users can
+    /// see the arguments of a process, so a password is better placed in the environment, as
+    /// ALLOTMENT_DATABASE__URL, or in the file of settings
     #[arg(long, value_name = "URL")]
     database: Option<String>,
 }
@@ -89,11 +89,11 @@ fn main() -> ExitCode {
     logging::set_filter(None);
     let (flags, task): (Flags, Task) = match cli.command {
         Command::Serve { common: Common { config, database }, listen, insecure_noauth2 } => {
-            // Before all else: a SIGHUP would end the process.
+            // This is the first step, since a SIGHUP ends a process that does not listen to it.
             let signals = match server::Signals::listen() {
                 Ok(signals) => signals,
                 Err(error) => {
-                    eprintln!("allotment: signals cannot be listened to: {error}");
+                    eprintln!("allotment: cannot listen to signals: {error}");
                     return ExitCode::FAILURE;
                 }
             };
@@ -102,7 +102,7 @@ fn main() -> ExitCode {
             (flags, Box::new(move |settings| serve(signals, settings, again)))
         }
         Command::Migrate { common: Common { config, database }, check } => {
-            // An address that only serve would refuse is no reason not to migrate.
+            // A migration does not listen, so it accepts an address that `serve` would refuse.
             let flags = Flags { config, database, insecure_noauth2: true, listen: None };
             (flags, if check { Box::new(check_migrations) } else { Box::new(migrate) })
         }
@@ -128,7 +128,7 @@ fn main() -> ExitCode {
     task(settings).unwrap_or_else(|error| {
         eprintln!("allotment: {error}");
         match error {
-            // Files that settings name are settings too.
+            // A file that the settings name counts as a setting.
             server::Error::Policy(_) | server::Error::Tls(_) | server::Error::Keystone(_) => {
                 ExitCode::from(2)
             }

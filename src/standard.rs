@@ -1,11 +1,11 @@
-//! The standard resource classes and traits, as OpenStack releases them.
+//! The standard resource classes and traits of OpenStack.
 
-/// Names of the standard resource classes; the place in this list, from 0, is a class's id.
+/// The names of the standard resource classes. The place in this list, from 0, is the id of a class.
 pub fn resource_classes() -> impl Iterator<Item = &'static str> {
     names(include_str!("../data/resource_classes.txt"))
 }
 
-/// Names of the standard traits.
+/// The names of the standard traits.
 pub fn traits() -> impl Iterator<Item = &'static str> {
     names(include_str!("../data/traits.txt"))
 }

@@ -1,46 +1,46 @@
-//! When long work is given up: nobody wants its result any more, or it has taken too long.
+//! The end of long work whose client has gone, or which takes too long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many steps of work are made between two looks: they take well below a millisecond.
+/// The number of steps between two checks. The steps take well below a millisecond.
 const STEPS: u32 = 1_024;
 
-/// Why work was given up.
+/// The reason for which work was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GivenUp {
     /// The client that asked has gone.
     #[error("given up, since nobody waits for it any more")]
     Unwanted,
-    /// The work took too long; how many seconds it may take.
+    /// The work took longer than this number of seconds.
     #[error("given up after {0} seconds")]
     TooLong(u64),
 }
 
-/// Tells work that it is to be given up. Clones tell the same.
+/// The order to give work up. All clones are the same order.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     unwanted: Arc<AtomicBool>,
-    /// Until when the work must be done, and how many seconds that is from its beginning.
+    /// The moment at which the time of the work is over, and that time in seconds.
     until: Option<(Instant, u64)>,
 }
 
 impl Stop {
-    /// The same for work that begins now and may take so many seconds.
+    /// The same order, for work that begins now and may take this number of seconds.
     #[must_use]
     pub fn within(&self, seconds: u64) -> Stop {
-        // A time that can't be told is as good as none.
+        // A moment that the clock cannot express is no limit.
         let until = Instant::now().checked_add(Duration::from_secs(seconds)).map(|at| (at, seconds));
         Stop { unwanted: Arc::clone(&self.unwanted), until }
     }
 
-    /// From now on nobody wants the result.
+    /// Has the work given up, since its client has gone.
     pub fn give_up(&self) {
         self.unwanted.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the work is to go on.
+    /// Fails if the work is to be given up.
     pub fn check(&self) -> Result<(), GivenUp> {
         if self.unwanted.load(Ordering::Relaxed) {
             return Err(GivenUp::Unwanted);
@@ -52,26 +52,26 @@ impl Stop {
     }
 }
 
-/// Looks at a [`Stop`] at the first step of work and then once in many.
+/// Checks a [`Stop`] at the first step of the work, and then at each 1,024th step.
 #[derive(Debug)]
 pub struct Pace<'a> {
     stop: &'a Stop,
-    /// How many steps are made before the next look.
+    /// The number of steps until the next check.
     left: u32,
 }
 
 impl<'a> Pace<'a> {
-    /// A pace for work that `stop` may end.
+    /// The pace of work that `stop` may end.
     pub fn new(stop: &'a Stop) -> Pace<'a> {
         Pace { stop, left: 0 }
     }
 
-    /// To be called before work that takes long by itself.
+    /// Checks at once. The caller is about to begin a step that takes long.
     pub fn look(&self) -> Result<(), GivenUp> {
         self.stop.check()
     }
 
-    /// To be called at each step, which is to take not much longer than a microsecond.
+    /// Counts a step, which must not take much longer than a microsecond.
     pub fn step(&mut self) -> Result<(), GivenUp> {
         match self.left.checked_sub(1) {
             Some(left) => {

@@ -1,4 +1,4 @@
-//! Whether the service can answer requests.
+//! The readiness of the service: whether it can answer requests.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +9,14 @@ use parking_lot::Mutex;
 use super::lookup::Lookup;
 use crate::db::Db;
 
-/// How long the database may take.
+/// The time within which the database must answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a connection to the database may take. There are two tries, and both end within the patience
-/// above. So the answer tells a database that is away from one that is silent.
+/// The time within which a connection to the database must be made. There are two tries, and both end within
+/// [`PATIENCE`]. So the answer tells a database that is away from one that is silent.
 const CONNECTING: Duration = Duration::from_secs(2);
 
-/// Why the service is not ready. Nothing more is told to those who did not say who they are.
+/// The reason for which the service is not ready. The question needs no token, so the answer tells no more than this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unready {
     /// The service is being stopped.
@@ -25,7 +25,7 @@ pub enum Unready {
     Unreachable,
     /// The database does not answer.
     Silent,
-    /// So many migrations are pending.
+    /// This number of migrations is pending.
     Unmigrated(usize),
 }
 
@@ -40,12 +40,12 @@ impl fmt::Display for Unready {
     }
 }
 
-/// What is known of the database.
+/// The last answer about the database.
 #[derive(Debug)]
 pub(super) struct Readiness {
     stopping: AtomicBool,
     lookup: Lookup<Result<(), Unready>>,
-    /// What the log was told last.
+    /// The answer that the log has as its last line about readiness.
     told: Mutex<Result<(), Unready>>,
 }
 

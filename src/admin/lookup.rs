@@ -1,4 +1,4 @@
-//! What is looked up because somebody asks: once at a time, and the answer holds for a while.
+//! Values that are looked up when a client asks. There is one look-up at a time, and its answer holds for a second.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// For how long an answer holds, so that many who ask cost the database no more than one.
+/// The time for which an answer holds. Many clients then cost the database no more than one.
 const HOLDS: Duration = Duration::from_secs(1);
 
-/// Something to look up.
+/// A value to look up.
 #[derive(Debug)]
 pub(super) struct Lookup<T> {
     last: Mutex<Last<T>>,
@@ -18,7 +18,7 @@ pub(super) struct Lookup<T> {
 #[derive(Debug)]
 struct Last<T> {
     found: Option<(Instant, Option<T>)>,
-    /// A look that takes longer than anybody waits; there is never a second one beside it.
+    /// A look-up that has taken longer than its client waited. There is no second one beside it.
     looking: Option<JoinHandle<T>>,
 }
 
@@ -29,8 +29,8 @@ impl<T> Default for Lookup<T> {
 }
 
 impl<T: Clone + Send + 'static> Lookup<T> {
-    /// What `look`, which may block its thread, finds or has found a moment ago; `None` if that takes
-    /// longer than `patience`.
+    /// The value that `look` finds, or has found a moment ago; `None` if that takes longer than `patience`. `look` may
+    /// block its thread.
     pub async fn ask(&self, patience: Duration, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let mut last = self.last.lock().await;
         if let Some((when, found)) = &last.found

@@ -1,4 +1,4 @@
-//! The text of the metrics: the counters of the process, and values that are looked up now.
+//! The text of the metrics: the counters of the process, and values that are looked up for this text.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Admin;
 use crate::metrics;
 use crate::waitlist::{self, ACTIVE, Lengths, QUEUED};
 
-/// How long the database may take; then what it would tell is left out.
+/// The time within which the database must answer. After that, its values are left out.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// All metrics as text.
@@ -17,12 +17,12 @@ pub(super) async fn text(admin: &Admin) -> Result<Vec<u8>, Error> {
     metrics::text(|registry| look_up(admin, lengths, registry))
 }
 
-/// The lengths of queues. Only the database knows them, since all replicas write, and it may be away.
+/// The lengths of queues; `None` if the database is away. Only the database knows them, since all replicas write.
 async fn lengths(admin: &Admin) -> Option<Lengths> {
     let db = admin.db.clone();
     let look = move || {
         let lengths = db.snapshot(waitlist::lengths);
-        lengths.inspect_err(|error| log::debug!("the queues can't be measured: {error}")).ok()
+        lengths.inspect_err(|error| log::debug!("the lengths of the queues are not known: {error}")).ok()
     };
     admin.lengths.ask(PATIENCE, look).await.flatten()
 }
@@ -38,7 +38,7 @@ fn look_up(admin: &Admin, lengths: Option<Lengths>, registry: &Registry) -> Resu
     show_pool(admin, registry)?;
     show_fleet(admin, registry)?;
     show_searches(admin, registry)?;
-    #[expect(clippy::cast_precision_loss, reason = "nothing here is so many that a float would lose count")]
+    #[expect(clippy::cast_precision_loss, reason = "no number here is too large for a float")]
     let waiters = admin.waitlist.waiting() as f64;
     gauge(registry, "allotment_waitlist_waiters", "Requests to this process that wait for a turn.", waiters)?;
     lengths.map_or(Ok(()), |lengths| show_lengths(lengths, registry))
@@ -62,23 +62,23 @@ fn show_fleet(admin: &Admin, registry: &Registry) -> Result<(), Error> {
     let (providers, trees) = (providers as f64, trees as f64);
     let refresh = admin.fleet.refreshed();
     gauge(registry, "allotment_fleet_resource_providers", "Resource providers in the picture.", providers)?;
-    gauge(registry, "allotment_fleet_trees", "Trees of them.", trees)?;
+    gauge(registry, "allotment_fleet_trees", "Trees of resource providers in the picture.", trees)?;
     gauge(
         registry,
         "allotment_fleet_last_refresh_age_seconds",
-        "Time since the picture last caught up with what was written; it does so only when something was.",
+        "Time since the picture last caught up with a write.",
         refresh.done.elapsed().as_secs_f64(),
     )?;
     gauge(
         registry,
         "allotment_fleet_behind_seconds",
-        "For how long something is written that the picture does not show; 0 when it shows all.",
+        "Age of the oldest write that the picture does not show; 0 when it shows all.",
         admin.db.behind().unwrap_or_default().as_secs_f64(),
     )?;
     gauge(
         registry,
         "allotment_fleet_last_refresh_duration_seconds",
-        "How long the picture took to catch up the last time.",
+        "Time that the picture took to catch up the last time.",
         refresh.took.as_secs_f64(),
     )
 }
@@ -87,14 +87,14 @@ fn show_searches(admin: &Admin, registry: &Registry) -> Result<(), Error> {
     #[expect(clippy::cast_precision_loss, reason = "see above")]
     let [running, waiting] = [admin.searching.running(), admin.searching.waiting()].map(|count| count as f64);
     let states = [("running", running), ("waiting", waiting)];
-    let help = "Searches and lists under way, by whether they have a thread or wait for one.";
+    let help = "Searches and lists under way: with a thread (running), or waiting for one.";
     gauges(registry, "allotment_searches", help, "state", states)
 }
 
 fn show_lengths(lengths: Lengths, registry: &Registry) -> Result<(), Error> {
     #[expect(clippy::cast_precision_loss, reason = "see above")]
     let [queues, active, queued] = [lengths.queues, lengths.active, lengths.queued].map(|count| count as f64);
-    let help = "Queues that have live tickets, whichever process made them.";
+    let help = "Queues that have live tickets.";
     gauge(registry, "allotment_waitlist_queues", help, queues)?;
     let states = [(ACTIVE, active), (QUEUED, queued)];
     let help = "Live tickets of all queues, by status.";
@@ -109,7 +109,7 @@ fn gauge(registry: &Registry, name: &str, help: &str, value: f64) -> Result<(), 
     registry.register(Box::new(gauge))
 }
 
-/// A gauge of several, by the values of one label.
+/// A gauge for each value of a label.
 fn gauges<const N: usize>(
     registry: &Registry,
     name: &str,

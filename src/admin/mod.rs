@@ -1,8 +1,8 @@
-//! Health and metrics, for operators' machinery; they show nothing of tenants.
+//! Health and metrics of the service. They show no data of tenants.
 //!
 //! - [`health`]: whether the service is ready for requests
-//! - `metrics`: what it has counted, for Prometheus
-//! - `lookup`: what the database is asked for them
+//! - `metrics`: the text of the metrics, for Prometheus
+//! - `lookup`: looks at the database, once at a time
 
 pub mod health;
 mod lookup;
@@ -36,7 +36,7 @@ impl Admin {
         Admin { db, fleet, searching, waitlist, lengths, readiness }
     }
 
-    /// From now on the service is not ready, since it is being stopped.
+    /// Notes that the service is being stopped, and so is not ready any more.
     pub fn stop(&self) {
         self.readiness.stop();
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use allotment::trust;
+use allotment::tls_roots;
 use clap::Args;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Url, redirect};
@@ -121,9 +121,9 @@ impl Service {
         headers.insert("accept", HeaderValue::from_static("application/json"));
         let cloud = Cloud::from_env();
         let ca_file = access.ca_file.clone().or_else(|| cloud.get("OS_CACERT").map(PathBuf::from));
-        let trust = trust::client_config(ca_file.as_deref()).map_err(|error| error.to_string())?;
+        let tls = tls_roots::client_config(ca_file.as_deref()).map_err(|error| error.to_string())?;
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(trust)
+            .tls_backend_preconfigured(tls)
             .default_headers(headers)
             .connect_timeout(CONNECTING)
             // The token must not reach another host.

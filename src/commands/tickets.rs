@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(rows[0][..5], ["PROVIDER", "SCOPE", "ID", "PLACE", "STATUS"]);
         assert_eq!(rows[1][..7], ["p", "vm", "a", "1", "active", "ann", "-"]);
         assert_eq!(rows[2][..5], ["p", "vm", "a", "2", "queued"]);
-        // What others have written does nothing to the terminal.
+        // Control characters from other clients do nothing to the terminal.
         assert_eq!(rows[3][..4], ["p", "vm", "b\\u{1b}[2J", "1"]);
     }
 

@@ -1,4 +1,4 @@
-//! The `[admin]` table: where operators' machinery asks.
+//! The `[admin]` table: the address of health and metrics.
 
 use std::net::SocketAddr;
 
@@ -10,12 +10,12 @@ use super::{Error, invalid};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct AdminSettings {
-    /// Where health and metrics are, in place of the service's own address.
+    /// The address of health and metrics, if they are not on the service's own address.
     pub listen: Option<SocketAddr>,
 }
 
 impl AdminSettings {
-    /// Whether the values make sense where the service listens at `listen`.
+    /// Refuses values that do not fit a service that listens on `listen`.
     pub(super) fn check(&self, listen: SocketAddr) -> Result<(), Error> {
         if self.listen.is_some_and(|own| own == listen && own.port() != 0) {
             return invalid("admin.listen", format!("{listen} is the address of the service"));

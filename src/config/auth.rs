@@ -1,4 +1,4 @@
-//! The `[auth]` table: how requests say who they are from.
+//! The `[auth]` table: the authentication of requests.
 
 use std::env;
 use std::net::SocketAddr;
@@ -13,27 +13,27 @@ use crate::auth::keystone;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct AuthSettings {
-    /// How requests say who they are from.
+    /// The way in which requests are authenticated.
     pub strategy: AuthStrategy,
-    /// Lets noauth2 listen on addresses that other machines reach.
+    /// Allows noauth2 on addresses that other machines can reach.
     pub insecure_noauth2: bool,
     /// The `[auth.keystone]` table.
     pub keystone: keystone::Settings,
 }
 
-/// How requests say who they are from.
+/// The way in which requests are authenticated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthStrategy {
-    /// They are believed whatever they say.
+    /// The headers of each request are believed.
     #[default]
     Noauth2,
-    /// With tokens of Keystone.
+    /// Each request has a token of Keystone.
     Keystone,
 }
 
 impl AuthSettings {
-    /// Whether the values make sense where the service listens at `listen`.
+    /// Refuses values that do not fit a service that listens on `listen`.
     pub(super) fn check(&self, listen: SocketAddr) -> Result<(), Error> {
         match self.strategy {
             AuthStrategy::Keystone => {
@@ -42,8 +42,8 @@ impl AuthSettings {
             AuthStrategy::Noauth2 if !listen.ip().is_loopback() && !self.insecure_noauth2 => invalid(
                 "listen",
                 format!(
-                    "noauth2 believes whatever a request says of itself, and {listen} is not a loopback address: \
-                     --insecure-noauth2 allows that all the same"
+                    "noauth2 believes every request, and {listen} is not a loopback address: --insecure-noauth2 \
+                     allows this"
                 ),
             ),
             AuthStrategy::Noauth2 => Ok(()),
@@ -51,8 +51,8 @@ impl AuthSettings {
     }
 }
 
-/// Takes texts from the environment as they are: an id of digits or a password in brackets is no
-/// number and no list.
+/// Takes texts from the environment as they are: an id of digits is no number, and a password in brackets is no
+/// list.
 pub(super) fn take_texts(mut figment: Figment) -> Figment {
     for key in keystone::TEXT_KEYS {
         let variable = format!("{ENV_PREFIX}AUTH__KEYSTONE__{}", key.to_ascii_uppercase());

@@ -3,12 +3,12 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest such path.
+/// The longest path, in bytes.
 const LONGEST: usize = 255;
 
-/// A path such as `/placement` below which the service is mounted; empty at the root of its host.
+/// A path such as `/placement` below which the service is mounted. It is empty at the root of the host.
 ///
-/// The path goes into links as it stands, so it holds nothing that would have to be escaped there.
+/// The path goes into links unchanged, so it has no characters that must be escaped there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BasePath(String);
 

@@ -1,21 +1,21 @@
-//! What has changed from one reading of the settings to the next.
+//! The changes from one reading of the settings to the next.
 
 use serde_json::Value;
 
 use super::Settings;
 
 impl Settings {
-    /// The keys whose values in `fresh` differ and are taken over only by a new start. The values
-    /// are not shown, since passwords may be among them.
+    /// The keys whose values in `fresh` differ and take effect only at the next start. The values are left out, since
+    /// passwords may be among them.
     #[must_use]
     pub fn changes_for_the_next_start(&self, fresh: &Settings) -> Vec<String> {
         let mut keys = Vec::new();
-        // What these settings are read from can hold anything that JSON can.
+        // Settings are made of values that JSON can express, so this does not fail.
         let (Ok(before), Ok(after)) = (serde_json::to_value(self), serde_json::to_value(fresh)) else {
             return keys;
         };
         compare("", &before, &after, &mut keys);
-        // Files are exchanged while the service runs; whether there is TLS at all is not.
+        // The files of TLS can be exchanged while the service runs. TLS cannot be turned on or off then.
         let same_kind = self.tls.files().is_some() == fresh.tls.files().is_some();
         keys.retain(|key| key != "log" && !(same_kind && key.starts_with("tls.")));
         keys

@@ -1,4 +1,4 @@
-//! The `[cors]` table: which web pages may call.
+//! The `[cors]` table: the web pages that may call the service.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,24 +8,24 @@ use super::{Error, invalid};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct CorsSettings {
-    /// Origins whose pages may call, such as `https://horizon.example.com`; `*` for all.
+    /// The origins whose pages may call, such as `https://horizon.example.com`. `*` stands for all.
     pub allowed_origins: Vec<String>,
-    /// Whether such calls may carry what the browser knows of the user.
+    /// Whether such calls may carry the browser's credentials for the service.
     pub allow_credentials: bool,
-    /// Headers of answers that such pages may read, beside the simple ones.
+    /// The headers of answers that such pages may read, besides the simple ones.
     pub expose_headers: Vec<String>,
-    /// How many seconds a browser may remember what is allowed.
+    /// The number of seconds for which a browser may remember the permission.
     pub max_age: u32,
-    /// Methods that such calls may have.
+    /// The methods that such calls may have.
     pub allow_methods: Vec<String>,
-    /// Headers that such calls may carry, beside the simple ones.
+    /// The headers that such calls may carry, besides the simple ones.
     pub allow_headers: Vec<String>,
 }
 
-/// Methods that pages may use by default, as with Placement.
+/// The default methods. Placement has the same.
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "PATCH"];
 
-/// Headers that pages may send by default: those of Placement, and that of fenced writes.
+/// The default headers of requests: the ones of Placement, and the one of fenced writes.
 const ALLOWED: [&str; 9] = [
     "X-Auth-Token",
     "X-Openstack-Request-Id",
@@ -38,7 +38,7 @@ const ALLOWED: [&str; 9] = [
     "X-Waitlist-Ticket",
 ];
 
-/// Headers that pages may read by default, as with Placement.
+/// The default headers of answers. Placement has the same.
 const EXPOSED: [&str; 5] =
     ["X-Auth-Token", "X-Openstack-Request-Id", "X-Subject-Token", "X-Service-Token", "OpenStack-API-Version"];
 
@@ -57,7 +57,7 @@ impl Default for CorsSettings {
 }
 
 impl CorsSettings {
-    /// Whether the values make sense.
+    /// Refuses values that are not allowed.
     pub(super) fn check(&self) -> Result<(), Error> {
         let is_origin = |text: &&String| *text == "*" || (text.contains("://") && !text.ends_with('/'));
         if let Some(odd) = self.allowed_origins.iter().find(|text| !is_origin(text)) {

@@ -1,4 +1,4 @@
-//! The `[database]` table: where everything is kept.
+//! The `[database]` table: the database and its time limits.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use crate::db::{Target, Times};
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct DatabaseSettings {
-    /// Where the database is: `sqlite:…`, `postgres://…` or `mysql://…`.
+    /// The URL of the database: `sqlite:…`, `postgres://…` or `mysql://…`.
     pub url: String,
-    /// How many connections are open at most.
+    /// The largest number of open connections.
     pub pool_size: u32,
-    /// How long a connection to a server may take to be made, in seconds.
+    /// The time within which a connection to a server must be made, in seconds.
     pub connect_seconds: u64,
-    /// How long a server may take for a statement, in seconds; 0 sets no limit.
+    /// The time within which a server must answer a statement, in seconds. 0 sets no limit.
     pub statement_seconds: u64,
-    /// How long a server's network may be silent before its connections are given up, in seconds.
+    /// The time of silence after which connections over a broken network are given up, in seconds.
     pub network_seconds: u64,
-    /// Whether statements are kept prepared on PostgreSQL, which a pooler of transactions does not let.
+    /// Whether statements stay prepared on PostgreSQL. A pooler in transaction mode does not allow that.
     pub prepared_statements: bool,
-    /// For how long the service tries to reach the database when it starts, in seconds.
+    /// The time for which the service tries to reach the database when it starts, in seconds.
     pub start_seconds: u64,
     /// Whether the service brings the schema up to date when it starts.
     pub migrate_at_start: bool,
@@ -47,7 +47,7 @@ impl Default for DatabaseSettings {
 }
 
 impl fmt::Debug for DatabaseSettings {
-    /// Without the URL, which may hold a password.
+    /// Leaves out the URL, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.url.split(':').next().unwrap_or_default();
         f.debug_struct("DatabaseSettings")
@@ -67,7 +67,7 @@ impl fmt::Debug for DatabaseSettings {
 const LONGEST_SECONDS: u64 = 86_400;
 
 impl DatabaseSettings {
-    /// Where the database is, and how long it may take.
+    /// The address of the database, with its time limits.
     pub fn target(&self) -> Result<Target, String> {
         let target: Target = self.url.parse()?;
         let statement = Some(Duration::from_secs(self.statement_seconds)).filter(|limit| !limit.is_zero());
@@ -77,7 +77,7 @@ impl DatabaseSettings {
         Ok(Target { times, keeps_sessions: self.prepared_statements, ..target })
     }
 
-    /// Whether the values make sense.
+    /// Refuses values that are not allowed.
     pub(super) fn check(&self) -> Result<(), Error> {
         for (key, least, seconds) in [
             ("database.connect_seconds", 1, self.connect_seconds),

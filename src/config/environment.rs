@@ -1,4 +1,4 @@
-//! The environment: which of its variables are settings, which are misspelt, and which are not for us.
+//! The environment variables: settings, misspelt settings, and variables of other programs.
 
 use std::env;
 
@@ -8,27 +8,27 @@ use serde_json::Value;
 
 use super::{Error, Settings};
 
-/// The start of all our environment variables; tables and keys are parted by two underscores.
+/// The prefix of all variables of allotment. Two underscores separate a table from a key.
 pub const ENV_PREFIX: &str = "ALLOTMENT_";
 
-/// The text between a table and a key.
+/// The separator of a table and a key.
 const SEPARATOR: &str = "__";
 
-/// Variables with the prefix that are no settings: what `allotment lock` reads and tells its command,
-/// and what tests need; so are those that begin with TEST.
+/// Variables with the prefix that are no settings: `allotment lock` reads them or sets them for its command, and
+/// tests use them. Variables that begin with TEST_ are no settings either.
 const OTHER_VARIABLES: [&str; 5] = ["TOKEN", "TICKET", "TICKETS", "FENCE", "BIN"];
 
-/// A name with so many slips is another name, and no hint is given.
+/// The number of differing letters from which on two names count as unrelated.
 const TOO_FAR: usize = 3;
 
-/// The meaning of a variable to us.
+/// The meaning of a variable.
 #[derive(Debug, PartialEq, Eq)]
 enum Variable {
     /// A setting.
     Setting,
     /// Another variable of allotment's.
     Other,
-    /// A variable of another program, such as Kubernetes puts into each container for a Service named
+    /// A variable of another program. Kubernetes puts such variables into each container if a Service is named
     /// `allotment`.
     Unknown,
     /// A setting that does not exist.
@@ -43,8 +43,8 @@ struct Known {
     lists: Vec<String>,
 }
 
-/// Adds the settings in the environment. Any other variable gets a line on the log, or is an error if
-/// somebody meant it for a setting.
+/// Adds the settings of the environment. An unknown variable gets a line in the log. A variable in the form of a
+/// setting that does not exist is an error.
 pub(super) fn add_to(figment: Figment) -> Result<Figment, Error> {
     let Known { names, lists } = known();
     let (mut unknown, mut listed) = (Vec::new(), Vec::new());
@@ -66,19 +66,19 @@ pub(super) fn add_to(figment: Figment) -> Result<Figment, Error> {
     }
     if !unknown.is_empty() {
         unknown.sort();
-        log::warn!("no settings, and not read: the environment variables {}", unknown.join(", "));
+        log::warn!("these environment variables are no settings and are ignored: {}", unknown.join(", "));
     }
     let is_setting = move |key: &str| names.iter().any(|name| name.eq_ignore_ascii_case(key));
     let env = Env::prefixed(ENV_PREFIX).filter(move |key| is_setting(key.as_str())).split(SEPARATOR);
     Ok(listed.into_iter().fold(figment.merge(env), Figment::merge))
 }
 
-/// A key as a path through the tables.
+/// The dotted path of a key, such as `database.url`.
 fn path(key: &str) -> String {
     key.replace(SEPARATOR, ".").to_ascii_lowercase()
 }
 
-/// The parts of a list that is written with commas alone; `None` for one in brackets, as TOML has it.
+/// The parts of a list that is separated by commas; `None` for a list in brackets, which is TOML.
 fn parts(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
@@ -87,7 +87,7 @@ fn parts(text: &str) -> Option<Vec<String>> {
 
 fn known() -> Known {
     let mut known = Known::default();
-    // Settings come from forms that JSON can express too, so this does not fail.
+    // Settings are made of values that JSON can express, so this does not fail.
     if let Ok(defaults) = serde_json::to_value(Settings::default()) {
         collect(&defaults, String::new(), &mut known);
     }
@@ -125,12 +125,13 @@ fn is_table(key: &str, known: &[String]) -> bool {
     known.iter().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with(SEPARATOR)))
 }
 
-/// Whether a name is that of a table and a key in it.
+/// Whether a name has the form of a table and a key.
 fn has_our_form(key: &str) -> bool {
     key.split_once(SEPARATOR).is_some_and(|(table, key)| !table.is_empty() && !key.is_empty())
 }
 
-/// Whether a name ends as those that Kubernetes makes for Services, whose names may have two hyphens in a row.
+/// Whether a name ends like the ones that Kubernetes makes for Services. The name of a Service may have two hyphens
+/// in a row, which become two underscores.
 fn is_of_kubernetes(key: &str) -> bool {
     let ports = ["_TCP", "_UDP", "_SCTP", "_PROTO", "_PORT", "_ADDR"];
     let is_port = key.contains("_PORT_") && ports.iter().any(|end| key.ends_with(end));
@@ -139,7 +140,7 @@ fn is_of_kubernetes(key: &str) -> bool {
         || key.contains("_SERVICE_PORT_")
 }
 
-/// The complaint about a name that was meant for a setting. The value is not shown: it may be a password.
+/// The message about a misspelt setting. The value is left out, since it may be a password.
 fn complaint(key: &str, known: &[String]) -> String {
     let name = format!("the environment variable {ENV_PREFIX}{key}");
     if is_table(key, known) {
@@ -157,7 +158,7 @@ fn complaint(key: &str, known: &[String]) -> String {
     }
 }
 
-/// A name, with the setting that it resembles if there is one.
+/// A name, with the setting that resembles it, if there is one.
 fn described(key: &str, known: &[String]) -> String {
     match nearest(key, known) {
         Some((near, distance)) if distance < TOO_FAR => {
@@ -167,7 +168,7 @@ fn described(key: &str, known: &[String]) -> String {
     }
 }
 
-/// The setting whose name takes the fewest slips, and how many.
+/// The setting with the most similar name, and the number of letters in which the two differ.
 fn nearest<'a>(key: &str, known: &'a [String]) -> Option<(&'a str, usize)> {
     let distances = known.iter().map(|known| (known.as_str(), strsim::osa_distance(key, known)));
     distances.min_by_key(|(_, distance)| *distance)

@@ -1,41 +1,41 @@
-//! The `[limits]` table: what a single request, or a client, may cost.
+//! The `[limits]` table: the bounds on the cost of a request and of a connection.
 
 use serde::{Deserialize, Serialize};
 
 use super::Error;
 
-/// The `[limits]` table: what a single request may cost.
+/// The `[limits]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct Limits {
-    /// The largest request body, in bytes; more is 413.
+    /// The largest body of a request, in bytes. A larger one is answered 413.
     pub body_bytes: usize,
-    /// How many bytes the bodies of all requests under way may have together. A request for which there is no
-    /// place waits a few seconds, and is 503 then.
+    /// The largest sum of all bodies of requests under way, in bytes. A request whose body does not fit waits a few
+    /// seconds, and is then answered 503.
     pub all_bodies_bytes: usize,
-    /// The longest query string, in bytes; more is 414.
+    /// The longest query string, in bytes. A longer one is answered 414.
     pub query_bytes: usize,
-    /// How many parameters a query string may have; more are 400.
+    /// The largest number of parameters in a query string. More are answered 400.
     pub query_parameters: usize,
-    /// The longest names and values of a request's headers together, in bytes; more is 431.
+    /// The largest sum of the names and values of a request's headers, in bytes. A larger one is answered 431.
     pub header_bytes: usize,
-    /// How many combinations of providers a search for candidates may try; more is 400.
+    /// The largest number of providers that a search for candidates may try. A search that needs more is answered 400.
     pub candidate_visits: u64,
-    /// How many seconds a search for candidates may take, with its answer; more is 400.
+    /// The longest time of a search for candidates with its answer, in seconds. A longer one is answered 400.
     pub candidate_seconds: u64,
-    /// The largest answer to a search for candidates, in bytes; more is 400.
+    /// The largest answer to a search for candidates, in bytes. A larger one is answered 400.
     pub candidate_bytes: usize,
-    /// How many connections are open at once for each worker; more wait.
+    /// The largest number of open connections for each worker. More connections wait.
     pub connections: usize,
-    /// How many seconds a client may take for the head of a request; then 408.
+    /// The time within which the head of a request must come, in seconds. After that, the answer is 408.
     pub header_seconds: u64,
-    /// How many seconds a client may take for the body of a request; then 408.
+    /// The time within which the body of a request must come, in seconds. After that, the answer is 408.
     pub body_seconds: u64,
-    /// For how many seconds a connection is kept for the client's next request.
+    /// The time for which a connection is kept for the client's next request, in seconds.
     pub keep_alive_seconds: u64,
-    /// How many seconds a client may take no byte of an answer; then the connection is closed.
+    /// The longest pause of a client that reads an answer, in seconds. After that, the connection is closed.
     pub answer_seconds: u64,
-    /// How many seconds requests under way get at a stop.
+    /// The time that requests under way have to end when the service stops, in seconds.
     pub shutdown_seconds: u64,
 }
 
@@ -61,14 +61,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether the values make sense.
+    /// Refuses values that are too small.
     pub(super) fn check(&self) -> Result<(), Error> {
         let at_least = |key, value: u64, least: u64| {
             let problem = format!("{value} is less than {least}");
             if value < least { Err(Error::Invalid { key, problem }) } else { Ok(()) }
         };
         at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
-        // Large bodies have three quarters of it, and one of them must fit in.
+        // Large bodies share three quarters of this memory, and the largest body must fit.
         at_least(
             "limits.all_bodies_bytes",
             self.all_bodies_bytes as u64,

@@ -1,4 +1,4 @@
-//! Settings: defaults, then a TOML file, then the environment, then flags; one struct, checked once.
+//! The settings: defaults, then a TOML file, then the environment, then flags. They are one struct, checked once.
 
 mod admin;
 mod auth;
@@ -36,24 +36,24 @@ pub use proxies::{ProxyHeaders, TrustedProxies};
 pub use tls::TlsSettings;
 pub use waitlist::WaitlistSettings;
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where the service listens.
+    /// The address on which the service listens.
     pub listen: SocketAddr,
-    /// The path below which clients find the service, such as `/placement`; the root of its host if empty.
+    /// The path below which clients find the service, such as `/placement`. An empty path is the root of the host.
     pub base_path: BasePath,
-    /// The proxies that may say who a client is: addresses or networks.
+    /// The proxies whose headers about a client are believed: addresses or networks.
     pub trusted_proxies: TrustedProxies,
-    /// The headers in which proxies say who a client is.
+    /// The headers in which proxies describe the client.
     pub proxy_headers: ProxyHeaders,
-    /// How many threads accept and answer; as many as there are processors when absent.
+    /// The number of threads that accept and answer requests. By default, it is the number of processors.
     pub workers: Option<usize>,
-    /// Where the built API reference is served, for `/docs` to lead there.
+    /// The address of the built API reference, to which `/docs` redirects.
     pub api_ref_url: Option<String>,
-    /// What is logged: a level (error, warn, info, debug, trace), or levels by part of the program
-    /// (`info,allotment::access=off`). What `RUST_LOG` says when absent, or else info.
+    /// The log filter: a level (error, warn, info, debug, trace), or levels by part of the program
+    /// (`info,allotment::access=off`). By default, it is the value of `RUST_LOG`, or else info.
     pub log: Option<String>,
     /// The `[tls]` table.
     pub tls: TlsSettings,
@@ -98,10 +98,10 @@ impl Default for Settings {
     }
 }
 
-/// What the command line says; it beats everything else.
+/// The settings on the command line. They take precedence over all others.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// Where the TOML file is.
+    /// The path of the TOML file.
     pub config: Option<PathBuf>,
     /// `listen`
     pub listen: Option<SocketAddr>,
@@ -111,15 +111,15 @@ pub struct Flags {
     pub insecure_noauth2: bool,
 }
 
-/// Settings that can't be used, in words for whoever wrote them.
+/// Settings that cannot be used. The messages are for the author of the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file can't be read.
+    /// The file cannot be read.
     #[error("cannot read {path}: {cause}")]
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: std::io::Error,
     },
     /// The file is no TOML.
@@ -127,20 +127,20 @@ pub enum Error {
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// The line in the file, from 1.
         line: usize,
-        /// What is wrong there.
+        /// The fault in that line.
         problem: String,
     },
     /// A key is unknown, or its value is not of its type.
     #[error("{0}")]
     Value(String),
-    /// A value is of its type but makes no sense.
+    /// A value has the right type, but is not allowed.
     #[error("{key}: {problem}")]
     Invalid {
         /// The key, with its table.
         key: &'static str,
-        /// What is wrong with its value.
+        /// The fault of its value.
         problem: String,
     },
 }
@@ -187,14 +187,14 @@ impl Settings {
     }
 }
 
-/// The value of `key` makes no sense.
+/// Refuses the value of `key`.
 fn invalid(key: &'static str, problem: String) -> Result<(), Error> {
     Err(Error::Invalid { key, problem })
 }
 
 fn read(path: &Path) -> Result<Dict, Error> {
     let text = std::fs::read_to_string(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
-    // The parser's own display has the line itself, in which a password may be.
+    // The parser's own message shows the line, which may hold a password.
     Toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
@@ -202,7 +202,7 @@ fn read(path: &Path) -> Result<Dict, Error> {
     })
 }
 
-/// What is wrong with a value, without the value: a password may stand where it does not belong.
+/// The message about a wrong value. The value is left out, since it may be a password.
 fn told(error: &figment::Error) -> String {
     let key = error.path.join(".");
     match &error.kind {

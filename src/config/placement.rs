@@ -1,4 +1,4 @@
-//! The `[placement]` table: how candidates are searched for.
+//! The `[placement]` table: the search for candidates.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +10,16 @@ use super::{Error, invalid};
 pub struct PlacementSettings {
     /// Whether candidates come in random order.
     pub randomize_allocation_candidates: bool,
-    /// How many candidates are looked at; -1 for all.
+    /// The largest number of candidates that a search looks at. -1 stands for all.
     pub max_allocation_candidates: i64,
-    /// In which order trees are visited.
+    /// The order in which trees are visited.
     pub allocation_candidates_generation_strategy: Strategy,
-    /// How often the picture is compared with the database, for what others have written.
+    /// The interval at which the picture is compared with the database, in seconds. The comparison finds the writes of
+    /// other processes.
     pub recheck_seconds: u64,
 }
 
-/// In which order a search visits trees.
+/// The order in which a search visits trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
@@ -34,14 +35,14 @@ impl Default for PlacementSettings {
             randomize_allocation_candidates: false,
             max_allocation_candidates: -1,
             allocation_candidates_generation_strategy: Strategy::DepthFirst,
-            // Everything is thereby seen within half a minute.
+            // So each write of another process is seen within half a minute.
             recheck_seconds: 25,
         }
     }
 }
 
 impl PlacementSettings {
-    /// Whether the values make sense.
+    /// Refuses values that are not allowed.
     pub(super) fn check(&self) -> Result<(), Error> {
         let candidates = self.max_allocation_candidates;
         if candidates != -1 && candidates < 1 {

@@ -1,4 +1,4 @@
-//! The `[policy]` table: who may do what.
+//! The `[policy]` table: the rules of authorization.
 
 use std::path::PathBuf;
 
@@ -11,12 +11,12 @@ use crate::auth::policy;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct PolicySettings {
-    /// Rules in place of the default ones.
+    /// The policy file, whose rules replace the default ones of the same names.
     pub file: Option<PathBuf>,
-    /// Whether the deprecated rules, under which admins may do everything, are gone. When absent, they are
-    /// gone with Keystone, and still count with noauth2.
+    /// Whether the deprecated rules are off. They allow admins everything. By default, they are off with Keystone and
+    /// on with noauth2.
     pub enforce_new_defaults: Option<bool>,
-    /// Whether a token's scope counts.
+    /// Whether a rule also checks the scope of the token.
     pub enforce_scope: bool,
 }
 
@@ -27,7 +27,7 @@ impl Default for PolicySettings {
 }
 
 impl PolicySettings {
-    /// The options of the rules with this way to find out who sent a request.
+    /// The options of the rules, with the defaults for this way of authentication.
     #[must_use]
     pub fn options(&self, strategy: AuthStrategy) -> policy::Options {
         let by_strategy = strategy == AuthStrategy::Keystone;

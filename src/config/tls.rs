@@ -1,4 +1,4 @@
-//! The `[tls]` table: the certificate under which the service is served.
+//! The `[tls]` table: the certificate of the service.
 
 use std::path::PathBuf;
 
@@ -10,9 +10,9 @@ use super::{Error, invalid};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct TlsSettings {
-    /// PEM file with the certificate, and those between it and its authority.
+    /// PEM file with the certificate, followed by the intermediate ones.
     pub cert: Option<PathBuf>,
-    /// PEM file with its private key.
+    /// PEM file with the private key of the certificate.
     pub key: Option<PathBuf>,
 }
 
@@ -23,7 +23,7 @@ impl TlsSettings {
         self.cert.as_ref().zip(self.key.as_ref())
     }
 
-    /// Whether the values make sense.
+    /// Refuses a certificate without a key, and a key without a certificate.
     pub(super) fn check(&self) -> Result<(), Error> {
         match (&self.cert, &self.key) {
             (Some(_), None) => invalid("tls.key", "tls.cert is set, so this is needed too".to_owned()),

@@ -1,4 +1,4 @@
-//! The `[waitlist]` table: how long tickets are kept and waited for, and how many there may be.
+//! The `[waitlist]` table: the times and the limits of tickets.
 
 use std::net::SocketAddr;
 
@@ -6,34 +6,35 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, invalid};
 
-/// The most characters that the waitlist's columns hold.
+/// The largest number of characters in the columns for names.
 const LONGEST_NAME: usize = 255;
-/// The most bytes that they hold where they hold a text.
+/// The largest number of bytes in the column for `extra`.
 const LONGEST_TEXT: usize = (64 << 10) - 1;
 
 /// The `[waitlist]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct WaitlistSettings {
-    /// Where the dialects of CNAPI, and nothing else, are served to whoever asks, without a token.
+    /// The address that serves the dialects of CNAPI alone, without tokens.
     pub cnapi_listen: Option<SocketAddr>,
-    /// For how many days tickets that have ended are kept.
+    /// The number of days for which tickets are kept after their end.
     pub retention_days: u32,
-    /// How many seconds a request may wait for its turn; those who ask for more wait so long.
+    /// The longest time for which a request may wait for its turn, in seconds. A request that asks for more waits this
+    /// long.
     pub max_wait_seconds: u64,
-    /// How many seconds may pass until what other processes have changed is noticed here.
+    /// The longest time until changes by other processes are noticed, in seconds.
     pub recheck_seconds: u64,
-    /// The longest lease, in seconds; more is 400.
+    /// The longest lease, in seconds. A longer one is answered 400.
     pub max_lease_seconds: i32,
-    /// How many tickets a group may have; more is 400.
+    /// The largest number of tickets in a group. More are answered 400.
     pub group_tickets: usize,
-    /// How many live tickets a queue may have; more is 409.
+    /// The largest number of live tickets in a queue. More are answered 409.
     pub queue_tickets: u32,
-    /// How many tickets a page of a list has at most.
+    /// The largest number of tickets on a page of a list.
     pub list_tickets: u32,
-    /// The longest scope, id or action, in characters; more is 400.
+    /// The longest scope, id or action, in characters. A longer one is answered 400.
     pub name_length: usize,
-    /// The largest `extra`, in bytes of JSON; more is 400.
+    /// The largest `extra`, in bytes of JSON. A larger one is answered 400.
     pub extra_bytes: usize,
 }
 
@@ -65,13 +66,13 @@ fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Er
 }
 
 impl WaitlistSettings {
-    /// Whether the values make sense where the service listens at `listen`.
+    /// Refuses values that are not allowed, or that do not fit a service that listens on `listen`.
     pub(super) fn check(&self, listen: SocketAddr) -> Result<(), Error> {
-        // Port 0 is another one each time.
+        // Port 0 stands for any free port, so two such addresses differ.
         if listen.port() != 0 && self.cnapi_listen == Some(listen) {
             return invalid("waitlist.cnapi_listen", format!("{listen} is where the service listens"));
         }
-        // Times this far off are still times in all databases.
+        // All databases can express a time that is a century away.
         const CENTURY: u64 = 36_525;
         let lease = u64::try_from(self.max_lease_seconds).unwrap_or_default();
         within("waitlist.retention_days", self.retention_days.into(), 0, CENTURY)?;

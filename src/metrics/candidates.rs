@@ -1,4 +1,4 @@
-//! Searches for candidates: what they looked at and what they found.
+//! Metrics of searches for candidates.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +14,7 @@ static RETURNED: LazyLock<Histogram> =
     LazyLock::new(|| plain("allotment_candidates_returned", "Candidates that a search found."));
 
 static ABANDONED: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    let help =
-        "Searches and lists whose client went away, by whether they waited for a thread or were running.";
+    let help = "Searches and lists whose client went away, while they were running or waiting for a thread.";
     counters("allotment_searches_abandoned_total", help, &["state"])
 });
 
@@ -26,7 +25,7 @@ fn plain(name: &str, help: &str) -> Histogram {
 
 /// Counts a search.
 pub fn count(visited: u64, returned: usize) {
-    // Far below where a float loses count.
+    // Both numbers are far below the largest exact float.
     #[expect(clippy::cast_precision_loss)]
     let (visited, returned) = (visited as f64, returned as f64);
     VISITED.observe(visited);

@@ -1,4 +1,4 @@
-//! Conflicts that clients were told of, by what they are about.
+//! Metrics of conflicts (409), by subject.
 
 use std::sync::LazyLock;
 
@@ -6,23 +6,23 @@ use prometheus::{IntCounter, IntCounterVec};
 
 use super::counters;
 
-/// What a conflict is about.
+/// The subject of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entity {
     /// The generation of a provider.
     ResourceProvider,
     /// The generation of a consumer.
     Consumer,
-    /// Amounts that do not fit any more.
+    /// An amount that does not fit.
     Capacity,
-    /// Something else that is in use or exists.
+    /// Another thing that is in use or exists already.
     Other,
 }
 
 static CONFLICTS: LazyLock<[IntCounter; 4]> = LazyLock::new(|| {
     let all: IntCounterVec = counters(
         "allotment_conflicts_total",
-        "Requests refused because of a conflict (409), by what it is about.",
+        "Requests refused because of a conflict (409), by its subject.",
         &["entity"],
     );
     ["resource_provider", "consumer", "capacity", "other"].map(|name| all.with_label_values(&[name]))

@@ -1,4 +1,4 @@
-//! Requests: how many by route, method and status, and how long they took.
+//! Metrics of requests: their number by route, method and status, and their time.
 
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
@@ -19,27 +19,27 @@ static REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     histograms(
         "allotment_http_request_duration_seconds",
-        "How long requests took from their head to their answer, their bodies' arrival included.",
+        "Time from the head of a request to its answer, including the arrival of its body.",
         &SECONDS,
         &["route", "method"],
     )
 });
 
-/// The statuses that have a counter at hand. The service answers no other; 499 is for requests whose client
+/// The statuses whose counters need no look-up. The service sends no other status. 499 is for requests whose client
 /// hung up.
 const STATUSES: [u16; 21] =
     [200, 201, 204, 400, 401, 403, 404, 405, 406, 408, 409, 413, 414, 415, 429, 431, 499, 500, 501, 503, 504];
 
-/// The methods that are told apart where there is no route.
+/// The methods that are counted separately for requests without a route.
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
 
-/// The metrics of a route, at hand without a look-up by labels.
+/// The metrics of a route, which need no look-up by labels.
 #[derive(Debug)]
 pub struct Route {
     path: &'static str,
     duration: OnceLock<Histogram>,
-    /// In the order of `STATUSES`; made when they are first wanted, since most never are.
+    /// The counters in the order of `STATUSES`. Each is made at its first use, since most are never used.
     by_status: [OnceLock<IntCounter>; STATUSES.len()],
 }
 
@@ -57,7 +57,7 @@ impl Route {
         self.path
     }
 
-    /// A route has one method: that of its first request.
+    /// Counts a request of the route. A route has one method.
     fn count(&self, method: &str, status: u16, took: Duration) {
         let duration = || DURATION.with_label_values(&[self.path, method]);
         self.duration.get_or_init(duration).observe(took.as_secs_f64());
@@ -69,7 +69,7 @@ impl Route {
     }
 }
 
-/// Counts a request; without a route it was of none.
+/// Counts a request. A request may have no route.
 pub fn count(route: Option<&Route>, method: &Method, status: u16, took: Duration) {
     static NONE: [Route; METHODS.len() + 1] = [const { Route::new("none") }; METHODS.len() + 1];
     match (route, METHODS.iter().position(|known| known == method)) {

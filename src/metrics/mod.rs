@@ -1,14 +1,14 @@
-//! What is counted and measured, for Prometheus; a file a subject, each with its metrics by name.
+//! The metrics of the process, for Prometheus. Each subject has a file.
 //!
 //! - `http`: requests
 //! - `database`: connections, transactions
-//! - `conflicts`: who was told to read again
+//! - `conflicts`: answers 409
 //! - `candidates`: searches
 //! - `fleet`: the picture
 //! - `waitlist`: turns
 //!
-//! They are of the process, and so all rooms may count without being handed anything. Whoever counts
-//! often holds the metric itself: to look one up by its labels takes longer than to count.
+//! The metrics are statics, so a room that counts needs no handle. Frequent counts use the metric itself, since
+//! looking one up by its labels takes longer than counting.
 
 pub mod candidates;
 pub mod conflicts;
@@ -25,17 +25,16 @@ use prometheus::{Encoder, Error, HistogramOpts, HistogramVec, IntCounterVec, Opt
 /// The content type of [`text`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// Bounds for what takes from a tenth of a millisecond to some seconds.
+/// Bounds for times from a tenth of a millisecond to some seconds.
 pub const SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 
-/// Bounds for how many of something there were.
+/// Bounds for numbers of things.
 pub const COUNTS: [f64; 8] = [0.0, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
-/// All metrics as text, with those that `more` registers for this one time: what is not counted but
-/// looked up.
+/// All metrics as text. `more` registers the values that are looked up for this text.
 pub fn text(more: impl FnOnce(&Registry) -> Result<(), Error>) -> Result<Vec<u8>, Error> {
     let looked_up = Registry::new();
     more(&looked_up)?;
@@ -46,13 +45,13 @@ pub fn text(more: impl FnOnce(&Registry) -> Result<(), Error>) -> Result<Vec<u8>
     Ok(text)
 }
 
-/// A counter of several, by labels.
+/// A counter for each combination of labels.
 fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     #[expect(clippy::expect_used, reason = "names and labels are constants, which a test goes through")]
     registered(IntCounterVec::new(Opts::new(name, help), labels).expect("a good name"))
 }
 
-/// A histogram of several, by labels.
+/// A histogram for each combination of labels.
 fn histograms(name: &str, help: &str, bounds: &[f64], labels: &[&str]) -> HistogramVec {
     let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
     #[expect(clippy::expect_used, reason = "names and labels are constants, which a test goes through")]
@@ -61,7 +60,7 @@ fn histograms(name: &str, help: &str, bounds: &[f64], labels: &[&str]) -> Histog
 
 fn registered<M: Collector + Clone + 'static>(metric: M) -> M {
     if let Err(error) = REGISTRY.register(Box::new(metric.clone())) {
-        // It counts all the same, but nobody sees it.
+        // The metric counts, but the text does not show it.
         log::error!("a metric is not shown: {error}");
     }
     metric

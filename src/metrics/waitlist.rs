@@ -1,4 +1,4 @@
-//! The waitlist: how long turns take to be known by those who wait for them.
+//! Metrics of the waitlist: the time from a turn to the answer of the request that waits for it.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use prometheus::{Histogram, HistogramVec};
 
 use super::{SECONDS, histograms};
 
-/// What had a waiter look whether it is its turn.
+/// The event that woke a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WokenBy {
     /// A commit of this process.
     Commit,
-    /// The timer, which looks at what other processes have changed.
+    /// The timer, which looks for changes by other processes.
     Recheck,
 }
 
 static HAND_OFF: LazyLock<[Histogram; 2]> = LazyLock::new(|| {
     let all: HistogramVec = histograms(
         "allotment_waitlist_handoff_seconds",
-        "Time from a ticket's becoming active to the answer of a request that waited for it, by what woke it: a commit \
-         of this process, or the recheck of what other processes changed.",
+        "Time from the moment a ticket became active to the answer of a request that waited for it, by the event that \
+         woke the request: a commit of this process, or a recheck for changes by other processes.",
         &SECONDS,
         &["woken_by"],
     );
     ["commit", "recheck"].map(|name| all.with_label_values(&[name]))
 });
 
-/// Counts a turn that somebody had waited for.
+/// Counts a turn that a request has waited for.
 pub fn handed_off(woken_by: WokenBy, took: Duration) {
     HAND_OFF[woken_by as usize].observe(took.as_secs_f64());
 }

@@ -45,7 +45,9 @@ fn reload(app: &App, tls: Option<&Tls>, flags: &Flags) {
             Err(error) => log::error!("the certificate of before stays in force: {error}"),
         }
     }
-    log::info!("SIGHUP: policy, certificate and log filter are read again; all else is at a start");
+    log::info!(
+        "SIGHUP: policy, certificate and log filter are read again; the other changes take effect at the next start"
+    );
 }
 
 /// Has the policy follow its file for as long as the service is there, whether requests come or not.

@@ -1,6 +1,6 @@
--- The waitlist's tables, which Placement does not have and does not look at. What
--- they say of providers is a uuid without a foreign key, so that either server can
--- delete a provider. The collation tells texts apart that differ in blanks at the end.
+-- The waitlist's tables, which Placement does not have and does not read. They name
+-- providers by uuid, without a foreign key, so that either server can delete a
+-- provider. The collation keeps texts apart that differ in blanks at the end.
 
 CREATE TABLE IF NOT EXISTS waitlist_owners (
     owner VARCHAR(36) NOT NULL,
@@ -31,8 +31,9 @@ CREATE TABLE IF NOT EXISTS waitlist_groups (
     PRIMARY KEY (uuid)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin;
 
--- holds is the queue of an active ticket, so that no queue can have two. expires_at
--- is in microseconds since 1970: as times, those after 2037 get lost on MariaDB.
+-- holds is the queue of an active ticket. It is unique, so no queue can have two
+-- active tickets. expires_at is in microseconds since 1970, since MariaDB loses
+-- times after 2037.
 CREATE TABLE IF NOT EXISTS waitlist_tickets (
     queue_id INTEGER NOT NULL,
     position BIGINT NOT NULL,

@@ -1,6 +1,6 @@
--- The waitlist's tables, which Placement does not have and does not look at. What
--- they say of providers is a uuid without a foreign key, so that either server can
--- delete a provider.
+-- The waitlist's tables, which Placement does not have and does not read. They name
+-- providers by uuid, without a foreign key, so that either server can delete a
+-- provider.
 
 CREATE TABLE IF NOT EXISTS waitlist_owners (
     owner VARCHAR(36) NOT NULL,
@@ -31,8 +31,9 @@ CREATE TABLE IF NOT EXISTS waitlist_groups (
     PRIMARY KEY (uuid)
 );
 
--- holds is the queue of an active ticket, so that no queue can have two. expires_at
--- is in microseconds since 1970: as times, those after 2037 get lost on MariaDB.
+-- holds is the queue of an active ticket. It is unique, so no queue can have two
+-- active tickets. expires_at is in microseconds since 1970, since MariaDB loses
+-- times after 2037.
 CREATE TABLE IF NOT EXISTS waitlist_tickets (
     queue_id INTEGER NOT NULL,
     position BIGINT NOT NULL,

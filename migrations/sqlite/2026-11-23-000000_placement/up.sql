@@ -1,6 +1,6 @@
--- The tables of OpenStack Placement 16.0.0, names, types and indexes, so that a
--- database can pass from one server to the other. Everything says IF NOT EXISTS:
--- on a database that Placement made, this finds all in place and changes nothing.
+-- The tables of OpenStack Placement 16.0.0, with its names, types and indexes. So a
+-- database can pass from one server to the other. Each statement says IF NOT EXISTS,
+-- and changes nothing in a database that Placement has made.
 
 CREATE TABLE IF NOT EXISTS alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -148,6 +148,6 @@ CREATE INDEX IF NOT EXISTS consumers_project_id_user_id_uuid_idx ON consumers (p
 CREATE INDEX IF NOT EXISTS consumers_project_id_uuid_idx ON consumers (project_id, uuid);
 CREATE INDEX IF NOT EXISTS consumers_consumer_type_id_idx ON consumers (consumer_type_id);
 
--- Placement's own record of its schema revision, so that it accepts the database.
+-- Placement's own record of its schema revision. Placement needs it to accept the database.
 INSERT INTO alembic_version (version_num)
 SELECT 'a082b8bb98d0' WHERE NOT EXISTS (SELECT 1 FROM alembic_version);

@@ -12,7 +12,7 @@ use super::answer;
 use super::log_in::{LogIn, tokens_of};
 use super::settings::{Interface, Settings, Unusable};
 use super::token::{Body, Validated};
-use crate::trust;
+use crate::tls_roots;
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -61,10 +61,10 @@ impl Client {
     /// Reads the CA file; connects to nobody.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let unusable = |key, problem: String| Unusable { key, problem };
-        let trust = trust::client_config(settings.ca_file.as_deref())
+        let tls = tls_roots::client_config(settings.ca_file.as_deref())
             .map_err(|error| unusable("auth.keystone.ca_file", error.to_string()))?;
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(trust)
+            .tls_backend_preconfigured(tls)
             .connect_timeout(Duration::from_secs(settings.connect_seconds))
             .pool_max_idle_per_host(settings.connections)
             // A token goes to nobody else.

@@ -125,7 +125,7 @@ pub struct Settings {
     pub region_name: Option<String>,
     /// The interface by which Keystone is looked up in its catalog.
     pub interface: Interface,
-    /// PEM file with the authorities to trust, in place of the system's.
+    /// PEM file with the certificate authorities, in place of the system's.
     pub ca_file: Option<PathBuf>,
     /// The roles one of which a service token must have.
     pub service_token_roles: Vec<String>,

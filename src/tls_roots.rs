@@ -1,4 +1,4 @@
-//! Whom to believe behind an https URL.
+//! The certificate authorities for https URLs, from a file or from the system.
 
 use std::fs;
 use std::io;
@@ -9,23 +9,23 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why there is no TLS.
+/// The reason for which there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file of authorities can't be used.
+    /// The file of authorities cannot be used.
     #[error("{path}: {cause}")]
     File {
         /// The file.
         path: String,
-        /// Why.
+        /// The cause.
         cause: String,
     },
-    /// The library can't be used.
+    /// The library cannot be used.
     #[error(transparent)]
     Library(#[from] rustls::Error),
 }
 
-/// Believes the authorities of a PEM file, or those of the system.
+/// The settings of a TLS client that accepts certificates of the authorities in a PEM file, or else of the system's.
 pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     match ca_file {
@@ -38,7 +38,7 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
                 return Err(unusable("there is no certificate in it".to_owned()));
             }
         }
-        // Without any, no https URL will do, and its error will say so.
+        // Without any authority, each https URL fails with an error about that.
         None => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
