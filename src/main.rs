@@ -28,9 +28,9 @@ Exit codes: 0 success, 1 failure (or pending migrations, or denied by the policy
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the service until SIGTERM, which lets requests under way end, or SIGINT, which does not. SIGHUP reloads the
-    /// policy, the certificate and the log filter. The defaults are an SQLite file in the working directory and the
-    /// address 127.0.0.1:8778
+    /// Run the service until SIGTERM, which lets requests under way end, or SIGINT, which does not. SIGHUP
+    /// reloads the policy, the certificate and the log filter. The defaults are an SQLite file in the working
+    /// directory and the address 127.0.0.1:8778
     Serve {
         #[command(flatten)]
         common: Common,
@@ -77,8 +77,8 @@ struct Common {
     /// TOML file with settings
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME. Other users can
-    /// see the arguments of a process, so a password is better placed in the environment, as
+    /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME. Other
+    /// users can see the arguments of a process, so a password is better placed in the environment, as
     /// ALLOTMENT_DATABASE__URL, or in the file of settings
     #[arg(long, value_name = "URL")]
     database: Option<String>,

@@ -25,7 +25,8 @@ pub enum Error {
     Library(#[from] rustls::Error),
 }
 
-/// The settings of a TLS client that accepts certificates of the authorities in a PEM file, or else of the system's.
+/// The settings of a TLS client that accepts certificates of the authorities in a PEM file, or else of the
+/// system's.
 pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     match ca_file {

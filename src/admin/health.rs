@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// [`PATIENCE`]. So the answer tells a database that is away from one that is silent.
 const CONNECTING: Duration = Duration::from_secs(2);
 
-/// The reason for which the service is not ready. The question needs no token, so the answer tells no more than this.
+/// The reason for which the service is not ready. The question needs no token, so the answer tells no more than
+/// this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unready {
     /// The service is being stopped.

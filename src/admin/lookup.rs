@@ -1,4 +1,5 @@
-//! Values that are looked up when a client asks. There is one look-up at a time, and its answer holds for a second.
+//! Values that are looked up when a client asks. There is one look-up at a time, and its answer holds for a
+//! second.
 
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,8 @@ impl<T> Default for Lookup<T> {
 }
 
 impl<T: Clone + Send + 'static> Lookup<T> {
-    /// The value that `look` finds, or has found a moment ago; `None` if that takes longer than `patience`. `look` may
-    /// block its thread.
+    /// The value that `look` finds, or has found a moment ago; `None` if that takes longer than `patience`.
+    /// `look` may block its thread.
     pub async fn ask(&self, patience: Duration, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let mut last = self.last.lock().await;
         if let Some((when, found)) = &last.found

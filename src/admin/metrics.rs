@@ -17,7 +17,8 @@ pub(super) async fn text(admin: &Admin) -> Result<Vec<u8>, Error> {
     metrics::text(|registry| look_up(admin, lengths, registry))
 }
 
-/// The lengths of queues; `None` if the database is away. Only the database knows them, since all replicas write.
+/// The lengths of queues; `None` if the database is away. Only the database knows them, since all replicas
+/// write.
 async fn lengths(admin: &Admin) -> Option<Lengths> {
     let db = admin.db.clone();
     let look = move || {

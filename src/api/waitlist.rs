@@ -9,7 +9,7 @@ use super::{ApiError, Call, Code, HandlerResult, Reply, permission, schema};
 use crate::auth::policy::{self, Target};
 use crate::db::Tx;
 use crate::waitlist::{
-    self, ACTIVE, EXPIRED, Error, FINISHED, Group, ListFilter, QUEUED, QueueFilter, Ticket,
+    self, ACTIVE, EXPIRED, Error, FINISHED, Group, QUEUED, QueueFilter, Ticket, TicketFilter,
 };
 
 fn path(ticket: &Ticket) -> String {
@@ -43,13 +43,13 @@ async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
     let queues = QueueFilter { owner, scope: text("scope"), resource_id: text("id") };
     let statuses = statuses(query.last("status"));
     let marker = text("marker");
-    let filter = ListFilter { queues, statuses, after: None, limit };
+    let filter = TicketFilter { queues, statuses, after: None, limit };
     let work = move |conn: &mut _| {
         let after = match &marker {
             None => None,
             Some(uuid) => waitlist::find(conn, uuid).map(|last| Some((last.queue_id, last.position)))?,
         };
-        waitlist::list(conn, &ListFilter { after, ..filter.clone() })
+        waitlist::list(conn, &TicketFilter { after, ..filter.clone() })
     };
     let listing = call.app.db.read_snapshot(work).await.map_err(|error| match error {
         Error::TicketNotFound(_) => ApiError::bad_request(format!("Invalid marker: {error}")),

@@ -10,7 +10,7 @@ use super::json::{Integer, integer, optional_integer};
 use super::names::canonical_uuid;
 use super::{ApiError, Call, times};
 use crate::config::WaitlistSettings;
-use crate::waitlist::{Expected, NewTicket, Renewal, Term};
+use crate::waitlist::{ExpectedQueue, NewTicket, Renewal, Term};
 
 /// The body of `POST /resource_providers/{uuid}/waitlist`.
 #[derive(Deserialize)]
@@ -30,7 +30,7 @@ struct TicketBody {
     extra: Option<Map<String, Value>>,
     /// Absent and null differ: null wants a queue that has never been used.
     #[serde(default, deserialize_with = "expected")]
-    queue_generation: Option<Expected>,
+    queue_generation: Option<ExpectedQueue>,
 }
 
 /// How long tickets are to live.
@@ -73,9 +73,9 @@ pub(super) struct RenewBody {
     extra: Option<Option<Map<String, Value>>>,
 }
 
-fn expected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Expected>, D::Error> {
+fn expected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ExpectedQueue>, D::Error> {
     let given: Option<Integer> = Option::deserialize(deserializer)?;
-    Ok(Some(given.map_or(Expected::Unused, |Integer(generation)| Expected::Generation(generation))))
+    Ok(Some(given.map_or(ExpectedQueue::Unused, |Integer(generation)| ExpectedQueue::Generation(generation))))
 }
 
 /// Keeps a null that was sent apart from nothing sent.
@@ -117,7 +117,7 @@ impl TicketBody {
             project_id: call.identity.project.clone(),
             user_id: Some(call.identity.user.clone()).filter(|user| !user.is_empty()),
             request_id: Some(call.request_id.clone()),
-            expected: self.queue_generation.unwrap_or(Expected::Anything),
+            expected: self.queue_generation.unwrap_or(ExpectedQueue::Anything),
         })
     }
 }

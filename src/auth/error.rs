@@ -1,12 +1,12 @@
-//! Why nobody is known to have sent a request.
+//! The errors of authentication.
 
-/// How authentication can fail.
+/// An error of authentication.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The request does not say who sent it, or not so that it can be believed; the text is for the log.
+    /// The request has no valid credentials. The text is for the log.
     #[error("{0}")]
     Unknown(&'static str),
-    /// Whoever could tell is not available; the text is for the log.
+    /// Keystone cannot be asked. The text is for the log.
     #[error("{0}")]
     Unavailable(String),
 }

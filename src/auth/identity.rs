@@ -1,4 +1,4 @@
-//! Who sent a request, as rules see it.
+//! The identity behind a request, as policy rules see it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::policy;
 
-/// Who sent a request, as the authentication found out.
+/// The identity behind a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The user's id.
@@ -18,17 +18,17 @@ pub struct Identity {
     pub project: Option<String>,
     /// The domain that the project belongs to.
     pub project_domain: Option<String>,
-    /// The roles that the user has there.
+    /// The roles of the user in that project, domain or system.
     pub roles: Vec<String>,
     /// Set if the token is for the whole system instead of a project.
     pub system_scope: Option<String>,
     /// Set if the token is for a domain instead of a project.
     pub domain_id: Option<String>,
-    /// The service that passes the request on, if it has said so with a token of its own.
+    /// The service that passes the request on, if it sent a service token.
     pub service: Option<Arc<Identity>>,
 }
 
-/// What a token is good for.
+/// The scope of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The whole deployment.
@@ -54,7 +54,8 @@ impl policy::Credentials for Identity {
             "project_domain_id" => text(&self.project_domain),
             "domain_id" => text(&self.domain_id),
             "system_scope" => text(&self.system_scope),
-            // oslo.policy knows it under two names, but under this one only if it is there.
+            // oslo.policy has the system scope under two names. This name exists only for tokens with that
+            // scope.
             "system" => self.system_scope.clone()?.into(),
             "roles" => self.roles.clone().into(),
             "service_user_id"

@@ -1,4 +1,4 @@
-//! Who is asking, and may they.
+//! Authentication and authorization: the identity behind a request, and its rights.
 
 mod error;
 mod identity;
@@ -10,31 +10,31 @@ pub use error::Error;
 pub use identity::{Identity, Scope};
 pub use keystone::Keystone;
 
-/// What a request says of who sent it.
+/// The parts of a request that authentication uses.
 ///
-/// `header` looks a header up by its name; what is not visible ASCII counts as absent.
+/// `header` looks a header up by its name. A value that is not visible ASCII counts as absent.
 pub struct Presented<'a, F> {
     /// The headers.
     pub header: F,
     /// The method, in capitals.
     pub method: &'a str,
-    /// The path that is routed: decoded, without the query string; empty if no route can have it.
+    /// The path that is routed, decoded and without the query string. It is empty if no route can have it.
     pub path: &'a str,
-    /// The path below which the service is known by the settings, such as `/placement`, or nothing.
+    /// The `base_path` of the settings, such as `/placement`, or an empty text.
     pub base_path: &'a str,
 }
 
-/// Finds out who sent a request.
+/// The way in which requests are authenticated.
 #[derive(Debug)]
 pub enum Authenticator {
-    /// Believes what the headers say.
+    /// The headers of a request are believed.
     Noauth2,
-    /// Believes Keystone alone.
+    /// Keystone validates the token of a request.
     Keystone(Box<Keystone>),
 }
 
 impl Authenticator {
-    /// Who sent the request.
+    /// The identity behind a request.
     pub async fn authenticate<'h, F>(&self, request: Presented<'_, F>) -> Result<Identity, Error>
     where
         F: Fn(&str) -> Option<&'h str>,
@@ -45,7 +45,7 @@ impl Authenticator {
         }
     }
 
-    /// The headers in which a request says who sent it, in lower case.
+    /// The headers that authentication reads, in lower case.
     #[must_use]
     pub fn headers(&self) -> &'static [&'static str] {
         match self {
@@ -54,7 +54,7 @@ impl Authenticator {
         }
     }
 
-    /// What a refused request is told about where to get a token, for `WWW-Authenticate`.
+    /// The value of `WWW-Authenticate` for a refused request, which tells where tokens come from.
     #[must_use]
     pub fn challenge(&self) -> Option<&str> {
         match self {

@@ -1,8 +1,8 @@
-//! Authentication that believes everything: for trying out and for tests.
+//! Authentication that believes the headers of a request, for trials and tests.
 
 use super::Identity;
 
-/// The headers that are believed, and the header of a service's token, which is not looked at.
+/// The headers that are believed, and the header of a service token, which is ignored.
 pub const HEADERS: [&str; 8] = [
     "x-auth-token",
     "x-service-token",
@@ -14,7 +14,7 @@ pub const HEADERS: [&str; 8] = [
     "openstack-system-scope",
 ];
 
-/// Reads who is asking from the request's headers, or `None` if there is no token.
+/// Reads the identity from the headers of a request; `None` if there is no token.
 ///
 /// `header` looks a header up by its name. The token is `USER` or `USER:PROJECT`.
 pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Identity> {
@@ -26,7 +26,7 @@ pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Iden
     };
     let filled = |name: &str| header(name).filter(|value| !value.is_empty());
     let system_scope = filled("openstack-system-scope");
-    // A token for the system has no project, unless the request says so itself.
+    // A token for the system has a project only if a header names one.
     let of_token = system_scope.is_none().then_some(project);
     Some(Identity {
         user: user.to_owned(),
@@ -40,7 +40,7 @@ pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Iden
     })
 }
 
-/// The roles that the header lists; without it `admin` is the one user who has any.
+/// The roles in the header. Without the header, the user `admin` has the role `admin`, and others have none.
 fn roles(user: &str, header: Option<&str>) -> Vec<String> {
     match header {
         Some(list) => {

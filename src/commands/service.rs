@@ -30,9 +30,9 @@ pub struct Access {
     /// better place: ALLOTMENT_TOKEN or OS_TOKEN. With noauth2: admin, or USER:PROJECT
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// Shell command that prints a token. It runs when there is no token yet, and again when the service refuses
-    /// the token. Without this option, OS_AUTH_URL and the other OS_ variables of OpenStack's clients are used
-    /// to log in, with OS_PASSWORD or an application credential
+    /// Shell command that prints a token. It runs when there is no token yet, and again when the service
+    /// refuses the token. Without this option, OS_AUTH_URL and the other OS_ variables of OpenStack's clients
+    /// are used to log in, with OS_PASSWORD or an application credential
     #[arg(long, value_name = "COMMAND")]
     token_command: Option<String>,
     /// PEM file with the certificate authorities for https URLs, in place of the system's [default: OS_CACERT]
@@ -186,8 +186,8 @@ impl Service {
         self.send(target, patience).await.map(drop)
     }
 
-    /// Sends a request, and returns the body of a successful answer. A token that the service refuses is replaced
-    /// once, if there is another one.
+    /// Sends a request, and returns the body of a successful answer. A token that the service refuses is
+    /// replaced once, if there is another one.
     async fn send(&self, target: Target<'_>, patience: Duration) -> Result<Vec<u8>, Failure> {
         let began = Moment::now();
         let until = Instant::now() + patience;

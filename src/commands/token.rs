@@ -72,7 +72,8 @@ impl Token {
         Some(Token { value, since: Moment::now(), renew_at: None })
     }
 
-    /// A token that Keystone issued. Its life is measured by this host's clock, since Keystone's clock may differ.
+    /// A token that Keystone issued. Its life is measured by this host's clock, since Keystone's clock may
+    /// differ.
     fn issued(issued: &Issued) -> Token {
         let now = Moment::now();
         let by_ours = issued.expires().duration_since(SystemTime::now()).ok();
@@ -125,8 +126,8 @@ impl Tokens {
         token
     }
 
-    /// The token that replaces one which the service refused; `None` if there is no source. A refused token that
-    /// was fetched after `began` is not replaced.
+    /// The token that replaces one which the service refused; `None` if there is no source. A refused token
+    /// that was fetched after `began` is not replaced.
     pub async fn replace(
         &self,
         refused: &Token,

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::Settings;
 
 impl Settings {
-    /// The keys whose values in `fresh` differ and take effect only at the next start. The values are left out, since
-    /// passwords may be among them.
+    /// The keys whose values in `fresh` differ and take effect only at the next start. The values are left out,
+    /// since passwords may be among them.
     #[must_use]
     pub fn changes_for_the_next_start(&self, fresh: &Settings) -> Vec<String> {
         let mut keys = Vec::new();

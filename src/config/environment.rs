@@ -14,8 +14,8 @@ pub const ENV_PREFIX: &str = "ALLOTMENT_";
 /// The separator of a table and a key.
 const SEPARATOR: &str = "__";
 
-/// Variables with the prefix that are no settings: `allotment lock` reads them or sets them for its command, and
-/// tests use them. Variables that begin with TEST_ are no settings either.
+/// Variables with the prefix that are no settings: `allotment lock` reads them or sets them for its command,
+/// and tests use them. Variables that begin with TEST_ are no settings either.
 const OTHER_VARIABLES: [&str; 5] = ["TOKEN", "TICKET", "TICKETS", "FENCE", "BIN"];
 
 /// The number of differing letters from which on two names count as unrelated.
@@ -43,8 +43,8 @@ struct Known {
     lists: Vec<String>,
 }
 
-/// Adds the settings of the environment. An unknown variable gets a line in the log. A variable in the form of a
-/// setting that does not exist is an error.
+/// Adds the settings of the environment. An unknown variable gets a line in the log. A variable in the form of
+/// a setting that does not exist is an error.
 pub(super) fn add_to(figment: Figment) -> Result<Figment, Error> {
     let Known { names, lists } = known();
     let (mut unknown, mut listed) = (Vec::new(), Vec::new());
@@ -130,8 +130,8 @@ fn has_our_form(key: &str) -> bool {
     key.split_once(SEPARATOR).is_some_and(|(table, key)| !table.is_empty() && !key.is_empty())
 }
 
-/// Whether a name ends like the ones that Kubernetes makes for Services. The name of a Service may have two hyphens
-/// in a row, which become two underscores.
+/// Whether a name ends like the ones that Kubernetes makes for Services. The name of a Service may have two
+/// hyphens in a row, which become two underscores.
 fn is_of_kubernetes(key: &str) -> bool {
     let ports = ["_TCP", "_UDP", "_SCTP", "_PROTO", "_PORT", "_ADDR"];
     let is_port = key.contains("_PORT_") && ports.iter().any(|end| key.ends_with(end));

@@ -10,8 +10,8 @@ use super::Error;
 pub struct Limits {
     /// The largest body of a request, in bytes. A larger one is answered 413.
     pub body_bytes: usize,
-    /// The largest sum of all bodies of requests under way, in bytes. A request whose body does not fit waits a few
-    /// seconds, and is then answered 503.
+    /// The largest sum of all bodies of requests under way, in bytes. A request whose body does not fit waits a
+    /// few seconds, and is then answered 503.
     pub all_bodies_bytes: usize,
     /// The longest query string, in bytes. A longer one is answered 414.
     pub query_bytes: usize,
@@ -19,7 +19,8 @@ pub struct Limits {
     pub query_parameters: usize,
     /// The largest sum of the names and values of a request's headers, in bytes. A larger one is answered 431.
     pub header_bytes: usize,
-    /// The largest number of providers that a search for candidates may try. A search that needs more is answered 400.
+    /// The largest number of providers that a search for candidates may try. A search that needs more is
+    /// answered 400.
     pub candidate_visits: u64,
     /// The longest time of a search for candidates with its answer, in seconds. A longer one is answered 400.
     pub candidate_seconds: u64,

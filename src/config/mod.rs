@@ -1,4 +1,5 @@
-//! The settings: defaults, then a TOML file, then the environment, then flags. They are one struct, checked once.
+//! The settings: defaults, then a TOML file, then the environment, then flags. They are one struct, checked
+//! once.
 
 mod admin;
 mod auth;
@@ -42,7 +43,8 @@ pub use waitlist::WaitlistSettings;
 pub struct Settings {
     /// The address on which the service listens.
     pub listen: SocketAddr,
-    /// The path below which clients find the service, such as `/placement`. An empty path is the root of the host.
+    /// The path below which clients find the service, such as `/placement`. An empty path is the root of the
+    /// host.
     pub base_path: BasePath,
     /// The proxies whose headers about a client are believed: addresses or networks.
     pub trusted_proxies: TrustedProxies,

@@ -14,8 +14,8 @@ pub struct PlacementSettings {
     pub max_allocation_candidates: i64,
     /// The order in which trees are visited.
     pub allocation_candidates_generation_strategy: Strategy,
-    /// The interval at which the picture is compared with the database, in seconds. The comparison finds the writes of
-    /// other processes.
+    /// The interval at which the picture is compared with the database, in seconds. The comparison finds the
+    /// writes of other processes.
     pub recheck_seconds: u64,
 }
 

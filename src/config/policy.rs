@@ -13,8 +13,8 @@ use crate::auth::policy;
 pub struct PolicySettings {
     /// The policy file, whose rules replace the default ones of the same names.
     pub file: Option<PathBuf>,
-    /// Whether the deprecated rules are off. They allow admins everything. By default, they are off with Keystone and
-    /// on with noauth2.
+    /// Whether the deprecated rules are off. They allow admins everything. By default, they are off with
+    /// Keystone and on with noauth2.
     pub enforce_new_defaults: Option<bool>,
     /// Whether a rule also checks the scope of the token.
     pub enforce_scope: bool,

@@ -1,5 +1,5 @@
-//! `trusted_proxies` and `proxy_headers`: the proxies that are believed about a request's client, and the headers
-//! in which they describe the client.
+//! `trusted_proxies` and `proxy_headers`: the proxies that are believed about a request's client, and the
+//! headers in which they describe the client.
 
 use std::net::IpAddr;
 
@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The headers in which proxies describe the client. The other headers may come from the client itself, so they are
-/// not read.
+/// The headers in which proxies describe the client. The other headers may come from the client itself, so they
+/// are not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProxyHeaders {

@@ -19,8 +19,8 @@ pub struct WaitlistSettings {
     pub cnapi_listen: Option<SocketAddr>,
     /// The number of days for which tickets are kept after their end.
     pub retention_days: u32,
-    /// The longest time for which a request may wait for its turn, in seconds. A request that asks for more waits this
-    /// long.
+    /// The longest time for which a request may wait for its turn, in seconds. A request that asks for more
+    /// waits this long.
     pub max_wait_seconds: u64,
     /// The longest time until changes by other processes are noticed, in seconds.
     pub recheck_seconds: u64,

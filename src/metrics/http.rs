@@ -25,8 +25,8 @@ static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     )
 });
 
-/// The statuses whose counters need no look-up. The service sends no other status. 499 is for requests whose client
-/// hung up.
+/// The statuses whose counters need no look-up. The service sends no other status. 499 is for requests whose
+/// client hung up.
 const STATUSES: [u16; 21] =
     [200, 201, 204, 400, 401, 403, 404, 405, 406, 408, 409, 413, 414, 415, 429, 431, 499, 500, 501, 503, 504];
 

@@ -12,7 +12,7 @@ use crate::db::{Part, Tx};
 use super::now;
 #[cfg(feature = "mysql")]
 use super::resource_providers;
-use super::waitlist_tickets::{Changes, Ticket, from_micros, micros};
+use super::waitlist_tickets::{Ticket, TicketChanges, from_micros, micros};
 
 /// How the increment of a provider's generation begins, for statements that do more beside.
 macro_rules! bump_provider_sql {
@@ -108,7 +108,12 @@ pub fn bump_waitlist_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
 /// Changes a ticket and increments its generation if it still is as it was read; `false` when another
 /// writer was first.
 #[must_use = "a swap that failed is a conflict"]
-pub fn swap_ticket(tx: &mut Tx, seen: &Ticket, now: NaiveDateTime, changes: Changes) -> QueryResult<bool> {
+pub fn swap_ticket(
+    tx: &mut Tx,
+    seen: &Ticket,
+    now: NaiveDateTime,
+    changes: TicketChanges,
+) -> QueryResult<bool> {
     if changes.status.is_some() {
         tx.touch_turn(&seen.uuid);
     }

@@ -83,9 +83,10 @@ pub fn measure(conn: &mut DbConnection) -> QueryResult<(i64, i64, i32)> {
     Ok((used, live.unwrap_or(0), longest.unwrap_or(0)))
 }
 
-/// Takes the row of an owner, which is made if it has none, so that nobody else gives it a new queue
-/// or ends it before the transaction ends. Returns the number that all its fences are above.
-pub fn take_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
+/// Locks the row of an owner, which is inserted if it is missing. So no other transaction gives the owner a new
+/// queue, or deletes it, before this one ends. Returns the fence floor, above which all fences of the owner
+/// are.
+pub fn lock_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
     if !generation::bump_waitlist_owner(tx, owner)? {
         diesel::insert_into(owners::table)
             .values((owners::owner.eq(owner), owners::generation.eq(1_i64), owners::fence_floor.eq(0_i64)))
@@ -94,27 +95,26 @@ pub fn take_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
     owners::table.filter(owners::owner.eq(owner)).select(owners::fence_floor).get_result(tx.conn())
 }
 
-/// Takes all queues of an owner that is about to go; `false` if one has live tickets.
+/// Locks all queues of an owner that is being deleted; `false` if one has live tickets.
 ///
-/// Whoever joins one of them takes the queue's row, or that of its owner if the queue is new: so a
-/// ticket is either seen here, or its writer sees that the owner is gone.
+/// A transaction that creates a ticket locks the queue's row, or the owner's row if the queue is new. So either
+/// this transaction sees the ticket, or that one sees that the owner is gone.
 #[must_use = "an owner with live tickets must stay"]
 pub fn close_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
-    take_owner(tx, owner)?;
+    lock_owner(tx, owner)?;
     generation::bump_queues_of(tx, owner)?;
     let of_owner = queues::table.filter(queues::owner.eq(owner));
     let live = of_owner.filter(queues::live.gt(0)).select(queues::id).first::<i32>(tx.conn()).optional()?;
     let used = of_owner.select(queues::id).first::<i32>(tx.conn()).optional()?;
     if used.is_none() {
-        // It never had a ticket, or none that is not forgotten; then its floor alone is to be kept.
+        // No queue rows are left: delete the owner unless it has a fence floor.
         let untouched = owners::table.filter(owners::owner.eq(owner)).filter(owners::fence_floor.eq(0));
         diesel::delete(untouched).execute(tx.conn())?;
     }
     Ok(live.is_none())
 }
 
-/// Inserts a queue at the generation that its owner's fences are above, and returns its row id. The
-/// owner's row must be taken.
+/// Inserts a queue at the fence floor of its owner, and returns its row id. The owner's row must be locked.
 pub fn insert(tx: &mut Tx, owner: &str, scope: &str, resource_id: &str, floor: i64) -> QueryResult<i32> {
     let now = now();
     diesel::insert_into(queues::table)

@@ -172,7 +172,7 @@ pub struct NewTicket<'a> {
 /// What of a ticket is to change; what is `None` stays.
 #[derive(Clone, Debug, Default, AsChangeset)]
 #[diesel(table_name = tickets)]
-pub struct Changes {
+pub struct TicketChanges {
     /// Its status.
     pub status: Option<&'static str>,
     /// The queue that it holds.
@@ -281,7 +281,7 @@ pub fn find_active(conn: &mut DbConnection, queue_ids: &[i32]) -> QueryResult<Ve
 
 /// Which tickets a list is to have.
 #[derive(Clone, Debug)]
-pub struct ListFilter {
+pub struct TicketFilter {
     /// Of which queues.
     pub queues: QueueFilter,
     /// With which status; any, if none is named.
@@ -295,7 +295,7 @@ pub struct ListFilter {
 /// The columns of [`Ticket`] of those that a filter lets through, without its limit.
 macro_rules! filtered_rows {
     ($filter:expr) => {{
-        let filter: &ListFilter = $filter;
+        let filter: &TicketFilter = $filter;
         let mut query = full_rows!().into_boxed::<MultiBackend>();
         if let Some(owner) = &filter.queues.owner {
             query = query.filter(queues::owner.eq(owner));
@@ -319,14 +319,14 @@ macro_rules! filtered_rows {
 }
 
 /// Tickets by queue, each queue in its order.
-pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> QueryResult<Vec<Ticket>> {
+pub fn list(conn: &mut DbConnection, filter: &TicketFilter) -> QueryResult<Vec<Ticket>> {
     filtered_rows!(filter).order((tickets::queue_id, tickets::position)).limit(filter.limit).load(conn)
 }
 
 /// Tickets in the order in which they were created, without the first so many.
 pub fn list_by_creation(
     conn: &mut DbConnection,
-    filter: &ListFilter,
+    filter: &TicketFilter,
     offset: i64,
 ) -> QueryResult<Vec<Ticket>> {
     filtered_rows!(filter)

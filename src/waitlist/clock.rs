@@ -1,9 +1,9 @@
 //! The time by which tickets expire.
 //!
-//! A lease counts the time that passes. So the service begins with the time of the database, which all
-//! replicas share, and from then on counts what passes on its host, sleep included. The host's wall clock
-//! is not asked again, and may be set to any time. Where the database's clock goes another way (the one
-//! of either host runs fast, or was set), the service's follows slowly.
+//! A lease counts the time that passes. The service begins with the time of the database, which all replicas
+//! share. From then on it counts the time that passes on its host, including sleep. So the host's wall clock
+//! may be set to any time. If the database's clock differs later (one of the two clocks runs fast, or was set),
+//! the service's clock follows it slowly.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::store;
 
-/// Tells the time of day.
+/// A clock for the expiry of tickets.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC and in microseconds, which is what all databases can keep.
+    /// The present time, in UTC and in whole microseconds, which all databases can store.
     fn now(&self) -> NaiveDateTime;
 }
 
-/// The machine's own clock. It may jump.
+/// The host's wall clock, which may jump.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -29,34 +29,34 @@ impl Clock for SystemClock {
     }
 }
 
-/// By how much the clock is hastened: 1 part in so many. Hosts' clocks may be off by that much anyhow, and no
-/// lease ends early by more.
+/// The clock is hastened by 1 part in this number. Clocks of hosts may differ by that much anyway, and no lease
+/// ends early by more.
 const HASTENED: i32 = 2_000;
-/// By how much the clock is slowed: 1 part in so many. Leases live longer by that part.
+/// The clock is slowed by 1 part in this number. Leases last longer by that part.
 const SLOWED: i32 = 100;
-/// The difference from which on the service's clock jumps. A clock that was right once does not drift so far,
-/// so one of the two clocks was wrong, and it is worse to be wrong for long than to jump.
+/// The difference from which on the service's clock jumps. A clock does not drift so far, so one of the two
+/// clocks was wrong. A jump is better than a wrong time for long.
 const PLAINLY_WRONG: TimeDelta = TimeDelta::days(1);
 
-/// The service's clock: the database's at the start, and then the time that passes.
+/// The service's clock: the database's time at the start, plus the time that has passed since.
 #[derive(Debug)]
 pub struct ServiceClock {
     state: Mutex<State>,
 }
 
-/// The time that the clock has shown, and the difference that it is to make up.
+/// The last time of the clock, and its difference from the database's clock.
 #[derive(Clone, Copy, Debug)]
 struct State {
-    /// How long the host had been up when the clock showed `time`.
+    /// The time since the host's start when the clock showed `time`.
     up: Duration,
     /// The time that the clock showed.
     time: NaiveDateTime,
-    /// How far the clock was behind the database's; negative if it was ahead of it.
+    /// The lag behind the database's clock. It is negative if the clock is ahead.
     behind: TimeDelta,
 }
 
 impl State {
-    /// The state when the host has been up for so long.
+    /// The state at this time since the host's start.
     fn at(self, up: Duration) -> State {
         let passed = TimeDelta::from_std(up.saturating_sub(self.up)).unwrap_or_default();
         let made_up = self.behind.clamp(-(passed / SLOWED), passed / HASTENED);
@@ -73,7 +73,7 @@ impl ServiceClock {
         Ok(ServiceClock { state: Mutex::new(state) })
     }
 
-    /// Takes note of the time that the database's clock showed between two moments.
+    /// Compares the clock with the time that the database's clock showed between two moments.
     pub fn compare(&self, asked: Duration, time: NaiveDateTime, answered: Duration) {
         let mut state = self.state.lock();
         let now = state.at(answered);
@@ -82,12 +82,15 @@ impl ServiceClock {
         let behind = time + since - now.time;
         *state = now;
         if behind.abs() <= since {
-            // The answer took that long to come, so the difference says nothing.
+            // The difference is no larger than the time that the answer took, so it means nothing.
             state.behind = TimeDelta::zero();
         } else if behind.abs() < PLAINLY_WRONG {
             state.behind = behind;
         } else {
-            log::error!("the database's clock was set from {} to {time}: the service's follows", now.time);
+            log::error!(
+                "the database's clock was set from {} to {time}, and the service's clock follows",
+                now.time
+            );
             *state = State { up: answered, time: time + since, behind: TimeDelta::zero() };
         }
     }
@@ -105,12 +108,11 @@ fn whole_micros(time: NaiveDateTime) -> NaiveDateTime {
     chrono::SubsecRound::trunc_subsecs(time, 6)
 }
 
-/// For how long the host has been up, or for how long anything else has lasted that no setting of a clock
-/// changes; sleep counts.
+/// The time since the host's start, including sleep. No setting of a clock changes it.
 pub fn up() -> Duration {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let clock = ClockId::Boottime;
-    // The monotonic clock of these systems counts while the host sleeps.
+    // The monotonic clock of other systems counts the time of a sleep.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let clock = ClockId::Monotonic;
     let time = clock_gettime(clock);

@@ -1,4 +1,4 @@
-//! Ending tickets: released, given up, expired, removed; the next one becomes active.
+//! The end of tickets: release and removal. The next ticket becomes active.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use chrono::NaiveDateTime;
 use crate::db::Tx;
 use crate::store::generation;
 use crate::store::waitlist_queues as queues;
-use crate::store::waitlist_tickets::{self as rows, ACTIVE, Changes, FINISHED, QUEUED, Ticket};
+use crate::store::waitlist_tickets::{self as rows, ACTIVE, FINISHED, QUEUED, Ticket, TicketChanges};
 
 use super::group::{self, Effects};
 use super::join::lease_end;
 use super::{Error, Result, expire};
 
-/// Releases a ticket, or gives it up while it waits. The next one is active in the same step. A
-/// ticket that has ended stays as it is. Returns the ticket as it then is.
+/// Releases a ticket, active or queued. The next ticket becomes active in the same step. A ticket that has
+/// ended stays as it is. Returns the ticket after that.
 ///
 /// `given` is the generation that the client saw.
 pub fn end(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> Result<Ticket> {
@@ -27,15 +27,15 @@ pub fn end(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> R
     find(tx, uuid)
 }
 
-/// Ends a ticket, if it is live, and deletes it.
+/// Ends a live ticket, and deletes the ticket.
 pub fn remove(tx: &mut Tx, uuid: &str, now: NaiveDateTime) -> Result<()> {
     let ticket = end(tx, uuid, None, now)?;
     rows::delete(tx, &ticket)?;
     Ok(())
 }
 
-/// Ends and deletes some of an owner's tickets, at most so many; returns how many. Those at the end
-/// of their queues go first, so that none becomes active only to be removed.
+/// Ends and deletes at most `limit` tickets of an owner, and returns their number. The last tickets of the
+/// queues go first, so that none becomes active only to be removed.
 pub fn remove_some(tx: &mut Tx, owner: &str, limit: i64, now: NaiveDateTime) -> Result<usize> {
     let tickets = rows::list_last_by_owner(tx, owner, limit)?;
     let live: Vec<Ticket> = tickets.iter().filter(|ticket| ticket.is_live()).cloned().collect();
@@ -50,7 +50,7 @@ fn find(tx: &mut Tx, uuid: &str) -> Result<Ticket> {
     rows::find(tx, uuid)?.ok_or_else(|| Error::TicketNotFound(uuid.to_owned()))
 }
 
-/// Refuses a generation that is not the ticket's.
+/// Refuses a generation that differs from the ticket's.
 pub(super) fn check_given(ticket: &Ticket, given: Option<i64>) -> Result<()> {
     match given {
         Some(given) if given != ticket.generation => {
@@ -60,8 +60,8 @@ pub(super) fn check_given(ticket: &Ticket, given: Option<i64>) -> Result<()> {
     }
 }
 
-/// Ends tickets that are live: takes their queues, in the order in which everybody takes them, then
-/// changes the tickets, then makes the next ones active.
+/// Ends live tickets. First it locks their queues, in the order that all transactions use. Then it changes the
+/// tickets, and makes the next ones active.
 pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: &'static str, now: NaiveDateTime) -> Result<()> {
     let mut ordered: Vec<&Ticket> = tickets.iter().collect();
     ordered.sort_by(|a, b| (&a.owner, &a.scope, &a.resource_id).cmp(&(&b.owner, &b.scope, &b.resource_id)));
@@ -83,20 +83,20 @@ pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: &'static str, now: N
     group::settle(tx, &effects, now)
 }
 
-/// Takes a ticket's queue, one ticket shorter and one generation on.
+/// Locks a ticket's queue, which gets one ticket shorter and one generation further.
 fn leave(tx: &mut Tx, ticket: &Ticket) -> Result<()> {
     if generation::bump_queue(tx, ticket.queue_id, -1)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
-/// Ends a ticket whose queue is taken. One that has changed since it was read is looked at again.
+/// Ends a ticket whose queue is locked. If the ticket has changed since it was read, the transaction runs
+/// again.
 fn close(tx: &mut Tx, ticket: &Ticket, how: &'static str, now: NaiveDateTime) -> Result<()> {
-    let changes = Changes { status: Some(how), holds: Some(None), ..Changes::default() };
+    let changes = TicketChanges { status: Some(how), holds: Some(None), ..TicketChanges::default() };
     if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
-/// Makes the oldest ticket of a queue active. Those whose time has run out expire instead, each a
-/// step of the queue's generation, since nobody works on them any more. If they are too many for one
-/// transaction it is [`Error::Crowded`].
+/// Makes the oldest ticket of a queue active. Overdue tickets before it expire, and each is a step of the
+/// queue's generation. If they are too many for one transaction, the error is [`Error::Crowded`].
 pub(super) fn promote(tx: &mut Tx, queue_id: i32, now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
     let mut head = rows::list_heads(tx, queue_id, 1)?.pop();
     if head.as_ref().is_some_and(|head| head.is_overdue(now)) {
@@ -111,16 +111,16 @@ pub(super) fn promote(tx: &mut Tx, queue_id: i32, now: NaiveDateTime, effects: &
 fn activate(tx: &mut Tx, head: &Ticket, now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
     let queue = queues::find_by_id(tx, head.queue_id)?.ok_or_else(Error::lost_race)?;
     let runs = head.lease_seconds.filter(|_| head.group_uuid.is_none());
-    let changes = Changes {
+    let changes = TicketChanges {
         status: Some(ACTIVE),
         holds: Some(Some(head.queue_id)),
         fence: Some(Some(queue.generation)),
         expires_at: runs.map(|seconds| Some(rows::micros(lease_end(now, seconds)))),
         activated_at: Some(Some(now)),
-        ..Changes::default()
+        ..TicketChanges::default()
     };
     debug_assert_eq!(head.status, QUEUED);
     effects.activated.extend(head.group_uuid.clone());
-    // The ticket was renewed a moment ago, and the second run sees that.
+    // Otherwise the ticket was renewed a moment ago, and the second run sees that.
     if generation::swap_ticket(tx, head, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }

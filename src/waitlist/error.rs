@@ -1,4 +1,4 @@
-//! Why the waitlist refuses, in words for the client and without HTTP.
+//! The errors of the waitlist, with messages for clients and without HTTP.
 
 use crate::db;
 
@@ -14,7 +14,7 @@ pub enum Error {
     /// There is no such group of tickets.
     #[error("No group of tickets with uuid {0} found")]
     GroupNotFound(String),
-    /// A ticket that was to prove something is not active.
+    /// A ticket that fences a write is not active.
     #[error("Ticket {0} is not active.")]
     NotActive(String),
     /// The ticket has ended.
@@ -22,7 +22,7 @@ pub enum Error {
     Ended {
         /// The ticket.
         uuid: String,
-        /// How it ended.
+        /// Its status.
         status: String,
     },
     /// The ticket's generation is not the one that the client saw.
@@ -32,7 +32,7 @@ pub enum Error {
         uuid: String,
         /// Its generation.
         actual: i64,
-        /// What the client gave.
+        /// The generation that the client gave.
         given: i64,
     },
     /// The group's generation is not the one that the client saw.
@@ -42,7 +42,7 @@ pub enum Error {
         uuid: String,
         /// Its generation.
         actual: i64,
-        /// What the client gave.
+        /// The generation that the client gave.
         given: i64,
     },
     /// The queue's generation is not the one that the client saw.
@@ -50,43 +50,43 @@ pub enum Error {
         "queue generation conflict for scope '{scope}' and id '{id}' of {owner}: actual: {actual}, given: {given}"
     )]
     QueueGeneration {
-        /// Whose queue it is.
+        /// The owner of the queue.
         owner: String,
-        /// Its scope.
+        /// The scope of the queue.
         scope: String,
-        /// Its id.
+        /// The id of the queue.
         id: String,
         /// Its generation, or `null` if it has never been used.
         actual: String,
-        /// What the client gave.
+        /// The generation that the client gave.
         given: String,
     },
-    /// A queue has as many live tickets as it may have.
+    /// A queue has the largest number of live tickets.
     #[error("The queue of scope '{scope}' and id '{id}' of {owner} is full: it has {limit} tickets.")]
     QueueFull {
-        /// Whose queue it is.
+        /// The owner of the queue.
         owner: String,
-        /// Its scope.
+        /// The scope of the queue.
         scope: String,
-        /// Its id.
+        /// The id of the queue.
         id: String,
-        /// How many tickets it may have.
+        /// The largest number of live tickets.
         limit: u32,
     },
-    /// A group would wait for itself.
+    /// A group names one queue twice, and would wait for itself.
     #[error(
         "Scope '{scope}' and id '{id}' of {owner} are there twice, and one ticket would wait for the other."
     )]
     Twice {
-        /// Whose queue it is.
+        /// The owner of the queue.
         owner: String,
-        /// Its scope.
+        /// The scope of the queue.
         scope: String,
-        /// Its id.
+        /// The id of the queue.
         id: String,
     },
-    /// So many tickets at the head of this queue, by its row id, have run out of time that they are ended
-    /// first, in transactions of their own.
+    /// The queue with this row id has too many overdue tickets at its head. They are ended first, in
+    /// transactions of their own.
     #[error("Many tickets of the queue run out of time at this moment; try again.")]
     Crowded(i32),
     /// The database failed.

@@ -1,7 +1,7 @@
-//! Ending tickets whose time has run out, many with few statements.
+//! The end of overdue tickets, many with few statements.
 //!
-//! A transaction ends a bounded number of tickets, since a client that comes to one of their queues waits for
-//! it.
+//! A transaction ends a bounded number of tickets, since a client that joins one of their queues waits for the
+//! transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,18 +17,18 @@ use super::end::promote;
 use super::group::{self, Effects};
 use super::{Error, Result};
 
-/// How many tickets expire in one transaction.
+/// The largest number of tickets that expire in one transaction.
 pub const EXPIRED_AT_ONCE: usize = 200;
 
-/// Ends those of these tickets whose time has run out; the next ones become active. Each ticket that ends
-/// is a step of its queue's generation.
+/// Ends the overdue ones of these tickets, and makes the next ones active. Each ticket that ends is a step of
+/// its queue's generation.
 ///
-/// It is [`Error::Crowded`], and nothing is done, if too many others have to end before the next ticket of
-/// a queue can become active.
+/// If too many other tickets must end before the next ticket of a queue can become active, the error is
+/// [`Error::Crowded`] and nothing changes.
 pub fn expire(tx: &mut Tx, tickets: &[Overdue], now: NaiveDateTime) -> Result<()> {
     let expected = count(tickets.iter().map(|ticket| ticket.queue_id));
-    take(tx, &expected)?;
-    // Before the queues were taken, others may have ended or renewed some of them.
+    lock_queues(tx, &expected)?;
+    // Other transactions may have ended or renewed some of the tickets before the queues were locked.
     let uuids: Vec<&str> = tickets.iter().map(|ticket| ticket.uuid.as_str()).collect();
     let mut overdue = rows::find_several(tx, &uuids)?;
     overdue.retain(|ticket| ticket.is_live() && ticket.is_overdue(now));
@@ -50,8 +50,8 @@ pub fn expire(tx: &mut Tx, tickets: &[Overdue], now: NaiveDateTime) -> Result<()
     group::settle(tx, &effects, now)
 }
 
-/// Ends tickets at the head of a queue whose time has run out, as many as one transaction may; whether
-/// there may be more.
+/// Ends overdue tickets at the head of a queue, as many as one transaction may. Returns whether there may be
+/// more.
 pub fn expire_heads(tx: &mut Tx, queue_id: i32, now: NaiveDateTime) -> Result<bool> {
     if !generation::leave_queue(tx, queue_id, 0)? {
         return Ok(false);
@@ -64,8 +64,7 @@ pub fn expire_heads(tx: &mut Tx, queue_id: i32, now: NaiveDateTime) -> Result<bo
     Ok(overdue.len() == EXPIRED_AT_ONCE)
 }
 
-/// Ends the tickets at the head of a queue whose time has run out, and returns the one after them. The
-/// queue must be taken.
+/// Ends the overdue tickets at the head of a queue, and returns the next ticket. The queue must be locked.
 pub(super) fn pass_by(
     tx: &mut Tx,
     queue_id: i32,
@@ -83,7 +82,7 @@ pub(super) fn pass_by(
     Ok(rest.first().cloned())
 }
 
-/// How many tickets at the beginning have run out of time.
+/// The number of overdue tickets at the beginning.
 fn overdue_heads(heads: &[Ticket], now: NaiveDateTime) -> usize {
     heads.iter().take_while(|ticket| ticket.is_overdue(now)).count()
 }
@@ -95,7 +94,7 @@ fn end_heads(
     now: NaiveDateTime,
     effects: &mut Effects,
 ) -> Result<()> {
-    // There are no more than one transaction may end, and that number is small.
+    // The number is at most that of one transaction, which is small.
     let number = i32::try_from(overdue.len()).unwrap_or(i32::MAX);
     if number > 0 && !generation::leave_queue(tx, queue_id, number)? {
         return Err(Error::lost_race());
@@ -103,15 +102,16 @@ fn end_heads(
     close(tx, overdue, now, effects)
 }
 
-/// How often each of the numbers comes.
+/// The number of times that each number comes.
 fn count(numbers: impl Iterator<Item = i32>) -> BTreeMap<i32, i32> {
     let mut counts = BTreeMap::new();
     numbers.for_each(|number| *counts.entry(number).or_default() += 1);
     counts
 }
 
-/// Takes queues that so many tickets leave, in the order in which everybody takes them.
-fn take(tx: &mut Tx, leaving: &BTreeMap<i32, i32>) -> Result<()> {
+/// Locks queues in the order that all transactions use. `leaving` has the number of tickets that leave each
+/// queue.
+fn lock_queues(tx: &mut Tx, leaving: &BTreeMap<i32, i32>) -> Result<()> {
     let ids: Vec<i32> = leaving.keys().copied().collect();
     let mut ordered = queues::list_by_ids(tx, &ids)?;
     ordered.sort_by(|a, b| (&a.owner, &a.scope, &a.resource_id).cmp(&(&b.owner, &b.scope, &b.resource_id)));
@@ -124,7 +124,7 @@ fn take(tx: &mut Tx, leaving: &BTreeMap<i32, i32>) -> Result<()> {
     Ok(())
 }
 
-/// Ends tickets whose queues are taken. If one has changed since it was read, all are looked at again.
+/// Ends tickets whose queues are locked. If a ticket has changed since it was read, the transaction runs again.
 fn close(tx: &mut Tx, overdue: &[Ticket], now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
     let uuids: Vec<&str> = overdue.iter().map(|ticket| ticket.uuid.as_str()).collect();
     if generation::expire_tickets(tx, &uuids, now)? != uuids.len() {

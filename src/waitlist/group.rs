@@ -1,11 +1,13 @@
-//! Effects: tickets of several queues that are created together, and waited for together.
+//! Groups: tickets of several queues that are created together and awaited together.
 
 use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
 
 use crate::db::{DbConnection, Tx};
-use crate::store::waitlist_tickets::{self as rows, ACTIVE, Changes, EXPIRED, FINISHED, QUEUED, Ticket};
+use crate::store::waitlist_tickets::{
+    self as rows, ACTIVE, EXPIRED, FINISHED, QUEUED, Ticket, TicketChanges,
+};
 use crate::store::{generation, waitlist_overdue as overdue, waitlist_queues as stored};
 
 use super::end::end_all;
@@ -16,16 +18,18 @@ use super::{Error, Result};
 /// Tickets that were created together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// The uuid under which clients know it.
+    /// The uuid of the group.
     pub uuid: String,
-    /// Its generation: one more when a ticket changes its status, or when it is renewed.
+    /// The generation of the group. It grows by one when tickets change their status, and when the group is
+    /// renewed.
     pub generation: i64,
-    /// Its tickets, in the order of their queues.
+    /// The tickets, in the order of their queues.
     pub tickets: Vec<Ticket>,
 }
 
 impl Group {
-    /// [`ACTIVE`] if all its tickets are; how one has ended, if one has; [`QUEUED`] otherwise.
+    /// The status: [`ACTIVE`] if all tickets are active, the status of a ticket that has ended, or else
+    /// [`QUEUED`].
     pub fn status(&self) -> &'static str {
         let has = |status| self.tickets.iter().any(|ticket| ticket.status == status);
         [EXPIRED, FINISHED, QUEUED].into_iter().find(|status| has(*status)).unwrap_or(ACTIVE)
@@ -43,7 +47,7 @@ pub fn find_group(conn: &mut DbConnection, uuid: &str) -> Result<Group> {
     Ok(Group { uuid: uuid.to_owned(), generation, tickets })
 }
 
-/// Releases all tickets of a group that are live, those that wait too.
+/// Releases all live tickets of a group, active and queued.
 pub fn end_group(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> Result<Group> {
     let group = find_group(tx, uuid)?;
     let live: Vec<Ticket> = group.tickets.iter().filter(|ticket| ticket.is_live()).cloned().collect();
@@ -55,7 +59,7 @@ pub fn end_group(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime
     find_group(tx, uuid)
 }
 
-/// Renews all tickets of a group; none may have ended.
+/// Renews all tickets of a group. No ticket may have ended.
 pub fn renew_group(
     tx: &mut Tx,
     uuid: &str,
@@ -86,27 +90,27 @@ fn check_given(group: &Group, given: Option<i64>) -> Result<()> {
     }
 }
 
-/// The effects of ended tickets on groups and metrics, which a transaction has to see to.
+/// The effects of a transaction's tickets on their groups, which the transaction applies last.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// Groups of which a ticket has become active.
+    /// The groups in which a ticket has become active.
     pub activated: BTreeSet<String>,
-    /// Groups of which a ticket has ended.
+    /// The groups in which a ticket has ended.
     pub ended: BTreeSet<String>,
-    /// How many tickets were passed by, since their time had run out, when it was their turn.
+    /// The number of overdue tickets that were ended in place of becoming active.
     pub passed_by: usize,
 }
 
-/// Notes that tickets of groups have changed their status, and starts the leases of the groups in which no
-/// ticket is queued any more. The groups' rows are taken before their tickets are looked at: if two tickets
-/// become active at once, in different queues, one transaction sees the other's.
+/// Increments the generations of groups whose tickets have changed their status, and starts the leases of
+/// groups without queued tickets. The rows of the groups are locked before their tickets are read. So if two
+/// tickets become active at once in different queues, one of the transactions sees both.
 pub(super) fn settle(tx: &mut Tx, effects: &Effects, now: NaiveDateTime) -> Result<()> {
     let all: Vec<&str> = effects.activated.union(&effects.ended).map(String::as_str).collect();
     if all.is_empty() {
         return Ok(());
     }
     generation::bump_groups(tx, &all)?;
-    // Many tickets may have ended at once, and few groups have a lease that waited for that.
+    // Many tickets may have ended at once, and only few of their groups have a lease that starts now.
     let ended: Vec<&str> = effects.ended.iter().map(String::as_str).collect();
     let mut complete: BTreeSet<String> = overdue::list_idle_groups(tx, &ended)?.into_iter().collect();
     complete.extend(effects.activated.iter().cloned());
@@ -119,8 +123,8 @@ pub(super) fn settle(tx: &mut Tx, effects: &Effects, now: NaiveDateTime) -> Resu
     Ok(())
 }
 
-/// Starts the leases of active tickets that do not run yet. If all tickets are active, the last one has
-/// become so now, and leases that ran while it was queued start again.
+/// Starts the leases of active tickets that do not run yet. If all tickets are active, the last one has become
+/// active now, and leases that ran while that ticket was queued start again.
 pub(super) fn start_leases(tx: &mut Tx, tickets: &[Ticket], now: NaiveDateTime) -> Result<()> {
     let all_active = tickets.iter().all(|ticket| ticket.status == ACTIVE);
     for ticket in tickets {
@@ -129,7 +133,7 @@ pub(super) fn start_leases(tx: &mut Tx, tickets: &[Ticket], now: NaiveDateTime) 
             continue;
         }
         let end = rows::micros(lease_end(now, seconds));
-        let changes = Changes { expires_at: Some(Some(end)), ..Changes::default() };
+        let changes = TicketChanges { expires_at: Some(Some(end)), ..TicketChanges::default() };
         if !generation::swap_ticket(tx, ticket, now, changes)? {
             return Err(Error::lost_race());
         }

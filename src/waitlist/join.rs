@@ -1,4 +1,4 @@
-//! Taking tickets.
+//! The creation of tickets, at the ends of their queues.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use uuid::Uuid;
@@ -11,22 +11,23 @@ use crate::store::{generation, resource_providers};
 
 use super::{DEFAULT_OWNER, Error, Result, group};
 
-/// How long a ticket lives.
+/// The lifetime of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Term {
-    /// Until it is released.
+    /// Until the release.
     Unlimited,
-    /// Until a time of day, in UTC, while it waits too.
+    /// Until a time, in UTC. The time also ends a queued ticket.
     Until(NaiveDateTime),
-    /// So many seconds from when it becomes active; in a group, from when all are.
+    /// A lease of this number of seconds from the moment the ticket becomes active. In a group, all tickets
+    /// must be active.
     Lease(i32),
-    /// A lease as above, which also begins with each sign of life of the client before the turn.
+    /// A lease that also runs while the ticket is queued, and starts again while the client waits.
     KeptAlive(i32),
 }
 
 impl Term {
-    /// The end of its time and the length of its lease, as rows have them. `runs` says whether a
-    /// lease runs now.
+    /// The columns of a row: the end of the ticket, and the length of its lease. `runs` tells whether a lease
+    /// runs now.
     pub(super) fn columns(self, now: NaiveDateTime, runs: bool) -> (Option<NaiveDateTime>, Option<i32>) {
         match self {
             Term::Unlimited => (None, None),
@@ -37,63 +38,63 @@ impl Term {
     }
 }
 
-/// When a lease that starts now ends.
+/// The end of a lease that starts now.
 pub(super) fn lease_end(now: NaiveDateTime, seconds: i32) -> NaiveDateTime {
     now.checked_add_signed(TimeDelta::seconds(seconds.into())).unwrap_or(now)
 }
 
-/// What a client expects of the queue that it joins.
+/// The state of the queue that a client expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// Nothing.
+pub enum ExpectedQueue {
+    /// Any state.
     Anything,
-    /// That it has never been used.
+    /// The queue has never been used.
     Unused,
-    /// This generation.
+    /// The queue has this generation.
     Generation(i64),
 }
 
-/// What a ticket is to be made of.
+/// A ticket to be created.
 #[derive(Clone, Debug)]
 pub struct NewTicket {
     /// The uuid of the resource provider, in canonical form, or [`DEFAULT_OWNER`].
     pub owner: String,
-    /// What kind of thing it is for.
+    /// The kind of thing that the ticket is for.
     pub scope: String,
-    /// Which one of that kind.
+    /// The thing of that kind.
     pub id: String,
-    /// What its holder is going to do.
+    /// The action that the client intends, in its own words.
     pub action: Option<String>,
-    /// What else the client has to say, as JSON.
+    /// Other data of the client, as JSON.
     pub extra: Option<String>,
-    /// How long it lives.
+    /// The lifetime.
     pub term: Term,
-    /// The end of its time as the client spelled it, if that is to be told again.
+    /// The end as the client spelled it, if answers repeat that.
     pub expires_text: Option<String>,
-    /// The project of whoever asks.
+    /// The project of the user who asks.
     pub project_id: Option<String>,
-    /// Whoever asks.
+    /// The user who asks.
     pub user_id: Option<String>,
     /// The id of the request.
     pub request_id: Option<String>,
-    /// What the queue is expected to be like.
-    pub expected: Expected,
+    /// The expected state of the queue.
+    pub expected: ExpectedQueue,
 }
 
-/// Takes a ticket: at the end of its queue, or active at once if the queue is empty. Returns also how many
-/// are before it.
+/// Creates a ticket at the end of its queue. In an empty queue it is active at once. Also returns the number of
+/// tickets before it.
 pub fn join(
     tx: &mut Tx,
     new: &NewTicket,
     now: NaiveDateTime,
     settings: &WaitlistSettings,
 ) -> Result<(Ticket, i64)> {
-    let mut taken = take_all(tx, std::slice::from_ref(new), None, now, settings)?;
-    // One ticket was asked for.
-    taken.pop().ok_or_else(Error::lost_race)
+    let mut created = create_all(tx, std::slice::from_ref(new), None, now, settings)?;
+    // There is one ticket for the one that was asked for.
+    created.pop().ok_or_else(Error::lost_race)
 }
 
-/// Takes several tickets, or none: a group. The order in which they are named does not matter.
+/// Creates a group: all of its tickets, or none. The order of `new` does not matter.
 pub fn join_together(
     tx: &mut Tx,
     new: &[NewTicket],
@@ -102,15 +103,15 @@ pub fn join_together(
 ) -> Result<group::Group> {
     let uuid = Uuid::new_v4().to_string();
     queues::insert_group(tx, &uuid)?;
-    let taken = take_all(tx, new, Some(&uuid), now, settings)?;
-    let taken: Vec<Ticket> = taken.into_iter().map(|(ticket, _)| ticket).collect();
-    if taken.iter().all(|ticket| ticket.status == ACTIVE) {
-        group::start_leases(tx, &taken, now)?;
+    let created = create_all(tx, new, Some(&uuid), now, settings)?;
+    let created: Vec<Ticket> = created.into_iter().map(|(ticket, _)| ticket).collect();
+    if created.iter().all(|ticket| ticket.status == ACTIVE) {
+        group::start_leases(tx, &created, now)?;
     }
     group::find_group(tx, &uuid)
 }
 
-fn take_all(
+fn create_all(
     tx: &mut Tx,
     new: &[NewTicket],
     group_uuid: Option<&str>,
@@ -128,26 +129,27 @@ fn take_all(
         }
     }
     check_owners(tx, &ordered)?;
-    let floors = take_owners_of_new(tx, &ordered)?;
+    let floors = lock_owners_of_new(tx, &ordered)?;
     let mut joined = Vec::with_capacity(ordered.len());
     for ticket in &ordered {
         let floor = floors.iter().find(|(owner, _)| *owner == ticket.owner).map(|(_, floor)| *floor);
         joined.push((*ticket, enter(tx, ticket, floor)?));
     }
-    // Whoever deletes a provider takes its queues first: now it is there, or it is gone for good.
+    // The deletion of a provider locks its queues first. So the provider now exists until the commit, or is
+    // gone.
     check_owners(tx, &ordered)?;
     let mut uuids = Vec::with_capacity(joined.len());
     for (ticket, queue) in &joined {
         check_limit(ticket, queue, settings)?;
-        // All live tickets of a queue are before a newcomer's.
+        // All live tickets of the queue are before a new one.
         let ahead = i64::from(queue.live - 1);
         uuids.push((insert(tx, ticket, queue, group_uuid, now)?, ahead));
     }
-    let mut taken = Vec::with_capacity(uuids.len());
+    let mut created = Vec::with_capacity(uuids.len());
     for (uuid, ahead) in uuids {
-        taken.push((rows::find(tx, &uuid)?.ok_or_else(Error::lost_race)?, ahead));
+        created.push((rows::find(tx, &uuid)?.ok_or_else(Error::lost_race)?, ahead));
     }
-    Ok(taken)
+    Ok(created)
 }
 
 fn check_owners(conn: &mut DbConnection, tickets: &[&NewTicket]) -> Result<()> {
@@ -156,7 +158,7 @@ fn check_owners(conn: &mut DbConnection, tickets: &[&NewTicket]) -> Result<()> {
     owners.into_iter().try_for_each(|owner| check_owner(conn, owner))
 }
 
-/// Fails unless there is such an owner.
+/// Fails if the owner does not exist.
 pub fn check_owner(conn: &mut DbConnection, owner: &str) -> Result<()> {
     if owner == DEFAULT_OWNER || resource_providers::find_key(conn, owner)?.is_some() {
         return Ok(());
@@ -164,27 +166,28 @@ pub fn check_owner(conn: &mut DbConnection, owner: &str) -> Result<()> {
     Err(Error::OwnerNotFound(owner.to_owned()))
 }
 
-/// Takes the owners to whom a queue will be given, in their order and before any queue, and returns
-/// what their fences are above.
-fn take_owners_of_new(tx: &mut Tx, tickets: &[&NewTicket]) -> Result<Vec<(String, i64)>> {
-    let mut taken: Vec<(String, i64)> = Vec::new();
+/// Locks the owners that get a new queue, in their order and before any queue. Returns the fence floor of each
+/// owner.
+fn lock_owners_of_new(tx: &mut Tx, tickets: &[&NewTicket]) -> Result<Vec<(String, i64)>> {
+    let mut locked: Vec<(String, i64)> = Vec::new();
     for ticket in tickets {
-        let is_taken = taken.last().is_some_and(|(owner, _)| *owner == ticket.owner);
-        if !is_taken && queues::find(tx, &ticket.owner, &ticket.scope, &ticket.id)?.is_none() {
-            let floor = queues::take_owner(tx, &ticket.owner)?;
-            taken.push((ticket.owner.clone(), floor));
+        let is_locked = locked.last().is_some_and(|(owner, _)| *owner == ticket.owner);
+        if !is_locked && queues::find(tx, &ticket.owner, &ticket.scope, &ticket.id)?.is_none() {
+            let floor = queues::lock_owner(tx, &ticket.owner)?;
+            locked.push((ticket.owner.clone(), floor));
         }
     }
-    Ok(taken)
+    Ok(locked)
 }
 
-/// Takes the queue, one ticket longer and one generation on, if it is as expected.
+/// Locks the queue, which gets one ticket longer and one generation further. Fails unless its state is as
+/// expected.
 fn enter(tx: &mut Tx, ticket: &NewTicket, floor: Option<i64>) -> Result<Queue> {
     let found = queues::find(tx, &ticket.owner, &ticket.scope, &ticket.id)?;
     let (id, is_new) = match (found, floor) {
         (Some(queue), _) => (queue.id, false),
         (None, Some(floor)) => (queues::insert(tx, &ticket.owner, &ticket.scope, &ticket.id, floor)?, true),
-        // Forgotten a moment ago: the second run takes its owner.
+        // The queue was deleted a moment ago. The second run locks its owner.
         (None, None) => return Err(Error::lost_race()),
     };
     if !generation::bump_queue(tx, id, 1)? {
@@ -193,9 +196,9 @@ fn enter(tx: &mut Tx, ticket: &NewTicket, floor: Option<i64>) -> Result<Queue> {
     let queue = queues::find_by_id(tx, id)?.ok_or_else(Error::lost_race)?;
     let before = queue.generation - 1;
     let is_expected = match ticket.expected {
-        Expected::Anything => true,
-        Expected::Unused => is_new,
-        Expected::Generation(given) => !is_new && given == before,
+        ExpectedQueue::Anything => true,
+        ExpectedQueue::Unused => is_new,
+        ExpectedQueue::Generation(given) => !is_new && given == before,
     };
     if is_expected {
         return Ok(queue);
@@ -206,7 +209,7 @@ fn enter(tx: &mut Tx, ticket: &NewTicket, floor: Option<i64>) -> Result<Queue> {
         id: queue.resource_id,
         actual: if is_new { "null".to_owned() } else { before.to_string() },
         given: match ticket.expected {
-            Expected::Generation(given) => given.to_string(),
+            ExpectedQueue::Generation(given) => given.to_string(),
             _ => "null".to_owned(),
         },
     })

@@ -1,4 +1,4 @@
-//! Keeps tickets alive that somebody waits for, if their leases run while they are queued.
+//! The keeper: restarts the leases of awaited tickets, if these leases run while the tickets are queued.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::store::waitlist_tickets::{self as rows, KEPT_ALIVE_AT_ONCE};
 use super::waiters::Due;
 use super::{Error, Waitlist};
 
-/// How long to leave the database in peace after a failure: short beside the shortest lease.
+/// The pause after a failure. It is short compared with the shortest lease.
 const RETRYING: Duration = Duration::from_millis(200);
-/// How long to do nothing while nobody waits.
+/// The longest pause while no request waits.
 const IDLE: Duration = Duration::from_secs(3_600);
 
 /// Works until the waitlist is closed. A failure is logged, and the work is tried again.
@@ -25,14 +25,14 @@ pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
             Ok(()) => {
                 is_failing = false;
                 waitlist.waiters.restarted(&due, began);
-                // The leases that were due now will be due again, but not sooner than the others.
+                // The leases that were due now are due again later than the others.
                 let next = waitlist.waiters.due(began).next;
                 let pause = next.map_or(IDLE, |next| next.saturating_duration_since(Instant::now()));
                 waitlist.waiters.until_due(pause).await;
             }
             Err(error) => {
                 if !is_failing {
-                    log::error!("tickets that are waited for can't be kept alive for now: {error}");
+                    log::error!("awaited tickets cannot be kept alive for now: {error}");
                 }
                 is_failing = true;
                 tokio::time::sleep(RETRYING).await;

@@ -1,10 +1,10 @@
-//! What there is: tickets and queues.
+//! Lists of tickets and queues, and the lengths of queues.
 
 use std::collections::HashMap;
 
 use crate::db::DbConnection;
 use crate::store::waitlist_queues::{self as queues, Queue};
-use crate::store::waitlist_tickets::{self as rows, ListFilter, Ticket};
+use crate::store::waitlist_tickets::{self as rows, Ticket, TicketFilter};
 
 use super::join::check_owner;
 use super::{Error, Result};
@@ -12,26 +12,26 @@ use super::{Error, Result};
 /// Tickets and their queues, each queue with its active ticket.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// The queues of the tickets, and the one that was asked for by all of its names.
+    /// The queues of the tickets. The queue that the filter names completely is there even without tickets.
     pub queues: Vec<(Queue, Option<String>)>,
-    /// The tickets: by queue, each queue in its order.
+    /// The tickets, by queue and in the order of each queue.
     pub tickets: Vec<Ticket>,
 }
 
-/// How long the queues are that somebody is in.
+/// The lengths of the queues with live tickets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lengths {
-    /// How many queues have live tickets.
+    /// The number of queues with live tickets.
     pub queues: i64,
-    /// How many tickets are active: one of each of these queues.
+    /// The number of active tickets, one in each of these queues.
     pub active: i64,
-    /// How many tickets are queued.
+    /// The number of queued tickets.
     pub queued: i64,
-    /// How many live tickets the longest queue has.
+    /// The number of live tickets in the longest queue.
     pub longest: i32,
 }
 
-/// How long the queues are now.
+/// The present lengths of the queues.
 pub fn lengths(conn: &mut DbConnection) -> Result<Lengths> {
     let (queues, live, longest) = queues::measure(conn)?;
     Ok(Lengths { queues, active: queues, queued: live - queues, longest })
@@ -42,14 +42,14 @@ pub fn find(conn: &mut DbConnection, uuid: &str) -> Result<Ticket> {
     rows::find(conn, uuid)?.ok_or_else(|| Error::TicketNotFound(uuid.to_owned()))
 }
 
-/// The ticket of this uuid, if it is this owner's.
+/// The ticket of this uuid. It must be in a queue of this owner.
 pub fn find_of(conn: &mut DbConnection, owner: &str, uuid: &str) -> Result<Ticket> {
     let found = find(conn, uuid)?;
     if found.owner == owner { Ok(found) } else { Err(Error::TicketNotFound(uuid.to_owned())) }
 }
 
-/// Tickets and queues that a filter lets through. To be of one moment, it needs a snapshot.
-pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> Result<Listing> {
+/// The tickets and queues that a filter admits. They are of one moment only within a snapshot.
+pub fn list(conn: &mut DbConnection, filter: &TicketFilter) -> Result<Listing> {
     if let Some(owner) = &filter.queues.owner {
         check_owner(conn, owner)?;
     }
@@ -70,19 +70,18 @@ pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> Result<Listing> {
     Ok(Listing { queues, tickets })
 }
 
-/// The live tickets of a ticket's queue, oldest first, at most so many.
+/// The oldest live tickets of a ticket's queue, at most `limit`.
 pub fn list_live(conn: &mut DbConnection, ticket: &Ticket, limit: i64) -> Result<Vec<Ticket>> {
     Ok(rows::list_live(conn, ticket.queue_id, limit)?)
 }
 
-/// How many live tickets are before this one in its queue.
+/// The number of live tickets before this one in its queue.
 pub fn ahead(conn: &mut DbConnection, ticket: &Ticket) -> Result<i64> {
     Ok(rows::count_ahead(conn, ticket.queue_id, ticket.position)?)
 }
 
-/// Tickets that a filter lets through, in the order in which they were created and without the first
-/// so many of them.
-pub fn list_by_creation(conn: &mut DbConnection, filter: &ListFilter, offset: i64) -> Result<Vec<Ticket>> {
+/// The tickets that a filter admits, in the order of their creation, without the first `offset` ones.
+pub fn list_by_creation(conn: &mut DbConnection, filter: &TicketFilter, offset: i64) -> Result<Vec<Ticket>> {
     if let Some(owner) = &filter.queues.owner {
         check_owner(conn, owner)?;
     }

@@ -1,19 +1,19 @@
 //! The waitlist: clients take tickets and get their turns, strictly in order.
 //!
-//! A queue is one thing of one owner; its tickets are queued, then active, then finished or expired.
-//! At most one ticket of a queue is active, and if it has live tickets, one is. Each ticket that
-//! comes or ends is one step of the queue's generation, in a transaction that holds the queue's row;
-//! the ticket that thereby becomes active does so in the same step, which is its fence.
+//! A queue is for one thing of one owner. Its tickets are queued, then active, then finished or expired. At
+//! most one ticket of a queue is active, and a queue with live tickets has an active one. Each ticket that
+//! comes or ends is one step of the queue's generation, in a transaction that locks the queue's row. A ticket
+//! becomes active in such a step. The generation after that step is the ticket's fence.
 //!
-//! - `join`, `end`, `expire`, `renew`, `prove`, `prune`: the rules, within a transaction that their caller owns
+//! - `join`, `end`, `expire`, `renew`, `prove`, `prune`: the rules, within the transaction of the caller
 //! - `group`: tickets that are created together
-//! - `listing`: what there is
-//! - `waiters`: who waits for a ticket, and waking them
+//! - `listing`: lists of tickets and queues
+//! - `waiters`: the requests that wait for a ticket, and their waking
 //! - `keeper`: keeps queued tickets alive while their clients wait for them
-//! - `timer`: ends what has expired, forgets what is old
+//! - `timer`: ends overdue tickets, and deletes old ones
 //! - `clock`: the time by which tickets expire, which tests set
 //!
-//! Nothing here knows of HTTP.
+//! This room does not use HTTP.
 
 mod clock;
 mod end;
@@ -40,13 +40,13 @@ use crate::db::{Db, DbConnection, Listener, Turns};
 use crate::metrics::waitlist::{WokenBy, handed_off};
 use crate::store::waitlist_clock;
 pub use crate::store::waitlist_queues::{Queue, QueueFilter};
-pub use crate::store::waitlist_tickets::{ACTIVE, EXPIRED, FINISHED, ListFilter, QUEUED, Ticket};
+pub use crate::store::waitlist_tickets::{ACTIVE, EXPIRED, FINISHED, QUEUED, Ticket, TicketFilter};
 
 pub use clock::{Clock, ServiceClock, SystemClock};
 pub use end::{end, remove, remove_some};
 pub use error::Error;
 pub use group::{Group, end_group, find_group, renew_group};
-pub use join::{Expected, NewTicket, Term, check_owner, join, join_together};
+pub use join::{ExpectedQueue, NewTicket, Term, check_owner, join, join_together};
 pub use listing::{Lengths, Listing, ahead, find, find_of, lengths, list, list_by_creation, list_live};
 pub use prove::prove_active;
 pub use prune::prune;
@@ -55,28 +55,28 @@ pub use renew::{Renewal, renew};
 use timer::Timer;
 use waiters::{Waiter, Waiters, Waking};
 
-/// What most functions here return.
+/// The result of most functions here.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The owner of queues that belong to no resource provider.
 pub const DEFAULT_OWNER: &str = "default";
 
-/// The latest time that can be an end; later ones have no place in all databases.
+/// The latest year in which a ticket can end. Not every database can express later times.
 pub const LATEST_YEAR: i32 = 9999;
 
-/// What lives beside the database: who waits, and the timer for what expires next.
+/// The waitlist of this process: the waiting requests, and the timer. The tickets are in the database.
 pub struct Waitlist {
     settings: WaitlistSettings,
     clock: Arc<dyn Clock>,
-    /// The same clock, if it is one that follows the database's.
+    /// The same clock, if it follows the database's.
     service_clock: Option<Arc<ServiceClock>>,
     waiters: Arc<Waiters>,
     timer: Timer,
 }
 
 impl Waitlist {
-    /// A waitlist that hears of what `db` commits from now on. Tickets expire by the given clock, or else by
-    /// one that begins with the database's time.
+    /// A waitlist that listens to the commits of `db`. Tickets expire by the given clock, or else by a clock
+    /// that begins with the database's time.
     pub fn new(
         settings: WaitlistSettings,
         clock: Option<Arc<dyn Clock>>,
@@ -107,18 +107,18 @@ impl Waitlist {
         self.clock.now()
     }
 
-    /// How many wait in this process.
+    /// The number of requests that wait in this process.
     pub fn waiting(&self) -> usize {
         self.waiters.len()
     }
 
-    /// Answers all who wait with their tickets as they are, also those who come later.
+    /// Ends all waits with the present state of their tickets, and all later waits at once.
     pub fn close(&self) {
         self.waiters.close();
         self.timer.wake();
     }
 
-    /// The ticket, once it is no longer queued, or as it is when the time is over.
+    /// Waits until the ticket is no longer queued, or until the time is over, and returns the ticket.
     pub async fn wait(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Ticket> {
         let waiter = self.waiters.register(uuid, false);
         let read = || {
@@ -136,7 +136,8 @@ impl Waitlist {
         Ok(ticket)
     }
 
-    /// The group, once all its tickets are active or one has ended, or as it is when the time is over.
+    /// Waits until all tickets of the group are active or one has ended, or until the time is over, and returns
+    /// the group.
     pub async fn wait_for_group(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Group> {
         let waiter = self.waiters.register(uuid, true);
         let read = || {
@@ -154,7 +155,8 @@ impl Waitlist {
         Ok(group)
     }
 
-    /// Has leases start again while somebody waits for these tickets, if they run while one is queued.
+    /// Has the leases of these tickets start again while a request waits, if the leases run while the tickets
+    /// are queued.
     fn keep_alive(&self, waiter: &Waiter, tickets: &[Ticket]) {
         let running = tickets.iter().filter_map(Ticket::queued_lease);
         if let Some((seconds, end)) = running.min_by_key(|(seconds, _)| *seconds) {
@@ -163,8 +165,8 @@ impl Waitlist {
         }
     }
 
-    /// Counts how long a turn took to be seen by somebody who was woken for it. When another process
-    /// committed it only its row says.
+    /// Counts the time from a turn to the request that was woken for it. If another process committed the turn,
+    /// the time is in the ticket's row.
     fn count_hand_off(&self, reason: Option<Waking>, activated_at: Option<NaiveDateTime>) {
         match (reason, activated_at) {
             (Some(Waking::Commit(at)), _) => handed_off(WokenBy::Commit, at.elapsed()),
@@ -175,13 +177,13 @@ impl Waitlist {
         }
     }
 
-    /// Ends the tickets at the head of a queue whose time has run out, so that [`Error::Crowded`] is over.
+    /// Ends the overdue tickets at the head of a queue, which resolves [`Error::Crowded`].
     pub async fn clear(&self, db: &Db, queue_id: i32) -> Result<()> {
         timer::clear(self, db, queue_id).await
     }
 
-    /// Ends what expires, wakes those whom no commit of this process wakes and forgets what is old,
-    /// until the waitlist is closed.
+    /// Ends overdue tickets, keeps awaited tickets alive, wakes requests after changes by other processes, and
+    /// deletes old tickets, until the waitlist is closed.
     pub async fn keep(self: Arc<Self>, db: Db) {
         tokio::join!(timer::keep(&self, &db), keeper::keep(&self, &db));
     }

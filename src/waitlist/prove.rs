@@ -1,11 +1,11 @@
-//! Proving, within the transaction that depends on it, that tickets are active.
+//! The proof that tickets are active, within the transaction of a fenced write.
 
 use crate::db::Tx;
 use crate::store::waitlist_tickets as rows;
 
 use super::{Error, Result};
 
-/// Fails unless all these tickets are active; they stay so until the transaction ends.
+/// Fails unless all these tickets are active. They stay active until the transaction ends.
 pub fn prove_active(tx: &mut Tx, uuids: &[String]) -> Result<()> {
     let mut ordered: Vec<&String> = uuids.iter().collect();
     ordered.sort_unstable();

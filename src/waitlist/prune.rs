@@ -1,4 +1,4 @@
-//! Forgetting what ended long ago.
+//! The deletion of tickets that ended long ago, and of empty queues and groups.
 
 use chrono::NaiveDateTime;
 
@@ -7,15 +7,15 @@ use crate::store::{waitlist_queues as queues, waitlist_tickets as rows};
 
 use super::{Error, Result};
 
-/// Deletes tickets that ended before a time, at most so many, then queues and groups that have not
-/// changed since and have none any more. Returns how many tickets and queues are gone.
+/// Deletes at most `limit` tickets that ended before a time. Then it deletes queues and groups without tickets
+/// that have not changed since that time. Returns the number of deleted tickets and queues.
 ///
-/// A queue that is used again begins above where it ended, so that its fences keep growing.
+/// A queue that is used again begins above its last generation, so its fences keep growing.
 pub fn prune(tx: &mut Tx, before: NaiveDateTime, limit: i64) -> Result<usize> {
     let mut gone = rows::prune(tx, before, limit)?;
     let forgotten = queues::list_forgotten(tx, before, limit)?;
     for queue in forgotten {
-        let floor = queues::take_owner(tx, &queue.owner)?;
+        let floor = queues::lock_owner(tx, &queue.owner)?;
         if !queues::forget(tx, &queue, floor)? {
             return Err(Error::lost_race());
         }

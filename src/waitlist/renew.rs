@@ -1,28 +1,28 @@
-//! Giving tickets more time.
+//! The renewal of tickets.
 
 use chrono::NaiveDateTime;
 
 use crate::db::Tx;
 use crate::store::generation;
-use crate::store::waitlist_tickets::{self as rows, ACTIVE, Changes, Ticket};
+use crate::store::waitlist_tickets::{self as rows, ACTIVE, Ticket, TicketChanges};
 
 use super::end::check_given;
 use super::join::Term;
 use super::{Error, Result};
 
-/// What is to change of a ticket.
+/// The changes to a ticket that is renewed.
 #[derive(Clone, Debug, Default)]
 pub struct Renewal {
-    /// How long it lives from now on. If `None`, a lease that runs starts again. A lease runs in a
-    /// ticket that is queued if it did before.
+    /// The new lifetime. If it is `None`, a running lease starts again. The lease of a queued ticket runs if it
+    /// ran before.
     pub term: Option<Term>,
-    /// The end of its time as the client spelled it, if that is to be told again.
+    /// The end as the client spelled it, if answers repeat that.
     pub expires_text: Option<String>,
-    /// What else the client has to say, as JSON: `Some(None)` for nothing any more.
+    /// Other data of the client, as JSON. `Some(None)` removes the data.
     pub extra: Option<Option<String>>,
 }
 
-/// Renews a ticket that is live. `given` is the generation that the client saw.
+/// Renews a live ticket. `given` is the generation that the client saw.
 pub fn renew(
     tx: &mut Tx,
     uuid: &str,
@@ -40,21 +40,21 @@ pub fn renew(
     rows::find(tx, uuid)?.ok_or_else(missing)
 }
 
-/// Changes a ticket that is live.
+/// Changes a live ticket.
 pub(super) fn change(tx: &mut Tx, ticket: &Ticket, renewal: &Renewal, now: NaiveDateTime) -> Result<()> {
-    // A lease that has an end runs. One that has none waits for the turn, or for others of the group.
+    // A lease with an end runs. A lease without an end waits for the turn, or for other tickets of the group.
     let runs = match ticket.lease_seconds {
         Some(_) => ticket.expires_at.is_some(),
         None => ticket.status == ACTIVE,
     };
     let term = renewal.term.or(ticket.lease_seconds.filter(|_| runs).map(Term::Lease));
-    let mut changes = Changes { extra: renewal.extra.clone(), ..Changes::default() };
+    let mut changes = TicketChanges { extra: renewal.extra.clone(), ..TicketChanges::default() };
     if let Some(term) = term {
         let (expires_at, lease_seconds) = term.columns(now, runs);
         changes.expires_at = Some(expires_at.map(rows::micros));
         changes.lease_seconds = Some(lease_seconds);
         changes.expires_text = Some(renewal.expires_text.clone());
     }
-    // Another renewal, or the end of the ticket, was first: the second run sees it.
+    // Otherwise another renewal or the end of the ticket was first, and the second run sees that.
     if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }

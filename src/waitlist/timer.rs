@@ -1,4 +1,4 @@
-//! Ends tickets when their time runs out, and forgets old ones.
+//! The timer: ends overdue tickets, and deletes old ones.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -18,42 +18,42 @@ use super::expire::{EXPIRED_AT_ONCE, expire, expire_heads};
 use super::waiters::Waking;
 use super::{Error, Waitlist, prune};
 
-/// The number of queues whose tickets are ended in one transaction.
+/// The largest number of queues whose tickets are ended in one transaction.
 const QUEUES_AT_ONCE: usize = 32;
-/// How many overdue tickets are read at a time.
+/// The largest number of overdue tickets that are read at once.
 const READ_AT_ONCE: usize = 10_000;
-/// How long to do nothing at most between two transactions.
+/// The longest pause between two transactions.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// How often the service's clock is compared with the database's.
+/// The interval at which the service's clock is compared with the database's.
 const COMPARING: Duration = Duration::from_secs(30);
-/// How often old tickets are looked for.
+/// The interval at which old tickets are deleted.
 const PRUNING: Duration = Duration::from_secs(600);
-/// How many tickets are forgotten in one transaction.
+/// The largest number of tickets that are deleted in one transaction.
 const PRUNED_AT_ONCE: i64 = 1_000;
 
-/// What the timer is set to.
+/// The setting of the timer.
 #[derive(Default)]
 pub struct Timer {
-    /// When the next ticket runs out, as far as is known; `None` while that is found out.
+    /// The next known end of a ticket; `None` while it is read.
     next: Mutex<Option<NaiveDateTime>>,
     sooner: Notify,
 }
 
 impl Timer {
-    /// Notes that a ticket now runs out at this time.
+    /// Notes the new end of a ticket.
     pub fn expires_at(&self, at: NaiveDateTime) {
         if self.next.lock().is_none_or(|next| at < next) {
             self.sooner.notify_one();
         }
     }
 
-    /// Has the timer look again at once.
+    /// Wakes the timer at once.
     pub fn wake(&self) {
         self.sooner.notify_one();
     }
 }
 
-/// Works until the waitlist is closed. What fails is logged and tried again.
+/// Works until the waitlist is closed. A failure is logged, and the work is tried again.
 pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
     let recheck = Duration::from_secs(waitlist.settings.recheck_seconds);
     let mut pruned = None;
@@ -70,17 +70,17 @@ pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
         let pause = match look(waitlist, db, is_time).await {
             Ok(next) => next.map_or(recheck, |next| next.min(recheck)),
             Err(error) => {
-                log::error!("the waitlist can't be kept in order for now: {error}");
+                log::error!("overdue tickets cannot be ended for now: {error}");
                 recheck
             }
         };
-        // The host may have slept and other processes write, so however far off the next end is, the timer
-        // looks again soon.
+        // The timer looks again soon even if the next end is far off: the host may sleep, and other processes
+        // write.
         let _ = timeout(pause, waitlist.timer.sooner.notified()).await;
     }
 }
 
-/// Does what is to be done now, and says how long it is until the next ticket runs out.
+/// Does the work that is due, and returns the time until the end of the next ticket.
 async fn look(waitlist: &Waitlist, db: &Db, pruning: bool) -> Result<Option<Duration>, Error> {
     expire_overdue(waitlist, db).await?;
     wake_missed(waitlist, db).await?;
@@ -90,7 +90,7 @@ async fn look(waitlist: &Waitlist, db: &Db, pruning: bool) -> Result<Option<Dura
     find_next(waitlist, db).await
 }
 
-/// Has the service's clock follow the database's.
+/// Compares the service's clock with the database's.
 async fn compare_clocks(waitlist: &Waitlist, db: &Db) {
     let Some(clock) = &waitlist.service_clock else { return };
     let work = |conn: &mut DbConnection| {
@@ -100,14 +100,14 @@ async fn compare_clocks(waitlist: &Waitlist, db: &Db) {
     };
     match db.read(work).await {
         Ok((asked, time, answered)) => clock.compare(asked, time, answered),
-        // The service's clock goes on by itself.
-        Err(error) => log::debug!("the database's time is not known for now: {error}"),
+        // The service's clock goes on without the comparison.
+        Err(error) => log::debug!("the database's time cannot be read for now: {error}"),
     }
 }
 
-/// How long it is until the next ticket runs out.
+/// The time until the end of the next ticket.
 async fn find_next(waitlist: &Waitlist, db: &Db) -> Result<Option<Duration>, Error> {
-    // Whatever is committed between here and the end of the question makes it be asked again.
+    // A commit between here and the answer wakes the timer, which then reads again.
     *waitlist.timer.next.lock() = None;
     let next = db.read(|conn| Ok::<_, Error>(overdue::earliest_expiry(conn)?)).await?;
     *waitlist.timer.next.lock() = Some(next.unwrap_or(NaiveDateTime::MAX));
@@ -115,12 +115,12 @@ async fn find_next(waitlist: &Waitlist, db: &Db) -> Result<Option<Duration>, Err
     Ok(pause.and_then(|pause| pause.to_std().ok()))
 }
 
-/// Ends what is overdue in short transactions, one after the other: however many tickets expire at one
-/// moment, they keep one connection from others, and that half of the time. Active tickets come first,
-/// since somebody may wait for the turn.
+/// Ends overdue tickets in short transactions, one after the other. However many tickets expire at one moment,
+/// they use one connection, and only for half of the time. Active tickets come first, since clients wait for
+/// those turns.
 async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     let mut queued = VecDeque::new();
-    // Queues whose next ticket can become active only once others of `queued` have ended.
+    // The queues whose next ticket can become active only after others in `queued` have ended.
     let mut crowded = HashSet::new();
     loop {
         let active = list_overdue(waitlist, db, ACTIVE, QUEUES_AT_ONCE + crowded.len()).await?;
@@ -141,7 +141,8 @@ async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     }
 }
 
-/// Ends active tickets, and returns whether there were any. Queues that are too crowded for that are noted.
+/// Ends active tickets, and returns whether there were any. Queues with too many overdue tickets are added to
+/// `crowded`.
 async fn expire_holders(
     waitlist: &Waitlist,
     db: &Db,
@@ -160,7 +161,7 @@ async fn expire_holders(
     Ok(has_active)
 }
 
-/// Takes as many tickets from the front as one transaction may end.
+/// Removes from the front as many tickets as one transaction may end.
 fn next_batch(tickets: &mut VecDeque<Overdue>) -> Vec<Overdue> {
     let mut queues = HashSet::new();
     let mut batch = Vec::new();
@@ -189,7 +190,7 @@ async fn expire_batch(waitlist: &Waitlist, db: &Db, batch: &[Overdue]) -> Result
     paced(db.write("expire tickets", move |tx| expire(tx, &batch, now))).await
 }
 
-/// Ends the tickets at the head of a queue whose time has run out.
+/// Ends the overdue tickets at the head of a queue.
 pub(super) async fn clear(waitlist: &Waitlist, db: &Db, queue_id: i32) -> Result<(), Error> {
     let heads = || {
         let now = waitlist.now();
@@ -199,7 +200,7 @@ pub(super) async fn clear(waitlist: &Waitlist, db: &Db, queue_id: i32) -> Result
     Ok(())
 }
 
-/// Does the work, and then rests for as long as the work took, so that others get on in between.
+/// Does the work, and then pauses for as long as the work took. Other requests get the connection in between.
 async fn paced<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let began = Instant::now();
     let outcome = work.await;
@@ -207,14 +208,14 @@ async fn paced<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Err
     outcome
 }
 
-/// Wakes those whose tickets another process has changed.
+/// Wakes the requests whose tickets another process has changed.
 async fn wake_missed(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     let (tickets, groups) = waitlist.waiters.awaited();
     if tickets.is_empty() && groups.is_empty() {
         return Ok(());
     }
     let asked = (tickets.clone(), groups.clone());
-    // One question for all: if each of many asked for itself, all connections would be theirs.
+    // One question for all tickets: with a question for each, many waiters would need all connections.
     let work = move |conn: &mut DbConnection| {
         let mut queued = rows::list_queued(conn, &asked.0)?;
         queued.extend(rows::list_queued_groups(conn, &asked.1)?);

@@ -1,4 +1,4 @@
-//! Who waits for which ticket, and waking them. A waiter is a parked future and a row in a table.
+//! The requests that wait for tickets, and their waking. A waiter is a future and an entry in a table.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -10,65 +10,65 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// All who wait in this process.
+/// All waiters of this process.
 #[derive(Default)]
 pub struct Waiters {
     waiting: Mutex<HashMap<String, Awaited>>,
     closed: AtomicBool,
-    /// When the next lease is to start again, as far as the keeper knows.
+    /// The next moment at which a lease starts again, as the keeper knows it.
     next_due: Mutex<Option<Instant>>,
-    /// Tells the keeper that a lease is due sooner, or that the waitlist is closed.
+    /// Wakes the keeper if a lease is due sooner, or if the waitlist is closed.
     due_sooner: Notify,
 }
 
-/// A ticket or a group that somebody waits for.
+/// A ticket or a group that has waiters.
 struct Awaited {
-    parked: Vec<Arc<Wake>>,
+    wakes: Vec<Arc<Wake>>,
     is_group: bool,
-    /// The lease of the ticket or group, if it runs while the ticket is queued.
+    /// The lease of the ticket or group, if the lease runs while the ticket is queued.
     lease: Option<Lease>,
 }
 
-/// A lease that runs while somebody waits.
+/// A lease that starts again while a request waits.
 #[derive(Clone, Copy)]
 struct Lease {
     length: Duration,
-    /// When the lease is to start again.
+    /// The moment at which the lease starts again.
     due: Instant,
 }
 
-/// Leases that are to start again.
+/// Leases that are due to start again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Due {
     /// The tickets whose leases are due.
     pub tickets: Vec<String>,
     /// The groups whose tickets have leases that are due.
     pub groups: Vec<String>,
-    /// When the next leases will be due, if there are any.
+    /// The moment at which the next leases are due, if there are any.
     pub next: Option<Instant>,
 }
 
-/// What had somebody who waits look again.
+/// The reason for which a waiter reads again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waking {
     /// A commit of this process, at this time.
     Commit(Instant),
-    /// A look at what other processes have changed.
+    /// A look for changes by other processes.
     Recheck,
 }
 
-/// Wakes one who waits.
+/// The wake-up of one waiter.
 #[derive(Default)]
 struct Wake {
     notify: Notify,
-    /// The first reason to look since the last look began.
+    /// The first reason since the last read began.
     reason: Mutex<Option<Waking>>,
 }
 
 impl Awaited {
-    /// Whether a client waits, or has left a lease behind that is to start again.
+    /// Whether a request waits, or a lease is due although the request has gone.
     fn is_wanted(&self, now: Instant) -> bool {
-        !self.parked.is_empty() || self.lease.is_some_and(|lease| lease.due <= now)
+        !self.wakes.is_empty() || self.lease.is_some_and(|lease| lease.due <= now)
     }
 }
 
@@ -79,7 +79,7 @@ impl Wake {
     }
 }
 
-/// Somebody who waits, until this is dropped.
+/// A request that waits, until this is dropped.
 pub struct Waiter {
     waiters: Arc<Waiters>,
     uuid: String,
@@ -87,27 +87,27 @@ pub struct Waiter {
 }
 
 impl Waiters {
-    /// Has somebody wait for a ticket or a group of tickets.
+    /// Registers a waiter for a ticket or a group of tickets.
     pub fn register(self: &Arc<Self>, uuid: &str, is_group: bool) -> Waiter {
         let wake = Arc::new(Wake::default());
-        let first = || Awaited { parked: Vec::new(), is_group, lease: None };
-        self.waiting.lock().entry(uuid.to_owned()).or_insert_with(first).parked.push(Arc::clone(&wake));
+        let first = || Awaited { wakes: Vec::new(), is_group, lease: None };
+        self.waiting.lock().entry(uuid.to_owned()).or_insert_with(first).wakes.push(Arc::clone(&wake));
         Waiter { waiters: Arc::clone(self), uuid: uuid.to_owned(), wake }
     }
 
-    /// Wakes those who wait for a ticket or a group.
+    /// Wakes the waiters of a ticket or a group.
     pub fn wake(&self, uuid: &str, reason: Waking) {
-        for parked in self.waiting.lock().get(uuid).iter().flat_map(|awaited| &awaited.parked) {
-            parked.wake(reason);
+        for wake in self.waiting.lock().get(uuid).iter().flat_map(|awaited| &awaited.wakes) {
+            wake.wake(reason);
         }
     }
 
-    /// How many wait.
+    /// The number of waiters.
     pub fn len(&self) -> usize {
-        self.waiting.lock().values().map(|awaited| awaited.parked.len()).sum()
+        self.waiting.lock().values().map(|awaited| awaited.wakes.len()).sum()
     }
 
-    /// The uuids of the tickets, and of the groups, that somebody waits for.
+    /// The uuids of the tickets, and of the groups, that have waiters.
     pub fn awaited(&self) -> (Vec<String>, Vec<String>) {
         let waiting = self.waiting.lock();
         let of = |groups: bool| {
@@ -120,17 +120,17 @@ impl Waiters {
         (of(false), of(true))
     }
 
-    /// Lets nobody wait any more.
+    /// Wakes all waiters, and ends all later waits at once.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        for parked in self.waiting.lock().values().flat_map(|awaited| &awaited.parked) {
-            parked.notify.notify_one();
+        for wake in self.waiting.lock().values().flat_map(|awaited| &awaited.wakes) {
+            wake.notify.notify_one();
         }
         self.due_sooner.notify_one();
     }
 
-    /// The leases that are to start again now. Leases that are due a little later come along, so that many of
-    /// them are few writes.
+    /// The leases that are due now. Leases that are due a little later are among them, so that many leases need
+    /// few writes.
     pub fn due(&self, now: Instant) -> Due {
         let mut all = Due::default();
         let waiting = self.waiting.lock();
@@ -156,26 +156,26 @@ impl Waiters {
                 lease.due = at + lease.length / 3;
             }
         }
-        // The client may have gone before the lease could start again.
+        // The request may have gone before the lease could start again.
         waiting.retain(|_, awaited| awaited.is_wanted(at));
     }
 
-    /// Returns when there are other leases to start again, or after a time.
+    /// Returns when a lease is due sooner than expected, or after the pause.
     pub async fn until_due(&self, pause: Duration) {
-        // The keeper looks again in both cases.
+        // The keeper looks again in both cases, so the outcome does not matter.
         let _ = timeout(pause, self.due_sooner.notified()).await;
     }
 
-    /// Whether nobody is to wait any more.
+    /// Whether waits end at once.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
 }
 
 impl Waiter {
-    /// Has the lease of the ticket or group start again at each third of its length, for as long as a client
-    /// waits; `left` is the rest of the lease now. A lease that is due starts again even if nobody waits any
-    /// more.
+    /// Has the lease of the ticket or group start again at each third of its length, for as long as a request
+    /// waits. `left` is the rest of the lease now. A lease that is due now starts again even if the request
+    /// goes away.
     pub fn keep_alive(&self, length: Duration, left: Duration) {
         let due = Instant::now() + left.saturating_sub(length * 2 / 3);
         let mut waiting = self.waiters.waiting.lock();
@@ -187,11 +187,11 @@ impl Waiter {
         }
     }
 
-    /// Reads until what was read will do, or the time is over; then it is as it is. Returns also what the
-    /// last read was due to, unless it was the first one or the time was over.
+    /// Reads again until `will_do` accepts the value, or until the timeout is over. Returns the last value, and
+    /// the reason for its read. The first read has no reason, nor has the one after the timeout.
     ///
-    /// The waiter is registered before the first read, and a wake that comes during a read is kept: so a
-    /// change after a read is always read again.
+    /// The waiter is registered before the first read, and a wake during a read is kept. So each change after a
+    /// read is read.
     pub async fn until<T, E, F>(
         &self,
         timeout: Duration,
@@ -218,7 +218,7 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         let mut waiting = self.waiters.waiting.lock();
         if let Some(awaited) = waiting.get_mut(&self.uuid) {
-            awaited.parked.retain(|one| !Arc::ptr_eq(one, &self.wake));
+            awaited.wakes.retain(|one| !Arc::ptr_eq(one, &self.wake));
             if !awaited.is_wanted(Instant::now()) {
                 waiting.remove(&self.uuid);
             }
@@ -239,7 +239,7 @@ mod tests {
         move || std::future::ready(Ok(number.load(Ordering::SeqCst)))
     }
 
-    /// What was read, for whatever reason.
+    /// The value that was read, without the reason.
     fn found(read: Result<(usize, Option<Waking>), ()>) -> usize {
         read.unwrap().0
     }

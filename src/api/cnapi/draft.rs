@@ -11,7 +11,7 @@ use crate::api::query::Query;
 use crate::api::waitlist::write_end;
 use crate::api::{ApiError, Call, HandlerResult, Reply, schema, times, waitlist_body};
 use crate::auth::policy;
-use crate::waitlist::{self, ACTIVE, Expected, ListFilter, NewTicket, QUEUED, QueueFilter, Term};
+use crate::waitlist::{self, ACTIVE, ExpectedQueue, NewTicket, QUEUED, QueueFilter, Term, TicketFilter};
 
 /// What a new ticket is made of. The page has two names for two things.
 #[derive(Deserialize)]
@@ -52,7 +52,7 @@ impl CreateBody {
             project_id: call.identity.project.clone(),
             user_id: Some(call.identity.user.clone()).filter(|user| !user.is_empty()),
             request_id: Some(call.request_id.clone()),
-            expected: Expected::Anything,
+            expected: ExpectedQueue::Anything,
         })
     }
 }
@@ -66,7 +66,7 @@ pub async fn list(call: Call) -> HandlerResult {
     let text = |name| query.last(name).map(str::to_owned);
     let queues =
         QueueFilter { owner: Some(owner), scope: text("scope"), resource_id: text("id").or(text("uid")) };
-    let filter = ListFilter { queues, statuses: vec![QUEUED, ACTIVE], after: None, limit: page.limit };
+    let filter = TicketFilter { queues, statuses: vec![QUEUED, ACTIVE], after: None, limit: page.limit };
     let work = move |conn: &mut _| waitlist::list_by_creation(conn, &filter, page.offset);
     let tickets = call.app.db.read_snapshot(work).await.map_err(error::refused)?;
     let shown: Vec<DraftView<'_>> = tickets.iter().map(DraftView::new).collect();

@@ -15,7 +15,7 @@ use crate::api::waitlist::write_end;
 use crate::api::{ApiError, Call, HandlerResult, Reply, schema, times, waitlist_body};
 use crate::auth::policy;
 use crate::waitlist::{
-    self, ACTIVE, EXPIRED, Error, Expected, FINISHED, ListFilter, NewTicket, QueueFilter, Term,
+    self, ACTIVE, EXPIRED, Error, ExpectedQueue, FINISHED, NewTicket, QueueFilter, Term, TicketFilter,
 };
 
 /// What a new ticket is made of.
@@ -52,7 +52,7 @@ impl CreateBody {
             user_id: Some(call.identity.user.clone()).filter(|user| !user.is_empty()),
             // Only this one is told again, under the name of reqid.
             request_id: self.req_id,
-            expected: Expected::Anything,
+            expected: ExpectedQueue::Anything,
         })
     }
 }
@@ -67,7 +67,7 @@ pub async fn list(call: Call) -> HandlerResult {
     };
     call.checked_query(&schema::CNAPI_TICKETS_QUERY).map_err(error::as_invalid)?;
     let queues = QueueFilter { owner: Some(owner), ..QueueFilter::default() };
-    let filter = ListFilter { queues, statuses: Vec::new(), after: None, limit: page.limit };
+    let filter = TicketFilter { queues, statuses: Vec::new(), after: None, limit: page.limit };
     let work = move |conn: &mut _| waitlist::list_by_creation(conn, &filter, page.offset);
     let tickets = call.app.db.read_snapshot(work).await.map_err(error::refused)?;
     let shown: Vec<TicketView<'_>> = tickets.iter().map(TicketView::new).collect();

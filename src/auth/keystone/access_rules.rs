@@ -8,25 +8,26 @@ pub(super) struct AccessRule {
     /// The service's type in the catalog.
     service: String,
     method: String,
-    /// The path; `*` and `{name}` stand for a part between slashes, `**` for anything.
+    /// The pattern of the path. `*` and `{name}` stand for a part between slashes, and `**` stands for any
+    /// text.
     path: String,
 }
 
-/// The request that rules are held against.
+/// The request that is compared with the rules.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub method: &'a str,
     /// The path that is routed.
     pub path: &'a str,
-    /// The path below which the service is known by the settings, or nothing.
+    /// The `base_path` of the settings, or an empty text.
     pub base_path: &'a str,
 }
 
-/// Whether one of the rules allows a request to us.
+/// Whether one of the rules allows a request to this service.
 ///
-/// Rules are about paths of the service. A rule that begins with the path below which the service is known is
-/// about the part behind that path. A prefix that a request brings along never counts: a client that could
-/// choose it would choose what a rule is about.
+/// Rules are about paths of the service. If a rule begins with the base path, the rest of the rule counts. A
+/// prefix in the headers of a request never counts: a client that could choose the prefix could get round a
+/// rule.
 pub(super) fn allow(rules: &[AccessRule], service_type: &str, asked: Asked<'_>) -> bool {
     rules.iter().any(|rule| {
         let below = rule.path.strip_prefix(asked.base_path).filter(|rest| rest.starts_with('/'));
@@ -42,13 +43,13 @@ enum Piece {
     Byte(u8),
     /// At least one byte, none of them a slash.
     Part,
-    /// Anything, also nothing.
+    /// Any bytes, or none.
     Rest,
 }
 
-/// Whether a path fits a pattern. Takes time in proportion to the product of their lengths.
+/// Whether a path matches a pattern. The time is proportional to the product of their lengths.
 fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    // Where in the path what was read of the pattern may have led.
+    // The places in the path that the pattern up to here may reach.
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
     let mut pattern = pattern;

@@ -1,8 +1,7 @@
-//! Tokens that Keystone has vouched for, for a while; one question a token at a time.
+//! The tokens that Keystone has validated lately. There is one question about a token at a time.
 //!
-//! A token is kept as its hash, never as it is, and never past its end. Answers that a token is
-//! not valid are not kept: it may become so a moment later, when Keystone's servers have told each
-//! other of it.
+//! A token is kept as a hash, and not past its end. The answer that a token is not valid is not kept: the token
+//! may become valid a moment later, when Keystone's servers have synchronized.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,16 +14,16 @@ use ring::digest::{SHA256, digest};
 use super::client::Failure;
 use super::token::Validated;
 
-/// A token's SHA-256, and whether Keystone was asked for it even if it had expired.
+/// The SHA-256 of a token, and whether the question allowed an expired token.
 type Key = ([u8; 32], bool);
 
-/// Tokens that are known; all threads share it.
+/// The validated tokens, shared by all threads.
 #[derive(Debug)]
 pub(super) struct Cache {
     entries: Entries<Key, Arc<Validated>>,
 }
 
-/// Until when an entry is kept.
+/// The rule for the end of an entry.
 struct End {
     longest: Duration,
 }
@@ -36,14 +35,14 @@ impl Expiry<Key, Arc<Validated>> for End {
 }
 
 impl Cache {
-    /// Keeps so many tokens, each for at most this long.
+    /// A cache of at most `size` tokens, each kept for at most `longest`.
     pub fn new(size: u64, longest: Duration) -> Self {
         let entries = Entries::builder().max_capacity(size).expire_after(End { longest }).build();
         Self { entries }
     }
 
-    /// What is known of a token; else what `ask` finds out. Whoever asks for a token about which a
-    /// question is under way waits for its answer. `ask` is told whether to take an expired token.
+    /// The token as it is kept, or as `ask` finds it. A request whose token has a question under way waits for
+    /// that answer. The argument of `ask` allows an expired token.
     pub async fn get_or_ask<F>(
         &self,
         token: &str,
@@ -54,14 +53,14 @@ impl Cache {
         F: Future<Output = Result<Validated, Failure>>,
     {
         let hash = hash(token);
-        // The clock of a token's end can be set, that of the entries can't.
+        // The wall clock, by which a token ends, may be set. The clock of the entries cannot be.
         if let Some(known) = self.entries.get(&(hash, false)).await
             && !known.is_expired()
         {
             return Ok(known);
         }
         let question = async { ask(allow_expired).await.map(Arc::new) };
-        // Boxed, so that requests with a known token don't carry the room for it along.
+        // The question is in a box, so that requests with a known token need no memory for it.
         let found = Box::pin(self.entries.try_get_with((hash, allow_expired), question)).await;
         let validated = found.map_err(|failure| (*failure).clone())?;
         if validated.is_expired() && !allow_expired { Err(Failure::Invalid) } else { Ok(validated) }

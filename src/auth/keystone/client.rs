@@ -1,4 +1,4 @@
-//! Asks Keystone about tokens, with a token of our own.
+//! The questions to Keystone about tokens, asked with the service's own token.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,18 +16,20 @@ use crate::tls_roots;
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
-/// Says that we hold to access rules; without it Keystone denies knowing a token that has some.
+/// The header by which the service promises to enforce access rules. Without it, Keystone does not validate a
+/// token that has such rules.
 const ACCESS_RULES: HeaderName = HeaderName::from_static("openstack-identity-access-rules");
 
-/// Our own token is renewed so long before its end, or when a quarter of its time is left.
+/// The service's own token is renewed this long before its end. A token with a short life is renewed when a
+/// quarter of it is left.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// Why a token is not vouched for.
+/// The reason for which a token was not validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Keystone says that it is no token, or not any more.
+    /// Keystone does not know the token, or no longer knows it.
     Invalid,
-    /// Keystone does not say anything that helps; in words for the log.
+    /// Keystone gives no usable answer. The text is for the log.
     Unavailable(String),
 }
 
@@ -35,7 +37,7 @@ fn unavailable<T>(cause: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::Unavailable(cause.into()))
 }
 
-/// A connection to Keystone; all threads share it.
+/// The client of Keystone, shared by all threads.
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
@@ -43,22 +45,22 @@ pub(super) struct Client {
     interface: Interface,
     region: Option<String>,
     timeout: Duration,
-    /// Our token; whoever finds it missing holds the lock until there is a new one.
+    /// The service's own token. A task that finds it missing keeps the lock until there is a new one.
     own: Mutex<Option<Arc<Own>>>,
     places: Semaphore,
 }
 
-/// Our own token.
+/// The service's own token.
 #[derive(Debug)]
 struct Own {
     token: HeaderValue,
     renew: SystemTime,
-    /// Where tokens are validated.
+    /// The address for the validation of tokens.
     tokens: Url,
 }
 
 impl Client {
-    /// Reads the CA file; connects to nobody.
+    /// A client for these settings. It reads the CA file, and makes no connection yet.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let unusable = |key, problem: String| Unusable { key, problem };
         let tls = tls_roots::client_config(settings.ca_file.as_deref())
@@ -67,7 +69,7 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .connect_timeout(Duration::from_secs(settings.connect_seconds))
             .pool_max_idle_per_host(settings.connections)
-            // A token goes to nobody else.
+            // The token must not reach another host.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("allotment/", env!("CARGO_PKG_VERSION")))
@@ -84,12 +86,12 @@ impl Client {
         })
     }
 
-    /// Gets a token of our own, unless there is one.
+    /// Gets the service's own token, unless there is one.
     pub async fn try_out(&self) -> Result<(), Failure> {
         self.in_time(self.own()).await.map(drop)
     }
 
-    /// What Keystone says of a token; of an expired one only if asked to.
+    /// Keystone's answer about a token. An expired token is valid only if `allow_expired` is set.
     pub async fn validate(&self, token: &str, allow_expired: bool) -> Result<Validated, Failure> {
         let Ok(mut subject) = HeaderValue::from_str(token) else {
             return Err(Failure::Invalid);
@@ -110,7 +112,7 @@ impl Client {
     }
 
     async fn ask(&self, subject: HeaderValue, allow_expired: bool) -> Result<Validated, Failure> {
-        // It is never closed.
+        // The semaphore is never closed.
         let _place = self.places.acquire().await;
         for _ in 0..2 {
             let own = self.own().await?;
@@ -129,7 +131,7 @@ impl Client {
                     return Ok(answer::read::<Body>(response).await.map_err(Failure::Unavailable)?.into());
                 }
                 StatusCode::NOT_FOUND => {
-                    // So would a web server answer on which there is no Keystone.
+                    // A web server without Keystone answers 404 as well.
                     return match answer::read::<Refused>(response).await {
                         Ok(Refused { error: Code { code: 404 } }) => Err(Failure::Invalid),
                         _ => unavailable(format!("there is no Keystone at {}", own.tokens)),
@@ -145,10 +147,10 @@ impl Client {
                 other => return unavailable(format!("it answered {other}")),
             }
         }
-        unavailable("it does not accept the token that it has just given us")
+        unavailable("it does not accept the token that it has just issued")
     }
 
-    /// Our own token, renewed if its end is near.
+    /// The service's own token, renewed if its end is near.
     async fn own(&self) -> Result<Arc<Own>, Failure> {
         let mut own = self.own.lock().await;
         match &*own {
@@ -161,7 +163,7 @@ impl Client {
         }
     }
 
-    /// Gives our token up, unless there is another one already.
+    /// Drops the service's own token, unless another one has replaced it.
     async fn forget(&self, refused: &Arc<Own>) {
         let mut own = self.own.lock().await;
         if own.as_ref().is_some_and(|own| Arc::ptr_eq(own, refused)) {
@@ -186,7 +188,7 @@ impl Client {
     }
 }
 
-/// When to renew a token that was got now and ends then.
+/// The time at which a token is renewed that was issued at `now` and ends at `end`.
 fn renewal(now: SystemTime, end: SystemTime) -> SystemTime {
     let lasts = end.duration_since(now).unwrap_or_default();
     now + lasts - MARGIN.min(lasts / 4)

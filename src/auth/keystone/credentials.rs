@@ -1,4 +1,4 @@
-//! Who we are to Keystone: the body of the request for a token of our own.
+//! The service's credentials at Keystone: the body of the request for its own token.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// What the settings say; tells what they lack.
+    /// The credentials in the settings. The error names a missing setting.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let secret = filled_secret(settings.application_credential_secret.as_ref());
         let (method, who, scope) = match secret {
@@ -43,7 +43,7 @@ fn application_credential(settings: &Settings, secret: &str) -> Result<Value, Un
     if filled_secret(settings.password.as_ref()).is_some() {
         return lacking(
             "auth.keystone.password",
-            "there is an application credential too: one of them must go",
+            "there is an application credential, too: remove one of them",
         );
     }
     for (key, value) in [
@@ -58,14 +58,14 @@ fn application_credential(settings: &Settings, secret: &str) -> Result<Value, Un
     match (filled(&settings.application_credential_id), filled(&settings.application_credential_name)) {
         (Some(id), _) => Ok(json!({"id": id, "secret": secret})),
         (None, Some(name)) => Ok(json!({"name": name, "secret": secret, "user": user(settings)?})),
-        (None, None) => lacking("auth.keystone.application_credential_id", "is needed beside the secret"),
+        (None, None) => lacking("auth.keystone.application_credential_id", "is needed with the secret"),
     }
 }
 
 fn password(settings: &Settings) -> Result<Value, Unusable> {
     if filled(&settings.application_credential_id).or(filled(&settings.application_credential_name)).is_some()
     {
-        return lacking("auth.keystone.application_credential_secret", "is needed beside the credential");
+        return lacking("auth.keystone.application_credential_secret", "is needed with the credential");
     }
     let mut user = user(settings)?;
     match filled_secret(settings.password.as_ref()) {
@@ -83,13 +83,13 @@ fn user(settings: &Settings) -> Result<Value, Unusable> {
             Ok(json!({"name": name, "domain": domain}))
         }
         (Some(_), Some(_)) => {
-            lacking("auth.keystone.username", "there is a user_id too: one of them must go")
+            lacking("auth.keystone.username", "there is a user_id, too: remove one of them")
         }
         (None, None) => lacking("auth.keystone.username", "is needed, or an application credential"),
     }
 }
 
-/// What the token shall be good for.
+/// The scope that the token is to have.
 fn scope(settings: &Settings) -> Result<Value, Unusable> {
     let system = filled(&settings.system_scope);
     match (system, filled(&settings.project_id), filled(&settings.project_name)) {
@@ -102,9 +102,9 @@ fn scope(settings: &Settings) -> Result<Value, Unusable> {
         (None, None, None) => lacking("auth.keystone.project_name", "is needed, or system_scope"),
         (Some("all") | None, _, _) => lacking(
             "auth.keystone.project_name",
-            "only one of project_name, project_id and system_scope can be",
+            "only one of project_name, project_id and system_scope is allowed",
         ),
-        (Some(_), _, _) => lacking("auth.keystone.system_scope", "can only be all"),
+        (Some(_), _, _) => lacking("auth.keystone.system_scope", "must be all"),
     }
 }
 
@@ -115,7 +115,7 @@ fn domain(id: &Option<String>, name: &Option<String>) -> Value {
     }
 }
 
-/// An environment may have a variable that is empty.
+/// A text that is not empty. An empty variable of the environment counts as absent.
 fn filled(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|text| !text.is_empty())
 }

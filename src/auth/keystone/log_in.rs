@@ -1,4 +1,4 @@
-//! Logs in at Keystone: credentials in, a token out.
+//! The log-in at Keystone, which exchanges credentials for a token.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use super::client::SUBJECT_TOKEN;
 use super::credentials::Credentials;
 use super::settings::{Interface, Settings, Unusable};
 
-/// The address of a Keystone, and our credentials there.
+/// The address of a Keystone, and the credentials for it.
 #[derive(Clone, Debug)]
 pub struct LogIn {
     http: reqwest::Client,
@@ -20,18 +20,18 @@ pub struct LogIn {
     credentials: Credentials,
 }
 
-/// Why there is no token.
+/// The reason for which there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoToken {
     /// Keystone does not accept the credentials.
     #[error("it refuses our credentials")]
     Refused,
-    /// Keystone gives no answer that helps; the reason, in words.
+    /// Keystone gives no usable answer. The text is the reason.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// A token that Keystone has given.
+/// A token that Keystone has issued.
 #[derive(Debug)]
 pub struct Issued {
     token: HeaderValue,
@@ -86,10 +86,10 @@ impl LogIn {
         match response.status() {
             StatusCode::CREATED => {}
             StatusCode::UNAUTHORIZED => return Err(NoToken::Refused),
-            other => return unavailable(format!("{} answered {other} to our credentials", self.at)),
+            other => return unavailable(format!("{} answered {other} to the credentials", self.at)),
         }
         let Some(mut token) = response.headers().get(SUBJECT_TOKEN).cloned() else {
-            return unavailable(format!("{} gave us no token", self.at));
+            return unavailable(format!("{} gave no token", self.at));
         };
         token.set_sensitive(true);
         let body: Body = answer::read(response).await.map_err(NoToken::Unavailable)?;
@@ -104,20 +104,20 @@ impl Issued {
         &self.token
     }
 
-    /// When the token ends, by Keystone's clock.
+    /// The end of the token, by Keystone's clock.
     #[must_use]
     pub fn expires(&self) -> SystemTime {
         self.described.expires_at.into()
     }
 
-    /// The token's whole lifetime, if Keystone tells it. It does not depend on clocks.
+    /// The whole lifetime of the token, if Keystone tells it. The lifetime does not depend on clocks.
     #[must_use]
     pub fn lasts(&self) -> Option<Duration> {
         let lasts = self.described.expires_at.signed_duration_since(self.described.issued_at?);
         lasts.to_std().ok().filter(|lasts| !lasts.is_zero())
     }
 
-    /// Where the catalog says that a service is; in the first region it names, if none is asked for.
+    /// The URL of a service in the catalog. Without a region, it is the first one.
     #[must_use]
     pub fn endpoint(&self, service_type: &str, interface: Interface, region: Option<&str>) -> Option<&str> {
         let services = self.described.catalog.iter().filter(|service| service.service_type == service_type);
@@ -131,7 +131,7 @@ impl Issued {
     }
 }
 
-/// Where a Keystone's tokens are; `base` may lead to version 3 or to the list of versions.
+/// The address of tokens at a Keystone. `base` may be the address of version 3 or of the list of versions.
 pub(super) fn tokens_of(mut base: Url) -> Url {
     let is_v3 = base.path().trim_end_matches('/').ends_with("/v3");
     // A URL of http or https can always be a base.

@@ -1,12 +1,12 @@
-//! Authentication by tokens of Keystone: what Keystone says of a token holds, and nothing else.
+//! Authentication by tokens of Keystone. Only Keystone's answer about a token counts.
 //!
-//! - `settings`, `credentials`: where Keystone is, and who we are to it
+//! - `settings`, `credentials`: the address of Keystone, and the service's own credentials
 //! - `log_in`: gets a token for credentials
-//! - `client`: asks Keystone, with a token of our own
-//! - `answer`: reads what Keystone answers
-//! - `token`: what Keystone tells of a token
-//! - `cache`: tokens that Keystone has told about; one question a token
-//! - `access_rules`: the requests that an application credential may be limited to
+//! - `client`: asks Keystone about tokens, with the service's own token
+//! - `answer`: reads Keystone's answers
+//! - `token`: a validated token
+//! - `cache`: keeps validated tokens for a while
+//! - `access_rules`: the requests to which an application credential is limited
 
 mod access_rules;
 mod answer;
@@ -28,15 +28,16 @@ use super::{Error, Identity, Presented};
 pub use self::log_in::{Issued, LogIn, NoToken};
 pub use self::settings::{Interface, Secret, Settings, TEXT_KEYS, Unusable};
 
-/// No token of Keystone is nearly as long; with more the answer is known without a question.
+/// The longest token, in bytes. A longer one is refused without a question, since Keystone issues none.
 const LONGEST_TOKEN: usize = 8 << 10;
 
-const NOT_VALID: Error = Error::Unknown("Keystone does not know its token, or not any more");
-const SERVICE_NOT_VALID: Error = Error::Unknown("Keystone does not know its service token, or not any more");
+const NOT_VALID: Error = Error::Unknown("Keystone does not know its token, or no longer knows it");
+const SERVICE_NOT_VALID: Error =
+    Error::Unknown("Keystone does not know its service token, or no longer knows it");
 const NO_SERVICE: Error = Error::Unknown("its service token has none of the roles of services");
 const OUT_OF_RULES: Error = Error::Unknown("the access rules of its application credential do not allow it");
 
-/// Keystone, as far as we need it.
+/// The authentication by Keystone.
 #[derive(Debug)]
 pub struct Keystone {
     client: Client,
@@ -47,7 +48,7 @@ pub struct Keystone {
 }
 
 impl Keystone {
-    /// Reads the CA file, and connects to nobody yet. The settings must have been checked.
+    /// Reads the CA file, and makes no connection yet. The settings must have been checked.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let uri = settings.www_authenticate_uri.as_deref().unwrap_or(&settings.auth_url);
         Ok(Self {
@@ -59,22 +60,22 @@ impl Keystone {
         })
     }
 
-    /// What a refused request is told about where to get a token.
+    /// The value of `WWW-Authenticate` for a refused request.
     #[must_use]
     pub fn challenge(&self) -> &str {
         &self.challenge
     }
 
-    /// Gets a token of our own, so that wrong settings show at the start. Nothing depends on it:
-    /// Keystone may come later than we do.
+    /// Gets the service's own token, so that wrong settings show at the start. A failure does not end the
+    /// start: Keystone may start later than the service.
     pub async fn try_out(&self) -> Result<(), Error> {
         self.client.try_out().await.map_err(|failure| failure.told(NOT_VALID))
     }
 
-    /// Who sent the request: the user of its token.
+    /// The identity behind a request: the user of its token.
     ///
-    /// With a service token beside it the user's token may have expired, as that of a long task has
-    /// in the end. A service token that is none is refused, whatever the user's is.
+    /// If a request also has a service token, the user's token may have expired, as happens in a long task. A
+    /// request with an invalid service token is refused, even if the user's token is valid.
     pub async fn authenticate<'h, F>(&self, request: Presented<'_, F>) -> Result<Identity, Error>
     where
         F: Fn(&str) -> Option<&'h str>,
@@ -88,7 +89,7 @@ impl Keystone {
         let validated =
             self.validate(token, service.is_some()).await.map_err(|failure| failure.told(NOT_VALID))?;
         if let Some(rules) = &validated.access_rules
-            // A service acts for what it was asked to do itself, which was looked at there.
+            // The access rules were checked by the service that passes the request on.
             && service.is_none()
             && !self.is_allowed(rules, &request)
         {
@@ -104,7 +105,7 @@ impl Keystone {
         access_rules::allow(rules, &self.service_type, asked)
     }
 
-    /// The service that a service token is of.
+    /// The service behind a service token.
     async fn service(&self, token: &str) -> Result<Arc<Validated>, Error> {
         let service = self.validate(token, false).await.map_err(|failure| failure.told(SERVICE_NOT_VALID))?;
         if service.identity.roles.iter().any(|role| self.service_token_roles.contains(role)) {

@@ -1,4 +1,4 @@
-//! The `[auth.keystone]` table: where Keystone is, who we are to it, and how long an answer holds.
+//! The `[auth.keystone]` table: the address of Keystone, the service's credentials, and the cache of tokens.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::credentials::Credentials;
 
-/// Keys whose values are texts. A password may look like a number, and stays what it is.
+/// The keys whose values are texts. A password that looks like a number is a text as well.
 pub const TEXT_KEYS: [&str; 17] = [
     "auth_url",
     "www_authenticate_uri",
@@ -30,23 +30,23 @@ pub const TEXT_KEYS: [&str; 17] = [
     "service_type",
 ];
 
-/// A setting that can't be used.
+/// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
 pub struct Unusable {
     /// The key, with its table.
     pub key: &'static str,
-    /// What is wrong with its value.
+    /// The fault of its value.
     pub problem: String,
 }
 
-/// A text that is never shown.
+/// A text that is never printed.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for whom it is meant.
+    /// The text itself.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -65,15 +65,15 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Which of a service's endpoints is meant.
+/// The interface of an endpoint in the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interface {
-    /// For services among themselves.
+    /// The endpoint for other services.
     Internal,
-    /// For everybody.
+    /// The endpoint for all clients.
     Public,
-    /// For administrators.
+    /// The endpoint for administrators.
     Admin,
 }
 
@@ -87,59 +87,60 @@ impl Interface {
     }
 }
 
-/// The `[auth.keystone]` table. The keys are those of OpenStack's other services where they have one.
+/// The `[auth.keystone]` table. A key that other services of OpenStack have as well has their name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct Settings {
-    /// Where to get a token, with or without `/v3`.
+    /// The address of Keystone, with or without `/v3`.
     pub auth_url: String,
-    /// Where clients are told to get theirs; `auth_url` when absent.
+    /// The address of Keystone in `WWW-Authenticate`, for clients. By default, it is `auth_url`.
     pub www_authenticate_uri: Option<String>,
-    /// The service's own user.
+    /// The name of the service's own user.
     pub username: Option<String>,
-    /// The same by its id.
+    /// The id of the service's own user.
     pub user_id: Option<String>,
-    /// The user's domain; `Default` when neither it nor its id is there.
+    /// The name of the user's domain. Without a name and an id, it is `Default`.
     pub user_domain_name: Option<String>,
-    /// The same by its id.
+    /// The id of the user's domain.
     pub user_domain_id: Option<String>,
     /// The user's password.
     pub password: Option<Secret>,
-    /// The project that the user has its role in.
+    /// The name of the project in which the user has its role.
     pub project_name: Option<String>,
-    /// The same by its id.
+    /// The id of that project.
     pub project_id: Option<String>,
-    /// The project's domain; `Default` when neither it nor its id is there.
+    /// The name of the project's domain. Without a name and an id, it is `Default`.
     pub project_domain_name: Option<String>,
-    /// The same by its id.
+    /// The id of the project's domain.
     pub project_domain_id: Option<String>,
-    /// `all`, if the user has its role on the system and not in a project.
+    /// `all`, if the user has its role on the system instead of a project.
     pub system_scope: Option<String>,
-    /// An application credential in place of user and password.
+    /// The id of an application credential, which replaces user and password.
     pub application_credential_id: Option<String>,
-    /// The same by its name, of a user that is named too.
+    /// The name of an application credential. It also needs the user.
     pub application_credential_name: Option<String>,
-    /// The application credential's secret.
+    /// The secret of the application credential.
     pub application_credential_secret: Option<Secret>,
-    /// The region in which Keystone is looked up in its catalog; any when absent.
+    /// The region of Keystone's endpoint in the catalog. By default, it is the first one.
     pub region_name: Option<String>,
-    /// The interface by which Keystone is looked up in its catalog.
+    /// The interface of Keystone's endpoint in the catalog.
     pub interface: Interface,
     /// PEM file with the certificate authorities, in place of the system's.
     pub ca_file: Option<PathBuf>,
-    /// The roles one of which a service token must have.
+    /// The roles of services. A service token must have one of them.
     pub service_token_roles: Vec<String>,
-    /// What access rules of application credentials call this service.
+    /// The type of this service in access rules of application credentials.
     pub service_type: String,
-    /// How many seconds a validated token is believed without asking again; 0 for not at all.
+    /// The time for which a validated token is believed without another question, in seconds. 0 turns the cache
+    /// off.
     pub cache_seconds: u64,
-    /// How many tokens are kept.
+    /// The largest number of tokens in the cache.
     pub cache_size: u64,
-    /// How many seconds connecting to Keystone may take.
+    /// The time within which a connection to Keystone must be made, in seconds.
     pub connect_seconds: u64,
-    /// How many seconds a token's validation may take in all; then 503.
+    /// The time within which a token must be validated, in seconds. After that, the answer is 503.
     pub timeout_seconds: u64,
-    /// How many requests to Keystone are under way at once; more wait.
+    /// The largest number of requests to Keystone at once. More requests wait.
     pub connections: usize,
 }
 
@@ -176,11 +177,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether they are complete and make sense.
+    /// Refuses settings that are incomplete or wrong.
     pub fn check(&self) -> Result<(), Unusable> {
         let wrong = |key, problem: &str| Err(Unusable { key, problem: problem.to_owned() });
         if self.auth_url.is_empty() {
-            return wrong("auth.keystone.auth_url", "is needed where auth.strategy is keystone");
+            return wrong("auth.keystone.auth_url", "is needed if auth.strategy is keystone");
         }
         check_url("auth.keystone.auth_url", &self.auth_url)?;
         if let Some(uri) = &self.www_authenticate_uri {
@@ -202,25 +203,25 @@ impl Settings {
         Ok(())
     }
 
-    /// How long a validated token is believed.
+    /// The time for which a validated token is believed.
     #[must_use]
     pub fn cache_time(&self) -> Duration {
         Duration::from_secs(self.cache_seconds)
     }
 }
 
-/// The problem does not show the URL, in which a password may be.
+/// Refuses an unusable URL. The message leaves the URL out, since it may hold a password.
 fn check_url(key: &'static str, text: &str) -> Result<(), Unusable> {
     let wrong = |problem: &str| Err(Unusable { key, problem: problem.to_owned() });
     match Url::parse(text) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") || url.host().is_none() => {
-            wrong("it is no http:// or https:// URL")
+            wrong("it must be an http:// or https:// URL")
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             wrong("user and password have keys of their own and do not belong into the URL")
         }
         Ok(url) if url.query().is_some() || url.fragment().is_some() || text.contains('"') => {
-            wrong("it has more than scheme, host, port and path")
+            wrong("it must have only scheme, host, port and path")
         }
         Ok(_) => Ok(()),
         Err(error) => wrong(&format!("it is no URL: {error}")),

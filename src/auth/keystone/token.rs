@@ -1,4 +1,4 @@
-//! What Keystone tells of a token.
+//! A validated token, as Keystone describes it.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,19 +8,19 @@ use serde::Deserialize;
 use super::access_rules::AccessRule;
 use crate::auth::Identity;
 
-/// A token that Keystone vouches for.
+/// A validated token.
 #[derive(Clone, Debug)]
 pub(super) struct Validated {
-    /// Whose it is.
+    /// The identity of its user.
     pub identity: Identity,
-    /// When it ends, or has ended.
+    /// The end of the token, which may be over.
     pub expires: SystemTime,
-    /// The requests that it is limited to, if it is.
+    /// The requests to which the token is limited, if it is limited.
     pub access_rules: Option<Vec<AccessRule>>,
 }
 
 impl Validated {
-    /// How long the token is good for yet.
+    /// The time until the end of the token.
     pub fn remaining(&self) -> Duration {
         self.expires.duration_since(SystemTime::now()).unwrap_or_default()
     }
@@ -53,7 +53,7 @@ struct Described {
     application_credential: Option<ApplicationCredential>,
 }
 
-/// Something that belongs to a domain.
+/// A user or a project, which belongs to a domain.
 #[derive(Deserialize)]
 struct Owned {
     id: String,

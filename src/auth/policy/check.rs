@@ -1,4 +1,4 @@
-//! A policy rule as a tree of checks, and its decision about who asks and what for.
+//! A policy rule as a tree of checks, and its decision about a user and a target.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,26 +7,26 @@ use serde_json::Value;
 
 use crate::auth::Scope;
 
-/// Who asks, as rules see it.
+/// The user behind a request, as rules see it.
 pub trait Credentials {
     /// Whether the user has a role; names compare case-insensitively.
     fn has_role(&self, role: &str) -> bool;
 
-    /// What is known under a name such as `project_id`; absent if the name is unknown.
+    /// The attribute of a name such as `project_id`; `None` if the name is unknown.
     fn attribute(&self, name: &str) -> Option<Cow<'_, Value>>;
 
-    /// What the token is good for.
+    /// The scope of the token.
     fn scope(&self) -> Scope;
 }
 
-/// What a request is about, as `%(name)s` in rules names it.
+/// The resource that a request is about. Rules name its values as `%(name)s`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target<'a> {
     values: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Target<'a> {
-    /// With a value; one that is absent fulfils no check that asks for it.
+    /// The target with one more value. A check that needs an absent value is not fulfilled.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'a, str>>, value: Option<impl Into<Cow<'a, str>>>) -> Self {
         if let Some(value) = value {
@@ -57,16 +57,16 @@ pub enum Check {
     Rule(String),
     /// `role:NAME`
     Role(Template),
-    /// `LEFT:RIGHT`: what is known of the user, or a literal, equals the right side.
+    /// `LEFT:RIGHT`: an attribute of the user, or a literal, equals the right side.
     Equals(Left, Template),
 }
 
 /// The left side of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Left {
-    /// The name of something known of the user; with dots, the way to it.
+    /// The name of an attribute of the user. Dots lead into an object.
     Attribute(String),
-    /// A literal: as it was written, and its value.
+    /// A literal: its spelling, and its value.
     Literal(String, String),
 }
 
@@ -81,7 +81,7 @@ pub(super) enum Part {
 }
 
 impl Template {
-    /// The text with the target's values in it, or `None` if the target lacks one.
+    /// The text with the values of the target; `None` if the target lacks one.
     fn fill<'a>(&'a self, target: &'a Target<'_>) -> Option<Cow<'a, str>> {
         match self.0.as_slice() {
             [] => Some(Cow::Borrowed("")),
@@ -101,8 +101,7 @@ impl Part {
 }
 
 impl Check {
-    /// Whether the check is fulfilled. `find` gives the rule of a name, if there is one; it must not
-    /// lead round in a circle.
+    /// Whether the check is fulfilled. `find` returns the rule of a name. The rules must not form a circle.
     pub(super) fn decide<'r>(
         &self,
         who: &impl Credentials,
@@ -145,7 +144,7 @@ impl Left {
     }
 }
 
-/// Whether a value, or what the names lead to in it, equals a text. Of a list one element is enough.
+/// Whether a value equals a text. The names lead into an object. In a list, one equal element is enough.
 fn holds(value: &Value, names: &[&str], text: &str) -> bool {
     match (value, names) {
         (Value::Array(values), _) => {
@@ -159,7 +158,8 @@ fn holds(value: &Value, names: &[&str], text: &str) -> bool {
     }
 }
 
-/// A value as Python, and so every policy file, writes it; nothing equals an object or a fraction.
+/// A value as Python writes it, and so each policy file; `None` for an object or a fraction, which equal no
+/// text.
 #[must_use]
 pub fn as_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
@@ -173,7 +173,7 @@ pub fn as_text(value: &Value) -> Option<Cow<'_, str>> {
 }
 
 impl fmt::Display for Check {
-    /// As the policy language has it, with parentheses round what is joined.
+    /// Writes the check in the policy language, with parentheses round joined checks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Check::Always => f.write_str("@"),

@@ -1,15 +1,15 @@
-//! The rules that hold where a policy file does not say otherwise.
+//! The default rules, which a policy file can replace.
 
 use crate::auth::Scope;
 
 /// The rule of `POST /reshaper`.
 pub const RESHAPE: &str = "placement:reshaper:reshape";
-/// The rule of `GET /usages`, the only one that looks at what is asked for.
+/// The rule of `GET /usages`. It is the only default rule that looks at the target.
 pub const USAGES: &str = "placement:usages";
 
 /// The rule of lists of the waitlist.
 pub const WAITLIST_LIST: &str = "placement:waitlist:list";
-/// The rule of looking at a ticket, which is asked about the ticket's project too, as the others are.
+/// The rule of showing a ticket. The target is the ticket's project. The rules below have the same target.
 pub const WAITLIST_SHOW: &str = "placement:waitlist:show";
 /// The rule of taking tickets.
 pub const WAITLIST_CREATE: &str = "placement:waitlist:create";
@@ -17,26 +17,26 @@ pub const WAITLIST_CREATE: &str = "placement:waitlist:create";
 pub const WAITLIST_UPDATE: &str = "placement:waitlist:update";
 /// The rule of releasing a ticket.
 pub const WAITLIST_DELETE: &str = "placement:waitlist:delete";
-/// The rule of deleting all tickets of a server, whoever took them.
+/// The rule of deleting all tickets of a server, including those of other users.
 pub const WAITLIST_DELETE_ALL: &str = "placement:waitlist:delete_all";
 
 /// A default rule.
 #[derive(Clone, Copy, Debug)]
 pub struct DefaultRule {
-    /// Its name, in files and in other rules.
+    /// The name of the rule, in files and in other rules.
     pub name: &'static str,
     /// The rule in the policy language.
     pub check: &'static str,
-    /// What a token must be good for; anything if empty.
+    /// The scopes that a token may have. If there are none, it may have any scope.
     pub scopes: &'static [Scope],
-    /// What the rule once was; it still counts unless `enforce_new_defaults` is set.
+    /// The older form of the rule, which also counts unless `enforce_new_defaults` is set.
     pub deprecated: Option<Deprecated>,
 }
 
-/// What a rule once was.
+/// The older form of a rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Deprecated {
-    /// A file that has a rule of this name means the one that took its place.
+    /// The older name. If a file has a rule of this name, that rule replaces the new one.
     pub name: &'static str,
     /// The rule in the policy language.
     pub check: &'static str,
@@ -44,13 +44,13 @@ pub struct Deprecated {
 
 const PROJECT: &[Scope] = &[Scope::Project];
 
-/// What administrators could do before there were service roles. Upstream gave the rule this name,
-/// which no file would have by chance.
+/// The rule of administrators before there were service roles. The name is upstream's, and no file has it by
+/// chance.
 const ADMIN: Deprecated = Deprecated { name: "rule:admin_api", check: "role:admin" };
 
 const ADMIN_OR_SERVICE: &str = "rule:admin_or_service_api";
 
-/// Every rule, those first that others build on.
+/// All default rules. Rules that others refer to come first.
 pub static DEFAULTS: &[DefaultRule] = &[
     DefaultRule { name: "admin_api", check: "role:admin", scopes: PROJECT, deprecated: None },
     base("service_api", "role:service"),

@@ -1,4 +1,4 @@
-//! The rules in force now; they follow the policy file as it changes.
+//! The rules in force, which follow the policy file as it changes.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -25,17 +25,17 @@ struct Watch {
     seen: Mutex<Seen>,
 }
 
-/// The state of the file, as far as it is known.
+/// The known states of the file.
 #[derive(Debug)]
 struct Seen {
-    /// The file as it was when it was last read, usable or not; absent if it was missing.
+    /// The state when the file was last read, usable or not; `None` if it was missing.
     read: Option<Stamp>,
-    /// The file as it was at the last look.
+    /// The state at the last look.
     found: Option<Stamp>,
 }
 
-/// The marks that tell one content of a file from another, also where a tool that replaced the file kept its
-/// times: the file itself, its length, and when its content and its attributes were changed.
+/// The marks of one content of a file: its inode, its length, and the times of its last changes. They differ
+/// even if a tool replaces the file and keeps its modification time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -46,10 +46,10 @@ struct Stamp {
 }
 
 impl Enforcer {
-    /// How often [`Self::look`] is to be called.
+    /// The interval at which [`Self::look`] is called.
     pub const INTERVAL: Duration = Duration::from_millis(500);
 
-    /// Reads the rules; without a file they are the defaults and stay so.
+    /// Reads the rules. Without a file, they are the default rules for good.
     pub fn new(file: Option<&Path>, options: Options) -> Result<Self, Error> {
         let Some(path) = file else {
             let rules = Rules::parse("", options).map_err(|wrong| wrong.in_file(Path::new("defaults")))?;
@@ -74,8 +74,8 @@ impl Enforcer {
         self.watch.is_some()
     }
 
-    /// Looks whether the file has changed, and takes over what it says once a second look finds it the same:
-    /// until then somebody may still be writing it.
+    /// Looks whether the file has changed. A change takes effect when a second look finds the same state, since
+    /// the file may still be written before.
     pub fn look(&self) {
         let Some(watch) = &self.watch else {
             return;
@@ -99,7 +99,7 @@ impl Enforcer {
         }
     }
 
-    /// Takes over what the file says, unless it is wrong.
+    /// Puts the rules of the file in force, unless they are wrong.
     fn take(&self, watch: &Watch, seen: &mut Seen, stamp: Option<Stamp>) {
         seen.read = stamp;
         match read(&watch.path, self.options) {

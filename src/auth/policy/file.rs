@@ -1,4 +1,4 @@
-//! The policy file: YAML (or JSON, which is YAML too) that maps names to rules.
+//! The policy file: YAML that maps names to rules. JSON is YAML, too.
 
 use std::path::{Path, PathBuf};
 
@@ -8,15 +8,15 @@ use saphyr_parser::{Parser, ScanError};
 use super::check::Check;
 use super::parser;
 
-/// A policy file that can't be used: where it is wrong, and why.
+/// The reason for which a policy file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file can't be read.
+    /// The file cannot be read.
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: std::io::Error,
     },
     /// A line is wrong.
@@ -26,17 +26,17 @@ pub enum Error {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault of the line.
         problem: String,
     },
 }
 
-/// What is wrong with the text of a policy file.
+/// The fault of a policy file's text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wrong {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The fault of the line.
     pub problem: String,
 }
 
@@ -51,15 +51,15 @@ impl Wrong {
 pub struct FileRule {
     /// Its name.
     pub name: String,
-    /// What it says.
+    /// The rule itself.
     pub check: Check,
-    /// The line on which its name stands, from 1.
+    /// The line of its name, from 1.
     pub line: usize,
 }
 
 type Data<'a> = YamlData<'a, MarkedYaml<'a>>;
 
-/// Reads the text of a policy file. One without any rule is fine.
+/// Reads the text of a policy file, which may have no rules.
 pub fn parse(text: &str) -> Result<Vec<FileRule>, Wrong> {
     let Some(document) = document(text)? else {
         return Ok(Vec::new());
@@ -71,8 +71,8 @@ pub fn parse(text: &str) -> Result<Vec<FileRule>, Wrong> {
     }
 }
 
-/// The file's only document, scalars as they are written: YAML has ideas about `no` and `1e3` that
-/// policy files have no use for.
+/// The only document of the file. Scalars stay as they are written: YAML would make a boolean of `no` and a
+/// number of `1e3`.
 fn document(text: &str) -> Result<Option<MarkedYaml<'_>>, Wrong> {
     let syntax = |error: &ScanError| Wrong { line: error.marker().line(), problem: error.info().to_owned() };
     let mut loader = YamlLoader::<MarkedYaml<'_>>::default();
@@ -103,7 +103,7 @@ fn check(value: &MarkedYaml<'_>) -> Result<Check, String> {
         return parser::parse(text);
     }
     let YamlData::Sequence(outer) = &value.data else {
-        // Upstream takes such a rule for one that allows everything, which nobody meant.
+        // Upstream takes such a rule for one that allows everything, which is never meant.
         return Err("a rule is a text in quotes, such as \"role:admin\", \"@\" or \"!\"".to_owned());
     };
     let listed = outer.iter().map(|inner| match &inner.data {
@@ -114,7 +114,7 @@ fn check(value: &MarkedYaml<'_>) -> Result<Check, String> {
     parser::parse_list(&lists.ok_or("a list of checks holds texts, or lists of texts")?)
 }
 
-/// A scalar that is a text. It has no tag: `!` without quotes is one, and has no text.
+/// A scalar that is a text. It has no tag. `!` without quotes is a tag without a text.
 fn text<'a>(data: &'a Data<'_>) -> Option<&'a str> {
     match data {
         YamlData::Representation(text, _, None) if !is_null(data) => Some(text),

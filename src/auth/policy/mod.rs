@@ -1,10 +1,11 @@
-//! May they: the rules of oslo.policy's language, from the defaults and from a policy file.
+//! Authorization by rules in oslo.policy's language: default rules, and the rules of a policy file.
 //!
-//! - `parser`: the language, to `check`: rules as trees, and what they decide
+//! - `parser`: reads the language
+//! - `check`: a rule as a tree, and its decision
 //! - `defaults`: the rules that hold unless a file says otherwise
 //! - `file`: policy files
-//! - `rules`: both together, checked
-//! - `enforcer`: the rules in force now; follows the file as it changes
+//! - `rules`: the default rules and those of a file together, checked
+//! - `enforcer`: the rules in force, which follow the file
 
 mod check;
 mod defaults;

@@ -1,15 +1,15 @@
 //! The policy language, read as oslo.policy reads it.
 //!
-//! `CHECK`, `not X`, `X and Y`, `X or Y` and parentheses; `not` binds closest, then `and`, then `or`.
-//! What oslo.policy would log and let fail, or raise only when the rule is asked, is an error here.
-//! So is what it has but no policy needs: other servers (`http:`), fractions, and `%s` without a name.
+//! `CHECK`, `not X`, `X and Y`, `X or Y` and parentheses; `not` binds closest, then `and`, then `or`. Some
+//! faults are only logged by oslo.policy, or raised when the rule is used. All of them are errors here.
+//! Features that no policy needs are errors, too: other servers (`http:`), fractions, and `%s` without a name.
 
 use super::check::{Check, Left, Part, Template};
 
-/// How deep parentheses and `not` may go.
+/// The deepest nesting of parentheses and `not`.
 const MAX_DEPTH: usize = 100;
 
-/// Reads a rule; the error says what is wrong with it.
+/// Reads a rule. The error is a message about its fault.
 pub fn parse(rule: &str) -> Result<Check, String> {
     if rule.is_empty() {
         return Ok(Check::Always);
@@ -69,8 +69,8 @@ impl Token {
     }
 }
 
-/// Words are parted by blanks. Parentheses may stand at the beginning and the end of a word; within
-/// it they belong to it, as in `%(name)s`.
+/// The tokens of a rule. Blanks separate words. Parentheses at the beginning and at the end of a word are
+/// tokens. Other parentheses are part of the word, as in `%(name)s`.
 fn tokens(rule: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     for word in rule.split_whitespace() {
@@ -179,14 +179,14 @@ fn left(text: &str) -> Result<Left, String> {
     Err(format!("{text:?} is neither a name, a quoted text, an integer, True, False nor None"))
 }
 
-/// Whether a text is a whole number as it is written by everybody.
+/// Whether a text is a whole number without leading zeros.
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.bytes().all(|byte| byte.is_ascii_digit())
         && (text == "0" || (!digits.is_empty() && !digits.starts_with('0')))
 }
 
-/// Reads the right side, where `%%` is a per cent sign.
+/// Reads the right side of a check. `%%` is a per cent sign.
 fn template(text: &str) -> Result<Template, String> {
     let mut parts = Vec::new();
     let mut plain = String::new();

@@ -1,4 +1,4 @@
-//! The rules in force: the defaults, and what a policy file puts in their place.
+//! The rules in force: the default rules, and the rules of a policy file that replace them.
 
 use std::collections::HashMap;
 
@@ -8,33 +8,33 @@ use super::file::{self, FileRule, Wrong};
 use super::parser;
 use crate::auth::Scope;
 
-/// The rule that takes the place of one that another rule names and that does not exist.
+/// The rule that replaces a missing rule to which another rule refers.
 const FALLBACK: &str = "default";
 
-/// How long a chain of rules and joined checks may be.
+/// The longest chain of rules and joined checks.
 const MAX_DEPTH: usize = 200;
 
-/// How the rules are to be taken.
+/// The options of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Whether what was once allowed, before the default was changed, no longer is.
+    /// Whether the older forms of default rules are off.
     pub enforce_new_defaults: bool,
-    /// Whether it counts what a token is good for.
+    /// Whether a rule also checks the scope of the token.
     pub enforce_scope: bool,
 }
 
-/// Why something is not allowed.
+/// The reason for which a request is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// The rule is not fulfilled.
     #[error("Policy does not allow {0} to be performed.")]
     Rule(String),
-    /// The token is not for a project.
+    /// The token has the wrong scope.
     #[error("{0}")]
     Scope(String),
 }
 
-/// Rules that fit together: none leads back to itself.
+/// Rules without circles: no rule leads back to itself.
 #[derive(Debug)]
 pub struct Rules {
     checks: HashMap<String, Check>,
@@ -43,7 +43,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The default rules, with those of a policy file's text in their place.
+    /// The default rules, replaced by the rules in the text of a policy file.
     pub fn parse(text: &str, options: Options) -> Result<Self, Wrong> {
         Self::new(file::parse(text)?, options)
     }
@@ -53,7 +53,7 @@ impl Rules {
         let mut checks: HashMap<String, Check> =
             given.into_iter().map(|rule| (rule.name, rule.check)).collect();
         for default in DEFAULTS.iter().filter(|default| !lines.contains_key(default.name)) {
-            // A default that is no rule does not get past the tests.
+            // The tests find a default rule that cannot be read.
             let check = in_force(default, &checks, options)
                 .map_err(|problem| Wrong { line: 0, problem: format!("{}: {problem}", default.name) })?;
             checks.insert(default.name.to_owned(), check);
@@ -65,7 +65,7 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Whether someone may do what a rule guards.
+    /// Whether a rule allows its requests to a user.
     pub fn check(&self, rule: &str, who: &impl Credentials, target: &Target<'_>) -> Result<(), Denied> {
         let scopes = self.scopes.get(rule).copied().unwrap_or_default();
         if !scopes.is_empty() && !scopes.contains(&who.scope()) {
@@ -75,13 +75,13 @@ impl Rules {
         if allowed { Ok(()) } else { Err(Denied::Rule(rule.to_owned())) }
     }
 
-    /// The rule of a name, or the one that takes its place.
+    /// The rule of a name, or else the rule named `default`.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Check> {
         self.checks.get(name).or_else(|| self.checks.get(FALLBACK))
     }
 
-    /// Names and rules: the defaults in their order, then what else a file has.
+    /// Names and rules: the default ones in their order, then the other rules of a file.
     #[must_use]
     pub fn list(&self) -> Vec<(&str, &Check)> {
         let defaults = DEFAULTS.iter().filter_map(|default| self.checks.get_key_value(default.name));
@@ -91,18 +91,18 @@ impl Rules {
         defaults.chain(others).map(|(name, check)| (name.as_str(), check)).collect()
     }
 
-    /// What is odd about a policy file, but does no harm.
+    /// The harmless faults of a policy file.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Refuses rules that lead round in a circle or too deep, and notes those that lead nowhere.
+    /// Refuses rules in a circle and chains that are too long, and notes references to missing rules.
     fn check_references(&mut self, lines: &HashMap<String, usize>) -> Result<(), Wrong> {
         let mut walk = Walk { rules: self, depths: HashMap::new(), path: Vec::new(), missing: Vec::new() };
         for name in self.checks.keys() {
             walk.rule(name).map_err(|problem| {
-                // Of several rules in a circle any that stands in the file will do.
+                // The line is that of any rule of the circle that is in the file.
                 let line = walk.path.iter().find_map(|name| lines.get(*name)).copied().unwrap_or_default();
                 Wrong { line, problem }
             })?;
@@ -113,14 +113,14 @@ impl Rules {
             .into_iter()
             .map(|(rule, name)| {
                 let line = lines.get(rule).copied().unwrap_or_default();
-                format!("line {line}: {rule}: there is no rule {name:?}, so nobody fulfils it")
+                format!("line {line}: {rule}: there is no rule {name:?}, so that check is never fulfilled")
             })
             .collect();
         Ok(())
     }
 }
 
-/// A default, with what it once was and with what a file says of that.
+/// A default rule, joined with its older form or replaced by the rule that a file has under the older name.
 fn in_force(default: &DefaultRule, file: &HashMap<String, Check>, options: Options) -> Result<Check, String> {
     let check = parser::parse(default.check)?;
     let Some(deprecated) = default.deprecated else {
@@ -146,7 +146,7 @@ struct Walk<'r> {
 }
 
 impl<'r> Walk<'r> {
-    /// How deep a rule goes.
+    /// The depth of a rule.
     fn rule(&mut self, name: &'r str) -> Result<usize, String> {
         if self.path.contains(&name) {
             return Err(format!("{name}: the rule leads back to itself"));
@@ -196,7 +196,7 @@ impl<'r> Walk<'r> {
 }
 
 fn too_deep(name: &str) -> String {
-    format!("{name}: rules build on rules to more than {MAX_DEPTH} levels")
+    format!("{name}: rules refer to rules on more than {MAX_DEPTH} levels")
 }
 
 #[cfg(test)]
@@ -273,7 +273,7 @@ mod tests {
         let file = "service_api: role:janitor\n'placement:traits:list': '@'\nunheard_of: '!'\n";
         for (rule, role, allowed) in [
             (RESHAPE, "janitor", true),
-            // What a file says has no old rule beside it.
+            // The rule of a file is not joined with an older form.
             (RESHAPE, "admin", false),
             (RESHAPE, "service", false),
             ("placement:traits:list", "nobody", true),

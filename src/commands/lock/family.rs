@@ -29,8 +29,8 @@ pub struct Family {
 }
 
 impl Family {
-    /// The processes of a command that runs under this ticket. A command that leads no group is in the foreground
-    /// of a terminal.
+    /// The processes of a command that runs under this ticket. A command that leads no group is in the
+    /// foreground of a terminal.
     pub fn new(first: Pid, leads: bool, ticket: &str) -> Family {
         Family { first: first.as_raw_pid(), leads, ticket: ticket.to_owned() }
     }
@@ -138,7 +138,8 @@ mod strays {
         }
 
         fn is_carried_by(&self, pid: Pid) -> bool {
-            // The environment of another user's process is not readable, and such a process cannot be ended either.
+            // The environment of another user's process is not readable, and such a process cannot be ended
+            // either.
             let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
             let mut variables = environment.split(|byte| *byte == 0);
             let named = |variable: &[u8]| {

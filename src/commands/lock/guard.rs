@@ -1,9 +1,9 @@
 //! A second process, the guard, which ends the command in time if the lock cannot.
 //!
-//! `allotment lock` watches its command itself. If the lock is killed or stopped, nothing would end the command when
-//! the lease runs out. So the guard runs beside the lock, in a process group of its own. After each renewal, the
-//! lock tells the guard until when the command may go on. The guard acts a little later than the lock would. If the
-//! lock has died, the guard acts at once.
+//! `allotment lock` watches its command itself. If the lock is killed or stopped, nothing would end the command
+//! when the lease runs out. So the guard runs beside the lock, in a process group of its own. After each
+//! renewal, the lock tells the guard until when the command may go on. The guard acts a little later than the
+//! lock would. If the lock has died, the guard acts at once.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -107,7 +107,8 @@ impl Guard {
     }
 }
 
-/// Runs as the guard, until the lock ends it or the guard has ended the command. The orders come on standard input.
+/// Runs as the guard, until the lock ends it or the guard has ended the command. The orders come on standard
+/// input.
 pub fn run() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(guard())) {

@@ -21,8 +21,8 @@ const HASTE: Duration = Duration::from_millis(500);
 pub struct Lease {
     ticket: Ticket,
     terms: Terms,
-    /// The earliest moment at which the lease can have begun. The service counts the lease from the arrival of a
-    /// request, and this process counts it from the moment before the request was sent.
+    /// The earliest moment at which the lease can have begun. The service counts the lease from the arrival of
+    /// a request, and this process counts it from the moment before the request was sent.
     since: Moment,
 }
 
@@ -85,7 +85,8 @@ impl Lease {
         self.renew(queue).await
     }
 
-    /// Starts the lease again. If the service is away, the request is repeated as long as the command may go on.
+    /// Starts the lease again. If the service is away, the request is repeated as long as the command may go
+    /// on.
     pub async fn renew(&mut self, queue: &Queue) -> Result<(), Lost> {
         let stop_at = self.stop_at();
         let trouble = Trouble::default();

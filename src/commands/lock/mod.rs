@@ -56,8 +56,8 @@ pub struct Arguments {
     /// Which thing of that kind
     #[arg(long)]
     id: String,
-    /// Longest time that others wait after this process or its host has died. The ticket is renewed several times
-    /// before the command would have to end
+    /// Longest time that others wait after this process or its host has died. The ticket is renewed several
+    /// times before the command would have to end
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = lease)]
     lease: Duration,
     /// Longest time to wait for the turn; 0 does not wait [default: no limit]
@@ -66,12 +66,12 @@ pub struct Arguments {
     /// Exit code if the turn does not come within --wait
     #[arg(short = 'E', long, value_name = "CODE", default_value_t = 75)]
     conflict_exit_code: u8,
-    /// Time from SIGTERM to SIGKILL when the ticket is lost. The grace is part of the lease: at most three quarters
-    /// of it [default: 10s, or a quarter of a lease shorter than 40s]
+    /// Time from SIGTERM to SIGKILL when the ticket is lost. The grace is part of the lease: at most three
+    /// quarters of it [default: 10s, or a quarter of a lease shorter than 40s]
     #[arg(long, value_name = "TIME", value_parser = time)]
     grace: Option<Duration>,
-    /// Leave the command in the foreground of the terminal, so that it can read from it. Signals are then passed on
-    /// to the command alone
+    /// Leave the command in the foreground of the terminal, so that it can read from it. Signals are then
+    /// passed on to the command alone
     #[arg(long)]
     foreground: bool,
     /// Command to run, with its arguments
@@ -170,8 +170,8 @@ fn complain(what: &str) {
     eprintln!("allotment: {what}");
 }
 
-/// The pauses between tries after a failure. They grow, and are random: many locks may have lost the service at the
-/// same moment.
+/// The pauses between tries after a failure. They grow, and are random: many locks may have lost the service at
+/// the same moment.
 struct Pauses(Duration);
 
 impl Pauses {

@@ -87,11 +87,12 @@ impl Queue {
         ["resource_providers", &self.provider, "waitlist", uuid]
     }
 
-    /// Takes a ticket. The lease runs while the ticket is queued, too, so a ticket that no client waits for lapses.
+    /// Takes a ticket. The lease runs while the ticket is queued, too, so a ticket that no client waits for
+    /// lapses.
     pub async fn join(&self) -> Result<Ticket, Failure> {
         match self.try_join(true).await {
-            // The service is older than `lease_while_queued`. It keeps the tickets of dead waiters until their turns
-            // are over.
+            // The service is older than `lease_while_queued`. It keeps the tickets of dead waiters until their
+            // turns are over.
             Err(Failure::Refused { status: 400, detail, .. }) if detail.contains(LEASE_WHILE_QUEUED) => {
                 self.try_join(false).await
             }

@@ -26,7 +26,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens to the signals that would end this process. Signals that are ignored, as under nohup, stay ignored.
+    /// Listens to the signals that would end this process. Signals that are ignored, as under nohup, stay
+    /// ignored.
     pub fn listen() -> io::Result<Signals> {
         let mut signals = Signals { coming: Vec::new(), continuing: None };
         let ignored = ignored();
@@ -69,8 +70,8 @@ impl Signals {
 
     /// Stops this process after a SIGTSTP, until a SIGCONT comes.
     ///
-    /// A SIGCONT may come before this process has stopped itself, and is not sent again. In that case the process
-    /// does not stop.
+    /// A SIGCONT may come before this process has stopped itself, and is not sent again. In that case the
+    /// process does not stop.
     pub async fn stop_here(&mut self) {
         if self.is_continued().await {
             return;

@@ -53,8 +53,8 @@ impl Terms {
         self.grace
     }
 
-    /// The time before the end of the lease in which no process of the command may be left. It covers the time that
-    /// SIGKILL takes, and clocks of different speed.
+    /// The time before the end of the lease in which no process of the command may be left. It covers the time
+    /// that SIGKILL takes, and clocks of different speed.
     pub fn margin(self) -> Duration {
         (self.lease / MARGIN_PART).min(LONGEST_MARGIN)
     }

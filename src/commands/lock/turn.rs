@@ -105,8 +105,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Takes a ticket, but not a second one if an earlier request may have taken one. Also returns the moment before
-    /// the request.
+    /// Takes a ticket, but not a second one if an earlier request may have taken one. Also returns the moment
+    /// before the request.
     async fn join(&self, at_once: bool) -> Result<(Ticket, Moment), End> {
         let mut pauses = Pauses::new();
         loop {
