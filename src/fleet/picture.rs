@@ -1,6 +1,6 @@
-//! The picture itself: providers in slots, their trees, their names and who has what.
+//! The picture itself: providers in slots, their trees and names, and the bitmaps of classes, traits and aggregates.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,8 +12,9 @@ use super::shared::{SharedList, SharedMap};
 use super::trait_texts::TraitTexts;
 use super::tree::Tree;
 use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
+use crate::store::inventories::Amounts;
 
-/// Where a provider stands in the picture; slots of deleted ones are used again.
+/// Where a provider stands in the picture. The slot of a deleted provider is used again.
 pub type Slot = u32;
 
 /// The trait of providers whose inventory the members of their aggregates may use.
@@ -47,7 +48,7 @@ impl Names {
         rows.len() == self.names.len() && rows.iter().all(|(id, name)| self.names.get(id) == Some(name))
     }
 
-    /// The ids of names, all of which must be known; otherwise those that are not, in order.
+    /// The ids of names. If some names are unknown, the error is the unknown ones, in order.
     pub fn all_ids<'a>(&self, names: &'a [String]) -> Result<Vec<i32>, Vec<&'a str>> {
         let ids: Vec<i32> = names.iter().filter_map(|name| self.id(name)).collect();
         if ids.len() == names.len() {
@@ -60,19 +61,19 @@ impl Names {
 
 /// All providers.
 ///
-/// A copy shares all its pieces with the original. A change of a copy leaves the original as it is, and
-/// copies the pieces that change: so its cost does not grow with the fleet.
+/// A copy shares all its pieces with the original. A change of a copy leaves the original as it is, and copies
+/// the pieces that change, so the cost of a change hardly grows with the fleet.
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
     providers: SharedList<Provider>,
-    /// By the slot of the root; of no use where the slot is no root's.
+    /// Trees by the slot of their root. All other slots have an empty tree.
     trees: SharedList<Tree>,
     /// Slots that are free.
     free: Arc<RoaringBitmap>,
     by_id: SharedMap<i32, Slot>,
     by_uuid: SharedMap<Arc<str>, Slot>,
     by_name: SharedMap<Arc<str>, Slot>,
-    /// Aggregates by uuid; they get numbers as they come.
+    /// The numbers of aggregates by uuid. An aggregate gets its number when it first comes up.
     aggregate_numbers: SharedMap<Arc<str>, u32>,
     class_names: Arc<Names>,
     trait_names: Arc<Names>,
@@ -85,7 +86,7 @@ pub struct Picture {
     by_aggregate: Inverted<u32>,
     /// The id of [`SHARING_TRAIT`].
     sharing_trait: Option<i32>,
-    /// Row ids of root and parent of what was added and is not yet connected.
+    /// Providers that were added and are not yet connected: slot, and the row ids of root and parent.
     unconnected: Vec<(Slot, i32, Option<i32>)>,
 }
 
@@ -99,11 +100,13 @@ impl Picture {
     }
 
     /// The provider in a slot.
+    #[inline]
     pub fn provider(&self, slot: Slot) -> &Provider {
         self.providers.get(slot as usize)
     }
 
     /// The tree of the root in a slot.
+    #[inline]
     pub fn tree(&self, root: Slot) -> &Tree {
         self.trees.get(root as usize)
     }
@@ -142,7 +145,7 @@ impl Picture {
             && provider.root == self.find_by_id(row.root_id).unwrap_or(slot)
             && provider.parent == row.parent_id.and_then(|id| self.find_by_id(id))
             && provider.stocks == stocks(row)
-            && provider.traits == sorted(row.traits.clone())
+            && *provider.traits == *sorted(row.traits.clone())
             && numbers.collect::<Option<Vec<u32>>>().map(sorted).as_ref() == Some(&provider.aggregates)
     }
 
@@ -221,7 +224,7 @@ impl Picture {
         self.aggregate_numbers.get(uuid).is_some()
     }
 
-    /// The numbers of those of these aggregates that ever had a member.
+    /// The numbers of these aggregates, without those that never had a member.
     fn numbers_of(&self, uuids: &[String]) -> impl Iterator<Item = u32> {
         uuids.iter().filter_map(|uuid| self.aggregate_numbers.get(uuid.as_str()).copied())
     }
@@ -263,7 +266,7 @@ impl Picture {
         self.connect();
     }
 
-    /// Exchanges what is in use of providers that are there already.
+    /// Exchanges the usages of providers that are there already.
     pub fn set_usages(&mut self, rows: Vec<UsageRow>) {
         for row in rows {
             let Some(slot) = self.by_id.get(&row.id) else {
@@ -298,7 +301,7 @@ impl Picture {
         Arc::make_mut(&mut self.present).insert(slot);
         let provider = self.providers.get_mut(slot as usize);
         provider.uuid = uuid;
-        // Until it is connected it stands alone.
+        // A provider stands alone until it is connected.
         provider.root = slot;
         slot
     }
@@ -317,8 +320,7 @@ impl Picture {
     fn fill(&mut self, slot: Slot, row: ProviderRow) {
         let stocks = stocks(&row);
         let aggregates = self.numbers(row.aggregates);
-        let traits = sorted(row.traits);
-        let traits_json = self.trait_texts.lock().text(&traits, &self.trait_names);
+        let (traits, traits_json) = self.trait_texts.lock().share(sorted(row.traits), &self.trait_names);
         let old = self.providers.get(slot as usize);
         let classes: Vec<i32> = stocks.iter().map(|stock| stock.class).collect();
         self.by_class.move_provider(slot, &classes_of(old), &classes);
@@ -333,7 +335,7 @@ impl Picture {
             generation: row.generation,
             created_at: row.created_at,
             updated_at: row.updated_at,
-            // Where it stands until now: connecting moves it.
+            // The place until now. Connecting the provider moves it.
             root: provider.root,
             parent: provider.parent,
             stocks,
@@ -378,8 +380,8 @@ impl Picture {
         name
     }
 
-    /// Lets a provider no longer be found by its name. Two may exchange their names: then it is another's
-    /// by now.
+    /// Lets a provider no longer be found by its name, unless the name is another's by now: two providers may
+    /// exchange their names.
     fn forget_name(&mut self, slot: Slot, name: Option<&str>) {
         if let Some(name) = name.filter(|name| self.by_name.get(*name) == Some(&slot)) {
             self.by_name.remove(name);
@@ -402,9 +404,9 @@ impl Picture {
         next
     }
 
-    /// Places in their trees all that was added since the last time.
+    /// Places in their trees all providers that were added since the last time.
     pub fn connect(&mut self) {
-        let mut changed = BTreeSet::new();
+        let mut changed = Vec::new();
         for (slot, root_id, parent_id) in std::mem::take(&mut self.unconnected) {
             let root = self.by_id.get(&root_id).copied().unwrap_or(slot);
             let parent = parent_id.and_then(|id| self.by_id.get(&id).copied());
@@ -417,9 +419,12 @@ impl Picture {
             }
             self.trees.get_mut(root as usize).members.push(slot);
         }
-        for root in changed {
+        for root in sorted(changed) {
             self.settle(root);
         }
+        self.by_class.finish();
+        self.by_trait.finish();
+        self.by_aggregate.finish();
     }
 
     fn remove(&mut self, id: i32) {
@@ -439,16 +444,25 @@ impl Picture {
         Arc::make_mut(&mut self.free).insert(slot);
     }
 
-    /// Brings what is known of a tree up to date with its members.
+    /// Brings a tree and its postings up to date with its members.
     fn settle(&mut self, root: Slot) {
         let mut tree = std::mem::take(self.trees.get_mut(root as usize));
         let provider = |slot: Slot| self.providers.get(slot as usize);
         tree.members.sort_unstable_by_key(|slot| (provider(*slot).id, *slot));
         tree.members.dedup();
-        let members = || tree.members.iter().map(|slot| provider(*slot));
-        let classes = sorted(members().flat_map(classes_of).collect());
-        let traits = sorted(members().flat_map(|p| p.traits.iter().copied()).collect());
-        let aggregates = sorted(members().flat_map(|p| p.aggregates.iter().copied()).collect());
+        let (classes, traits, aggregates) = match *tree.members {
+            [only] => {
+                let only = provider(only);
+                (classes_of(only), Arc::clone(&only.traits), only.aggregates.clone())
+            }
+            _ => {
+                let members = || tree.members.iter().map(|slot| provider(*slot));
+                let classes = sorted(members().flat_map(classes_of).collect());
+                let traits = sorted(members().flat_map(|p| p.traits.iter().copied()).collect());
+                let aggregates = sorted(members().flat_map(|p| p.aggregates.iter().copied()).collect());
+                (classes, traits.into(), aggregates)
+            }
+        };
         self.by_class.move_root(root, &tree.classes, &classes);
         self.by_trait.move_root(root, &tree.traits, &traits);
         self.by_aggregate.move_root(root, &tree.aggregates, &aggregates);
@@ -470,16 +484,15 @@ fn union<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
 }
 
 fn stocks(row: &ProviderRow) -> Vec<Stock> {
-    let used: HashMap<i32, i64> = row.used.iter().copied().collect();
-    let mut stocks: Vec<Stock> = row
-        .inventories
-        .iter()
-        .map(|(class, amounts)| Stock {
-            class: *class,
-            amounts: *amounts,
-            used: used.get(class).copied().unwrap_or(0),
-        })
-        .collect();
+    let mut all_used = row.used.clone();
+    all_used.sort_unstable_by_key(|(class, _)| *class);
+    let used = |class| match all_used.binary_search_by_key(&class, |(class, _)| *class) {
+        Ok(at) => all_used[at].1,
+        Err(_) => 0,
+    };
+    let stock =
+        |(class, amounts): &(i32, Amounts)| Stock { class: *class, amounts: *amounts, used: used(*class) };
+    let mut stocks: Vec<Stock> = row.inventories.iter().map(stock).collect();
     stocks.sort_unstable_by_key(|stock| stock.class);
     stocks
 }

@@ -9,19 +9,19 @@ use super::picture::{Names, Slot};
 use crate::splice::SharedStr;
 use crate::store::inventories::Amounts;
 
-/// What a provider has of one class, and what of it is in use.
+/// A provider's inventory of one class, and how much of it is in use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stock {
     /// The class's id.
     pub class: i32,
     /// The inventory's numbers.
     pub amounts: Amounts,
-    /// What is allocated.
+    /// The allocated amount.
     pub used: i64,
 }
 
 impl Stock {
-    /// Whether one allocation of this size could be made beside what is in use.
+    /// Whether one allocation of this size could be made beside those that there are.
     pub fn fits(&self, amount: i64) -> bool {
         self.amounts.permits(amount) && self.amounts.has_room(self.used, amount)
     }
@@ -62,10 +62,10 @@ pub struct Provider {
     pub root: Slot,
     /// Its parent.
     pub parent: Option<Slot>,
-    /// Inventories and what is in use, in the order of class ids.
+    /// Inventories and their usages, in the order of class ids.
     pub stocks: Vec<Stock>,
-    /// The ids of its traits, in order, so standard ones first.
-    pub traits: Vec<i32>,
+    /// The ids of its traits, in order, so standard ones first. Providers with the same traits share the list.
+    pub traits: Arc<[i32]>,
     /// The numbers of its aggregates, in order.
     pub aggregates: Vec<u32>,
     /// The inside of its summary's `resources`, as JSON.
@@ -75,12 +75,13 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// What it has of a class.
+    /// Its stock of a class.
     pub fn stock(&self, class: i32) -> Option<&Stock> {
         self.stocks.binary_search_by_key(&class, |stock| stock.class).ok().map(|at| &self.stocks[at])
     }
 
     /// Whether it could satisfy this amount of a class in one allocation.
+    #[inline]
     pub fn fits(&self, class: i32, amount: i64) -> bool {
         self.stock(class).is_some_and(|stock| stock.fits(amount))
     }

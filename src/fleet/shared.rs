@@ -1,24 +1,27 @@
-//! Collections whose copies share their pieces: to copy one takes little, and to change a copy copies
-//! only the pieces on the way to what changes.
+//! Collections whose copies share their pieces. To copy a collection takes little. A change of a copy copies
+//! only the pieces that lead to the changed value.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
-/// How many values a leaf has, and how many leaves a branch.
-const WIDTH: usize = 32;
+/// How many values a leaf has. The values of a leaf lie side by side in memory, so a search that goes from one
+/// value to the next finds it in the processor's cache.
+const LEAF: usize = 8;
+
+/// How many leaves a branch has.
+const LEAVES: usize = 64;
 
 /// How many values a branch has.
-const BRANCH: usize = WIDTH * WIDTH;
+const BRANCH: usize = LEAF * LEAVES;
 
 /// How many entries a bucket of a map has on average at most.
 const CROWDED: usize = 4;
 
-type Leaf<T> = [Arc<T>; WIDTH];
-type Branch<T> = [Arc<Leaf<T>>; WIDTH];
+type Leaf<T> = [T; LEAF];
+type Branch<T> = [Arc<Leaf<T>>; LEAVES];
 
-/// A list. A change of one value in a copy copies that value, and 64 pointers and one for each 1,024
-/// values.
+/// A list. A change of one value in a copy copies 8 values, 64 pointers, and a pointer for each 512 values.
 #[derive(Debug)]
 pub struct SharedList<T> {
     branches: Vec<Arc<Branch<T>>>,
@@ -38,38 +41,35 @@ impl<T> Clone for SharedList<T> {
 }
 
 impl<T> SharedList<T> {
-    /// How many values there are.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// The value in a place, which must be one of those that there are.
+    /// The value in a place, which must be below the length.
+    #[inline]
     pub fn get(&self, place: usize) -> &T {
-        &self.branches[place / BRANCH][place / WIDTH % WIDTH][place % WIDTH]
+        &self.branches[place / BRANCH][place / LEAF % LEAVES][place % LEAF]
     }
 }
 
 impl<T: Clone + Default> SharedList<T> {
     /// The value in a place, to be changed in this copy alone.
     pub fn get_mut(&mut self, place: usize) -> &mut T {
-        Arc::make_mut(&mut self.leaf(place)[place % WIDTH])
+        let branch = Arc::make_mut(&mut self.branches[place / BRANCH]);
+        &mut Arc::make_mut(&mut branch[place / LEAF % LEAVES])[place % LEAF]
     }
 
     /// Adds a value at the end.
     pub fn push(&mut self, value: T) {
         let place = self.len;
         if place.is_multiple_of(BRANCH) {
-            // One empty value stands in all places that are not used yet.
-            let empty = Arc::new(std::array::from_fn(|_| Arc::default()));
+            // All leaves that are not used yet are one empty leaf.
+            let empty: Arc<Leaf<T>> = Arc::new(std::array::from_fn(|_| T::default()));
             self.branches.push(Arc::new(std::array::from_fn(|_| Arc::clone(&empty))));
         }
-        self.leaf(place)[place % WIDTH] = Arc::new(value);
+        *self.get_mut(place) = value;
         self.len += 1;
-    }
-
-    fn leaf(&mut self, place: usize) -> &mut Leaf<T> {
-        let branch = Arc::make_mut(&mut self.branches[place / BRANCH]);
-        Arc::make_mut(&mut branch[place / WIDTH % WIDTH])
     }
 }
 
@@ -77,7 +77,7 @@ impl<T: Clone + Default> SharedList<T> {
 /// quarter of the length.
 #[derive(Clone, Debug)]
 pub struct SharedMap<K, V> {
-    /// None, or a power of two.
+    /// The number of buckets is zero or a power of two.
     buckets: SharedList<Vec<(K, V)>>,
     len: usize,
     hasher: RandomState,
@@ -90,7 +90,7 @@ impl<K, V> Default for SharedMap<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -104,25 +104,25 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
         bucket.iter().find(|(known, _)| known.borrow() == key).map(|(_, value)| value)
     }
 
-    /// The value of a key, to be changed in this copy alone. A key that is new gets an empty one.
+    /// The value of a key, to be changed in this copy alone. A key that is new gets the default value.
     pub fn get_or_add(&mut self, key: &K) -> &mut V
     where
         V: Default,
     {
-        if self.get(key).is_none() {
-            self.insert(key.clone(), V::default());
-        }
+        self.make_room();
         let place = self.place(key).unwrap_or_default();
         let bucket = self.buckets.get_mut(place);
-        let at = bucket.iter().position(|(known, _)| known == key).unwrap_or_default();
+        let at = bucket.iter().position(|(known, _)| known == key).unwrap_or_else(|| {
+            bucket.push((key.clone(), V::default()));
+            self.len += 1;
+            bucket.len() - 1
+        });
         &mut bucket[at].1
     }
 
     /// Gives a key its value, in place of the one it may have.
     pub fn insert(&mut self, key: K, value: V) {
-        if self.len >= self.buckets.len() * CROWDED {
-            self.grow();
-        }
+        self.make_room();
         let place = self.place(&key).unwrap_or_default();
         let bucket = self.buckets.get_mut(place);
         match bucket.iter_mut().find(|(known, _)| *known == key) {
@@ -148,7 +148,7 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
         }
     }
 
-    /// The bucket of a key; none while there are no buckets.
+    /// The place of a key's bucket; none while there are no buckets.
     fn place<Q: Hash + ?Sized>(&self, key: &Q) -> Option<usize> {
         let last = self.buckets.len().checked_sub(1)?;
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
@@ -156,13 +156,18 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
         Some(hash & last)
     }
 
-    /// Makes twice as many buckets.
-    fn grow(&mut self) {
-        let old = std::mem::take(&mut self.buckets);
+    /// Makes room for one more entry: twice as many buckets if the buckets are crowded.
+    fn make_room(&mut self) {
+        if self.len < self.buckets.len() * CROWDED {
+            return;
+        }
+        let mut old = std::mem::take(&mut self.buckets);
         (0..(old.len() * 2).max(1)).for_each(|_| self.buckets.push(Vec::new()));
-        for (key, value) in (0..old.len()).flat_map(|place| old.get(place)) {
-            if let Some(place) = self.place(key) {
-                self.buckets.get_mut(place).push((key.clone(), value.clone()));
+        for place in 0..old.len() {
+            for (key, value) in std::mem::take(old.get_mut(place)) {
+                if let Some(place) = self.place(&key) {
+                    self.buckets.get_mut(place).push((key, value));
+                }
             }
         }
     }
@@ -177,30 +182,37 @@ mod tests {
 
     use super::*;
 
-    /// How many values two lists have in common, and how many pieces that lead to values.
+    /// How many leaves two lists have in common, and how many branches.
     fn in_common<T>(one: &SharedList<T>, other: &SharedList<T>) -> (usize, usize) {
-        let (mut values, mut pieces) = (0, 0);
+        let (mut leaves, mut branches) = (0, 0);
         for (one, other) in one.branches.iter().zip(&other.branches) {
-            pieces += usize::from(Arc::ptr_eq(one, other));
-            for (one, other) in one.iter().zip(other.iter()) {
-                pieces += usize::from(Arc::ptr_eq(one, other));
-                values += one.iter().zip(other.iter()).filter(|(one, other)| Arc::ptr_eq(one, other)).count();
-            }
+            branches += usize::from(Arc::ptr_eq(one, other));
+            leaves += one.iter().zip(other.iter()).filter(|(one, other)| Arc::ptr_eq(one, other)).count();
         }
-        (values, pieces)
+        (leaves, branches)
     }
 
     #[test]
-    fn a_change_copies_one_value_and_the_way_to_it() {
+    fn a_change_copies_one_leaf_and_its_branch() {
         let mut list = SharedList::default();
         (0..5_000).for_each(|number| list.push(number));
         let mut copy = list.clone();
-        // Five branches with their leaves, and places that are not used.
-        assert_eq!(in_common(&list, &copy), (5 * BRANCH, 5 + 5 * WIDTH));
-        *copy.get_mut(3_333) = 7;
-        *copy.get_mut(3_334) = 8;
-        assert_eq!(in_common(&list, &copy), (5 * BRANCH - 2, 5 + 5 * WIDTH - 2));
-        assert_eq!((*list.get(3_333), *copy.get(3_333), *copy.get(3_335)), (3_333, 7, 3_335));
+        // Ten branches with their leaves, of which the last ones are empty.
+        assert_eq!(in_common(&list, &copy), (10 * LEAVES, 10));
+        *copy.get_mut(3_336) = 7;
+        *copy.get_mut(3_337) = 8;
+        assert_eq!(in_common(&list, &copy), (10 * LEAVES - 1, 9));
+        assert_eq!((*list.get(3_336), *copy.get(3_336), *copy.get(3_338)), (3_336, 7, 3_338));
+    }
+
+    #[test]
+    fn a_list_that_nobody_shares_is_changed_where_it_is() {
+        let mut list = SharedList::default();
+        (0..5_000).for_each(|number| list.push(number));
+        drop(list.clone());
+        let before: *const i32 = list.get(3_333);
+        *list.get_mut(3_333) = 7;
+        assert!(std::ptr::eq(before, list.get(3_333)));
     }
 
     #[test]
@@ -208,9 +220,9 @@ mod tests {
         let mut list = SharedList::default();
         list.push(1);
         let copy = list.clone();
-        (2..=WIDTH * 2).for_each(|number| list.push(number));
-        assert_eq!((copy.len(), list.len()), (1, WIDTH * 2));
-        assert_eq!((*copy.get(0), *list.get(WIDTH)), (1, WIDTH + 1));
+        (2..=LEAF * 2).for_each(|number| list.push(number));
+        assert_eq!((copy.len(), list.len()), (1, LEAF * 2));
+        assert_eq!((*copy.get(0), *list.get(LEAF)), (1, LEAF + 1));
     }
 
     #[test]

@@ -1,26 +1,27 @@
-//! The traits of providers as JSON, of which those with the same traits have one text together.
+//! Lists of traits, and the lists as JSON. Providers with the same traits share one list and one text.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::picture::Names;
 use crate::splice::SharedStr;
 
-/// So many texts are no reason to look whether all are still in use.
+/// Up to this number of texts, nobody looks whether all are still in use.
 const FEW: usize = 1_024;
 
 /// The texts, by the ids of the traits, in order.
 #[derive(Clone, Debug, Default)]
 pub struct TraitTexts {
-    texts: HashMap<Vec<i32>, SharedStr>,
-    /// How many were in use when that was last looked at.
+    texts: HashMap<Arc<[i32]>, SharedStr>,
+    /// How many texts were in use at the last look.
     in_use: usize,
 }
 
 impl TraitTexts {
-    /// The inside of a list of these traits, as JSON.
-    pub fn text(&mut self, traits: &[i32], names: &Names) -> SharedStr {
-        if let Some(text) = self.texts.get(traits) {
-            return text.clone();
+    /// The list of these traits, and its inside as JSON.
+    pub fn share(&mut self, traits: Vec<i32>, names: &Names) -> (Arc<[i32]>, SharedStr) {
+        if let Some((list, text)) = self.texts.get_key_value(&*traits) {
+            return (Arc::clone(list), text.clone());
         }
         // Fleets whose traits change all the time leave texts behind.
         if self.texts.len() > FEW.max(2 * self.in_use) {
@@ -29,9 +30,9 @@ impl TraitTexts {
         }
         // Trait names are upper-case letters, digits and underscores, so need no escaping.
         let quoted: Vec<String> = traits.iter().map(|id| format!("\"{}\"", names.name(*id))).collect();
-        let text = SharedStr::from(quoted.join(","));
-        self.texts.insert(traits.to_vec(), text.clone());
-        text
+        let (list, text) = (Arc::from(traits), SharedStr::from(quoted.join(",")));
+        self.texts.insert(Arc::clone(&list), text.clone());
+        (list, text)
     }
 }
 
@@ -42,9 +43,9 @@ mod tests {
     #[test]
     fn texts_that_nobody_has_are_forgotten() {
         let (mut texts, names) = (TraitTexts::default(), Names::default());
-        let kept: Vec<SharedStr> = (0..10).map(|id| texts.text(&[id], &names)).collect();
+        let kept: Vec<SharedStr> = (0..10).map(|id| texts.share(vec![id], &names).1).collect();
         for id in 10..5_000 {
-            texts.text(&[id], &names);
+            texts.share(vec![id], &names);
         }
         assert!(texts.texts.len() < 2 * FEW, "{}", texts.texts.len());
         assert!((0..10).all(|id| texts.texts.contains_key([id].as_slice())));

@@ -1,6 +1,6 @@
 //! A root provider with all providers below it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::picture::{Picture, Slot};
 
@@ -12,14 +12,14 @@ pub struct Tree {
     /// The classes of which the tree has inventory.
     pub(super) classes: Vec<i32>,
     /// The traits that some provider in it has.
-    pub(super) traits: Vec<i32>,
+    pub(super) traits: Arc<[i32]>,
     /// The aggregates that some provider in it is a member of.
     pub aggregates: Vec<u32>,
     /// The spans of its members, in the order of their slots, once somebody has asked for one.
     spans: OnceLock<Vec<(Slot, Span)>>,
 }
 
-/// Where a provider stands when its tree is gone through from the root downwards, each provider before
+/// The place of a provider on a way through its tree from the root downwards, on which each provider comes before
 /// all that are below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
@@ -30,7 +30,12 @@ pub struct Span {
 }
 
 impl Tree {
-    pub(super) fn new(members: Vec<Slot>, classes: Vec<i32>, traits: Vec<i32>, aggregates: Vec<u32>) -> Tree {
+    pub(super) fn new(
+        members: Vec<Slot>,
+        classes: Vec<i32>,
+        traits: Arc<[i32]>,
+        aggregates: Vec<u32>,
+    ) -> Tree {
         Tree { members, classes, traits, aggregates, spans: OnceLock::new() }
     }
 
