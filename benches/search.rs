@@ -17,9 +17,12 @@ use allotment::candidates::{Options, search};
 use allotment::config::Strategy;
 use allotment::fleet::Picture;
 use allotment::stop::Stop;
-use allotment::store::fleet::{NameRows, ProviderRow};
+use allotment::store::fleet::{NameRows, ProviderRow, UsageRow};
 use allotment::store::inventories::Amounts;
 use divan::{AllocProfiler, Bencher};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -128,13 +131,32 @@ fn picture(kind: &'static str, size: usize) -> Arc<Picture> {
     let mut pictures = PICTURES.lock().unwrap();
     let made = pictures.entry((kind, size)).or_insert_with(|| {
         let rows = match kind {
-            "flat" => flat(size),
+            "flat" | "claimed" => flat(size),
             "nested" => nested(size),
             _ => wide(),
         };
-        Arc::new(Picture::new(names(), rows))
+        let mut picture = Picture::new(names(), rows);
+        if kind == "claimed" {
+            claim(&mut picture, size);
+        }
+        Arc::new(picture)
     });
     Arc::clone(made)
+}
+
+/// Claims on hosts of a picture in no order, three on each, each while a search holds the picture.
+fn claim(picture: &mut Picture, hosts: usize) {
+    let mut rng = StdRng::seed_from_u64(1);
+    for round in 1..=3 {
+        let mut ids: Vec<i32> = (1..=i32::try_from(hosts).unwrap()).collect();
+        ids.shuffle(&mut rng);
+        for id in ids {
+            let held = picture.clone();
+            let used = vec![(0, 10 + round), (1, 20_480 + 512 * round), (2, 200 + round)];
+            picture.set_usages(vec![UsageRow { id, generation: 1, updated_at: None, used }]);
+            drop(held);
+        }
+    }
 }
 
 /// Measures search and answer together, as the service does them.
@@ -160,6 +182,12 @@ fn flat_limit_10(bencher: Bencher<'_, '_>, hosts: usize) {
 #[divan::bench(args = [1_000, 10_000, 100_000])]
 fn flat_limit_1000(bencher: Bencher<'_, '_>, hosts: usize) {
     measure(bencher, &picture("flat", hosts), &format!("{FLAT}&limit=1000"), Strategy::DepthFirst, 1_000);
+}
+
+/// Where claims have moved the hosts about in memory.
+#[divan::bench(args = [1_000, 10_000])]
+fn flat_limit_1000_after_claims(bencher: Bencher<'_, '_>, hosts: usize) {
+    measure(bencher, &picture("claimed", hosts), &format!("{FLAT}&limit=1000"), Strategy::DepthFirst, 1_000);
 }
 
 #[divan::bench(args = [1_000, 10_000])]

@@ -10,7 +10,8 @@ const SLICE: usize = 64 * 1024;
 /// From how many bytes on a part is shared: a short one is copied faster.
 const SHARED: usize = 256;
 
-/// Among how many texts one is looked for that comes again: nearly all providers have one of a few.
+/// How many of the latest texts are looked through for one that comes again. Nearly all providers have one of a
+/// few texts.
 const REMEMBERED: usize = 8;
 
 /// Puts a text together.
@@ -19,7 +20,7 @@ pub struct Writer {
     own: String,
     /// Texts of others.
     texts: Vec<Bytes>,
-    /// Where these come: the place in `own`, and which of them comes before it.
+    /// The place in `own` before which a shared text comes, and the place of that text in `texts`.
     shared: Vec<(usize, usize)>,
     shared_bytes: usize,
 }
@@ -41,11 +42,13 @@ impl Writer {
     }
 
     /// Adds a character.
+    #[inline]
     pub fn push(&mut self, character: char) {
         self.own.push(character);
     }
 
     /// Adds a text.
+    #[inline]
     pub fn push_str(&mut self, text: &str) {
         self.own.push_str(text);
     }
@@ -61,8 +64,8 @@ impl Writer {
         }
     }
 
-    /// Which of `texts` this is. One that came lately is not counted as shared once more: many answers
-    /// are written at once, and all would count the same ones.
+    /// The place of a text in `texts`. A text that came lately is not counted as shared once more: many answers
+    /// are written at once, and all would count the same texts.
     fn remember(&mut self, text: &Bytes) -> usize {
         let start = self.texts.len().saturating_sub(REMEMBERED);
         let known = self.texts[start..].iter().position(|known| std::ptr::eq(&**known, &**text));
@@ -94,9 +97,9 @@ impl fmt::Write for Writer {
 pub struct SharedStr(Bytes);
 
 impl SharedStr {
-    /// It as a string.
+    /// The text as a string.
     pub fn as_str(&self) -> &str {
-        // Only strings become one.
+        // Shared texts are made of strings alone.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 

@@ -56,12 +56,15 @@ pub(super) struct Lending<'a> {
     lenders: HashMap<&'a [u32], Rc<[Slot]>>,
     /// The number of providers in `lenders`.
     remembered: usize,
+    /// The list of a tree to which nobody lends.
+    nobody: Rc<[Slot]>,
 }
 
 impl<'a> Lending<'a> {
     pub(super) fn new(picture: &'a Picture, plan: &Plan) -> Lending<'a> {
         let able = plan.levels.iter().fold(RoaringBitmap::new(), |able, level| able | &level.lenders);
-        Lending { picture, able, members: HashMap::new(), lenders: HashMap::new(), remembered: 0 }
+        let (members, lenders) = (HashMap::new(), HashMap::new());
+        Lending { picture, able, members, lenders, remembered: 0, nobody: Rc::default() }
     }
 
     /// Whether there are lenders at all.
@@ -73,7 +76,7 @@ impl<'a> Lending<'a> {
     /// slots. Some may be of the tree itself.
     pub(super) fn to(&mut self, anchor: Slot, budget: &mut Budget<'_>) -> Result<Rc<[Slot]>, Error> {
         if self.able.is_empty() {
-            return Ok(Rc::default());
+            return Ok(Rc::clone(&self.nobody));
         }
         let aggregates = &*self.picture.tree(anchor).aggregates;
         if let Some(known) = self.lenders.get(aggregates) {

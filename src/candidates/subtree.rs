@@ -53,6 +53,10 @@ pub(super) struct Subtree {
     tops: Vec<Top>,
     /// For each level of the set, which tops are still possible with what is chosen up to there.
     possible: Vec<Vec<usize>>,
+    /// The choices of the tree.
+    pools: Pools,
+    /// Space to link the tops in.
+    path: Vec<usize>,
 }
 
 impl Subtree {
@@ -67,11 +71,11 @@ impl Subtree {
         budget: &mut Budget<'_>,
     ) -> Result<bool, Error> {
         self.possible.resize_with(levels.len(), Vec::new);
-        let pools = Pools::new(picture, plan, levels, choices);
+        self.pools.fill(picture, plan, levels, choices);
         self.tops.clear();
-        for (slot, place, last_level) in pools.all() {
+        for (slot, place, last_level) in self.pools.all.iter().copied() {
             budget.step()?;
-            if pools.suffice(plan, levels, &place) {
+            if self.pools.suffice(plan, levels, &place) {
                 self.tops.push(Top { slot, place, last_level, above: None });
             }
         }
@@ -84,7 +88,8 @@ impl Subtree {
 
     /// Links each top to the next one above it.
     fn link(&mut self) {
-        let mut path: Vec<usize> = Vec::new();
+        let path = &mut self.path;
+        path.clear();
         for at in 0..self.tops.len() {
             while path.last().is_some_and(|last| !self.tops[*last].place.holds(&self.tops[at].place)) {
                 path.pop();
@@ -154,7 +159,8 @@ impl Subtree {
 }
 
 /// The providers that may be chosen at the levels of a set, in the order of their places, and their free
-/// amounts.
+/// amounts. The memory is used again for the next tree.
+#[derive(Debug, Default)]
 struct Pools {
     by_level: Vec<Vec<Place>>,
     /// Each provider once, with the last level at which it may be chosen.
@@ -164,6 +170,7 @@ struct Pools {
 }
 
 /// The providers that may give something of a class.
+#[derive(Debug)]
 struct ClassPool {
     wanted: i64,
     places: Vec<Place>,
@@ -172,27 +179,23 @@ struct ClassPool {
 }
 
 impl Pools {
-    fn new(picture: &Picture, plan: &Plan, levels: &[usize], choices: &[Vec<Slot>]) -> Pools {
-        let mut by_level = Vec::with_capacity(levels.len());
-        let mut all = Vec::new();
-        for level in levels {
-            let places = choices[*level].iter().map(|slot| (*slot, Place::of(picture, *slot), *level));
+    fn fill(&mut self, picture: &Picture, plan: &Plan, levels: &[usize], choices: &[Vec<Slot>]) {
+        let all = &mut self.all;
+        all.clear();
+        self.by_level.resize_with(levels.len(), Vec::new);
+        for (level, places) in levels.iter().zip(&mut self.by_level) {
             let start = all.len();
-            all.extend(places);
-            let mut places: Vec<Place> = all[start..].iter().map(|(_, place, _)| *place).collect();
+            all.extend(choices[*level].iter().map(|slot| (*slot, Place::of(picture, *slot), *level)));
+            places.clear();
+            places.extend(all[start..].iter().map(|(_, place, _)| *place));
             places.sort_unstable();
-            by_level.push(places);
         }
         // The last level of each provider comes first, and is the one that stays.
         all.sort_unstable_by_key(|(_, place, level)| (*place, std::cmp::Reverse(*level)));
         all.dedup_by_key(|(slot, _, _)| *slot);
-        let of_class = |(class, _): &(i32, i64)| ClassPool::new(picture, plan, levels, &all, choices, *class);
-        let classes = plan.shared_classes.iter().filter_map(of_class).collect();
-        Pools { by_level, all, classes }
-    }
-
-    fn all(&self) -> impl Iterator<Item = (Slot, Place, usize)> {
-        self.all.iter().copied()
+        let of_class = |(class, _): &(i32, i64)| ClassPool::new(picture, plan, levels, all, choices, *class);
+        self.classes.clear();
+        self.classes.extend(plan.shared_classes.iter().filter_map(of_class));
     }
 
     /// Whether each level could be served from one place and below it, all of them together as far as that

@@ -11,7 +11,7 @@ use crate::stop::{Pace, Stop};
 /// How many dead ends are remembered at once, which bounds the memory that they take to some 20 MB.
 const MAX_DEAD_ENDS: usize = 100_000;
 
-/// How many providers have been tried, and how many may be; and when the search is to stop.
+/// How many providers have been tried, how many may be tried, and when the search is to stop.
 #[derive(Debug)]
 pub(super) struct Budget<'a> {
     /// How many more may be tried.
@@ -34,6 +34,7 @@ impl<'a> Budget<'a> {
     }
 
     /// To be called at each step of work that is bounded by the size of the fleet.
+    #[inline]
     pub(super) fn step(&mut self) -> Result<(), Error> {
         Ok(self.pace.step()?)
     }
@@ -44,6 +45,7 @@ impl<'a> Budget<'a> {
     }
 
     /// To be called for each provider that is tried, and for each that may be lent.
+    #[inline]
     pub(super) fn spend(&mut self) -> Result<(), Error> {
         self.step()?;
         match self.left.checked_sub(1) {
@@ -59,11 +61,11 @@ impl<'a> Budget<'a> {
 /// A walk over the combinations of one tree, which can be left and taken up again.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// For each level, who may be chosen there.
+    /// For each level, the providers that may be chosen there.
     choices: Vec<Vec<Slot>>,
-    /// For each level, which of them is to be tried next.
+    /// For each level, which of its choices is to be tried next.
     next: Vec<usize>,
-    /// For each level, who is chosen.
+    /// For each level, the provider that is chosen.
     chosen: Vec<Slot>,
     /// For each level of the unsuffixed group, the required sets met by the choices up to there.
     masks: Vec<u64>,
@@ -75,10 +77,10 @@ pub(super) struct Walk {
     found: u64,
     /// For each level, how many there were when it was last reached.
     found_before: Vec<u64>,
-    /// What was chosen, as far as it matters for later levels, where none of these led anywhere:
-    /// many orders of the same choices need not be tried again.
+    /// Choices that led nowhere, as far as they matter for later levels. Other orders of the same choices need
+    /// not be tried.
     dead_ends: HashSet<Vec<u64>>,
-    /// Space to describe what is chosen in.
+    /// Space to describe choices in.
     state: Vec<u64>,
     ended: bool,
 }
@@ -346,7 +348,7 @@ fn mask(plan: &Plan, slot: Slot) -> u64 {
     sets.filter(|(_, set)| set.contains(slot)).fold(0, |mask, (bit, _)| mask | 1 << bit)
 }
 
-/// Collects who may be chosen at a level under an anchor.
+/// Collects the providers that may be chosen at a level under an anchor.
 fn fill(
     picture: &Picture,
     level: &Level,
