@@ -8,17 +8,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use allotment::api::allocation_candidates::shape;
-use allotment::api::candidate_query::read;
-use allotment::api::microversion::Microversion;
-use allotment::api::query::Query;
-use allotment::candidates::render::render;
-use allotment::candidates::{Options, search};
+use allotment::api::resources::allocation_candidates::shape;
+use allotment::api::resources::candidate_query::read;
 use allotment::config::Strategy;
 use allotment::fleet::Picture;
+use allotment::search::render::render;
+use allotment::search::{Options, search};
 use allotment::stop::Stop;
 use allotment::store::fleet::{NameRows, ProviderRow, UsageRow};
 use allotment::store::inventories::Amounts;
+use allotment::wire::microversion::Microversion;
+use allotment::wire::query::Query;
 use divan::{AllocProfiler, Bencher};
 use rand::SeedableRng;
 use rand::rngs::StdRng;

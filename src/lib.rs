@@ -2,16 +2,19 @@
 //!
 //! The rooms, from the door inwards; each uses those below it and none above:
 //!
-//! - [`config`]: settings from file, environment and flags
 //! - [`server`]: puts the rooms together, starts and stops them
+//! - [`config`]: settings from file, environment and flags
+//! - [`edge`]: what happens to every request around its handler
+//! - [`api`]: routes and their handlers
+//! - [`wire`]: formats without meaning: JSON, microversions, error bodies
 //! - [`admin`]: health and metrics, for operators' machinery
-//! - [`api`]: HTTP: routes, microversions, bodies, errors
 //! - [`auth`]: who is asking, and may they
-//! - [`waitlist`]: queues and tickets, and those who wait for their turn
-//! - [`candidates`]: the search for providers that can take a workload
+//! - [`search`]: allocation candidates, and the filters of lists
 //! - [`placement`]: the rules for providers, inventories, traits, claims
+//! - [`waitlist`]: queues and tickets, and those who wait for their turn
 //! - [`fleet`]: the providers as one in-memory picture
 //! - [`store`]: queries, a file per noun, and generations
+//! - [`commit`]: transactions, and who follows what they change
 //! - [`db`]: what differs between databases
 //! - [`logging`]: what is logged, of all of them
 //! - [`metrics`]: what all of them count
@@ -23,13 +26,15 @@
 pub mod admin;
 pub mod api;
 pub mod auth;
-pub mod candidates;
+pub mod commit;
 pub mod config;
 pub mod db;
+pub mod edge;
 pub mod fleet;
 pub mod logging;
 pub mod metrics;
 pub mod placement;
+pub mod search;
 pub mod server;
 pub mod splice;
 pub mod standard;
@@ -37,3 +42,4 @@ pub mod stop;
 pub mod store;
 pub mod tls_roots;
 pub mod waitlist;
+pub mod wire;

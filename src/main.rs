@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use allotment::api::microversion::Microversion;
+use allotment::commit::Db;
 use allotment::config::{Flags, Settings};
-use allotment::db::Db;
+use allotment::store::migrations;
+use allotment::wire::microversion::Microversion;
 use allotment::{logging, server};
 use clap::{Args, Parser, Subcommand};
 use commands::{lock, openapi, policy, tickets};
@@ -146,13 +147,13 @@ fn serve(signals: server::Signals, settings: Settings, flags: Flags) -> Outcome 
 }
 
 fn migrate(settings: Settings) -> Outcome {
-    let applied = Db::open(&settings.database)?.migrate()?;
+    let applied = migrations::migrate(&Db::open(&settings.database)?)?;
     println!("{applied} migrations applied");
     Ok(ExitCode::SUCCESS)
 }
 
 fn check_migrations(settings: Settings) -> Outcome {
-    let pending = Db::pending_migrations(&settings.database)?;
+    let pending = migrations::pending_on(&settings.database)?;
     for name in &pending {
         println!("pending: {name}");
     }

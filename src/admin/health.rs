@@ -7,7 +7,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::lookup::Lookup;
-use crate::db::Db;
+use crate::commit::Db;
+use crate::store::migrations;
 
 /// The time within which the database must answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,7 +80,7 @@ impl Readiness {
 }
 
 fn look(db: &Db) -> Result<(), Unready> {
-    match db.probe(CONNECTING) {
+    match db.probe(CONNECTING, |conn| Ok(migrations::pending(conn)?.len())) {
         Ok(0) => Ok(()),
         Ok(pending) => Err(Unready::Unmigrated(pending)),
         Err(error) => {

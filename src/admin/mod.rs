@@ -10,7 +10,7 @@ mod metrics;
 
 use std::sync::Arc;
 
-use crate::db::Db;
+use crate::commit::Db;
 use crate::fleet::Fleet;
 use crate::metrics::candidates::Searching;
 use crate::waitlist::{Lengths, Waitlist};

@@ -4,16 +4,18 @@ use actix_web::web;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::error::ApiError;
 use super::fence::{self, Fenced};
-use super::json;
-use super::microversion::Microversion;
-use super::query::{NotUtf8, Query};
-use super::schema::{self, LazySchema};
-use super::{App, python};
+use crate::api::App;
 use crate::auth::Identity;
-use crate::db::{AtOnce, TransactionError, Tx};
+use crate::commit::{AtOnce, TransactionError, Tx};
 use crate::placement::resource_providers;
+use crate::wire::error::ApiError;
+use crate::wire::json;
+use crate::wire::microversion::Microversion;
+use crate::wire::python;
+use crate::wire::query::{NotUtf8, Query};
+use crate::wire::schema;
+use crate::wire::schema::LazySchema;
 
 /// One request on its way through a handler.
 pub struct Call {
@@ -26,14 +28,14 @@ pub struct Call {
     /// The id that goes into answer and log.
     pub request_id: String,
     /// The path below which the client found the service, with which links begin; nothing at the root.
-    pub(super) prefix: String,
-    pub(super) params: Vec<(&'static str, String)>,
-    pub(super) query: Result<Query, NotUtf8>,
-    pub(super) body: Bytes,
+    pub(crate) prefix: String,
+    pub(crate) params: Vec<(&'static str, String)>,
+    pub(crate) query: Result<Query, NotUtf8>,
+    pub(crate) body: Bytes,
     /// Whether the body is said to be a form.
-    pub(super) is_form: bool,
+    pub(crate) is_form: bool,
     /// The tickets that fence what it writes, as the header names them.
-    pub(super) fence: Option<String>,
+    pub(crate) fence: Option<String>,
 }
 
 impl Call {
@@ -84,7 +86,7 @@ impl Call {
     /// Does what `work` does as [`Self::write`], but by `at_once` where that can and no tickets are
     /// named, whose proof takes a transaction. See [`Db::write_at_once`].
     ///
-    /// [`Db::write_at_once`]: crate::db::Db::write_at_once
+    /// [`Db::write_at_once`]: crate::commit::Db::write_at_once
     pub async fn write_at_once<T, E, A, F>(
         &self,
         name: &'static str,

@@ -1,15 +1,16 @@
 //! Fenced writes: those that happen only while the tickets that a request names are active.
 
-use super::error::ApiError;
-use super::names::canonical_uuid;
-use crate::db::{self, TransactionError, Tx};
+use crate::commit::{TransactionError, Tx};
+use crate::db;
 use crate::waitlist;
+use crate::wire::error::ApiError;
+use crate::wire::names::canonical_uuid;
 
 /// The header that names tickets.
-pub(super) const TICKET_HEADER: &str = "x-waitlist-ticket";
+pub(crate) const TICKET_HEADER: &str = "x-waitlist-ticket";
 
 /// What can go wrong with a write that tickets fence.
-pub(super) enum Fenced<E> {
+pub(crate) enum Fenced<E> {
     /// A ticket is not active.
     NotActive(waitlist::Error),
     /// The write itself was refused, or the database failed.
@@ -38,7 +39,7 @@ impl<E: TransactionError> TransactionError for Fenced<E> {
 }
 
 /// Proves that tickets are active, then does the work.
-pub(super) fn prove_then<T, E: TransactionError>(
+pub(crate) fn prove_then<T, E: TransactionError>(
     tx: &mut Tx,
     tickets: &[String],
     work: &impl Fn(&mut Tx) -> Result<T, E>,
@@ -51,7 +52,7 @@ pub(super) fn prove_then<T, E: TransactionError>(
 }
 
 /// The tickets that a header names, at most `most`: 400 if it names what can be none.
-pub(super) fn tickets(header: Option<&str>, most: usize) -> Result<Vec<String>, ApiError> {
+pub(crate) fn tickets(header: Option<&str>, most: usize) -> Result<Vec<String>, ApiError> {
     let Some(header) = header else {
         return Ok(Vec::new());
     };

@@ -1,94 +1,45 @@
-//! HTTP: what comes in and goes out.
+//! The API: its routes and their handlers.
 //!
-//! - `pipeline`: what happens to every request, in order, up to the handler and back
 //! - `routes`: the table of routes
-//! - `path`, `address`: the routed part of a request's path, and where its client found the service
-//! - `call`, `reply`, `error`: what a handler gets, and the two things it may return
-//! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
-//! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
+//! - `call`, `reply`: what a handler gets, and what it returns
+//! - `refusal`: refusals of the rules, as errors of the API
 //! - `fence`: writes that depend on tickets
-//! - `request_body`: bodies of requests, and the memory that all of them may take
 //! - `permission`: what the policy says of a request
-//! - `cors`: which web pages may call; `origin`: whether a page of another site calls
-//! - `openapi` and its parts: the document that describes all this, made of the same tables and schemas
+//! - `searchers`: the threads that search
+//! - `resources`: the handlers of Placement's resources, one file a noun
+//! - `waitlist`: the handlers of the waitlist
 //! - `cnapi`: the waitlist in the dialects of CNAPI
-//! - `forwarded`: what trusted proxies say of who asks
-//! - `access_log`: a line for each request
-//! - the other files: the handlers, one file a resource
+//! - `openapi`: the document that describes all this, made of the same tables and schemas
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actix_web::web;
-
 use crate::admin::Admin;
 use crate::auth::Authenticator;
 use crate::auth::policy::Enforcer;
+use crate::commit::Db;
 use crate::config::Settings;
-use crate::db::Db;
+use crate::edge::Memory;
 use crate::fleet::Fleet;
 use crate::store::known_traits::KnownTraits;
 use crate::waitlist::Waitlist;
+use crate::wire::ApiError;
 
-pub mod accept;
-mod access_log;
-mod address;
-mod admin;
-pub mod aggregates;
-pub mod allocation_candidates;
-pub mod allocations;
-mod body;
 pub mod call;
-pub mod candidate_query;
 pub mod cnapi;
-pub mod constraints;
-mod cors;
-pub mod docs;
-pub mod error;
-mod fence;
-mod forwarded;
-pub mod inventories;
-pub mod json;
-pub mod microversion;
-mod names;
+pub mod fence;
 pub mod openapi;
-mod openapi_headers;
-mod openapi_operations;
-mod openapi_parameters;
-mod openapi_schemas;
-mod ordered;
-mod origin;
-mod path;
-mod permission;
-mod pipeline;
-pub mod python;
-pub mod query;
+pub mod permission;
 mod refusal;
 pub mod reply;
-mod request_body;
-pub mod reshaper;
-pub mod resource_classes;
-pub mod resource_providers;
-pub mod root;
+pub mod resources;
 pub mod routes;
-pub mod schema;
 mod searchers;
-mod spelling;
-pub mod times;
-pub mod traits;
-pub mod usages;
-mod view;
 pub mod waitlist;
-mod waitlist_body;
-mod waitlist_view;
-mod wording;
 
 pub use call::Call;
-pub use error::{ApiError, Code};
-pub use query::Query;
 pub use reply::Reply;
-pub use request_body::Memory;
 use routes::Dialect;
 pub use searchers::Searchers;
 
@@ -156,11 +107,3 @@ pub type HandlerResult = Result<Reply, ApiError>;
 
 /// A handler at work.
 pub type Answer = Pin<Box<dyn Future<Output = HandlerResult>>>;
-
-/// Installs the door of an address in an actix application, which holds a `web::Data<App>`.
-///
-/// One service takes every request: which of several things wrong with a request is told depends
-/// on the order of the checks, and that order is ours (see `pipeline`), not the framework's.
-pub fn configure(config: &mut web::ServiceConfig, door: Door) {
-    config.app_data(door).default_service(web::to(pipeline::serve));
-}

@@ -1,11 +1,12 @@
 //! Asks the policy, and logs what it refuses.
 
-use super::{ApiError, App};
+use crate::api::App;
 use crate::auth::Identity;
 use crate::auth::policy::{Credentials, Denied, Rules, Target};
+use crate::wire::ApiError;
 
 /// Whether someone may do what a rule guards: 403 and a line in the log if not.
-pub(super) fn check(
+pub(crate) fn check(
     app: &App,
     rule: &str,
     who: &Identity,
@@ -20,7 +21,7 @@ pub(super) fn check(
 }
 
 /// Logs a request that is refused because nobody knows whose it is.
-pub(super) fn log_unknown(request_id: &str, why: &str) {
+pub(crate) fn log_unknown(request_id: &str, why: &str) {
     log::info!(target: "allotment::policy", "{request_id}: refused: {why}");
 }
 

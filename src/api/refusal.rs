@@ -4,10 +4,10 @@ use std::fmt::Display;
 
 use actix_web::http::StatusCode;
 
-use super::error::{ApiError, Code};
 use crate::metrics::conflicts::Entity;
 use crate::placement::Error;
 use crate::waitlist;
+use crate::wire::error::{ApiError, Code};
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -90,7 +90,7 @@ impl From<waitlist::Error> for ApiError {
 
 /// How a provider that is missing is told where Placement says so twice: `before` and `after` stand
 /// round its uuid in the first half, which some clients read.
-pub(super) fn provider_missing(before: &'static str, after: &'static str) -> impl FnOnce(Error) -> ApiError {
+pub(crate) fn provider_missing(before: &'static str, after: &'static str) -> impl FnOnce(Error) -> ApiError {
     move |error| match &error {
         Error::ProviderNotFound(uuid) => {
             let tried = format!("{before}{uuid}{after}");
@@ -102,7 +102,7 @@ pub(super) fn provider_missing(before: &'static str, after: &'static str) -> imp
 
 impl ApiError {
     /// Says first what was tried, unless the service itself failed.
-    pub(super) fn context(mut self, tried: impl Display) -> Self {
+    pub(crate) fn context(mut self, tried: impl Display) -> Self {
         if self.status.is_client_error() {
             self.message = format!("{tried}{}", self.message);
         }
@@ -110,7 +110,7 @@ impl ApiError {
     }
 
     /// Turns 404 into 400: what is missing is not what the path names.
-    pub(super) fn not_found_is_bad(mut self) -> Self {
+    pub(crate) fn not_found_is_bad(mut self) -> Self {
         if self.status == StatusCode::NOT_FOUND {
             self.status = StatusCode::BAD_REQUEST;
         }

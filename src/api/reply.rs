@@ -8,7 +8,7 @@ use crate::splice::Spliced;
 
 /// The body of a reply.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(crate) enum Body {
     None,
     Json(Spliced),
     Html(String),
@@ -21,11 +21,11 @@ pub(super) enum Body {
 /// A successful answer.
 #[derive(Debug)]
 pub struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) body: Body,
-    pub(super) location: Option<String>,
-    pub(super) last_modified: Option<NaiveDateTime>,
-    pub(super) cache_control: Option<&'static str>,
+    pub(crate) status: StatusCode,
+    pub(crate) body: Body,
+    pub(crate) location: Option<String>,
+    pub(crate) last_modified: Option<NaiveDateTime>,
+    pub(crate) cache_control: Option<&'static str>,
 }
 
 impl Reply {
@@ -91,7 +91,7 @@ impl Reply {
 }
 
 /// A time as HTTP headers have it.
-pub(super) fn http_date(time: NaiveDateTime) -> String {
+pub(crate) fn http_date(time: NaiveDateTime) -> String {
     time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 

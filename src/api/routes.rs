@@ -6,13 +6,17 @@ use std::sync::LazyLock;
 use actix_web::http::Method;
 
 use super::cnapi::{draft, tickets};
-use super::microversion::{Microversion, V1_0, V1_1, V1_2, V1_5, V1_6, V1_7, V1_9, V1_10, V1_13, V1_30};
-use super::{
-    Answer, Call, Door, admin, aggregates, allocation_candidates, allocations, docs, inventories, reshaper,
-    resource_classes, resource_providers, root, traits, usages, waitlist,
+use crate::api::openapi::docs;
+use crate::api::resources::{
+    admin, aggregates, allocation_candidates, allocations, inventories, reshaper, resource_classes,
+    resource_providers, root, traits, usages,
 };
+use crate::api::{Answer, Call, Door, waitlist};
 use crate::auth::policy;
 use crate::metrics;
+use crate::wire::microversion::{
+    Microversion, V1_0, V1_1, V1_2, V1_5, V1_6, V1_7, V1_9, V1_10, V1_13, V1_30,
+};
 
 /// A function that answers calls.
 pub type Handler = fn(Call) -> Answer;
@@ -182,24 +186,24 @@ pub static ROUTES: &[Route] = &[
     cnapi(Method::DELETE, DRAFT_TICKET, policy::WAITLIST_DELETE, answer!(draft::delete)),
 ];
 
-pub(super) const RESOURCE_CLASS: &str = "/resource_classes/{name}";
-pub(super) const PROVIDER: &str = "/resource_providers/{uuid}";
-pub(super) const INVENTORIES: &str = "/resource_providers/{uuid}/inventories";
-pub(super) const INVENTORY: &str = "/resource_providers/{uuid}/inventories/{resource_class}";
-pub(super) const AGGREGATES: &str = "/resource_providers/{uuid}/aggregates";
-pub(super) const PROVIDER_TRAITS: &str = "/resource_providers/{uuid}/traits";
-pub(super) const CONSUMER: &str = "/allocations/{consumer_uuid}";
-pub(super) const TRAIT: &str = "/traits/{name}";
-pub(super) const PROVIDER_WAITLIST: &str = "/resource_providers/{uuid}/waitlist";
-pub(super) const TICKET: &str = "/resource_providers/{uuid}/waitlist/{ticket}";
-pub(super) const WAITLIST: &str = "/waitlist";
-pub(super) const GROUP: &str = "/waitlist/{group}";
-pub(super) const SERVER_TICKETS: &str = "/servers/{server}/tickets";
-pub(super) const CNAPI_TICKET: &str = "/tickets/{ticket}";
-pub(super) const CNAPI_WAIT: &str = "/tickets/{ticket}/wait";
-pub(super) const CNAPI_RELEASE: &str = "/tickets/{ticket}/release";
-pub(super) const DRAFT: &str = "/servers/{server}/waitlist";
-pub(super) const DRAFT_TICKET: &str = "/servers/{server}/waitlist/{ticket}";
+pub(crate) const RESOURCE_CLASS: &str = "/resource_classes/{name}";
+pub(crate) const PROVIDER: &str = "/resource_providers/{uuid}";
+pub(crate) const INVENTORIES: &str = "/resource_providers/{uuid}/inventories";
+pub(crate) const INVENTORY: &str = "/resource_providers/{uuid}/inventories/{resource_class}";
+pub(crate) const AGGREGATES: &str = "/resource_providers/{uuid}/aggregates";
+pub(crate) const PROVIDER_TRAITS: &str = "/resource_providers/{uuid}/traits";
+pub(crate) const CONSUMER: &str = "/allocations/{consumer_uuid}";
+pub(crate) const TRAIT: &str = "/traits/{name}";
+pub(crate) const PROVIDER_WAITLIST: &str = "/resource_providers/{uuid}/waitlist";
+pub(crate) const TICKET: &str = "/resource_providers/{uuid}/waitlist/{ticket}";
+pub(crate) const WAITLIST: &str = "/waitlist";
+pub(crate) const GROUP: &str = "/waitlist/{group}";
+pub(crate) const SERVER_TICKETS: &str = "/servers/{server}/tickets";
+pub(crate) const CNAPI_TICKET: &str = "/tickets/{ticket}";
+pub(crate) const CNAPI_WAIT: &str = "/tickets/{ticket}/wait";
+pub(crate) const CNAPI_RELEASE: &str = "/tickets/{ticket}/release";
+pub(crate) const DRAFT: &str = "/servers/{server}/waitlist";
+pub(crate) const DRAFT_TICKET: &str = "/servers/{server}/waitlist/{ticket}";
 
 /// A POST brings JSON.
 const fn post(path: &'static str, rule: &'static str, handler: Handler) -> Route {

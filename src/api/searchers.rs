@@ -12,9 +12,9 @@ use std::thread::available_parallelism;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::ApiError;
 use crate::metrics::candidates::Searching;
 use crate::stop::Stop;
+use crate::wire::ApiError;
 
 /// The threads, made when they are wanted; those that find no work for ten seconds end.
 pub struct Searchers {

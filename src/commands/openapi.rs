@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use allotment::api::microversion::{MAX, MIN, Microversion};
 use allotment::api::openapi;
+use allotment::wire::microversion::{MAX, MIN, Microversion};
 
 /// Prints the document of one version, or of all.
 pub fn run(version: Option<Microversion>) -> ExitCode {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use allotment::api::routes::ROUTES;
-use allotment::auth::policy::{self, Credentials, Enforcer, Options, Rules, Target};
+use allotment::auth::policy;
+use allotment::auth::policy::{Credentials, Enforcer, Options, Rules, Target};
 use allotment::auth::{Identity, Scope};
 use allotment::config::Settings;
 use allotment::server;

@@ -12,7 +12,6 @@ use diesel::connection::{CacheSize, InstrumentationEvent};
 use diesel::r2d2::R2D2Connection;
 use diesel::{Connection, ConnectionError, ConnectionResult};
 
-use super::Tx;
 #[cfg(feature = "postgres")]
 use super::postgres_url;
 use super::target::{Kind, Target};
@@ -217,37 +216,6 @@ const NO_LIMIT: u64 = 1_000_000;
 /// Whether a connection is of no more use.
 pub fn is_broken(conn: &mut DbConnection) -> bool {
     on_backend!(conn, c => c.is_broken())
-}
-
-/// Makes connections for the pool.
-pub struct Manager {
-    target: Target,
-}
-
-impl Manager {
-    /// A manager of connections to `target`.
-    pub fn new(target: Target) -> Self {
-        Manager { target }
-    }
-}
-
-impl r2d2::ManageConnection for Manager {
-    type Connection = Tx;
-    type Error = super::Error;
-
-    fn connect(&self) -> Result<Tx, super::Error> {
-        Ok(Tx::new(establish(&self.target)?))
-    }
-
-    fn is_valid(&self, conn: &mut Tx) -> Result<(), super::Error> {
-        Ok(conn.batch_execute("SELECT 1")?)
-    }
-
-    /// Asked when a connection returns to the pool.
-    fn has_broken(&self, conn: &mut Tx) -> bool {
-        conn.rest();
-        std::thread::panicking() || conn.is_lost() || is_broken(conn)
-    }
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Error {
     }
 
     /// The unique key that was violated, in the database's words, if that is what went wrong.
-    pub(super) fn violated_key(&self) -> Option<String> {
+    pub(crate) fn violated_key(&self) -> Option<String> {
         match self {
             Error::Statement(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)) => {
                 Some(format!("{} {}", info.message(), info.details().unwrap_or_default()))
@@ -153,7 +153,7 @@ pub fn is_unstorable_text(error: &DieselError) -> bool {
 
 /// The messages of conflicts for which diesel has no kind of its own: PostgreSQL 40P01, MariaDB
 /// 1213 (also from a Galera commit), 1205 and 1020, SQLite's SQLITE_BUSY.
-pub(super) fn is_conflict_message(message: &str) -> bool {
+pub(crate) fn is_conflict_message(message: &str) -> bool {
     contains_any(
         message,
         &[

@@ -51,7 +51,7 @@ struct Options {
 }
 
 /// Reads a URL of MariaDB.
-pub(super) fn read(parts: Parts) -> Result<Target, String> {
+pub(crate) fn read(parts: Parts) -> Result<Target, String> {
     let query = parts.query.iter().map(|(name, value)| Ok((name.as_str(), decoded(value)?)));
     let query = query.collect::<Result<Vec<_>, String>>()?;
     let mut options = from_file(&query)?;

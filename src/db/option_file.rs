@@ -1,9 +1,9 @@
 //! MariaDB's option files, such as `/etc/my.cnf`, as `read_default_file` in a URL names them.
 
 /// The URL's parameters that name the file and a group in it.
-pub(super) const NAMED_BY: [&str; 2] = ["read_default_file", "read_default_group"];
+pub(crate) const NAMED_BY: [&str; 2] = ["read_default_file", "read_default_group"];
 /// The file where only a group is named.
-pub(super) const DEFAULT: &str = "/etc/my.cnf";
+pub(crate) const DEFAULT: &str = "/etc/my.cnf";
 /// The groups that every client reads.
 const GROUPS: [&str; 2] = ["client", "client-mariadb"];
 
@@ -12,7 +12,7 @@ type Entry = (String, Option<String>);
 
 /// The options that a file has for clients, and those of `group`, in the order in which they count: a later
 /// one beats an earlier one.
-pub(super) fn read(path: &str, group: Option<&str>) -> Result<Vec<Entry>, String> {
+pub(crate) fn read(path: &str, group: Option<&str>) -> Result<Vec<Entry>, String> {
     let problem = |cause: &dyn std::fmt::Display| format!("read_default_file: cannot read {path}: {cause}");
     let home = std::env::var("HOME").unwrap_or_default();
     let file = path.strip_prefix("~/").map_or_else(|| path.to_owned(), |rest| format!("{home}/{rest}"));

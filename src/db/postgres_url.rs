@@ -65,7 +65,7 @@ const UNDERSTOOD: [&str; 53] = [
 ];
 
 /// Reads a URL of PostgreSQL.
-pub(super) fn read(parts: &Parts) -> Result<Target, String> {
+pub(crate) fn read(parts: &Parts) -> Result<Target, String> {
     let mut remarks = Vec::new();
     let mut query = Vec::new();
     for (name, value) in &parts.query {
@@ -106,7 +106,7 @@ fn concerns_tls(name: &str) -> bool {
 }
 
 /// The address with the time that a connection may take, unless the URL has one.
-pub(super) fn address(target: &Target) -> String {
+pub(crate) fn address(target: &Target) -> String {
     let Times { connect, .. } = target.times;
     if target.address.contains("connect_timeout=") {
         return target.address.clone();

@@ -8,7 +8,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Integer, Text, Timestamp};
 
-use super::{Tx, on_backend};
+use super::{DbConnection, on_backend};
 
 /// A value for a statement.
 #[derive(Clone, Copy, Debug)]
@@ -50,9 +50,9 @@ impl From<NaiveDateTime> for Bind<'_> {
 /// Runs `sql`, in which each `?` stands for one of `binds`, and returns how many rows it changed.
 ///
 /// Each connection keeps what it has prepared, by the text: so there are few texts.
-pub fn execute(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<usize> {
+pub fn execute(conn: &mut DbConnection, sql: &str, binds: &[Bind<'_>]) -> QueryResult<usize> {
     let statement = Statement::new(sql, binds);
-    on_backend!(tx.conn(), c => statement.execute(c))
+    on_backend!(conn, c => statement.execute(c))
 }
 
 /// How many values the lists of [`execute_listed`] have: a statement is kept for each of these.
@@ -64,14 +64,19 @@ const LISTED: usize = 200;
 /// come before. Returns how many rows were changed.
 ///
 /// A list is filled up with its own values to one of a few lengths, so that there are few texts.
-pub fn execute_listed(tx: &mut Tx, sql: &str, binds: &[Bind<'_>], values: &[&str]) -> QueryResult<usize> {
+pub fn execute_listed(
+    conn: &mut DbConnection,
+    sql: &str,
+    binds: &[Bind<'_>],
+    values: &[&str],
+) -> QueryResult<usize> {
     let mut changed = 0;
     for chunk in values.chunks(LISTED) {
         let length = LIST_LENGTHS.into_iter().find(|length| *length >= chunk.len()).unwrap_or(LISTED);
         let text = format!("{sql} IN ({})", vec!["?"; length].join(", "));
         let listed = chunk.iter().cycle().take(length).map(|value| Bind::Text(value));
         let all: Vec<Bind<'_>> = binds.iter().copied().chain(listed).collect();
-        changed += execute(tx, &text, &all)?;
+        changed += execute(conn, &text, &all)?;
     }
     Ok(changed)
 }
@@ -80,9 +85,9 @@ pub fn execute_listed(tx: &mut Tx, sql: &str, binds: &[Bind<'_>], values: &[&str
 ///
 /// Not on MariaDB: it tells of such a result only when the statement runs, which the client library
 /// takes for none.
-pub fn returning_numbers(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<Vec<i32>> {
+pub fn returning_numbers(conn: &mut DbConnection, sql: &str, binds: &[Bind<'_>]) -> QueryResult<Vec<i32>> {
     let statement = Statement::new(sql, binds);
-    on_backend!(tx.conn(), c => statement.load(c))
+    on_backend!(conn, c => statement.load(c))
 }
 
 struct Statement<'a> {

@@ -123,7 +123,7 @@ impl FromStr for Target {
 
 impl Target {
     /// A target of which only the kind and the address are known.
-    pub(super) fn new(kind: Kind, address: String) -> Target {
+    pub(crate) fn new(kind: Kind, address: String) -> Target {
         let (ports, remarks) = (Vec::new(), Vec::new());
         let times = Times::default();
         Target { kind, address, times, keeps_sessions: true, needs_tls: false, ports, remarks }
@@ -155,7 +155,7 @@ fn sqlite(rest: &str) -> Result<Target, String> {
 /// The parts of a server's URL, as SQLAlchemy takes it apart.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Parts {
+pub(crate) struct Parts {
     pub user: Option<String>,
     pub password: Option<String>,
     /// Host and port as they are written; several of them where the client library allows that.
@@ -213,7 +213,7 @@ fn end_of_login(rest: &str) -> Option<usize> {
 
 /// The decoded text of a part of a URL.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) fn decoded(text: &str) -> Result<String, String> {
+pub(crate) fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(Into::into).map_err(|_| "the database URL has bytes in it that are no UTF-8".to_owned())
 }
@@ -224,13 +224,13 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// A text as a part of a URL.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
 /// The beginning of a URL, up to the host.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) fn login(scheme: &str, user: Option<&str>, password: Option<&str>) -> String {
+pub(crate) fn login(scheme: &str, user: Option<&str>, password: Option<&str>) -> String {
     let password = password.map(|password| format!(":{}", encoded(password))).unwrap_or_default();
     match user {
         Some(user) => format!("{scheme}://{}{password}@", encoded(user)),

@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::db::{Db, DbConnection, Error, Follower, Part, Touched};
+use crate::commit::{Db, Follower, Part, Touched};
+use crate::db::{DbConnection, Error};
 use crate::metrics;
 use crate::store::fleet as rows;
 

@@ -11,7 +11,8 @@ use tokio::time::sleep;
 
 use super::Fleet;
 use super::provider::Stock;
-use crate::db::{Db, Error, Part, Touched};
+use crate::commit::{Db, Part, Touched};
+use crate::db::Error;
 use crate::metrics;
 use crate::store::fleet as rows;
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::db::{DbConnection, Tx};
+use crate::commit::Tx;
+use crate::db::DbConnection;
 use crate::store::aggregates as rows;
 
 use super::resource_providers::{find_key, hold, take_at};

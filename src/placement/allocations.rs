@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDateTime;
 
-use crate::db::{AtOnce, DbConnection, Tx};
+use crate::commit::{AtOnce, Tx};
+use crate::db::DbConnection;
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation};
 use crate::store::claims::{self, NewClaim};

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::db::{DbConnection, Tx};
+use crate::commit::Tx;
+use crate::db::DbConnection;
 use crate::store::inventories as rows;
 use crate::store::inventories::{Amounts, Inventory};
 use crate::store::{allocations, resource_classes};

@@ -8,7 +8,6 @@ pub mod allocations;
 pub mod capacity;
 mod error;
 pub mod inventories;
-pub mod listing;
 pub mod reshaper;
 pub mod resource_classes;
 pub mod resource_providers;

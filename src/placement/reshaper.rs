@@ -1,6 +1,7 @@
 //! Moving inventories between providers together with what is allocated from them.
 
-use crate::db::{DbConnection, Tx};
+use crate::commit::Tx;
+use crate::db::DbConnection;
 use crate::store::inventories::{self as stored, Amounts};
 use crate::store::resource_providers;
 

@@ -1,6 +1,7 @@
 //! Resource classes: the standard ones and those that clients make.
 
-use crate::db::{DbConnection, Tx};
+use crate::commit::Tx;
+use crate::db::DbConnection;
 use crate::store::inventories;
 use crate::store::resource_classes as rows;
 use crate::store::resource_classes::{FIRST_CUSTOM_ID, ResourceClass};

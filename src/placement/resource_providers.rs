@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::db::{DbConnection, Tx};
+use crate::commit::Tx;
+use crate::db::DbConnection;
 use crate::store::resource_providers::{self as rows, ResourceProvider};
 use crate::store::{allocations, generation, waitlist_queues};
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::db::{DbConnection, Tx};
+use crate::commit::Tx;
+use crate::db::DbConnection;
 use crate::store::known_traits::KnownTraits;
 use crate::store::lines::Lines;
 use crate::store::traits as rows;

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::commit::Db;
 use crate::config::DatabaseSettings;
-use crate::db::{Db, Error};
+use crate::db::Error;
+use crate::store::migrations;
 
 /// The pause after a try.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -30,12 +32,12 @@ pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
 fn open_once(settings: &DatabaseSettings) -> Result<Db, Error> {
     let db = Db::open(settings)?;
     if settings.migrate_at_start {
-        let applied = db.migrate()?;
+        let applied = migrations::migrate(&db)?;
         if applied > 0 {
             log::info!("the database was brought up to date ({applied} migrations)");
         }
     } else {
-        db.keep_schema()?;
+        migrations::keep_schema(&db)?;
     }
     Ok(db)
 }

@@ -64,7 +64,8 @@ pub(super) fn serve(
     let stopping = stop.clone();
     let (patience, app) = (options.patience, app.clone());
     let builder = builder.listen("http", listener, move || {
-        let application = App::new().app_data(app.clone()).configure(|config| api::configure(config, door));
+        let application =
+            App::new().app_data(app.clone()).configure(|config| crate::edge::configure(config, door));
         let application = map_config(application, |()| AppConfig::default());
         let (tls, stopping) = (tls.clone(), stopping.clone());
         fn_factory(move || {

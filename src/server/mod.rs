@@ -21,11 +21,12 @@ use actix_web::{rt, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::Admin;
-use crate::api::{App, Door, Memory, Searchers};
+use crate::api::{App, Door, Searchers};
 use crate::auth::policy::{self, Enforcer};
 use crate::auth::{Authenticator, Keystone, keystone};
 use crate::config::{AuthSettings, AuthStrategy, Flags, Settings};
 use crate::db;
+use crate::edge::Memory;
 use crate::fleet::{Fleet, sweep};
 use crate::waitlist::{Clock, Waitlist};
 

@@ -2,10 +2,11 @@
 
 use diesel::prelude::*;
 
+use crate::commit::{Part, Tx};
 use crate::db::schema::{
     placement_aggregates as agg, resource_provider_aggregates as rpa, resource_providers as rp,
 };
-use crate::db::{DbConnection, Part, Tx, on_backend};
+use crate::db::{DbConnection, on_backend};
 
 use super::{Found, OfProvider, load_typed, now};
 

@@ -5,6 +5,7 @@ use chrono::NaiveDateTime;
 use diesel::dsl::max;
 use diesel::prelude::*;
 
+use crate::commit::{Part, Tx};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::db::functions::string_agg;
 use crate::db::functions::{coalesce, concat_ws};
@@ -15,7 +16,7 @@ use crate::db::schema::{
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::db::statement::returning_numbers;
 use crate::db::statement::{Bind, execute};
-use crate::db::{DbConnection, Part, Tx, on_backend};
+use crate::db::{DbConnection, on_backend};
 
 use super::lines::Lines;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -4,9 +4,10 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
+use crate::commit::{Part, Tx};
+use crate::db::DbConnection;
 use crate::db::schema::consumers;
 use crate::db::statement::{Bind, returning_numbers};
-use crate::db::{DbConnection, Part, Tx};
 
 use super::Found;
 use super::generation::bump_provider_sql;

@@ -3,9 +3,10 @@
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
+use crate::commit::Tx;
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
 use crate::db::statement::{Bind, execute};
-use crate::db::{DbConnection, Tx, on_backend};
+use crate::db::{DbConnection, on_backend};
 
 use super::{Found, now};
 

@@ -3,11 +3,11 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
+use crate::commit::{Part, Tx};
 #[cfg(feature = "mysql")]
 use crate::db::DbConnection;
 use crate::db::schema::waitlist_tickets as tickets;
 use crate::db::statement::{execute, execute_listed, returning_numbers};
-use crate::db::{Part, Tx};
 
 use super::now;
 #[cfg(feature = "mysql")]

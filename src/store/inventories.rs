@@ -4,10 +4,11 @@ use chrono::NaiveDateTime;
 use diesel::dsl::{exists, sum};
 use diesel::prelude::*;
 
+use crate::commit::{Part, Tx};
 use crate::db::schema::{
     allocations as alloc, inventories as inv, resource_classes as rc, resource_providers as rp,
 };
-use crate::db::{DbConnection, Part, Tx, on_backend};
+use crate::db::{DbConnection, on_backend};
 
 use super::{Found, OfProvider, load_listed, load_typed, now};
 

@@ -16,6 +16,7 @@ pub mod generation;
 pub mod inventories;
 pub mod known_traits;
 pub mod lines;
+pub mod migrations;
 pub mod resource_classes;
 pub mod resource_providers;
 pub mod standard;

@@ -4,9 +4,10 @@ use chrono::NaiveDateTime;
 use diesel::dsl::max;
 use diesel::prelude::*;
 
+use crate::commit::Tx;
+use crate::db::DbConnection;
 use crate::db::schema::{allocations as alloc, inventories as inv, resource_classes as rc};
 use crate::db::statement::returning_numbers;
-use crate::db::{DbConnection, Tx};
 
 use super::{Found, load_typed, now};
 

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
+use crate::commit::{Part, Tx};
 use crate::db::schema::{
     inventories, resource_provider_aggregates as rpa, resource_provider_traits as rpt,
     resource_providers as rp,
 };
-use crate::db::{DbConnection, Part, Tx, on_backend};
+use crate::db::{DbConnection, on_backend};
 
 use super::{Found, load_typed, now};
 

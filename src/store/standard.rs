@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use diesel::prelude::*;
 
+use crate::commit::Tx;
 use crate::db::schema::resource_classes as rc;
-use crate::db::{Error, Tx, on_backend};
+use crate::db::{Error, on_backend};
 use crate::standard;
 
 use super::traits;

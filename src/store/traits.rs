@@ -9,12 +9,13 @@ use diesel::dsl::array;
 use diesel::dsl::max;
 use diesel::prelude::*;
 
+use crate::commit::{Part, Tx};
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 use crate::db::functions::coalesce;
 #[cfg(feature = "sqlite")]
 use crate::db::functions::string_agg;
 use crate::db::schema::{resource_provider_traits as rpt, resource_providers as rp, traits};
-use crate::db::{DbConnection, Part, Tx, on_backend};
+use crate::db::{DbConnection, on_backend};
 
 use super::known_traits::KnownTraits;
 use super::lines::Lines;

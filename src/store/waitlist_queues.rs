@@ -4,11 +4,12 @@ use chrono::NaiveDateTime;
 use diesel::dsl::{count_star, max, sum};
 use diesel::prelude::*;
 
+use crate::commit::Tx;
+use crate::db::DbConnection;
 use crate::db::schema::{
     waitlist_groups as groups, waitlist_owners as owners, waitlist_queues as queues,
     waitlist_tickets as tickets,
 };
-use crate::db::{DbConnection, Tx};
 
 use super::{generation, load_typed, now};
 

@@ -8,9 +8,10 @@ use diesel::deserialize::FromStaticSqlRow;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
+use crate::commit::Tx;
 use crate::db::schema::{waitlist_queues as queues, waitlist_tickets as tickets};
 use crate::db::statement::{execute, execute_listed};
-use crate::db::{DbConnection, MultiBackend, Tx};
+use crate::db::{DbConnection, MultiBackend};
 
 use super::load_typed;
 use super::waitlist_queues::QueueFilter;

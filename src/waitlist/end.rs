@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDateTime;
 
-use crate::db::Tx;
+use crate::commit::Tx;
 use crate::store::generation;
 use crate::store::waitlist_queues as queues;
 use crate::store::waitlist_tickets::{self as rows, ACTIVE, FINISHED, QUEUED, Ticket, TicketChanges};

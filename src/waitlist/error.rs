@@ -100,7 +100,7 @@ impl From<diesel::result::Error> for Error {
     }
 }
 
-impl db::TransactionError for Error {
+impl crate::commit::TransactionError for Error {
     fn database(&self) -> Option<&db::Error> {
         match self {
             Error::Database(error) => Some(error),

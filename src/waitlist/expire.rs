@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDateTime;
 
-use crate::db::Tx;
+use crate::commit::Tx;
 use crate::store::generation;
 use crate::store::waitlist_overdue::Overdue;
 use crate::store::waitlist_queues as queues;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
 
-use crate::db::{DbConnection, Tx};
+use crate::commit::Tx;
+use crate::db::DbConnection;
 use crate::store::waitlist_tickets::{
     self as rows, ACTIVE, EXPIRED, FINISHED, QUEUED, Ticket, TicketChanges,
 };

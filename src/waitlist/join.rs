@@ -3,8 +3,9 @@
 use chrono::{NaiveDateTime, TimeDelta};
 use uuid::Uuid;
 
+use crate::commit::Tx;
 use crate::config::WaitlistSettings;
-use crate::db::{DbConnection, Tx};
+use crate::db::DbConnection;
 use crate::store::waitlist_queues::{self as queues, Queue};
 use crate::store::waitlist_tickets::{self as rows, ACTIVE, QUEUED, Ticket};
 use crate::store::{generation, resource_providers};

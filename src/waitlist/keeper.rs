@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::db::{Db, Tx};
+use crate::commit::{Db, Tx};
 use crate::store::waitlist_tickets::{self as rows, KEPT_ALIVE_AT_ONCE};
 
 use super::waiters::Due;

@@ -35,8 +35,9 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use tokio::time::Instant;
 
+use crate::commit::{Db, Listener, Turns};
 use crate::config::WaitlistSettings;
-use crate::db::{Db, DbConnection, Listener, Turns};
+use crate::db::DbConnection;
 use crate::metrics::waitlist::{WokenBy, handed_off};
 use crate::store::waitlist_clock;
 pub use crate::store::waitlist_queues::{Queue, QueueFilter};

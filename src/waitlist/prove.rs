@@ -1,6 +1,6 @@
 //! The proof that tickets are active, within the transaction of a fenced write.
 
-use crate::db::Tx;
+use crate::commit::Tx;
 use crate::store::waitlist_tickets as rows;
 
 use super::{Error, Result};

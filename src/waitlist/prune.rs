@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 
-use crate::db::Tx;
+use crate::commit::Tx;
 use crate::store::{waitlist_queues as queues, waitlist_tickets as rows};
 
 use super::{Error, Result};

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 
-use crate::db::Tx;
+use crate::commit::Tx;
 use crate::store::generation;
 use crate::store::waitlist_tickets::{self as rows, ACTIVE, Ticket, TicketChanges};
 

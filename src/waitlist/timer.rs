@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::db::{Db, DbConnection};
+use crate::commit::Db;
+use crate::db::DbConnection;
 use crate::store::waitlist_clock;
 use crate::store::waitlist_overdue::{self as overdue, Overdue};
 use crate::store::waitlist_tickets::{self as rows, ACTIVE, QUEUED};

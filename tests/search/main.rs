@@ -16,14 +16,14 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use allotment::api::allocation_candidates::shape;
-use allotment::api::candidate_query::read;
-use allotment::api::query::Query as Parameters;
-use allotment::candidates::render::render;
-use allotment::candidates::{Options, search};
+use allotment::api::resources::allocation_candidates::shape;
+use allotment::api::resources::candidate_query::read;
 use allotment::config::Strategy;
 use allotment::fleet::Picture;
+use allotment::search::render::render;
+use allotment::search::{Options, search};
 use allotment::stop::Stop;
+use allotment::wire::query::Query as Parameters;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

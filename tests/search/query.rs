@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use allotment::api::microversion::Microversion;
+use allotment::wire::microversion::Microversion;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;

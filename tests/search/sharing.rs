@@ -1,11 +1,11 @@
 //! Many sharing providers in many aggregates: they are filtered once, and what is looked at is counted.
 
-use allotment::api::candidate_query::read;
-use allotment::api::microversion::Microversion;
-use allotment::api::query::Query as Parameters;
-use allotment::candidates::{Error, search};
+use allotment::api::resources::candidate_query::read;
 use allotment::config::Strategy;
+use allotment::search::{Error, search};
 use allotment::stop::Stop;
+use allotment::wire::microversion::Microversion;
+use allotment::wire::query::Query as Parameters;
 
 use crate::options;
 use crate::world::{Inventory, Provider, SHARING, World};
@@ -36,7 +36,7 @@ fn count(world: &World, text: &str, max_visits: u64) -> Result<(usize, u64), Err
     let picture = world.picture(&mut rand::SeedableRng::seed_from_u64(0));
     let version = Microversion::from_header(Some("placement 1.39")).unwrap();
     let request = read(&Parameters::parse(text).unwrap(), version).unwrap();
-    let options = allotment::candidates::Options { max_visits, ..options(Strategy::DepthFirst, false, None) };
+    let options = allotment::search::Options { max_visits, ..options(Strategy::DepthFirst, false, None) };
     let found = search(&picture, &request, &options, &Stop::default())?;
     Ok((found.len(), found.visits))
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use allotment::api::candidate_query::read;
-use allotment::api::microversion::Microversion;
-use allotment::api::query::Query as Parameters;
-use allotment::candidates::search;
+use allotment::api::resources::candidate_query::read;
 use allotment::config::Strategy;
+use allotment::search::search;
 use allotment::stop::Stop;
+use allotment::wire::microversion::Microversion;
+use allotment::wire::query::Query as Parameters;
 use rand::Rng;
 use rand::rngs::StdRng;
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use allotment::api::candidate_query::read;
-use allotment::api::microversion::Microversion;
-use allotment::api::query::Query as Parameters;
-use allotment::candidates::{Error, search};
+use allotment::api::resources::candidate_query::read;
 use allotment::config::Strategy;
+use allotment::search::{Error, search};
 use allotment::stop::Stop;
+use allotment::wire::microversion::Microversion;
+use allotment::wire::query::Query as Parameters;
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -51,7 +51,7 @@ fn groups(amounts: &[i64]) -> Query {
 fn count(world: &World, query: &Query, strategy: Strategy, max_visits: u64) -> Result<usize, Error> {
     let picture = world.picture(&mut rand::SeedableRng::seed_from_u64(0));
     let request = read(&Parameters::parse(&query.text(None)).unwrap(), query.version).unwrap();
-    let options = allotment::candidates::Options { max_visits, ..options(strategy, false, None) };
+    let options = allotment::search::Options { max_visits, ..options(strategy, false, None) };
     Ok(search(&picture, &request, &options, &Stop::default())?.len())
 }
 

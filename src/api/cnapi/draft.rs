@@ -6,12 +6,14 @@ use serde::Deserialize;
 use super::page::Page;
 use super::view::DraftView;
 use super::{error, find, known_owner, owner, params};
-use crate::api::names::canonical_uuid;
-use crate::api::query::Query;
+use crate::api::waitlist::body;
 use crate::api::waitlist::write_end;
-use crate::api::{ApiError, Call, HandlerResult, Reply, schema, times, waitlist_body};
+use crate::api::{Call, HandlerResult, Reply};
 use crate::auth::policy;
 use crate::waitlist::{self, ACTIVE, ExpectedQueue, NewTicket, QUEUED, QueueFilter, Term, TicketFilter};
+use crate::wire::names::canonical_uuid;
+use crate::wire::query::Query;
+use crate::wire::{ApiError, schema, times};
 
 /// What a new ticket is made of. The page has two names for two things.
 #[derive(Deserialize)]
@@ -29,10 +31,10 @@ impl CreateBody {
         let id = self.id.or(self.uid);
         let id =
             id.ok_or_else(|| ApiError::bad_request("JSON does not validate: 'id' is a required property"))?;
-        waitlist_body::check_name("scope", &self.scope, settings)?;
-        waitlist_body::check_name("id", &id, settings)?;
+        body::check_name("scope", &self.scope, settings)?;
+        body::check_name("id", &id, settings)?;
         let expires_text = self.expires.or(self.expires_at);
-        waitlist_body::check_name("expires", expires_text.as_deref().unwrap_or_default(), settings)?;
+        body::check_name("expires", expires_text.as_deref().unwrap_or_default(), settings)?;
         let term = match &expires_text {
             None => Term::Unlimited,
             Some(text) => Term::Until(times::parse_partial(text).ok_or_else(|| {

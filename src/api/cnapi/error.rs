@@ -3,11 +3,11 @@
 use actix_web::http::StatusCode;
 use serde_json::json;
 
-use crate::api::error::{ApiError, Code, stock_sentence};
 use crate::waitlist::Error;
+use crate::wire::error::{ApiError, Code, stock_sentence};
 
 /// Content type and body of an error.
-pub(in crate::api) fn render(error: &ApiError) -> (&'static str, String) {
+pub(crate) fn render(error: &ApiError) -> (&'static str, String) {
     let message = if error.message.is_empty() { stock_sentence(error.status) } else { &error.message };
     // What schemas say goes on for lines, which are for those who have Placement's clients.
     let message = message.lines().next().unwrap_or_default();
@@ -34,12 +34,12 @@ fn code(error: &ApiError) -> &'static str {
 }
 
 /// What is asked for makes no sense: 409, as CNAPI has it.
-pub(super) fn invalid(message: impl Into<String>) -> ApiError {
+pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::conflict(message).with_word("InvalidArgument")
 }
 
 /// Turns 400 into the 409 that CNAPI has for it.
-pub(super) fn as_invalid(error: ApiError) -> ApiError {
+pub(crate) fn as_invalid(error: ApiError) -> ApiError {
     if error.status == StatusCode::BAD_REQUEST && error.word.is_none() {
         invalid(error.message)
     } else {
@@ -48,12 +48,12 @@ pub(super) fn as_invalid(error: ApiError) -> ApiError {
 }
 
 /// The body is no JSON.
-pub(super) fn broken(problem: &str) -> ApiError {
+pub(crate) fn broken(problem: &str) -> ApiError {
     ApiError::bad_request(format!("Invalid JSON: {problem}")).with_word("InvalidContent")
 }
 
 /// What the waitlist refuses, in CNAPI's words.
-pub(super) fn refused(error: Error) -> ApiError {
+pub(crate) fn refused(error: Error) -> ApiError {
     match error {
         Error::OwnerNotFound(uuid) => ApiError::not_found(format!("no such server {uuid}")),
         Error::TicketNotFound(uuid) => {

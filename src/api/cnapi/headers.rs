@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
-use crate::api::pipeline::set;
+use crate::edge::pipeline::set;
 
 /// Where clients put an id of their own, and find it again.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -22,7 +22,7 @@ static HOST: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Adds them. `own` is the id under which the request is in the log.
-pub(in crate::api) fn decorate(headers: &mut HeaderMap, asked: &HeaderMap, own: &str, started: Instant) {
+pub(crate) fn decorate(headers: &mut HeaderMap, asked: &HeaderMap, own: &str, started: Instant) {
     let theirs = asked.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let theirs = theirs.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID);
     set(headers, REQUEST_ID, theirs.unwrap_or(own));

@@ -19,20 +19,21 @@ mod params;
 pub mod tickets;
 mod view;
 
-pub(super) use error::render;
-pub(super) use headers::decorate;
+pub(crate) use error::render;
+pub(crate) use headers::decorate;
 
-use super::names::canonical_uuid;
-use super::schema::is_dashed_uuid;
-use super::{ApiError, Call, waitlist as placement};
+use crate::api::{Call, waitlist as placement};
 use crate::auth::Identity;
 use crate::waitlist::{self, DEFAULT_OWNER, Ticket};
+use crate::wire::ApiError;
+use crate::wire::names::canonical_uuid;
+use crate::wire::schema::is_dashed_uuid;
 
 /// How many tickets an answer has at most.
 const MOST: i64 = 1_000;
 
 /// Whoever asks at the address that takes no tokens.
-pub(super) fn anybody() -> Identity {
+pub(crate) fn anybody() -> Identity {
     Identity { user: "cnapi".to_owned(), roles: vec!["service".to_owned()], ..Identity::default() }
 }
 

@@ -7,14 +7,14 @@ use super::params::Params;
 
 /// A part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Page {
-    pub(super) limit: i64,
-    pub(super) offset: i64,
+pub(crate) struct Page {
+    pub(crate) limit: i64,
+    pub(crate) offset: i64,
 }
 
 /// Why a list has no such part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     /// A parameter is no number.
     #[error("{0} is not {1}")]
     Malformed(&'static str, &'static str),
@@ -24,7 +24,7 @@ pub(super) enum Wrong {
 }
 
 impl Page {
-    pub(super) fn of(params: &Params) -> Result<Page, Wrong> {
+    pub(crate) fn of(params: &Params) -> Result<Page, Wrong> {
         let limit = match params.get("limit") {
             None => MOST,
             Some(value) => match number(value) {

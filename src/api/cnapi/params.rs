@@ -4,32 +4,34 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error;
-use crate::api::query::Query;
-use crate::api::schema::{self, LazySchema};
-use crate::api::{ApiError, Call, json};
+use crate::api::Call;
+use crate::wire::query::Query;
+use crate::wire::schema;
+use crate::wire::schema::LazySchema;
+use crate::wire::{ApiError, json};
 
 /// Parameters by their names.
-pub(super) type Params = Map<String, Value>;
+pub(crate) type Params = Map<String, Value>;
 
 /// All that the request says. What is repeated in a query string or a form becomes a list.
-pub(super) fn merged(call: &Call) -> Result<Params, ApiError> {
+pub(crate) fn merged(call: &Call) -> Result<Params, ApiError> {
     merged_with(call, &call.body)
 }
 
 /// The same with a body that is not quite what was sent.
-pub(super) fn merged_with(call: &Call, body: &[u8]) -> Result<Params, ApiError> {
+pub(crate) fn merged_with(call: &Call, body: &[u8]) -> Result<Params, ApiError> {
     let mut params = in_body(call, body)?;
     params.extend(in_query(call)?);
     Ok(params)
 }
 
 /// What the query string alone says.
-pub(super) fn in_query(call: &Call) -> Result<Params, ApiError> {
+pub(crate) fn in_query(call: &Call) -> Result<Params, ApiError> {
     Ok(gathered(call.query()?))
 }
 
 /// Parameters that fit a schema, as the type that they stand for. 400 if they do not.
-pub(super) fn read<T: DeserializeOwned>(params: Params, schema: &'static LazySchema) -> Result<T, ApiError> {
+pub(crate) fn read<T: DeserializeOwned>(params: Params, schema: &'static LazySchema) -> Result<T, ApiError> {
     let value = Value::Object(params);
     schema::loaded(schema)?.check(&value)?;
     if json::contains_nul(&value) {

@@ -9,14 +9,16 @@ use serde_json::{Value, json};
 use super::page::{Page, Wrong};
 use super::view::{CreatedView, TicketView};
 use super::{MOST, error, find, known_owner, owner, params};
-use crate::api::names::canonical_uuid;
-use crate::api::schema::is_dashed_uuid;
+use crate::api::waitlist::body;
 use crate::api::waitlist::write_end;
-use crate::api::{ApiError, Call, HandlerResult, Reply, schema, times, waitlist_body};
+use crate::api::{Call, HandlerResult, Reply};
 use crate::auth::policy;
 use crate::waitlist::{
     self, ACTIVE, EXPIRED, Error, ExpectedQueue, FINISHED, NewTicket, QueueFilter, Term, TicketFilter,
 };
+use crate::wire::names::canonical_uuid;
+use crate::wire::schema::is_dashed_uuid;
+use crate::wire::{ApiError, schema, times};
 
 /// What a new ticket is made of.
 #[derive(Deserialize)]
@@ -36,7 +38,7 @@ impl CreateBody {
         let others = [("action", &self.action), ("req_id", &self.req_id)];
         let others = others.iter().filter_map(|(what, text)| Some((*what, text.as_ref()?)));
         for (what, text) in names.into_iter().chain(others) {
-            waitlist_body::check_name(what, text, settings)?;
+            body::check_name(what, text, settings)?;
         }
         let end = times::parse_partial(&self.expires_at)
             .ok_or_else(|| error::invalid("expires_at is not a time such as 2026-11-24T10:00:00.000Z"))?;
@@ -45,7 +47,7 @@ impl CreateBody {
             scope: self.scope,
             id: self.id,
             action: self.action,
-            extra: self.extra.map(|extra| waitlist_body::extra_text(&extra, settings)).transpose()?,
+            extra: self.extra.map(|extra| body::extra_text(&extra, settings)).transpose()?,
             term: Term::Until(end),
             expires_text: Some(self.expires_at),
             project_id: call.identity.project.clone(),

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::api::times;
 use crate::waitlist::Ticket;
+use crate::wire::times;
 
 /// A ticket of the deployed dialect.
 #[derive(Debug, Serialize)]
-pub(super) struct TicketView<'a> {
+pub(crate) struct TicketView<'a> {
     uuid: &'a str,
     server_uuid: &'a str,
     scope: &'a str,
@@ -26,7 +26,7 @@ pub(super) struct TicketView<'a> {
 }
 
 impl<'a> TicketView<'a> {
-    pub(super) fn new(ticket: &'a Ticket) -> Self {
+    pub(crate) fn new(ticket: &'a Ticket) -> Self {
         let extra = ticket.extra.clone().unwrap_or_else(|| "{}".to_owned());
         TicketView {
             uuid: &ticket.uuid,
@@ -46,20 +46,20 @@ impl<'a> TicketView<'a> {
 
 /// What a new ticket is answered: its uuid, and its queue with the ticket in it.
 #[derive(Debug, Serialize)]
-pub(super) struct CreatedView<'a> {
+pub(crate) struct CreatedView<'a> {
     uuid: &'a str,
     queue: Vec<TicketView<'a>>,
 }
 
 impl<'a> CreatedView<'a> {
-    pub(super) fn new(ticket: &'a Ticket, queue: &'a [Ticket]) -> Self {
+    pub(crate) fn new(ticket: &'a Ticket, queue: &'a [Ticket]) -> Self {
         CreatedView { uuid: &ticket.uuid, queue: queue.iter().map(TicketView::new).collect() }
     }
 }
 
 /// A ticket of the first page.
 #[derive(Debug, Serialize)]
-pub(super) struct DraftView<'a> {
+pub(crate) struct DraftView<'a> {
     ticket_uuid: &'a str,
     created_at: String,
     server_uuid: &'a str,
@@ -72,7 +72,7 @@ pub(super) struct DraftView<'a> {
 }
 
 impl<'a> DraftView<'a> {
-    pub(super) fn new(ticket: &'a Ticket) -> Self {
+    pub(crate) fn new(ticket: &'a Ticket) -> Self {
         DraftView {
             ticket_uuid: &ticket.uuid,
             created_at: times::show_millis(ticket.created_at),

@@ -39,7 +39,8 @@ impl TestApp {
         log_errors();
         let database = Database::create(Backend::Mysql);
         let settings = settings(&database);
-        allotment::db::Db::open(&settings.database).unwrap().migrate().unwrap();
+        let db = allotment::commit::Db::open(&settings.database).unwrap();
+        allotment::store::migrations::migrate(&db).unwrap();
         database.convert_tables(collation);
         TestApp { servers: vec![server::start(settings).unwrap()], database }
     }

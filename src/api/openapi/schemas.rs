@@ -1,0 +1,167 @@
+//! The schemas of the OpenAPI document: the files of bodies and answers, with words on every field.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use crate::api::openapi::{Broken, Range};
+use crate::wire::schema;
+
+macro_rules! answers {
+    ($($name:literal)*) => {
+        /// The schemas of answers, by their names.
+        const ANSWERS: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("schemas/responses/", $name, ".json")))),*];
+    };
+}
+
+answers! {
+    "aggregates_1_1"
+    "aggregates_1_19"
+    "allocation_candidates_1_10"
+    "allocation_candidates_1_12"
+    "allocation_candidates_1_17"
+    "allocation_candidates_1_29"
+    "allocation_candidates_1_34"
+    "cnapi_created_1_0"
+    "cnapi_draft_created_1_0"
+    "cnapi_draft_ticket_1_0"
+    "cnapi_draft_ticket_list_1_0"
+    "cnapi_error_1_0"
+    "cnapi_ticket_1_0"
+    "cnapi_ticket_list_1_0"
+    "consumer_allocations_1_0"
+    "consumer_allocations_1_12"
+    "consumer_allocations_1_28"
+    "consumer_allocations_1_38"
+    "error_1_0"
+    "error_1_23"
+    "inventory_list_1_0"
+    "inventory_show_1_0"
+    "openapi_1_0"
+    "provider_allocations_1_0"
+    "provider_allocations_1_28"
+    "provider_traits_1_6"
+    "provider_usages_1_0"
+    "resource_class_list_1_2"
+    "resource_class_show_1_2"
+    "resource_provider_list_1_0"
+    "resource_provider_list_1_1"
+    "resource_provider_list_1_11"
+    "resource_provider_list_1_14"
+    "resource_provider_list_1_6"
+    "resource_provider_show_1_0"
+    "resource_provider_show_1_1"
+    "resource_provider_show_1_11"
+    "resource_provider_show_1_14"
+    "resource_provider_show_1_6"
+    "trait_list_1_6"
+    "unauthorized_1_0"
+    "usages_1_38"
+    "usages_1_9"
+    "version_1_0"
+    "version_error_1_0"
+    "waitlist_group_1_0"
+    "waitlist_list_1_0"
+    "waitlist_ticket_1_0"
+}
+
+/// What fields and parameters mean: by name, or by name within a schema or path.
+static WORDS: LazyLock<Map<String, Value>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("schemas/words.json")).unwrap_or_default());
+
+/// The words on the first of several keys that has some.
+pub(crate) fn words(keys: &[&str]) -> Option<&'static str> {
+    keys.iter().find_map(|key| WORDS.get(*key)?.as_str())
+}
+
+/// The schemas that a document refers to.
+#[derive(Debug, Default)]
+pub(crate) struct Components {
+    schemas: BTreeMap<String, (Range, Value)>,
+}
+
+impl Components {
+    /// A reference to a schema, which thereby becomes part of the document. `range` is when it holds.
+    pub(crate) fn add(&mut self, name: &str, range: Range) -> Result<Value, Broken> {
+        let held = self.schemas.get(name).map_or(range, |known| known.0.or(range));
+        let mut schema = find(name)?;
+        self.link(&mut schema, held)?;
+        describe(name.split("_1_").next().unwrap_or(name), &mut schema)?;
+        self.schemas.insert(name.to_owned(), (held, schema));
+        Ok(serde_json::json!({"$ref": format!("#/components/schemas/{name}")}))
+    }
+
+    /// Turns references to other files into such within the document.
+    fn link(&mut self, schema: &mut Value, range: Range) -> Result<(), Broken> {
+        match schema {
+            Value::Object(members) => {
+                let file = members.get("$ref").and_then(Value::as_str);
+                if let Some(name) = file.and_then(|file| file.strip_suffix(".json")).map(str::to_owned) {
+                    let reference = self.add(&name, range)?;
+                    members.insert("$ref".to_owned(), reference["$ref"].clone());
+                }
+                members.values_mut().try_for_each(|member| self.link(member, range))
+            }
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.link(item, range)),
+            _ => Ok(()),
+        }
+    }
+
+    /// All of them, each with its versions if `versioned`.
+    pub(crate) fn finish(self, versioned: bool) -> Value {
+        let finished = self.schemas.into_iter().map(|(name, (range, mut schema))| {
+            if versioned {
+                schema["x-openstack"] = range.extension();
+            }
+            (name, schema)
+        });
+        Value::Object(finished.collect())
+    }
+}
+
+/// The schema of a body or an answer, by its file's name.
+fn find(name: &str) -> Result<Value, Broken> {
+    if let Some((_, text)) = ANSWERS.iter().find(|answer| answer.0 == name) {
+        return serde_json::from_str(text).map_err(|error| format!("{name}: {error}"));
+    }
+    let lazy = schema::find(name).ok_or_else(|| format!("there is no schema {name}"))?;
+    let schema = schema::loaded(lazy).map_err(|error| error.to_string())?;
+    Ok(schema.source.clone())
+}
+
+/// Gives every field its words.
+fn describe(stem: &str, schema: &mut Value) -> Result<(), Broken> {
+    match schema {
+        Value::Object(members) => {
+            for (keyword, member) in members.iter_mut() {
+                match (keyword.as_str(), member) {
+                    ("properties", Value::Object(fields)) => {
+                        for (name, field) in fields {
+                            describe(stem, field)?;
+                            let text = words(&[&format!("{stem}.{name}"), name]);
+                            let text =
+                                text.ok_or_else(|| format!("there are no words on {name} in {stem}"))?;
+                            field["description"] = text.into();
+                        }
+                    }
+                    (_, member) => describe(stem, member)?,
+                }
+            }
+            Ok(())
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| describe(stem, item)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn answer_names() -> impl Iterator<Item = &'static str> {
+    ANSWERS.iter().map(|answer| answer.0)
+}
+
+#[cfg(test)]
+pub(crate) fn word_keys() -> impl Iterator<Item = &'static String> {
+    WORDS.keys()
+}

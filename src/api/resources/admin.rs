@@ -1,0 +1,25 @@
+//! Health and metrics, for operators' machinery.
+
+use actix_web::http::StatusCode;
+
+use crate::api::{Call, HandlerResult, Reply};
+use crate::metrics::CONTENT_TYPE;
+use crate::wire::ApiError;
+
+const PLAIN: &str = "text/plain; charset=UTF-8";
+
+/// `GET /healthcheck`: whether the service lives; `GET /healthcheck?ready`: whether it can answer requests.
+pub async fn health(call: Call) -> HandlerResult {
+    let wants_ready = call.query.as_ref().is_ok_and(|query| query.first("ready").is_some());
+    if wants_ready && let Err(reason) = call.app.admin.ready().await {
+        return Ok(Reply::text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, format!("{reason}\n")));
+    }
+    Ok(Reply::text(StatusCode::OK, PLAIN, "OK\n"))
+}
+
+/// `GET /metrics`: the counters of the process, and values that are looked up now.
+pub async fn metrics(call: Call) -> HandlerResult {
+    let text = call.app.admin.metrics().await;
+    let text = text.map_err(|error| ApiError::internal(format!("the metrics can't be told: {error}")))?;
+    Ok(Reply::text(StatusCode::OK, CONTENT_TYPE, text))
+}

@@ -1,0 +1,246 @@
+//! `/allocations`, `/allocations/{consumer_uuid}` and `/resource_providers/{uuid}/allocations`.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::api::refusal::provider_missing;
+use crate::api::resources::view::newest;
+use crate::api::{Call, HandlerResult, Reply};
+use crate::commit::{AtOnce, Tx};
+use crate::placement::Error;
+use crate::placement::allocations;
+use crate::placement::allocations::{Claim, Expected};
+use crate::placement::usages::UNKNOWN_TYPE;
+use crate::store;
+use crate::store::allocations::{ConsumerAllocation, ProviderAllocation};
+use crate::store::lines::Lines;
+use crate::wire::json::{Integer, optional_integer};
+use crate::wire::microversion::{Microversion, V1_12, V1_28, V1_38};
+use crate::wire::names::canonical_uuid;
+use crate::wire::ordered::Ordered;
+use crate::wire::{ApiError, schema};
+
+/// Project and user of consumers from the time before these were told.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+type Resources = Ordered<String, Integer>;
+
+/// What a consumer is to hold, as clients send it for one consumer or for several, also to the
+/// reshaper.
+#[derive(Deserialize)]
+pub(crate) struct ClaimBody {
+    allocations: AllocationsBody,
+    project_id: Option<String>,
+    user_id: Option<String>,
+    #[serde(default, deserialize_with = "optional_integer")]
+    consumer_generation: Option<i64>,
+    consumer_type: Option<String>,
+}
+
+/// By provider, in the order in which it is to be written; in the oldest versions a list, later an
+/// object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AllocationsBody {
+    List(Vec<ListItem>),
+    Object(Ordered<String, ObjectItem>),
+}
+
+#[derive(Deserialize)]
+struct ListItem {
+    resource_provider: ProviderRef,
+    resources: Resources,
+}
+
+#[derive(Deserialize)]
+struct ProviderRef {
+    uuid: String,
+}
+
+#[derive(Deserialize)]
+struct ObjectItem {
+    resources: Resources,
+}
+
+impl ClaimBody {
+    /// The claim of this consumer in the words of the placement room.
+    pub(crate) fn into_claim(self, consumer_uuid: String, version: Microversion) -> Result<Claim, ApiError> {
+        let by_provider: Ordered<String, Resources> = match self.allocations {
+            AllocationsBody::List(list) => {
+                list.into_iter().map(|item| (item.resource_provider.uuid, item.resources)).collect()
+            }
+            AllocationsBody::Object(map) => {
+                map.into_iter().map(|(uuid, item)| (uuid, item.resources)).collect()
+            }
+        };
+        let expected = match self.consumer_generation {
+            _ if version < V1_28 => Expected::Anything,
+            None => Expected::New,
+            Some(generation) => Expected::Generation(generation),
+        };
+        let allocations = by_provider
+            .distinct_uuids()?
+            .into_iter()
+            .map(|(uuid, resources)| {
+                let amounts = resources.into_iter().map(|(class, Integer(amount))| (class, amount));
+                (uuid, amounts.collect())
+            })
+            .collect();
+        // Either both are told or none is.
+        let (project_id, user_id) = match (self.project_id, self.user_id) {
+            (Some(project), Some(user)) => (project, user),
+            _ => (NOBODY.to_owned(), NOBODY.to_owned()),
+        };
+        let consumer_type = self.consumer_type.filter(|_| version >= V1_38);
+        Ok(Claim { consumer_uuid, project_id, user_id, consumer_type, expected, allocations })
+    }
+}
+
+/// The claims of several consumers.
+pub(crate) fn claims(
+    bodies: Ordered<String, ClaimBody>,
+    version: Microversion,
+) -> Result<Vec<Claim>, ApiError> {
+    bodies
+        .distinct_uuids()?
+        .into_iter()
+        .map(|(consumer_uuid, body)| body.into_claim(consumer_uuid, version))
+        .collect()
+}
+
+#[derive(Serialize)]
+struct ResourcesView<'a> {
+    resources: Ordered<&'a str, i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer_generation: Option<i32>,
+}
+
+#[derive(Serialize)]
+struct ConsumerView<'a> {
+    allocations: Ordered<&'a str, ResourcesView<'a>>,
+    #[serde(flatten)]
+    owner: Option<OwnerView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer_generation: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer_type: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct OwnerView<'a> {
+    project_id: &'a str,
+    user_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ProviderView<'a> {
+    allocations: Ordered<&'a str, ResourcesView<'a>>,
+    resource_provider_generation: i32,
+}
+
+fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> ConsumerView<'_> {
+    let mut allocations: Ordered<&str, ResourcesView<'_>> = Ordered::default();
+    for row in rows {
+        let view = allocations.entry(row.provider_uuid.as_str(), || ResourcesView {
+            resources: Ordered::default(),
+            generation: Some(row.provider_generation.unwrap_or(0)),
+            consumer_generation: None,
+        });
+        *view.resources.entry(row.class.as_str(), || 0) += i64::from(row.used);
+    }
+    // Rows of one consumer say the same of it.
+    let first = rows.first();
+    ConsumerView {
+        allocations,
+        owner: first
+            .filter(|_| version >= V1_12)
+            .map(|row| OwnerView { project_id: &row.project_id, user_id: &row.user_id }),
+        consumer_generation: first.filter(|_| version >= V1_28).map(|row| row.consumer_generation),
+        consumer_type: first
+            .filter(|_| version >= V1_38)
+            .map(|row| row.consumer_type.as_deref().unwrap_or(UNKNOWN_TYPE)),
+    }
+}
+
+fn provider_view(found: &Lines, version: Microversion) -> ProviderView<'_> {
+    let mut allocations: Ordered<&str, ResourcesView<'_>> = Ordered::default();
+    for row in found.iter().filter_map(ProviderAllocation::of_line) {
+        let view = allocations.entry(row.consumer_uuid, || ResourcesView {
+            resources: Ordered::default(),
+            generation: None,
+            consumer_generation: (version >= V1_28).then_some(row.consumer_generation),
+        });
+        *view.resources.entry(row.class, || 0) += i64::from(row.used);
+    }
+    ProviderView { allocations, resource_provider_generation: found.generation }
+}
+
+/// `GET /allocations/{consumer_uuid}`
+pub async fn list_by_consumer(call: Call) -> HandlerResult {
+    let uuid = call.param("consumer_uuid").to_owned();
+    let rows = call.app.db.read(move |conn| allocations::list_by_consumer(conn, &uuid)).await?;
+    let time = newest(rows.iter().map(|row| (row.created_at, row.updated_at)));
+    Ok(Reply::json(StatusCode::OK, &consumer_view(&rows, call.version)).cacheable(call.version, time))
+}
+
+/// `GET /resource_providers/{uuid}/allocations`
+pub async fn list_by_provider(call: Call) -> HandlerResult {
+    let uuid = call.param("uuid").to_owned();
+    let found = call.app.db.read(move |conn| allocations::list_by_provider(conn, &uuid)).await;
+    let found = found.map_err(provider_missing("Resource provider '", "' not found: "))?;
+    let view = provider_view(&found, call.version);
+    Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, found.newest))
+}
+
+/// `PUT /allocations/{consumer_uuid}`
+pub async fn replace(call: Call) -> HandlerResult {
+    let given = call.param("consumer_uuid");
+    let uuid = canonical_uuid(given)
+        .ok_or_else(|| ApiError::bad_request(format!("Malformed consumer_uuid: {given}")))?;
+    let body: ClaimBody = call.json(schema::allocations_put(call.version))?;
+    let unknown_class = format!("Unable to allocate inventory for consumer {uuid}: ");
+    write(&call, vec![body.into_claim(uuid, call.version)?], &unknown_class).await
+}
+
+/// `POST /allocations`
+pub async fn replace_several(call: Call) -> HandlerResult {
+    let bodies: Ordered<String, ClaimBody> = call.json(schema::allocations_post(call.version))?;
+    write(&call, claims(bodies, call.version)?, "Unable to allocate inventory ").await
+}
+
+async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {
+    let claims: Arc<[Claim]> = claims.into();
+    let (same, again) = (Arc::clone(&claims), Arc::clone(&claims));
+    let now = store::now();
+    let at_once = move |tx: &mut Tx, what: AtOnce| allocations::claim_at_once(tx, &same, now, what);
+    let work = move |tx: &mut Tx| allocations::replace_all(tx, &again);
+    let compared = allocations::only_provider(&claims);
+    let written = call.write_at_once("replace allocations", compared, at_once, work).await?;
+    written.map_err(|error| refusal(error, unknown_class))?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// How claims are refused, also by the reshaper; `unknown_class` says first what was tried.
+pub(crate) fn refusal(error: Error, unknown_class: &str) -> ApiError {
+    match error {
+        Error::ResourceClassNotFound(_) => ApiError::from(error).not_found_is_bad().context(unknown_class),
+        Error::NoInventory { .. } | Error::ConstraintsViolated { .. } | Error::CapacityExceeded { .. } => {
+            ApiError::from(error).context("Unable to allocate inventory: ")
+        }
+        error => error.into(),
+    }
+}
+
+/// `DELETE /allocations/{consumer_uuid}`
+pub async fn delete(call: Call) -> HandlerResult {
+    let uuid: Arc<str> = call.param("consumer_uuid").into();
+    let same = Arc::clone(&uuid);
+    let at_once = move |tx: &mut Tx, what: AtOnce| allocations::delete_at_once(tx, &same, what);
+    let work = move |tx: &mut Tx| allocations::delete(tx, &uuid);
+    call.write_at_once("delete allocations", None, at_once, work).await??;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,264 @@
+//! `/resource_providers/{uuid}/inventories` and each inventory below it.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use chrono::NaiveDateTime;
+use serde::{Deserialize, Serialize};
+
+use crate::api::refusal::provider_missing;
+use crate::api::resources::resource_providers::path;
+use crate::api::resources::view::newest;
+use crate::api::{Call, HandlerResult, Reply};
+use crate::placement::Error;
+use crate::placement::inventories;
+use crate::placement::inventories::ReservedLimit;
+use crate::store::inventories::{Amounts, Inventory};
+use crate::wire::json::integer;
+use crate::wire::microversion::{V1_15, V1_26};
+use crate::wire::{ApiError, Code, schema};
+
+/// The numbers of an inventory as clients send them.
+#[derive(Deserialize)]
+pub(crate) struct AmountsBody {
+    #[serde(deserialize_with = "integer")]
+    total: i32,
+    #[serde(default, deserialize_with = "integer")]
+    reserved: i32,
+    #[serde(default = "one", deserialize_with = "integer")]
+    min_unit: i32,
+    #[serde(default = "largest", deserialize_with = "integer")]
+    max_unit: i32,
+    #[serde(default = "one", deserialize_with = "integer")]
+    step_size: i32,
+    #[serde(default = "unscaled")]
+    allocation_ratio: f64,
+}
+
+fn one() -> i32 {
+    1
+}
+
+fn largest() -> i32 {
+    i32::MAX
+}
+
+fn unscaled() -> f64 {
+    1.0
+}
+
+impl From<AmountsBody> for Amounts {
+    fn from(body: AmountsBody) -> Self {
+        let AmountsBody { total, reserved, min_unit, max_unit, step_size, allocation_ratio } = body;
+        Amounts { total, reserved, min_unit, max_unit, step_size, allocation_ratio }
+    }
+}
+
+#[derive(Deserialize)]
+struct CreateBody {
+    resource_class: String,
+    #[serde(flatten)]
+    amounts: AmountsBody,
+}
+
+#[derive(Deserialize)]
+struct UpdateBody {
+    #[serde(deserialize_with = "integer")]
+    resource_provider_generation: i64,
+    #[serde(flatten)]
+    amounts: AmountsBody,
+}
+
+/// All inventories of a provider as clients send them, also to the reshaper.
+#[derive(Deserialize)]
+pub(crate) struct ReplaceBody {
+    #[serde(deserialize_with = "integer")]
+    pub(crate) resource_provider_generation: i64,
+    pub(crate) inventories: BTreeMap<String, AmountsBody>,
+}
+
+#[derive(Serialize)]
+struct AmountsView {
+    total: i32,
+    reserved: i32,
+    min_unit: i32,
+    max_unit: i32,
+    step_size: i32,
+    allocation_ratio: f64,
+}
+
+impl From<&Amounts> for AmountsView {
+    fn from(amounts: &Amounts) -> Self {
+        let Amounts { total, reserved, min_unit, max_unit, step_size, allocation_ratio } = *amounts;
+        AmountsView { total, reserved, min_unit, max_unit, step_size, allocation_ratio }
+    }
+}
+
+#[derive(Serialize)]
+struct OneView {
+    #[serde(flatten)]
+    amounts: AmountsView,
+    /// Left out when it is 0, as it always was.
+    #[serde(skip_serializing_if = "is_zero")]
+    resource_provider_generation: i32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(generation: &i32) -> bool {
+    *generation == 0
+}
+
+#[derive(Serialize)]
+struct ListView<'a> {
+    resource_provider_generation: i32,
+    inventories: BTreeMap<&'a str, AmountsView>,
+}
+
+fn one_view(generation: i32, amounts: &Amounts) -> OneView {
+    OneView { amounts: amounts.into(), resource_provider_generation: generation }
+}
+
+fn reserved_limit(call: &Call) -> ReservedLimit {
+    if call.at_least(V1_26) { ReservedLimit::Total } else { ReservedLimit::BelowTotal }
+}
+
+/// `GET /resource_providers/{uuid}/inventories`
+pub async fn list(call: Call) -> HandlerResult {
+    let (generation, list) = read(&call).await?;
+    let time = newest(list.iter().map(|i| (i.created_at, i.updated_at)));
+    Ok(list_reply(&call, generation, list.iter().map(|i| (&i.class, &i.amounts)), time))
+}
+
+async fn read(call: &Call) -> Result<(i32, Vec<Inventory>), ApiError> {
+    let uuid = call.param("uuid").to_owned();
+    let found = call.app.db.read(move |conn| inventories::list_by_provider(conn, &uuid)).await;
+    found.map_err(provider_missing("No resource provider with uuid ", " found : "))
+}
+
+/// All inventories of a provider. An answer that has none has no date either, unlike others.
+fn list_reply<'a>(
+    call: &Call,
+    generation: i32,
+    list: impl Iterator<Item = (&'a String, &'a Amounts)>,
+    time: Option<NaiveDateTime>,
+) -> Reply {
+    let view = ListView {
+        resource_provider_generation: generation,
+        inventories: list.map(|(class, amounts)| (class.as_str(), amounts.into())).collect(),
+    };
+    let reply = Reply::json(StatusCode::OK, &view);
+    if view.inventories.is_empty() && call.at_least(V1_15) {
+        return reply.no_cache();
+    }
+    reply.cacheable(call.version, time)
+}
+
+/// `GET /resource_providers/{uuid}/inventories/{resource_class}`
+pub async fn show(call: Call) -> HandlerResult {
+    let (generation, list) = read(&call).await?;
+    let class = call.param("resource_class");
+    let found = list.iter().find(|i| i.class == class).ok_or_else(|| {
+        ApiError::not_found(format!("No inventory of class {class} for {}", call.param("uuid")))
+    })?;
+    let time = newest([(found.created_at, found.updated_at)].into_iter());
+    Ok(Reply::json(StatusCode::OK, &one_view(generation, &found.amounts)).cacheable(call.version, time))
+}
+
+/// `POST /resource_providers/{uuid}/inventories`
+pub async fn create(call: Call) -> HandlerResult {
+    let body: CreateBody = call.provider_json(&schema::INVENTORY_POST).await?;
+    let (uuid, class, amounts) =
+        (call.param("uuid").to_owned(), body.resource_class, Amounts::from(body.amounts));
+    let location = format!("{}/inventories/{class}", path(&uuid));
+    let tried = format!("Unable to create inventory for resource provider {uuid}: ");
+    let limit = reserved_limit(&call);
+    let work = move |conn: &mut _| inventories::create(conn, &uuid, &class, amounts, limit);
+    let written = call.write("create inventory", work).await?;
+    let generation = written.map_err(|error| match error {
+        Error::DuplicateInventory { .. } => ApiError::from(error).context("Update conflict: "),
+        Error::ProviderNotFound(_) => error.into(),
+        error => ApiError::from(error).not_found_is_bad().context(tried),
+    })?;
+    let reply = Reply::json(StatusCode::CREATED, &one_view(generation, &amounts));
+    Ok(reply.cacheable(call.version, None).location(location))
+}
+
+/// `PUT /resource_providers/{uuid}/inventories`
+pub async fn replace(call: Call) -> HandlerResult {
+    let body: ReplaceBody = call.provider_json(&schema::INVENTORIES_PUT).await?;
+    let uuid = call.param("uuid").to_owned();
+    let list: Vec<(String, Amounts)> =
+        body.inventories.into_iter().map(|(class, a)| (class, a.into())).collect();
+    let (limit, given) = (reserved_limit(&call), body.resource_provider_generation);
+    let shown = list.clone();
+    let work = move |conn: &mut _| inventories::replace(conn, &uuid, given, &list, limit);
+    let written = call.write("replace inventories", work).await?;
+    let generation = written.map_err(|error| {
+        let uuid = call.param("uuid");
+        match error {
+            Error::ProviderGeneration { .. } => stale(),
+            Error::ResourceClassNotFound(_) => ApiError::from(error)
+                .not_found_is_bad()
+                .context(format!("Unknown resource class in inventory for resource provider {uuid}: ")),
+            Error::Reserved { .. } => cannot_update(uuid, error),
+            Error::InventoryInUse { .. } => ApiError::from(error).context("update conflict: "),
+            error => error.into(),
+        }
+    })?;
+    Ok(list_reply(&call, generation, shown.iter().map(|(class, amounts)| (class, amounts)), None))
+}
+
+/// `PUT /resource_providers/{uuid}/inventories/{resource_class}`
+pub async fn update(call: Call) -> HandlerResult {
+    let body: UpdateBody = call.provider_json(&schema::INVENTORY_PUT).await?;
+    let (uuid, class) = (call.param("uuid").to_owned(), call.param("resource_class").to_owned());
+    let (given, amounts) = (body.resource_provider_generation, Amounts::from(body.amounts));
+    let limit = reserved_limit(&call);
+    let work = move |conn: &mut _| inventories::update(conn, &uuid, given, (&class, amounts), limit);
+    let written = call.write("update inventory", work).await?;
+    let generation = written.map_err(|error| {
+        let uuid = call.param("uuid");
+        match error {
+            Error::ProviderGeneration { .. } => stale(),
+            Error::InventoryNotFound(_) => ApiError::from(error)
+                .not_found_is_bad()
+                .context(format!("No inventory record with resource class for resource provider {uuid}: ")),
+            Error::Reserved { .. } => cannot_update(uuid, error),
+            error => error.into(),
+        }
+    })?;
+    Ok(Reply::json(StatusCode::OK, &one_view(generation, &amounts)).cacheable(call.version, None))
+}
+
+fn stale() -> ApiError {
+    ApiError::conflict_with(Code::ConcurrentUpdate, "resource provider generation conflict")
+}
+
+fn cannot_update(uuid: &str, error: Error) -> ApiError {
+    ApiError::from(error).context(format!("Unable to update inventory for resource provider {uuid}: "))
+}
+
+/// `DELETE /resource_providers/{uuid}/inventories`
+pub async fn delete_all(call: Call) -> HandlerResult {
+    let uuid = call.param("uuid").to_owned();
+    call.write("delete inventories", move |conn| inventories::delete_all(conn, &uuid)).await??;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// `DELETE /resource_providers/{uuid}/inventories/{resource_class}`
+pub async fn delete(call: Call) -> HandlerResult {
+    let (uuid, class) = (call.param("uuid").to_owned(), call.param("resource_class").to_owned());
+    let named = class.clone();
+    let deleted =
+        call.write("delete inventory", move |conn| inventories::delete(conn, &uuid, &class)).await?;
+    deleted.map_err(|error| match error {
+        Error::InventoryInUse { .. } => ApiError::from(error)
+            .with_code(Code::ConcurrentUpdate)
+            .context(format!("Unable to delete inventory of class {named}: ")),
+        Error::NoInventoryToDelete(_) | Error::ResourceClassNotFound(_) => {
+            ApiError::from(error).context(format!("No inventory of class {named} found for delete: "))
+        }
+        error => error.into(),
+    })?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,314 @@
+//! `/resource_providers` and `/resource_providers/{uuid}`.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::api::resources::constraints;
+use crate::api::resources::spelling::Texts;
+use crate::api::resources::view::{Link, newest};
+use crate::api::{Call, HandlerResult, Reply};
+use crate::fleet::{Picture, Provider, Slot};
+use crate::placement::Error;
+use crate::placement::resource_providers as providers;
+use crate::placement::resource_providers::{Changes, NewProvider};
+use crate::search::listing;
+use crate::search::listing::ListFilter;
+use crate::stop::{GivenUp, Pace, Stop};
+use crate::store::resource_providers::ResourceProvider;
+use crate::wire::microversion::{Microversion, V1_1, V1_6, V1_11, V1_14, V1_20, V1_37};
+use crate::wire::names::canonical_uuid;
+use crate::wire::{ApiError, Code, schema};
+
+#[derive(Deserialize)]
+struct CreateBody {
+    name: String,
+    uuid: Option<String>,
+    parent_provider_uuid: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct UpdateBody {
+    name: String,
+    /// Absent and null differ: null makes the provider a root.
+    #[serde(default, deserialize_with = "present")]
+    parent_provider_uuid: Option<Option<String>>,
+}
+
+/// Keeps a null that was sent apart from nothing sent.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[derive(Serialize)]
+struct ProviderView<'a> {
+    uuid: &'a str,
+    name: Option<&'a str>,
+    generation: i32,
+    links: Vec<Link>,
+    #[serde(flatten)]
+    tree: Option<TreeView<'a>>,
+}
+
+#[derive(Serialize)]
+struct TreeView<'a> {
+    parent_provider_uuid: Option<&'a str>,
+    root_provider_uuid: &'a str,
+}
+
+const PATH: &str = "/resource_providers/";
+
+/// The path of a provider.
+pub(crate) fn path(uuid: &str) -> String {
+    format!("{PATH}{uuid}")
+}
+
+fn view<'a>(provider: &'a ResourceProvider, version: Microversion, prefix: &str) -> ProviderView<'a> {
+    let tree = (version >= V1_14).then(|| TreeView {
+        parent_provider_uuid: provider.parent_uuid.as_deref(),
+        root_provider_uuid: &provider.root_uuid,
+    });
+    ProviderView {
+        uuid: &provider.uuid,
+        name: provider.name.as_deref(),
+        generation: provider.generation(),
+        links: links(&provider.uuid, version, prefix),
+        tree,
+    }
+}
+
+fn links(uuid: &str, version: Microversion, prefix: &str) -> Vec<Link> {
+    let base = format!("{prefix}{}", path(uuid));
+    let mut links = vec![Link { rel: "self", href: base.clone() }];
+    links.extend(parts(version).map(|rel| Link { rel, href: format!("{base}/{rel}") }));
+    links
+}
+
+/// What of a provider has a path of its own.
+fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
+    [
+        ("inventories", true),
+        ("usages", true),
+        ("aggregates", version >= V1_1),
+        ("traits", version >= V1_6),
+        ("allocations", version >= V1_11),
+    ]
+    .into_iter()
+    .filter(|(_, shown)| *shown)
+    .map(|(part, _)| part)
+}
+
+/// The body of a list, which is [`ProviderView`]s, written at once since it may be long.
+fn write_list(
+    picture: &Picture,
+    slots: &[Slot],
+    version: Microversion,
+    prefix: &str,
+    stop: &Stop,
+) -> Result<String, GivenUp> {
+    let mut pace = Pace::new(stop);
+    let (parts, path): (Vec<&str>, String) = (parts(version).collect(), format!("{prefix}{PATH}"));
+    // A provider takes some 700 bytes.
+    let mut out = String::with_capacity(slots.len() * 768 + 32);
+    out.push_str("{\"resource_providers\":[");
+    for (number, slot) in slots.iter().enumerate() {
+        pace.step()?;
+        if number > 0 {
+            out.push(',');
+        }
+        write_provider(&mut out, picture, picture.provider(*slot), (&path, &parts), version);
+    }
+    out.push_str("]}");
+    Ok(out)
+}
+
+fn write_provider(
+    out: &mut String,
+    picture: &Picture,
+    provider: &Provider,
+    (path, parts): (&str, &[&str]),
+    version: Microversion,
+) {
+    let uuid: &str = &provider.uuid;
+    let mut push = |pieces: &[&str]| pieces.iter().for_each(|piece| out.push_str(piece));
+    // Only a name can have what must be escaped.
+    let name = serde_json::Value::from(provider.name.as_deref()).to_string();
+    let generation = provider.generation.to_string();
+    push(&["{\"uuid\":\"", uuid, "\",\"name\":", &name, ",\"generation\":", &generation]);
+    push(&[",\"links\":[{\"rel\":\"self\",\"href\":\"", path, uuid, "\"}"]);
+    for part in parts {
+        push(&[",{\"rel\":\"", part, "\",\"href\":\"", path, uuid, "/", part, "\"}"]);
+    }
+    push(&["]"]);
+    if version >= V1_14 {
+        match provider.parent {
+            Some(parent) => push(&[",\"parent_provider_uuid\":\"", &picture.provider(parent).uuid, "\""]),
+            None => push(&[",\"parent_provider_uuid\":null"]),
+        }
+        push(&[",\"root_provider_uuid\":\"", &picture.provider(provider.root).uuid, "\""]);
+    }
+    push(&["}"]);
+}
+
+fn shown(call: &Call, provider: &ResourceProvider) -> Reply {
+    let time = newest([(provider.created_at, provider.updated_at)].into_iter());
+    Reply::json(StatusCode::OK, &view(provider, call.version, &call.prefix)).cacheable(call.version, time)
+}
+
+/// `GET /resource_providers`
+pub async fn list(call: Call) -> HandlerResult {
+    let mut filter = filter(&call)?;
+    Texts::of_list(&mut filter).respell(&call.app).await?;
+    let (fleet, version, prefix) = (Arc::clone(&call.app.fleet), call.version, call.prefix.clone());
+    let search = move |stop: &Stop| {
+        let picture = fleet.read();
+        let found = listing::list(&picture, &filter, stop)?;
+        let time =
+            newest(found.iter().map(|slot| picture.provider(*slot)).map(|p| (p.created_at, p.updated_at)));
+        Ok((write_list(&picture, &found, version, &prefix, stop)?, time))
+    };
+    let (body, time) = call.app.searchers.run(search).await?.map_err(|error: Error| {
+        let unknown = match error {
+            Error::ResourceClassNotFound(_) => "Invalid resource class in resources parameter: ",
+            Error::TraitNotFound(_) => "Invalid trait(s) in \"required\" parameter: ",
+            _ => "",
+        };
+        ApiError::from(error).not_found_is_bad().context(unknown)
+    })?;
+    Ok(Reply::raw_json(StatusCode::OK, body).cacheable(version, time))
+}
+
+fn filter(call: &Call) -> Result<ListFilter, ApiError> {
+    let query = call.checked_query(schema::resource_providers_query(call.version))?;
+    let aggregates = constraints::member_of(query, "member_of", call.version)?;
+    let traits = constraints::required(query, "required", call.version)?;
+    // An empty value is no filter.
+    let text = |name| query.last(name).filter(|value| !value.is_empty()).map(str::to_owned);
+    Ok(ListFilter {
+        name: text("name"),
+        uuid: text("uuid"),
+        in_tree: text("in_tree"),
+        member_of: aggregates.member_of,
+        forbidden_aggregates: aggregates.forbidden,
+        required: traits.required,
+        forbidden_traits: traits.forbidden,
+        resources: query.last("resources").map(constraints::resources).transpose()?.unwrap_or_default(),
+    })
+}
+
+/// `POST /resource_providers`
+pub async fn create(call: Call) -> HandlerResult {
+    let body: CreateBody = call.json(schema::resource_provider_post(call.version))?;
+    let uuid =
+        body.uuid.as_deref().and_then(canonical_uuid).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let new = NewProvider { uuid, name: body.name, parent_uuid: body.parent_provider_uuid };
+    let tried = format!("Unable to create resource provider \"{}\", {}: ", new.name, new.uuid);
+    let created = call.write("create resource provider", move |conn| providers::create(conn, &new)).await?;
+    let provider = created.map_err(|error| match error {
+        Error::DuplicateProviderName(_) | Error::DuplicateProviderUuid(_) => {
+            let message = format!("Conflicting resource provider {error} already exists.");
+            ApiError::conflict_with(Code::DuplicateName, message)
+        }
+        error => ApiError::from(error).context(tried),
+    })?;
+    let reply =
+        if call.at_least(V1_20) { shown(&call, &provider) } else { Reply::empty(StatusCode::CREATED) };
+    Ok(reply.location(path(&provider.uuid)))
+}
+
+/// `GET /resource_providers/{uuid}`
+pub async fn show(call: Call) -> HandlerResult {
+    let uuid = call.param("uuid").to_owned();
+    let provider = call.app.db.read(move |conn| providers::find(conn, &uuid)).await?;
+    Ok(shown(&call, &provider))
+}
+
+/// `PUT /resource_providers/{uuid}`
+pub async fn update(call: Call) -> HandlerResult {
+    let uuid = call.param("uuid").to_owned();
+    let body: UpdateBody = call.provider_json(schema::resource_provider_put(call.version)).await?;
+    let changes = Changes {
+        name: body.name,
+        parent_uuid: body.parent_provider_uuid,
+        allow_reparenting: call.at_least(V1_37),
+    };
+    let tried = format!("Unable to save resource provider {uuid}: ");
+    let work = move |conn: &mut _| providers::update(conn, &uuid, &changes);
+    let updated = call.write("update resource provider", work).await?;
+    let provider = updated.map_err(|error| match error {
+        Error::DuplicateProviderName(name) => {
+            let message = format!("Conflicting resource provider {name} already exists.");
+            ApiError::conflict_with(Code::DuplicateName, message)
+        }
+        Error::Tree { .. } => ApiError::from(error).context(tried),
+        error => error.into(),
+    })?;
+    Ok(shown(&call, &provider))
+}
+
+/// `DELETE /resource_providers/{uuid}`
+pub async fn delete(call: Call) -> HandlerResult {
+    let uuid = call.param("uuid").to_owned();
+    let named = uuid.clone();
+    let deleted = call.write("delete resource provider", move |conn| providers::delete(conn, &uuid)).await?;
+    deleted.map_err(|error| match error {
+        Error::ProviderNotFound(_) => ApiError::not_found(format!("{error} for delete")),
+        Error::ProviderHasChildren => ApiError::conflict_with(
+            Code::CannotDeleteParent,
+            format!("Unable to delete parent resource provider {named}: It has child resource providers."),
+        ),
+        Error::ProviderInUse | Error::ProviderAwaited => {
+            ApiError::from(error).context(format!("Unable to delete resource provider {named}: "))
+        }
+        error => error.into(),
+    })?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fleet::{NameRows, ProviderRow};
+    use crate::wire::microversion::{V1_0, V1_39};
+
+    #[test]
+    fn a_list_is_made_of_what_is_shown_of_one() {
+        let row = |id: i32, name: Option<&str>, parent_id| ProviderRow {
+            id,
+            uuid: format!("00000000-0000-4000-8000-{id:012}"),
+            name: name.map(str::to_owned),
+            generation: id * 10,
+            root_id: 1,
+            parent_id,
+            ..ProviderRow::default()
+        };
+        let rows = vec![row(1, Some("a \"b\" \\ \n ☃ \u{1f}"), None), row(2, None, Some(1))];
+        let picture = Picture::new(NameRows::default(), rows.clone());
+        for version in [V1_0, V1_1, V1_6, V1_11, V1_14, V1_39] {
+            let views: Vec<ResourceProvider> = rows
+                .iter()
+                .map(|row| ResourceProvider {
+                    id: row.id,
+                    uuid: row.uuid.clone(),
+                    name: row.name.clone(),
+                    generation: Some(row.generation),
+                    root_id: 1,
+                    root_uuid: rows[0].uuid.clone(),
+                    parent_id: row.parent_id,
+                    parent_uuid: row.parent_id.map(|_| rows[0].uuid.clone()),
+                    created_at: None,
+                    updated_at: None,
+                })
+                .collect();
+            for prefix in ["", "/placement"] {
+                let views: Vec<ProviderView<'_>> =
+                    views.iter().map(|provider| view(provider, version, prefix)).collect();
+                let expected = serde_json::json!({ "resource_providers": views }).to_string();
+                let slots: Vec<Slot> = rows.iter().map(|row| picture.find(&row.uuid).unwrap()).collect();
+                let list = write_list(&picture, &slots, version, prefix, &Stop::default()).unwrap();
+                assert_eq!(list, expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What the answers of several resources share: times and links.
+
+use chrono::{NaiveDateTime, Utc};
+use serde::Serialize;
+
+use crate::api::reply::Reply;
+use crate::wire::microversion::{Microversion, V1_15};
+
+/// A link from one resource to another.
+#[derive(Debug, Serialize)]
+pub struct Link {
+    /// What it leads to.
+    pub rel: &'static str,
+    /// The path.
+    pub href: String,
+}
+
+/// The newest of the times at which things were changed, or else created. What has neither time was
+/// made just now; of nothing at all, there is no time.
+pub fn newest(
+    times: impl Iterator<Item = (Option<NaiveDateTime>, Option<NaiveDateTime>)>,
+) -> Option<NaiveDateTime> {
+    times.map(|(created, updated)| updated.or(created).unwrap_or_else(|| Utc::now().naive_utc())).max()
+}
+
+impl Reply {
+    /// With cache headers in those versions that have them; without a time it is now.
+    pub(crate) fn cacheable(self, version: Microversion, time: Option<NaiveDateTime>) -> Self {
+        if version >= V1_15 { self.last_modified(time) } else { self }
+    }
+}

@@ -1,0 +1,216 @@
+//! `/resource_providers/{uuid}/waitlist` and the tickets below it, `/waitlist` and the groups below it.
+
+pub mod body;
+mod view;
+
+use actix_web::http::StatusCode;
+
+use crate::api::resources::resource_providers;
+
+use crate::api::waitlist::body::{CreateBody, GroupBody, RenewBody};
+use crate::api::{Call, HandlerResult, Reply, permission};
+use crate::auth::policy;
+use crate::auth::policy::Target;
+use crate::commit::Tx;
+use crate::waitlist;
+use crate::waitlist::{ACTIVE, EXPIRED, Error, FINISHED, Group, QUEUED, QueueFilter, Ticket, TicketFilter};
+use crate::wire::{ApiError, Code, schema};
+use view::{GroupView, ListView, TicketView, newest};
+
+fn path(ticket: &Ticket) -> String {
+    format!("{}/waitlist/{}", resource_providers::path(&ticket.owner), ticket.uuid)
+}
+
+fn shown(call: &Call, status: StatusCode, ticket: &Ticket, ahead: Option<i64>) -> Reply {
+    Reply::json(status, &TicketView::new(ticket, ahead)).cacheable(call.version, Some(ticket.updated_at))
+}
+
+fn shown_group(call: &Call, status: StatusCode, group: &Group) -> Reply {
+    Reply::json(status, &GroupView::new(group)).cacheable(call.version, newest(&group.tickets))
+}
+
+/// `GET /resource_providers/{uuid}/waitlist`
+pub async fn list(call: Call) -> HandlerResult {
+    let owner = body::owner(&call);
+    list_of(call, Some(owner)).await
+}
+
+/// `GET /waitlist`
+pub async fn list_all(call: Call) -> HandlerResult {
+    list_of(call, None).await
+}
+
+async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
+    let query = call.checked_query(&schema::WAITLIST_QUERY)?;
+    let text = |name| query.last(name).map(str::to_owned);
+    let most = i64::from(call.app.settings.waitlist.list_tickets);
+    let limit = query.last("limit").and_then(|text| text.parse().ok()).map_or(most, |own: i64| own.min(most));
+    let queues = QueueFilter { owner, scope: text("scope"), resource_id: text("id") };
+    let statuses = statuses(query.last("status"));
+    let marker = text("marker");
+    let filter = TicketFilter { queues, statuses, after: None, limit };
+    let work = move |conn: &mut _| {
+        let after = match &marker {
+            None => None,
+            Some(uuid) => waitlist::find(conn, uuid).map(|last| Some((last.queue_id, last.position)))?,
+        };
+        waitlist::list(conn, &TicketFilter { after, ..filter.clone() })
+    };
+    let listing = call.app.db.read_snapshot(work).await.map_err(|error| match error {
+        Error::TicketNotFound(_) => ApiError::bad_request(format!("Invalid marker: {error}")),
+        error => error.into(),
+    })?;
+    let time = newest(&listing.tickets);
+    Ok(Reply::json(StatusCode::OK, &ListView::new(&listing)).cacheable(call.version, time))
+}
+
+/// The statuses that a filter names; none for all.
+fn statuses(filter: Option<&str>) -> Vec<&'static str> {
+    match filter {
+        None | Some("live") => vec![QUEUED, ACTIVE],
+        Some(named) => [QUEUED, ACTIVE, FINISHED, EXPIRED].into_iter().filter(|s| *s == named).collect(),
+    }
+}
+
+/// `POST /resource_providers/{uuid}/waitlist`
+pub async fn create(call: Call) -> HandlerResult {
+    let body: CreateBody = call.provider_json(&schema::WAITLIST_POST).await?;
+    let new = body.into_new(&call)?;
+    let app = call.app.clone();
+    let work = move |tx: &mut _| waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings());
+    let (ticket, ahead) = call.write("take a ticket", work).await??;
+    Ok(shown(&call, StatusCode::CREATED, &ticket, Some(ahead)).location(path(&ticket)))
+}
+
+/// `GET /resource_providers/{uuid}/waitlist/{ticket}`
+pub async fn show(call: Call) -> HandlerResult {
+    let patience = body::patience(&call)?;
+    let mut ticket = find(&call, policy::WAITLIST_SHOW).await?;
+    if let Some(timeout) = patience {
+        let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
+        // In a box, since each future round this one would hold it twice.
+        ticket = Box::pin(wait).await?;
+    }
+    // In a box, for which many who wait need not keep the place.
+    let ahead = Box::pin(ahead(&call, &ticket)).await?;
+    Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
+}
+
+/// How many are before a ticket, which only one that waits has to ask.
+async fn ahead(call: &Call, ticket: &Ticket) -> Result<i64, ApiError> {
+    if ticket.status != QUEUED {
+        return Ok(0);
+    }
+    let ticket = ticket.clone();
+    Ok(call.app.db.read(move |conn| waitlist::ahead(conn, &ticket)).await?)
+}
+
+/// `PUT /resource_providers/{uuid}/waitlist/{ticket}`
+pub async fn renew(call: Call) -> HandlerResult {
+    let uuid = find(&call, policy::WAITLIST_UPDATE).await?.uuid;
+    let body: RenewBody = call.json(&schema::WAITLIST_PUT)?;
+    let given = body.generation;
+    let renewal = body.renewal(&call)?;
+    let app = call.app.clone();
+    let work = move |tx: &mut _| waitlist::renew(tx, &uuid, Some(given), &renewal, app.waitlist.now());
+    let ticket = call.write("renew a ticket", work).await??;
+    let ahead = ahead(&call, &ticket).await?;
+    Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
+}
+
+/// `DELETE /resource_providers/{uuid}/waitlist/{ticket}`
+pub async fn delete(call: Call) -> HandlerResult {
+    let given = body::stated_generation(&call)?;
+    let uuid = find(&call, policy::WAITLIST_DELETE).await?.uuid;
+    let app = call.app.clone();
+    let work = move |tx: &mut _| waitlist::end(tx, &uuid, given, app.waitlist.now());
+    write_end(&call, "release a ticket", work).await??;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// Runs `work`, which ends tickets, in a transaction. If too many others have to expire before the next
+/// one of a queue can become active, these are ended first.
+pub(crate) async fn write_end<T: Send + 'static>(
+    call: &Call,
+    name: &'static str,
+    work: impl Fn(&mut Tx) -> waitlist::Result<T> + Clone + Send + 'static,
+) -> Result<waitlist::Result<T>, ApiError> {
+    loop {
+        match call.write(name, work.clone()).await? {
+            Err(Error::Crowded(queue_id)) => call.app.waitlist.clear(&call.app.db, queue_id).await?,
+            ended => return Ok(ended),
+        }
+    }
+}
+
+/// The ticket that the path names, if whoever asks may do with it what a rule guards.
+async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
+    let (owner, uuid) = (body::owner(call), call.param("ticket").to_owned());
+    let found = call.app.db.read(move |conn| waitlist::find_of(conn, &owner, &uuid)).await?;
+    check(call, rule, &found)?;
+    Ok(found)
+}
+
+/// Whether whoever asks may do with a ticket what a rule guards. The route's own rule was asked about
+/// their own project; this is about that of the ticket.
+pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiError> {
+    let target = Target::default()
+        .with("project_id", ticket.project_id.as_deref())
+        .with("user_id", ticket.user_id.as_deref());
+    permission::check(&call.app, rule, &call.identity, &target, &call.request_id)
+}
+
+/// `POST /waitlist`
+pub async fn create_group(call: Call) -> HandlerResult {
+    let body: GroupBody = call.json(&schema::WAITLIST_GROUP_POST)?;
+    let new = body.into_new(&call)?;
+    let app = call.app.clone();
+    let work =
+        move |tx: &mut _| waitlist::join_together(tx, &new, app.waitlist.now(), app.waitlist.settings());
+    let group = call.write("take tickets", work).await?.map_err(|error| match error {
+        Error::OwnerNotFound(_) => ApiError::from(error).not_found_is_bad().with_code(Code::ProviderNotFound),
+        error => error.into(),
+    })?;
+    Ok(shown_group(&call, StatusCode::CREATED, &group).location(format!("/waitlist/{}", group.uuid)))
+}
+
+/// `GET /waitlist/{group}`
+pub async fn show_group(call: Call) -> HandlerResult {
+    let patience = body::patience(&call)?;
+    let mut group = find_group(&call, policy::WAITLIST_SHOW).await?;
+    if let Some(timeout) = patience {
+        let wait = call.app.waitlist.wait_for_group(&call.app.db, &group.uuid, timeout);
+        group = Box::pin(wait).await?;
+    }
+    Ok(shown_group(&call, StatusCode::OK, &group))
+}
+
+/// `PUT /waitlist/{group}`
+pub async fn renew_group(call: Call) -> HandlerResult {
+    let uuid = find_group(&call, policy::WAITLIST_UPDATE).await?.uuid;
+    let body: RenewBody = call.json(&schema::WAITLIST_PUT)?;
+    let given = body.generation;
+    let renewal = body.renewal(&call)?;
+    let app = call.app.clone();
+    let work = move |tx: &mut _| waitlist::renew_group(tx, &uuid, Some(given), &renewal, app.waitlist.now());
+    let group = call.write("renew tickets", work).await??;
+    Ok(shown_group(&call, StatusCode::OK, &group))
+}
+
+/// `DELETE /waitlist/{group}`
+pub async fn delete_group(call: Call) -> HandlerResult {
+    let given = body::stated_generation(&call)?;
+    let uuid = find_group(&call, policy::WAITLIST_DELETE).await?.uuid;
+    let app = call.app.clone();
+    let work = move |tx: &mut _| waitlist::end_group(tx, &uuid, given, app.waitlist.now());
+    write_end(&call, "release tickets", work).await??;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// The group that the path names, if whoever asks may do with its tickets what a rule guards.
+async fn find_group(call: &Call, rule: &str) -> Result<Group, ApiError> {
+    let uuid = call.param("group").to_owned();
+    let group = call.app.db.read_snapshot(move |conn| waitlist::find_group(conn, &uuid)).await?;
+    group.tickets.iter().try_for_each(|ticket| check(call, rule, ticket))?;
+    Ok(group)
+}

@@ -1,0 +1,447 @@
+//! SQLite's one writer: waiting transactions share a commit, each in a savepoint of its own.
+
+use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use diesel::connection::TransactionManager;
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use super::{Ears, FOLLOWING, Follower, Touched, Turns, Tx};
+use crate::commit::transaction::{
+    TransactionError, commit, roll_back, savepoint, transaction, without_rivals,
+};
+use crate::db::Target;
+use crate::db::connection::{establish, is_broken};
+use crate::db::{DbConnection, Error};
+
+type Manager = <DbConnection as diesel::Connection>::TransactionManager;
+
+/// How many transactions share a commit at most, so that the first does not wait for ever.
+const MAX_BATCH: usize = 256;
+
+/// How long the writer waits before it tries again to read back what it wrote.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How often the writer looks whether another process has written.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A transaction that waits: it runs and returns what is to be done once the commit is known.
+type Job = Box<dyn FnOnce(&mut Tx) -> Completion + Send>;
+/// Tells the waiting caller; the argument is the batch's failure, if it failed.
+type Completion = Box<dyn FnOnce(Option<String>) + Send>;
+
+/// The way to the writer's thread.
+pub struct Writer {
+    jobs: Sender<Job>,
+    behind_since: Behind,
+}
+
+/// Since when the follower has not seen something that is committed.
+type Behind = Arc<Mutex<Option<Instant>>>;
+
+impl Writer {
+    /// Starts the thread, which ends when the last `Writer` is gone.
+    pub fn start(
+        tx: Tx,
+        target: Target,
+        follower: Arc<OnceLock<Arc<dyn Follower>>>,
+        listener: Ears,
+        others: Arc<Notify>,
+    ) -> std::io::Result<Writer> {
+        let (jobs, waiting) = channel();
+        let behind_since = Behind::default();
+        let (behind, owed) = (Arc::clone(&behind_since), Touched::default());
+        let (seen, looked) = (None, Instant::now());
+        let mut thread = Thread { tx, target, follower, listener, owed, behind, others, seen, looked };
+        std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || thread.run(&waiting))?;
+        Ok(Writer { jobs, behind_since })
+    }
+
+    /// Since when the oldest commit waits that the follower has not seen.
+    pub fn behind_since(&self) -> Option<Instant> {
+        *self.behind_since.lock()
+    }
+
+    /// Has the follower read what somebody else may have written.
+    pub async fn read_again(&self, touched: Touched) {
+        let work = move |tx: &mut Tx| {
+            tx.touch(touched);
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = self.write(work).await {
+            log::warn!("what others wrote could not be read: {error}");
+        }
+    }
+
+    /// Runs `work` in its own savepoint and returns once the commit that holds it is on disk and
+    /// the follower has seen it.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: TransactionError + Send + 'static,
+        F: FnOnce(&mut Tx) -> Result<T, E> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            let result = savepoint(tx, |tx| undo_panic(tx, work)).map_err(without_rivals);
+            if result.is_err() {
+                tx.forget();
+            }
+            Box::new(move |failure| {
+                let result = match failure {
+                    None => result,
+                    Some(reason) => result.and_then(|_| Err(E::from(commit_failed(reason)))),
+                };
+                // A caller that went away has no use for the answer.
+                let _ = answer.send(result);
+            })
+        });
+        self.jobs.send(job).map_err(|_| Error::CutShort)?;
+        answered.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))
+    }
+}
+
+fn commit_failed(reason: String) -> Error {
+    Error::Connection(diesel::ConnectionError::BadConnection(reason))
+}
+
+struct Thread {
+    tx: Tx,
+    target: Target,
+    follower: Arc<OnceLock<Arc<dyn Follower>>>,
+    listener: Ears,
+    /// The commits that the follower has not seen.
+    owed: Touched,
+    behind: Behind,
+    /// Told when another process has written.
+    others: Arc<Notify>,
+    /// The connection's last answer about other processes' writes, and when it was asked.
+    seen: Option<i64>,
+    looked: Instant,
+}
+
+#[derive(QueryableByName)]
+struct DataVersion {
+    #[diesel(sql_type = BigInt)]
+    data_version: i64,
+}
+
+impl Thread {
+    fn run(&mut self, waiting: &Receiver<Job>) {
+        while let Some(first) = self.next(waiting) {
+            let mut completions = Vec::new();
+            let mut touched = Touched::default();
+            let mut turns = Turns::default();
+            let outcome = transaction(
+                &mut self.tx,
+                |tx| {
+                    let mut next = Some(first);
+                    let mut taken = 0;
+                    while let Some(job) = next {
+                        completions.push(job(tx));
+                        // A job that leaves a savepoint open would take the commit for itself.
+                        expect_depth(tx, 1)?;
+                        touched.merge(tx.take_touched());
+                        turns.merge(tx.take_turns());
+                        taken += 1;
+                        next = if taken < MAX_BATCH { waiting.try_recv().ok() } else { None };
+                    }
+                    Ok::<(), Error>(())
+                },
+                |tx| {
+                    commit(tx)?;
+                    expect_depth(tx, 0)
+                },
+            );
+            let failure = outcome.err().map(|error| error.to_string());
+            if let Some(reason) = &failure {
+                log::error!("a commit of {} transactions failed: {reason}", completions.len());
+                self.recover();
+            }
+            // A commit that failed may have happened all the same: what the database says counts.
+            self.listener.tell(&turns);
+            self.follow(touched);
+            for completion in completions {
+                completion(failure.clone());
+            }
+        }
+    }
+
+    /// Waits for the next job, and meanwhile tries again what the follower could not read, and looks whether
+    /// others write; `None` once the service ends.
+    fn next(&mut self, waiting: &Receiver<Job>) -> Option<Job> {
+        loop {
+            if self.looked.elapsed() >= LOOK {
+                self.look_for_others();
+            }
+            match waiting.recv_timeout(if self.owed.is_empty() { LOOK } else { RETRY }) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) if self.owed.is_empty() => {}
+                Err(RecvTimeoutError::Timeout) => self.catch_up(),
+            }
+        }
+    }
+
+    /// Looks whether another process has written since the last time. In this process only this connection
+    /// writes, and SQLite does not count its own writes.
+    fn look_for_others(&mut self) {
+        self.looked = Instant::now();
+        match diesel::sql_query("PRAGMA data_version").get_result::<DataVersion>(self.tx.conn()) {
+            Ok(DataVersion { data_version }) => {
+                let is_new = self.seen.replace(data_version).is_some_and(|seen| seen != data_version);
+                // The writes of migrations at the start are read when the follower begins.
+                if is_new && self.follower.get().is_some() {
+                    self.others.notify_one();
+                }
+            }
+            Err(error) => log::debug!("whether others write can't be seen: {error}"),
+        }
+    }
+
+    /// Lets the follower catch up, as often as that takes, but not for long: the writers wait.
+    fn follow(&mut self, touched: Touched) {
+        if self.follower.get().is_none() || touched.is_empty() {
+            return;
+        }
+        self.owed.merge(touched);
+        let since = *self.behind.lock().get_or_insert_with(Instant::now);
+        loop {
+            self.catch_up();
+            if self.owed.is_empty() || since.elapsed() >= FOLLOWING {
+                return;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn catch_up(&mut self) {
+        let Some(follower) = self.follower.get().map(Arc::clone) else {
+            return;
+        };
+        // Nobody else writes, so all of each transaction is there.
+        match follower.follow(&mut self.tx, &self.owed, &|| true) {
+            Ok(_) => {
+                self.owed = Touched::default();
+                *self.behind.lock() = None;
+            }
+            Err(error) => {
+                log::error!("what was written can't be read back yet: {error}");
+                self.recover();
+            }
+        }
+    }
+
+    /// Ends what may be left of a transaction, on a new connection if need be.
+    fn recover(&mut self) {
+        self.tx.forget();
+        let mut is_rolled_back = roll_back(&mut self.tx).is_ok();
+        while is_rolled_back && depth(&mut self.tx) > Some(0) {
+            is_rolled_back = roll_back(&mut self.tx).is_ok();
+        }
+        if is_rolled_back && !is_broken(&mut self.tx) {
+            return;
+        }
+        match establish(&self.target) {
+            Ok(conn) => {
+                self.tx = Tx::new(conn);
+                // Each connection counts for itself.
+                self.seen = None;
+                self.others.notify_one();
+            }
+            Err(error) => log::error!("no new connection for writing: {error}"),
+        }
+    }
+}
+
+/// Does `work`, and makes an error of a panic in it, with the savepoints undone that the panic left open.
+fn undo_panic<T, E: TransactionError>(
+    tx: &mut Tx,
+    work: impl FnOnce(&mut Tx) -> Result<T, E>,
+) -> Result<T, E> {
+    let before = depth(tx);
+    std::panic::catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|_| {
+        log::error!("a transaction panicked and is rolled back");
+        while depth(tx) > before {
+            roll_back(tx)?;
+        }
+        Err(E::from(Error::CutShort))
+    })
+}
+
+/// How many transactions are open, each in the one before; `None` if that can't be told any more.
+fn depth(tx: &mut Tx) -> Option<u32> {
+    let status = Manager::transaction_manager_status_mut(tx.conn());
+    status.transaction_depth().ok().map(|depth| depth.map_or(0, NonZeroU32::get))
+}
+
+fn expect_depth(tx: &mut Tx, expected: u32) -> Result<(), Error> {
+    if depth(tx) == Some(expected) {
+        return Ok(());
+    }
+    log::error!("transactions are open that should not be, so what was written with them is rolled back");
+    Err(Error::CutShort)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use diesel::RunQueryDsl;
+    use diesel::connection::SimpleConnection;
+
+    use super::*;
+    use crate::commit::Part;
+    use crate::db::DbConnection;
+
+    /// Fails a few times before it notes what it was told to follow.
+    #[derive(Default)]
+    struct Follows {
+        failures: AtomicUsize,
+        followed: parking_lot::Mutex<Vec<i32>>,
+    }
+
+    impl Follower for Follows {
+        fn follow(
+            &self,
+            conn: &mut DbConnection,
+            touched: &Touched,
+            _: &dyn Fn() -> bool,
+        ) -> Result<bool, Error> {
+            if self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+            {
+                conn.batch_execute("SELECT * FROM no_such_table")?;
+            }
+            self.followed.lock().extend(touched.providers.keys());
+            Ok(true)
+        }
+    }
+
+    fn writer(directory: &tempfile::TempDir, failures: usize) -> (Writer, Arc<Follows>) {
+        let path = directory.path().join("test.db");
+        let target: Target = format!("sqlite:{}", path.display()).parse().unwrap();
+        let mut conn = establish(&target).unwrap();
+        conn.batch_execute(
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",
+        )
+        .unwrap();
+        let follows = Arc::new(Follows { failures: failures.into(), ..Follows::default() });
+        let follower = Arc::new(OnceLock::new());
+        follower.set(Arc::<Follows>::clone(&follows) as Arc<dyn Follower>).ok().unwrap();
+        (Writer::start(Tx::new(conn), target, follower, Ears::default(), Arc::default()).unwrap(), follows)
+    }
+
+    async fn write(writer: &Writer, provider: i32, sql: &'static str) -> Result<(), Error> {
+        writer
+            .write(move |tx| {
+                tx.touch_provider(provider, Part::Whole);
+                Ok::<_, Error>(tx.conn().batch_execute(sql)?)
+            })
+            .await
+    }
+
+    #[actix_web::test]
+    async fn a_follower_that_fails_is_called_until_it_has_caught_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let (writer, follows) = writer(&directory, 2);
+        write(&writer, 7, "INSERT INTO parent VALUES (1)").await.unwrap();
+        assert_eq!(*follows.followed.lock(), [7]);
+    }
+
+    #[actix_web::test]
+    async fn nobody_waits_for_long_for_a_follower_that_fails_and_it_catches_up_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let (writer, follows) = writer(&directory, usize::MAX);
+        // The transaction is committed.
+        write(&writer, 7, "INSERT INTO parent VALUES (1)").await.unwrap();
+        assert!(follows.followed.lock().is_empty() && writer.behind_since().is_some());
+        write(&writer, 8, "INSERT INTO parent VALUES (2)").await.unwrap();
+        follows.failures.store(0, Ordering::Relaxed);
+        while writer.behind_since().is_some() {
+            tokio::time::sleep(RETRY).await;
+        }
+        assert_eq!(*follows.followed.lock(), [7, 8]);
+    }
+
+    #[actix_web::test]
+    async fn a_failed_commit_is_followed_and_the_next_one_works() {
+        let directory = tempfile::tempdir().unwrap();
+        let (writer, follows) = writer(&directory, 0);
+        // Deferred, the key is checked by the commit.
+        write(&writer, 7, "INSERT INTO child VALUES (1)").await.unwrap_err();
+        write(&writer, 8, "INSERT INTO parent VALUES (1)").await.unwrap();
+        assert_eq!(*follows.followed.lock(), [7, 8]);
+        write(&writer, 9, "INSERT INTO child VALUES (1)").await.unwrap();
+        assert_eq!(*follows.followed.lock(), [7, 8, 9]);
+    }
+
+    /// Where a job panics.
+    #[derive(Clone, Copy)]
+    enum Panics {
+        Before,
+        Inside,
+        After,
+    }
+
+    /// Writes a row, and panics before, inside or after a savepoint of its own.
+    fn panic_where(tx: &mut Tx, panics: Panics) -> Result<(), Error> {
+        tx.conn().batch_execute("INSERT INTO parent VALUES (2)")?;
+        assert!(!matches!(panics, Panics::Before), "as the test wants it");
+        savepoint(tx, |tx| {
+            tx.conn().batch_execute("INSERT INTO parent VALUES (3)")?;
+            assert!(!matches!(panics, Panics::Inside), "as the test wants it");
+            Ok::<_, Error>(())
+        })?;
+        panic!("as the test wants it")
+    }
+
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        id: i32,
+    }
+
+    #[actix_web::test]
+    async fn a_panic_takes_nobody_elses_write_along() {
+        for panics in [Panics::Before, Panics::Inside, Panics::After] {
+            let directory = tempfile::tempdir().unwrap();
+            let (writer, follows) = writer(&directory, 0);
+            // The jobs that follow share the commit of a job that waits until they have come.
+            let (go, told) = channel::<()>();
+            let held = writer.write(move |_| {
+                let _ = told.recv();
+                Ok::<_, Error>(())
+            });
+            let panicked = writer.write(move |tx| {
+                tx.touch_provider(2, Part::Whole);
+                panic_where(tx, panics)
+            });
+            let jobs = async {
+                let before = write(&writer, 1, "INSERT INTO parent VALUES (1)");
+                let after = write(&writer, 4, "INSERT INTO parent VALUES (4)");
+                let go = async { drop(go) };
+                tokio::join!(biased; held, before, panicked, after, go)
+            };
+            let (held, before, panicked, after, ()) = jobs.await;
+            held.and(before).and(after).unwrap();
+            assert!(matches!(panicked, Err(Error::CutShort)), "{panicked:?}");
+            // Somebody else sees what was acknowledged, and nothing of the job that panicked.
+            let target: Target =
+                format!("sqlite:{}", directory.path().join("test.db").display()).parse().unwrap();
+            let mut other = establish(&target).unwrap();
+            let rows =
+                diesel::sql_query("SELECT id FROM parent ORDER BY id").load::<Row>(&mut other).unwrap();
+            assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 4]);
+            assert_eq!(*follows.followed.lock(), [1, 4]);
+            // The writer goes on.
+            write(&writer, 5, "INSERT INTO parent VALUES (5)").await.unwrap();
+        }
+    }
+}

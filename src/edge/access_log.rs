@@ -1,0 +1,102 @@
+//! One line on the log for each request.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use log::Level;
+
+use crate::wire::microversion::Microversion;
+
+/// The parts of the line.
+pub(crate) struct Entry<'a> {
+    /// The address of the client, as far as it is known.
+    pub client: Option<IpAddr>,
+    pub method: &'a Method,
+    /// Path and query string as they came, percent-encoded still.
+    pub target: &'a str,
+    pub status: StatusCode,
+    pub length: usize,
+    pub version: Option<Microversion>,
+    pub request_id: &'a str,
+    /// The ids of the user and of the project, once they are known.
+    pub user: Option<&'a str>,
+    pub project: Option<&'a str>,
+    /// The id that the caller gave, which follows a task through several services.
+    pub caller_id: Option<&'a str>,
+    pub took: Duration,
+}
+
+/// The status of a request whose client hung up before it was answered. It is nginx's, which operators know.
+pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The longest id that is shown. Keystone's ids are not longer. With noauth2 the user's id is the token, which
+/// may be one of Keystone's by mistake, and a token does not belong on the log.
+const LONGEST_ID: usize = 64;
+
+pub(crate) fn write(level: Level, entry: &Entry<'_>) {
+    log::log!(target: "allotment::access", level, "{}", line(entry));
+}
+
+fn line(entry: &Entry<'_>) -> String {
+    let version = entry.version.map_or_else(|| "-".to_owned(), |version| version.to_string());
+    let client = entry.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
+    format!(
+        "{client} \"{} {}\" status: {} len: {} microversion: {} request: {} caller: {} user: {} project: {} ms: {:.1}",
+        entry.method,
+        entry.target,
+        entry.status.as_u16(),
+        entry.length,
+        version,
+        entry.request_id,
+        entry.caller_id.unwrap_or("-"),
+        shown(entry.user),
+        shown(entry.project),
+        entry.took.as_secs_f64() * 1000.0,
+    )
+}
+
+/// An id in such a form that it can't pass for another part of the line.
+fn shown(id: Option<&str>) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '?' };
+    match id.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {
+        Some(id) => id.chars().map(plain).collect(),
+        None => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::microversion::V1_28;
+
+    #[test]
+    fn a_line_has_everything() {
+        let mut entry = Entry {
+            client: Some(IpAddr::from([192, 0, 2, 1])),
+            method: &Method::GET,
+            target: "/traits?name=in:A",
+            status: StatusCode::OK,
+            length: 17,
+            version: Some(V1_28),
+            request_id: "req-1",
+            user: Some("3fa4d1"),
+            project: Some("a \"b\nc"),
+            caller_id: Some("req-2"),
+            took: Duration::from_micros(1250),
+        };
+        assert_eq!(
+            line(&entry),
+            "192.0.2.1 \"GET /traits?name=in:A\" status: 200 len: 17 microversion: 1.28 \
+             request: req-1 caller: req-2 user: 3fa4d1 project: a??b?c ms: 1.2"
+        );
+        entry.client = None;
+        entry.version = None;
+        entry.caller_id = None;
+        let token = "gAAAA".repeat(40);
+        entry.user = Some(&token);
+        entry.project = Some("");
+        assert!(line(&entry).starts_with("- \"GET"));
+        assert!(line(&entry).contains("microversion: - request: req-1 caller: - user: - project: - ms: "));
+    }
+}

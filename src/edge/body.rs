@@ -1,0 +1,30 @@
+//! Bodies of answers, as they are handed to the HTTP layer.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
+
+use crate::splice::Spliced;
+
+/// A body that is handed over piece by piece, so that the copy which the HTTP layer makes of a large
+/// one stays in the processor's cache, and the connection's buffer needs not grow and shrink.
+pub(crate) struct Pieces(pub Spliced);
+
+impl MessageBody for Pieces {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0.len() as u64)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(self.get_mut().0.next().map(Ok))
+    }
+
+    fn try_into_bytes(self) -> Result<Bytes, Self> {
+        self.0.into_short().map_err(Pieces)
+    }
+}

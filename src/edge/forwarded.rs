@@ -1,0 +1,275 @@
+//! The client of a request, and the name under which it asked the service, where proxies stand in between.
+//!
+//! Trusted proxies are believed, and no others, and only in the headers that they write by the settings. Any
+//! other header may come from a client, since proxies pass it on. Each proxy adds what it saw at the end of
+//! the list, so the list is read from its end, as far as trusted proxies wrote it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::http::header::HeaderMap;
+
+use crate::config::{BasePath, ProxyHeaders, TrustedProxies};
+use crate::edge::address::is_host;
+
+/// Where a request comes from.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The client's address, as far as that is known.
+    pub(crate) client: Option<IpAddr>,
+    /// Whether the client asked over TLS, if a proxy says so.
+    pub(crate) https: Option<bool>,
+    /// The host that the client asked, if a proxy says so.
+    pub(crate) host: Option<String>,
+    /// The path below which the client asked for the service, if a proxy says so.
+    pub(crate) prefix: Option<BasePath>,
+}
+
+/// The request as one proxy saw it.
+#[derive(Debug, Default)]
+struct Hop {
+    client: Option<IpAddr>,
+    https: Option<bool>,
+    host: Option<String>,
+    prefix: Option<BasePath>,
+}
+
+/// The origin of a request that came from the address `peer`, where `written` is what proxies write.
+pub(crate) fn origin(
+    peer: Option<IpAddr>,
+    trusted: &TrustedProxies,
+    written: ProxyHeaders,
+    headers: &HeaderMap,
+) -> Origin {
+    let mut origin = Origin { client: peer, ..Origin::default() };
+    if trusted.is_empty() || !peer.is_some_and(|peer| trusted.contains(peer)) {
+        return origin;
+    }
+    let hops = match written {
+        ProxyHeaders::Forwarded => {
+            joined(headers, "forwarded").map(|text| forwarded(&text)).unwrap_or_default()
+        }
+        ProxyHeaders::XForwarded => x_forwarded(headers),
+    };
+    for hop in hops.into_iter().rev() {
+        origin.https = hop.https;
+        origin.host = hop.host;
+        origin.prefix = hop.prefix;
+        match hop.client {
+            Some(client) => origin.client = Some(client),
+            // The proxy does not tell: it is the last that is known.
+            None => break,
+        }
+        if !hop.client.is_some_and(|client| trusted.contains(client)) {
+            break;
+        }
+    }
+    origin
+}
+
+/// The values of a header that may be repeated, as one list.
+fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values: Vec<&str> = headers.get_all(name).filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
+    let list = |name| {
+        let text = joined(headers, name).unwrap_or_default();
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (clients, protos) = (list("x-forwarded-for"), list("x-forwarded-proto"));
+    let (hosts, prefixes) = (list("x-forwarded-host"), list("x-forwarded-prefix"));
+    let count = clients.len().max(1);
+    // Many proxies add to the list of clients, but replace the others.
+    let of = |items: &[String], place: usize| {
+        if items.len() == count { items.get(place).cloned() } else { items.last().cloned() }
+    };
+    (0..count)
+        .map(|place| Hop {
+            client: clients.get(place).and_then(|text| address(text)),
+            https: of(&protos, place).and_then(|text| is_https(&text)),
+            host: of(&hosts, place).filter(|text| is_host(text)),
+            prefix: of(&prefixes, place).and_then(|text| BasePath::parse(&text)),
+        })
+        .collect()
+}
+
+fn forwarded(text: &str) -> Vec<Hop> {
+    let mut hops = Vec::new();
+    for element in split(text, ',') {
+        let mut hop = Hop::default();
+        for pair in split(element, ';') {
+            let Some((name, value)) = pair.split_once('=') else {
+                continue;
+            };
+            let value = unquoted(value.trim());
+            match name.trim().to_ascii_lowercase().as_str() {
+                "for" => hop.client = address(&value),
+                "proto" => hop.https = is_https(&value),
+                "host" => hop.host = Some(value).filter(|text| is_host(text)),
+                _ => {}
+            }
+        }
+        hops.push(hop);
+    }
+    hops
+}
+
+/// Splits at a character that stands outside of quotes.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |character| {
+        let was_escaped = std::mem::take(&mut escaped);
+        match character {
+            '\\' if quoted && !was_escaped => escaped = true,
+            '"' if !was_escaped => quoted = !quoted,
+            _ => {}
+        }
+        character == separator && !quoted
+    })
+    .collect()
+}
+
+fn unquoted(text: &str) -> String {
+    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return text.to_owned();
+    };
+    let mut escaped = false;
+    inner
+        .chars()
+        .filter(|character| {
+            escaped = *character == '\\' && !escaped;
+            !escaped
+        })
+        .collect()
+}
+
+/// An address with or without a port; `unknown` and made-up names are none.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
+}
+
+fn is_https(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "https" => Some(true),
+        "http" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn origin_of(peer: &str, written: ProxyHeaders, headers: &[(&str, &str)]) -> Origin {
+        let trusted = serde_json::from_str(r#"["10.0.0.0/8", "2001:db8:1::/48"]"#).unwrap();
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        origin(Some(peer.parse().unwrap()), &trusted, written, &map)
+    }
+
+    fn told(origin: Origin) -> (String, Option<bool>, Option<String>) {
+        (origin.client.unwrap().to_string(), origin.https, origin.host)
+    }
+
+    fn seen(peer: &str, headers: &[(&str, &str)]) -> (String, Option<bool>, Option<String>) {
+        told(origin_of(peer, ProxyHeaders::XForwarded, headers))
+    }
+
+    fn seen_in_forwarded(peer: &str, headers: &[(&str, &str)]) -> (String, Option<bool>, Option<String>) {
+        told(origin_of(peer, ProxyHeaders::Forwarded, headers))
+    }
+
+    fn prefix(peer: &str, headers: &[(&str, &str)]) -> Option<String> {
+        origin_of(peer, ProxyHeaders::XForwarded, headers).prefix.map(|prefix| prefix.as_str().to_owned())
+    }
+
+    #[test]
+    fn strangers_are_not_believed() {
+        let headers = [
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "cloud.example.com"),
+            ("forwarded", "for=192.0.2.1;proto=https;host=cloud.example.com"),
+        ];
+        let nothing = ("192.0.2.9".to_owned(), None, None);
+        assert_eq!(seen("192.0.2.9", &headers), nothing);
+        assert_eq!(seen_in_forwarded("192.0.2.9", &headers), nothing);
+        assert_eq!(prefix("192.0.2.9", &[("x-forwarded-prefix", "/placement")]), None);
+    }
+
+    #[test]
+    fn a_prefix_is_a_plain_path() {
+        let said =
+            |text| prefix("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-prefix", text)]);
+        assert_eq!(said("/placement/").as_deref(), Some("/placement"));
+        assert_eq!(said("/a/b").as_deref(), Some("/a/b"));
+        // A client may have written the first prefix, and the proxy added its own.
+        assert_eq!(said("/evil, /placement").as_deref(), Some("/placement"));
+        for odd in
+            ["//evil.example", "placement", "https://evil.example", "/a/../b", "/a\"b", "/a?b", "/a%2e"]
+        {
+            assert_eq!(said(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_from_its_end_as_far_as_proxies_are_trusted() {
+        for (list, client) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1, 10.1.1.1", "192.0.2.1"),
+            // The client itself may have written the first.
+            ("198.51.100.7, 192.0.2.1, 10.1.1.1", "192.0.2.1"),
+            ("10.9.9.9, 10.1.1.1", "10.9.9.9"),
+            ("198.51.100.7, unknown", "10.0.0.1"),
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("", "10.0.0.1"),
+        ] {
+            assert_eq!(seen("10.0.0.1", &[("x-forwarded-for", list)]).0, client, "{list}");
+        }
+    }
+
+    #[test]
+    fn proto_and_host_are_those_of_the_client() {
+        let own = |client: &str, host: &str| (client.to_owned(), Some(true), Some(host.to_owned()));
+        let headers = [
+            ("x-forwarded-for", "192.0.2.1, 10.1.1.1"),
+            ("x-forwarded-proto", "https, http"),
+            ("x-forwarded-host", "cloud.example.com:8443, inner"),
+        ];
+        assert_eq!(seen("10.0.0.1", &headers), own("192.0.2.1", "cloud.example.com:8443"));
+        let headers = [("x-forwarded-proto", "https"), ("x-forwarded-host", "cloud.example.com")];
+        assert_eq!(seen("10.0.0.1", &headers), own("10.0.0.1", "cloud.example.com"));
+        for odd in ["a/b", "a b", "user@host", "a\"b", "", "a:b", "a:99999", "[x]"] {
+            assert_eq!(seen("10.0.0.1", &[("x-forwarded-host", odd)]).2, None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn only_what_proxies_write_is_read() {
+        let headers = [
+            (
+                "forwarded",
+                r#"for=198.51.100.7;proto=http, For="[2001:db8::17]:4711";Proto=HTTPS;host="a.example:1""#,
+            ),
+            ("forwarded", "for=10.2.2.2;by=203.0.113.43;proto=http;host=inner"),
+            ("x-forwarded-for", "192.0.2.1"),
+        ];
+        let expected = ("2001:db8::17".to_owned(), Some(true), Some("a.example:1".to_owned()));
+        assert_eq!(seen_in_forwarded("2001:db8:1::5", &headers), expected);
+        // The client wrote one of the two headers, and the proxy the other.
+        assert_eq!(seen("2001:db8:1::5", &headers), ("192.0.2.1".to_owned(), None, None));
+        let without = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-host", "evil.example")];
+        assert_eq!(seen_in_forwarded("10.0.0.1", &without), ("10.0.0.1".to_owned(), None, None));
+        let odd = [("forwarded", r#"for="_hidden, x\"";proto=https;;=;host"#)];
+        assert_eq!(seen_in_forwarded("10.0.0.1", &odd), ("10.0.0.1".to_owned(), Some(true), None));
+    }
+}

@@ -1,0 +1,133 @@
+//! Bodies of requests: each is read once it is wanted, and all of them together are bounded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::config::Limits;
+use crate::wire::ApiError;
+
+/// Up to how many bytes a body is a small one, as nearly all are.
+const SMALL: usize = 64 << 10;
+
+/// In what portions bytes are counted.
+const PORTION: usize = 1 << 10;
+
+/// How long a request waits for other bodies to be done with.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the small body of a refused request may take to arrive, so that its connection can be kept.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// The memory for the bodies of all requests under way, in portions. Small bodies have a part of it for
+/// themselves, so that they do not wait for large ones that come slowly.
+pub struct Memory {
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+}
+
+/// A body, and the memory that it has until this is dropped.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) bytes: Bytes,
+    pub(crate) _memory: Option<OwnedSemaphorePermit>,
+}
+
+/// How long a body will be, as its request's head has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Announced {
+    Nothing,
+    Length(u64),
+    /// The body is chunked, and its length is known only at its end.
+    Unknown,
+}
+
+impl Memory {
+    /// As much as the settings allow.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Memory {
+        let small = (limits.all_bodies_bytes / 4).max(SMALL.min(limits.body_bytes));
+        let portions = |bytes: usize| Arc::new(Semaphore::new(bytes / PORTION));
+        Memory { small: portions(small), large: portions(limits.all_bodies_bytes - small) }
+    }
+
+    /// Reads a body up to the limits. A client that was promised `100 Continue` gets it when there is memory
+    /// for the body.
+    pub(crate) async fn read(
+        &self,
+        limits: &Limits,
+        announced: Announced,
+        payload: &mut web::Payload,
+    ) -> Result<Held, ApiError> {
+        let most = match announced {
+            Announced::Nothing => return Ok(Held::default()),
+            Announced::Length(length) => usize::try_from(length).unwrap_or(usize::MAX).min(limits.body_bytes),
+            Announced::Unknown => limits.body_bytes,
+        };
+        let from = if most <= SMALL { &self.small } else { &self.large };
+        let free = timeout(PATIENCE, Arc::clone(from).acquire_many_owned(portions(most)));
+        // The semaphore is never closed.
+        let Ok(Ok(mut memory)) = free.await else {
+            return Err(ApiError::too_many_bodies());
+        };
+        let time = Duration::from_secs(limits.body_seconds);
+        let bytes = timeout(time, read_up_to(limits.body_bytes, payload))
+            .await
+            .unwrap_or_else(|_| Err(ApiError::body_too_slow(limits.body_seconds)))?;
+        let spare = portions(most).saturating_sub(portions(bytes.len()));
+        drop(memory.split(spare as usize));
+        Ok(Held { bytes, _memory: Some(memory) })
+    }
+}
+
+fn portions(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(PORTION)).unwrap_or(u32::MAX)
+}
+
+async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| ApiError::bad_request(format!("Unreadable body: {error}")))?;
+        if body.len() + chunk.len() > limit {
+            return Err(ApiError::body_too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Whether the body of a refused request is over, or is so in a moment. The rest of a longer body must not
+/// pass for the next request.
+pub(crate) async fn is_over(announced: Announced, payload: &mut web::Payload) -> bool {
+    match announced {
+        Announced::Nothing => true,
+        Announced::Length(length) if length > SMALL as u64 => false,
+        Announced::Length(_) | Announced::Unknown => {
+            timeout(MOMENT, read_up_to(SMALL, payload)).await.is_ok_and(|read| read.is_ok())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_any_size_finds_a_place() {
+        for (body_bytes, all_bodies_bytes) in
+            [(1 << 10, 2 << 10), (64 << 10, 128 << 10), (1 << 20, 2 << 20), (4 << 20, 64 << 20)]
+        {
+            let memory = Memory::new(&Limits { body_bytes, all_bodies_bytes, ..Limits::default() });
+            let most = |portions: usize| portions * PORTION;
+            assert!(most(memory.small.available_permits()) >= body_bytes.min(SMALL));
+            assert!(body_bytes <= SMALL || most(memory.large.available_permits()) >= body_bytes);
+            let all = memory.small.available_permits() + memory.large.available_permits();
+            assert!(most(all) <= all_bodies_bytes);
+        }
+    }
+}

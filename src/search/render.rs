@@ -1,0 +1,262 @@
+//! The answer's JSON, mostly copied from the picture.
+
+use std::fmt::Write;
+
+use crate::fleet::{Picture, Provider, Slot};
+use crate::search::request::Request;
+use crate::search::visit::Found;
+use crate::splice;
+use crate::splice::Spliced;
+use crate::stop::{GivenUp, Pace, Stop};
+
+/// How the answer is shaped; it grew with the versions of the API.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shape {
+    /// Allocations are an object by provider, no longer a list.
+    pub allocations_by_provider: bool,
+    /// Which group is served by which providers.
+    pub mappings: bool,
+    /// Summaries name traits.
+    pub traits: bool,
+    /// Summaries show all classes, not only those asked for.
+    pub all_classes: bool,
+    /// Summaries show whole trees, with parents and roots.
+    pub trees: bool,
+}
+
+/// Why an answer is not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The answer is larger than allowed; its limit in bytes.
+    #[error("The answer would be larger than {0} bytes: ask for a limit, or with more constraints.")]
+    TooLarge(usize),
+    /// Nobody waits for the answer any more, or the search has taken too long.
+    #[error("The search was {0}: ask for a limit, or with more constraints.")]
+    GivenUp(#[from] GivenUp),
+}
+
+/// Writes the body of an answer, until it is told to stop.
+pub fn render(
+    picture: &Picture,
+    request: &Request,
+    found: &Found,
+    shape: Shape,
+    max_bytes: usize,
+    stop: &Stop,
+) -> Result<Spliced, Error> {
+    let (out, served, pace) = (splice::Writer::default(), Served::default(), Pace::new(stop));
+    let mut writer = Writer { picture, request, found, shape, out, max_bytes, served, pace };
+    writer.out.push_str("{\"allocation_requests\":[");
+    writer.candidates()?;
+    writer.out.push_str("],\"provider_summaries\":{");
+    writer.summaries()?;
+    writer.out.push_str("}}");
+    Ok(writer.out.finish())
+}
+
+struct Writer<'a> {
+    picture: &'a Picture,
+    request: &'a Request,
+    found: &'a Found,
+    shape: Shape,
+    out: splice::Writer,
+    max_bytes: usize,
+    served: Served,
+    pace: Pace<'a>,
+}
+
+/// What some provider gives, kept since the next one mostly gives the same.
+#[derive(Default)]
+struct Served {
+    /// For each level, whether it is this provider's.
+    levels: Vec<bool>,
+    /// The inside of its `resources`, as JSON.
+    json: String,
+}
+
+/// What a summary takes beside resources and traits: uuids and keys.
+const SUMMARY_BYTES: usize = 200;
+
+impl<'a> Writer<'a> {
+    /// To be called after each candidate and each summary.
+    fn check(&mut self) -> Result<(), Error> {
+        self.pace.step()?;
+        if self.out.len() > self.max_bytes { Err(Error::TooLarge(self.max_bytes)) } else { Ok(()) }
+    }
+
+    fn candidates(&mut self) -> Result<(), Error> {
+        let found = self.found;
+        for (number, candidate) in found.candidates().enumerate() {
+            self.comma(number);
+            self.candidate(candidate);
+            self.check()?;
+            if number == 0 {
+                // The others are hardly longer.
+                self.reserve((found.len() - 1).saturating_mul(self.out.len()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room at once for what is about to be written, as far as the answer may grow.
+    fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes.min(self.max_bytes.saturating_sub(self.out.len())));
+    }
+
+    fn comma(&mut self, number: usize) {
+        if number > 0 {
+            self.out.push(',');
+        }
+    }
+
+    fn candidate(&mut self, candidate: &[Slot]) {
+        let (open, close) = if self.shape.allocations_by_provider { ('{', '}') } else { ('[', ']') };
+        self.out.push_str("{\"allocations\":");
+        self.out.push(open);
+        let mut written = 0;
+        for (at, slot) in candidate.iter().enumerate() {
+            // Each provider is written where it first comes up, if it gives anything.
+            if !candidate[..at].contains(slot) && self.serves(candidate, *slot) {
+                self.comma(written);
+                self.allocation(*slot);
+                written += 1;
+            }
+        }
+        self.out.push(close);
+        if self.shape.mappings {
+            self.mappings(candidate);
+        }
+        self.out.push('}');
+    }
+
+    /// Notes what a candidate takes from one provider; `false` if that is nothing.
+    fn serves(&mut self, candidate: &[Slot], slot: Slot) -> bool {
+        let served = &mut self.served;
+        let levels = candidate.iter().map(|chosen| *chosen == slot);
+        if !served.levels.iter().copied().eq(levels.clone()) {
+            served.levels.clear();
+            served.levels.extend(levels);
+            let levels = served.levels.iter().zip(&self.found.resources);
+            let mut taken: Vec<(i32, i64)> = Vec::new();
+            for (class, amount) in levels.filter(|(own, _)| **own).flat_map(|(_, resources)| resources) {
+                match taken.iter_mut().find(|(c, _)| c == class) {
+                    Some((_, sum)) => *sum += amount,
+                    None => taken.push((*class, *amount)),
+                }
+            }
+            served.json.clear();
+            for (number, (class, sum)) in taken.into_iter().enumerate() {
+                let separator = if number > 0 { "," } else { "" };
+                let name = self.picture.classes().name(class);
+                // Writing to a string can't fail; class names need no escaping.
+                let _ = write!(served.json, "{separator}\"{name}\":{sum}");
+            }
+        }
+        !served.json.is_empty()
+    }
+
+    /// What [`Self::serves`] has noted.
+    fn allocation(&mut self, slot: Slot) {
+        let uuid = &self.picture.provider(slot).uuid;
+        if self.shape.allocations_by_provider {
+            self.quoted(uuid);
+            self.out.push_str(":{\"resources\":{");
+        } else {
+            self.out.push_str("{\"resource_provider\":{\"uuid\":");
+            self.quoted(uuid);
+            self.out.push_str("},\"resources\":{");
+        }
+        self.out.push_str(&self.served.json);
+        self.out.push_str("}}");
+    }
+
+    fn mappings(&mut self, candidate: &[Slot]) {
+        self.out.push_str(",\"mappings\":{");
+        for (number, group) in self.request.groups.iter().enumerate() {
+            self.comma(number);
+            // Suffixes are letters, digits, underscores and dashes.
+            self.quoted(&group.suffix);
+            self.out.push_str(":[");
+            let mut providers: Vec<Slot> = Vec::new();
+            for (level, slot) in self.found.groups.iter().zip(candidate) {
+                if *level == number && !providers.contains(slot) {
+                    self.comma(providers.len());
+                    self.quoted(&self.picture.provider(*slot).uuid);
+                    providers.push(*slot);
+                }
+            }
+            self.out.push(']');
+        }
+        self.out.push('}');
+    }
+
+    fn quoted(&mut self, text: &str) {
+        self.out.push('"');
+        self.out.push_str(text);
+        self.out.push('"');
+    }
+
+    fn summaries(&mut self) -> Result<(), Error> {
+        let picture = self.picture;
+        let mut shown: Vec<Slot> = Vec::with_capacity(self.found.len());
+        for candidate in self.found.candidates() {
+            for (slot, resources) in candidate.iter().zip(&self.found.resources) {
+                // Who only lends a place in the tree brings no tree along.
+                if !resources.is_empty() && shown.last() != Some(slot) {
+                    shown.push(*slot);
+                }
+            }
+            self.pace.step()?;
+        }
+        sort(&mut shown);
+        self.pace.look()?;
+        if self.shape.trees || !picture.is_nested() {
+            let mut roots: Vec<Slot> = shown.iter().map(|slot| picture.provider(*slot).root).collect();
+            sort(&mut roots);
+            shown = roots.iter().flat_map(|root| picture.tree(*root).members.iter().copied()).collect();
+            sort(&mut shown);
+            self.pace.look()?;
+        }
+        let resources = shown.iter().map(|slot| picture.provider(*slot).resources_json().len());
+        self.reserve(resources.sum::<usize>() + shown.len() * SUMMARY_BYTES);
+        for (number, slot) in shown.iter().enumerate() {
+            self.comma(number);
+            self.summary(picture.provider(*slot));
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    fn summary(&mut self, provider: &'a Provider) {
+        self.quoted(&provider.uuid);
+        self.out.push_str(":{\"resources\":{");
+        if self.shape.all_classes {
+            self.out.push_str(provider.resources_json());
+        } else {
+            let asked = |class| self.found.resources.iter().flatten().any(|(c, _)| *c == class);
+            provider.write_resources(&mut self.out, self.picture.classes(), asked);
+        }
+        self.out.push('}');
+        if self.shape.traits {
+            self.out.push_str(",\"traits\":[");
+            self.out.share(provider.traits_json());
+            self.out.push(']');
+        }
+        if self.shape.trees {
+            self.out.push_str(",\"parent_provider_uuid\":");
+            match provider.parent {
+                Some(parent) => self.quoted(&self.picture.provider(parent).uuid),
+                None => self.out.push_str("null"),
+            }
+            self.out.push_str(",\"root_provider_uuid\":");
+            self.quoted(&self.picture.provider(provider.root).uuid);
+        }
+        self.out.push('}');
+    }
+}
+
+/// Puts slots in order, each once.
+fn sort(slots: &mut Vec<Slot>) {
+    slots.sort_unstable();
+    slots.dedup();
+}

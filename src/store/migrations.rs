@@ -1,0 +1,181 @@
+//! The schema's versions: applied once, also when several replicas start together.
+
+#[cfg(feature = "postgres")]
+use diesel::connection::SimpleConnection;
+use diesel::migration::MigrationSource;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::standard;
+use crate::commit::transaction::savepoint;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::commit::transaction::{commit, transaction};
+use crate::commit::{Db, Tx};
+use crate::config::DatabaseSettings;
+#[cfg(feature = "sqlite")]
+use crate::db::Kind;
+use crate::db::schema::alembic_version;
+use crate::db::{DbConnection, Error, MultiBackend, connection};
+
+#[cfg(feature = "sqlite")]
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+#[cfg(feature = "postgres")]
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+#[cfg(feature = "mysql")]
+const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
+
+/// The revision of Placement 16.0.0's schema, the only one that can be taken over.
+const PLACEMENT_REVISION: &str = "a082b8bb98d0";
+
+/// Names the lock that a migrating process holds.
+#[cfg(feature = "mysql")]
+const LOCK_NAME: &str = "allotment_migrate";
+/// The same lock where locks have numbers.
+#[cfg(feature = "postgres")]
+const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
+
+/// Brings the schema and the standard names up to date while no other process does; returns how many
+/// migrations ran.
+pub fn migrate(db: &Db) -> Result<usize, Error> {
+    // A migration of large tables takes as long as it takes.
+    db.without_limits(|tx| {
+        under_lock(tx, |tx| {
+            refuse_other_revisions(tx)?;
+            let done = on_source(tx, |conn, source| Ok(conn.run_pending_migrations(source)?.len()))?;
+            synchronise(tx)?;
+            Ok(done)
+        })
+    })
+}
+
+/// Brings the standard names up to date, on a schema that somebody else takes care of. A schema on which
+/// migrations are pending is refused.
+pub fn keep_schema(db: &Db) -> Result<(), Error> {
+    db.without_limits(|tx| under_lock(tx, |tx| {
+        refuse_other_revisions(tx)?;
+        let pending = pending(tx)?;
+        if pending.is_empty() {
+            return synchronise(tx);
+        }
+        Err(Error::Unusable(format!(
+            "the database's schema is not up to date, and database.migrate_at_start is false: run \"allotment migrate\" as \
+             a database user who may change it ({} migrations are pending: {})",
+            pending.len(),
+            pending.join(", ")
+        )))
+    }))
+}
+
+/// The migrations that have not run on the database that `settings` name, which may be in use.
+pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
+    let target = Db::target(settings)?;
+    #[cfg(feature = "sqlite")]
+    if target.kind == Kind::Sqlite && !std::path::Path::new(&target.address).exists() {
+        // To look into a file that is not there would make it.
+        return of_new_file();
+    }
+    pending(&mut connection::establish(&target)?)
+}
+
+/// Does `work` while no other process does such work on the database.
+fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
+    match tx.conn() {
+        // The write lock of one transaction round all migrations is the lock.
+        #[cfg(feature = "sqlite")]
+        DbConnection::Sqlite(_) => transaction(tx, work, commit),
+        // The lock ends with the one transaction, which a pooler of transactions leaves on one session.
+        #[cfg(feature = "postgres")]
+        DbConnection::Postgres(_) => {
+            let locked = |tx: &mut Tx| {
+                tx.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK_NUMBER})"))?;
+                work(tx)
+            };
+            transaction(tx, locked, commit)
+        }
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(conn) => {
+            sql_query(format!("DO GET_LOCK('{LOCK_NAME}', 600)")).execute(conn)?;
+            let outcome = work(tx);
+            sql_query(format!("DO RELEASE_LOCK('{LOCK_NAME}')")).execute(tx.conn())?;
+            outcome
+        }
+    }
+}
+
+/// On MariaDB this is a transaction, on the others a savepoint inside the one round all of it.
+fn synchronise(tx: &mut Tx) -> Result<(), Error> {
+    savepoint(tx, standard::synchronise)
+}
+
+/// The migrations that have run.
+#[derive(QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    version: String,
+}
+
+/// The names of the migrations that have not run. The look only reads, since the database user may have no
+/// right to make the table in which they are noted.
+pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
+    let applied = sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(conn);
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(error) if is_missing_table(&error) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    on_source(conn, |_, source| missing(&source, &applied))
+}
+
+/// The names of the migrations that a file has before it that is still to be made.
+#[cfg(feature = "sqlite")]
+fn of_new_file() -> Result<Vec<String>, Error> {
+    missing(&SQLITE, &[]).map_err(|error| Error::Migration(error.to_string()))
+}
+
+fn missing(source: &EmbeddedMigrations, applied: &[Applied]) -> Outcome<Vec<String>> {
+    let migrations = MigrationSource::<MultiBackend>::migrations(source)?;
+    let names = migrations.iter().map(|migration| migration.name());
+    let missing = names.filter(|name| {
+        let version = name.version().to_string();
+        applied.iter().all(|applied| applied.version != version)
+    });
+    Ok(missing.map(ToString::to_string).collect())
+}
+
+fn is_missing_table(error: &diesel::result::Error) -> bool {
+    let message = error.to_string();
+    ["does not exist", "doesn't exist", "no such table"].iter().any(|words| message.contains(words))
+}
+
+/// A database of another Placement release is left alone: its tables differ from ours.
+fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
+    // The table is missing on a new database; asked in a transaction, since on PostgreSQL the
+    // failed question would otherwise spoil one that is open.
+    let found = conn
+        .transaction(|conn| alembic_version::table.select(alembic_version::version_num).load::<String>(conn));
+    match found.unwrap_or_default().iter().find(|revision| *revision != PLACEMENT_REVISION) {
+        None => Ok(()),
+        Some(other) => Err(Error::Migration(format!(
+            "the database is of Placement schema revision {other}, and only {PLACEMENT_REVISION} \
+             (release 16.0.0) can be taken over: run placement-manage db sync of that release first"
+        ))),
+    }
+}
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn on_source<T>(
+    conn: &mut DbConnection,
+    run: impl FnOnce(&mut DbConnection, EmbeddedMigrations) -> Outcome<T>,
+) -> Result<T, Error> {
+    let source = match conn {
+        #[cfg(feature = "sqlite")]
+        DbConnection::Sqlite(_) => SQLITE,
+        #[cfg(feature = "postgres")]
+        DbConnection::Postgres(_) => POSTGRES,
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(_) => MYSQL,
+    };
+    run(conn, source).map_err(|error| Error::Migration(error.to_string()))
+}

@@ -1,0 +1,206 @@
+//! Microversions: what a request asks for in `OpenStack-API-Version`, as one ordered type.
+
+use std::fmt;
+
+use crate::wire::python;
+
+/// The name that Placement goes by in the version header.
+pub const SERVICE: &str = "placement";
+
+/// A version of the API, `1.N`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Microversion(u16);
+
+macro_rules! versions {
+    ($($name:ident = $minor:literal: $history:literal;)*) => {
+        $(#[doc = $history] pub const $name: Microversion = Microversion($minor);)*
+    };
+}
+
+versions! {
+    V1_0 = 0: "Where it began.";
+    V1_1 = 1: "A provider's aggregates.";
+    V1_2 = 2: "Resource classes.";
+    V1_3 = 3: "`member_of` filters resource providers.";
+    V1_4 = 4: "`resources` filters resource providers.";
+    V1_5 = 5: "All inventories of a provider can be deleted at once.";
+    V1_6 = 6: "Traits.";
+    V1_7 = 7: "PUT of a resource class creates it and needs no body.";
+    V1_8 = 8: "Allocations need a project and a user.";
+    V1_9 = 9: "Usages of a project.";
+    V1_10 = 10: "Allocation candidates.";
+    V1_11 = 11: "A provider links to its allocations.";
+    V1_12 = 12: "Allocations are a dict in PUT as in GET, with project and user.";
+    V1_13 = 13: "Allocations of several consumers in one POST.";
+    V1_14 = 14: "Trees of providers.";
+    V1_15 = 15: "`Last-Modified` and `Cache-Control`.";
+    V1_16 = 16: "`limit` of allocation candidates.";
+    V1_17 = 17: "`required` traits of allocation candidates.";
+    V1_18 = 18: "`required` traits of resource providers.";
+    V1_19 = 19: "Aggregates obey and show the provider's generation.";
+    V1_20 = 20: "POST of a provider answers with the provider.";
+    V1_21 = 21: "`member_of` of allocation candidates.";
+    V1_22 = 22: "Forbidden traits.";
+    V1_23 = 23: "Errors have a code.";
+    V1_24 = 24: "`member_of` may be repeated.";
+    V1_25 = 25: "Numbered request groups.";
+    V1_26 = 26: "All of an inventory may be reserved.";
+    V1_27 = 27: "Provider summaries show every resource class.";
+    V1_28 = 28: "Consumers have a generation.";
+    V1_29 = 29: "Allocation candidates from trees.";
+    V1_30 = 30: "Reshaping.";
+    V1_31 = 31: "`in_tree` of allocation candidates.";
+    V1_32 = 32: "Forbidden aggregates.";
+    V1_33 = 33: "Request groups are suffixed by strings.";
+    V1_34 = 34: "Allocation requests show mappings.";
+    V1_35 = 35: "`root_required` of allocation candidates.";
+    V1_36 = 36: "`same_subtree` of allocation candidates.";
+    V1_37 = 37: "A provider can move to another parent, or to none.";
+    V1_38 = 38: "Consumers have a type.";
+    V1_39 = 39: "Any of several traits may be required.";
+}
+
+/// The oldest version, and the one of a request that names none.
+pub const MIN: Microversion = V1_0;
+/// The newest version.
+pub const MAX: Microversion = V1_39;
+/// Its number after the point.
+pub(crate) const MAX_MINOR: usize = MAX.0 as usize;
+
+impl fmt::Display for Microversion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}", self.0)
+    }
+}
+
+/// Why a version header cannot be obeyed; the display is what the client reads.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// A version, but none of ours: 406.
+    #[error("Invalid microversion: Unacceptable version header: {0}")]
+    Unacceptable(String),
+    /// No version at all: 400.
+    #[error("Invalid microversion: invalid version string: {text}; {reason}")]
+    Malformed {
+        /// What the header has.
+        text: String,
+        /// What Python's `int()` would say of it.
+        reason: String,
+    },
+}
+
+impl Microversion {
+    /// Reads the value of `OpenStack-API-Version`, repeated headers joined by commas.
+    ///
+    /// Of several values the last that names Placement counts, in whatever case the name is.
+    pub fn from_header(header: Option<&str>) -> Result<Self, VersionError> {
+        header.and_then(for_placement).map_or(Ok(MIN), parse)
+    }
+}
+
+impl Microversion {
+    /// Reads a version such as `1.10` or `latest`.
+    pub fn parse(text: &str) -> Result<Self, VersionError> {
+        parse(text)
+    }
+
+    /// The version before this one, if it is not the oldest.
+    #[must_use]
+    pub fn previous(self) -> Option<Self> {
+        self.0.checked_sub(1).map(Self)
+    }
+
+    /// The number after the point.
+    pub(crate) fn minor(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// The version that a header asks of Placement.
+fn for_placement(header: &str) -> Option<&str> {
+    header.rsplit(',').find_map(|value| {
+        let (service, version) = value.trim().split_once(char::is_whitespace)?;
+        let version = version.trim();
+        (service.eq_ignore_ascii_case(SERVICE) && !version.is_empty()).then_some(version)
+    })
+}
+
+fn parse(text: &str) -> Result<Microversion, VersionError> {
+    if text == "latest" {
+        return Ok(MAX);
+    }
+    let malformed = |reason| VersionError::Malformed { text: text.to_owned(), reason };
+    let Some((major, minor)) = text.split_once('.') else {
+        return Err(malformed(match python::int(text) {
+            Some(_) => "Version.__new__() missing 1 required positional argument: 'minor'".to_owned(),
+            None => not_an_int(text),
+        }));
+    };
+    let number = |part: &str| python::int(part).ok_or_else(|| malformed(not_an_int(part)));
+    match (number(major)?, number(minor)?) {
+        (1, minor) if minor >= 0 && minor <= i64::from(MAX.0) => {
+            Ok(Microversion(u16::try_from(minor).unwrap_or(MAX.0)))
+        }
+        _ => Err(VersionError::Unacceptable(text.to_owned())),
+    }
+}
+
+fn not_an_int(text: &str) -> String {
+    format!("invalid literal for int() with base 10: {}", python::repr_str(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(header: &str) -> Result<Microversion, String> {
+        Microversion::from_header(Some(header)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_a_header_it_is_the_oldest() {
+        assert_eq!(Microversion::from_header(None), Ok(MIN));
+        for silent in ["", "compute 2.1", "placement", "placement ", "1.10", ","] {
+            assert_eq!(read(silent), Ok(MIN), "{silent:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_value_for_placement_counts() {
+        assert_eq!(read("placement 1.10"), Ok(V1_10));
+        assert_eq!(read("PlaceMent   1.10 "), Ok(V1_10));
+        assert_eq!(read("placement 1.3, compute 2.1,placement 1.4, volume 3"), Ok(V1_4));
+        assert_eq!(read("placement latest"), Ok(MAX));
+        assert_eq!(read("placement 01.010"), Ok(V1_10));
+        assert_eq!(read("placement 1. 7"), Ok(V1_7));
+    }
+
+    #[test]
+    fn unknown_versions_are_told_from_nonsense() {
+        for unknown in ["0.5", "1.40", "2.0", "-1.0", "1.-1", "1.99999999999999999999"] {
+            assert_eq!(
+                read(&format!("placement {unknown}")),
+                Err(format!("Invalid microversion: Unacceptable version header: {unknown}"))
+            );
+        }
+        assert_eq!(
+            read("placement 1.2.3"),
+            Err("Invalid microversion: invalid version string: 1.2.3; \
+                 invalid literal for int() with base 10: '2.3'"
+                .to_owned())
+        );
+        for nonsense in ["1", "LATEST", "x.1", "1.x", "1 .", ".", "1.", "1..2"] {
+            let header = format!("placement {nonsense}");
+            assert!(
+                matches!(Microversion::from_header(Some(&header)), Err(VersionError::Malformed { .. })),
+                "{nonsense:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn versions_order_by_number_and_print_as_asked() {
+        assert!(V1_9 < V1_10 && V1_10 < V1_39);
+        assert_eq!(V1_28.to_string(), "1.28");
+    }
+}

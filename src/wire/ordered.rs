@@ -1,0 +1,173 @@
+//! JSON objects whose members stay in the order in which they came, or were put in.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::{Serialize, Serializer};
+
+use crate::wire::ApiError;
+
+/// Up to so many members, a member is found by a look at all of them.
+const FEW: usize = 8;
+
+/// Members in their order, with distinct names. If a name comes twice, the last value counts, as in all JSON
+/// that is read here.
+#[derive(Clone, Debug)]
+pub(crate) struct Ordered<K, V> {
+    members: Vec<(K, V)>,
+    /// Where each member is, if there are more than a few.
+    places: HashMap<K, usize>,
+}
+
+impl<K, V> Default for Ordered<K, V> {
+    fn default() -> Self {
+        Ordered { members: Vec::new(), places: HashMap::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
+    /// The value of the member of this name, or else of a new one, which is the last.
+    pub fn entry(&mut self, name: K, new: impl FnOnce() -> V) -> &mut V {
+        let at = match self.place(&name) {
+            Some(at) => at,
+            None => self.push(name, new()),
+        };
+        &mut self.members[at].1
+    }
+
+    fn place(&self, name: &K) -> Option<usize> {
+        if self.members.len() > FEW {
+            return self.places.get(name).copied();
+        }
+        self.members.iter().position(|(known, _)| known == name)
+    }
+
+    /// Adds a member of a new name, and returns its place.
+    fn push(&mut self, name: K, value: V) -> usize {
+        let at = self.members.len();
+        self.members.push((name, value));
+        if at >= FEW {
+            let first = if at == FEW { 0 } else { at };
+            self.places.extend((first..=at).map(|at| (self.members[at].0.clone(), at)));
+        }
+        at
+    }
+}
+
+impl<V> Ordered<String, V> {
+    /// The same members, unless two of the names are one uuid in different spellings. Databases may take the
+    /// two for the same thing, and then it would not be clear which one counts.
+    pub fn distinct_uuids(self) -> Result<Self, ApiError> {
+        let mut folded: Vec<String> =
+            self.members.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        folded.sort_unstable();
+        match folded.windows(2).find(|pair| pair[0] == pair[1]) {
+            None => Ok(self),
+            Some(pair) => Err(ApiError::bad_request(format!(
+                "JSON does not validate: {} is named twice, in different spellings",
+                pair[0]
+            ))),
+        }
+    }
+}
+
+impl<K, V> IntoIterator for Ordered<K, V> {
+    type Item = (K, V);
+    type IntoIter = std::vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.members.into_iter()
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> FromIterator<(K, V)> for Ordered<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Self {
+        let mut ordered = Ordered::default();
+        for (name, value) in members {
+            match ordered.place(&name) {
+                Some(at) => ordered.members[at].1 = value,
+                None => drop(ordered.push(name, value)),
+            }
+        }
+        ordered
+    }
+}
+
+impl<K: Serialize, V: Serialize> Serialize for Ordered<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.members.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Ordered<String, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Members<V> {
+            type Value = Ordered<String, V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let members = std::iter::from_fn(|| map.next_entry().transpose());
+                members.collect()
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Ordered<String, i32> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn members_stay_in_their_order() {
+        let text = r#"{"b":1,"a":2,"c":3}"#;
+        assert_eq!(serde_json::to_string(&read(text)).unwrap(), text);
+        assert_eq!(
+            read(r#"{"b":1,"a":2,"b":3}"#).into_iter().collect::<Vec<_>>(),
+            [("b".to_owned(), 3), ("a".to_owned(), 2)]
+        );
+    }
+
+    #[test]
+    fn values_of_one_name_are_put_together() {
+        let mut sums: Ordered<&str, i32> = Ordered::default();
+        for (name, value) in [("b", 1), ("a", 2), ("b", 3)] {
+            *sums.entry(name, || 0) += value;
+        }
+        assert_eq!(serde_json::to_string(&sums).unwrap(), r#"{"b":4,"a":2}"#);
+    }
+
+    #[test]
+    fn many_members_are_found_as_few_are() {
+        let mut counts: Ordered<u32, u32> = Ordered::default();
+        for round in 0..3 {
+            for name in (0..50).rev() {
+                assert_eq!(*counts.entry(name, || 0), round);
+                *counts.entry(name, || 0) += 1;
+            }
+        }
+        assert_eq!(
+            counts.into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            (0..50).rev().collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn one_uuid_has_one_spelling() {
+        assert!(read(r#"{"abc":1,"abd":2}"#).distinct_uuids().is_ok());
+        assert!(read(r#"{"abc":1,"abd":3,"ABC":2}"#).distinct_uuids().is_err());
+    }
+}

@@ -1,0 +1,273 @@
+//! Validation errors in the wording of Python's jsonschema, on which clients and tests match.
+//!
+//! Of all errors in a value one is told, the one that Python's `best_match` picks: the least
+//! deep, of equally deep ones the one at the greatest path, and then what comes first in the
+//! schema.
+
+use std::cmp::{Ordering, Reverse};
+
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind;
+use serde_json::Value;
+
+use crate::wire::python;
+
+/// How many characters of the value or the schema a message quotes.
+const QUOTED: usize = 2000;
+
+/// One error, with all that is needed to weigh it and to tell it.
+struct Fault<'a> {
+    keyword: String,
+    /// From where the search for the error began, to the value that is wrong.
+    path: Vec<Step>,
+    /// From there to the keyword.
+    schema_path: Vec<Step>,
+    /// Where the keyword stands among its neighbours, level by level.
+    order: Vec<usize>,
+    instance: &'a Value,
+    /// The schema that has the keyword.
+    schema: &'a Value,
+    /// What `required` misses, or what should not be there.
+    names: Vec<String>,
+    /// The errors of the alternatives of an `anyOf`.
+    context: Vec<Fault<'a>>,
+}
+
+/// One step of a path: a key or an index.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Index(usize),
+    Key(String),
+}
+
+/// Tells the most relevant of the errors that `value` has under `schema`.
+pub(crate) fn explain<'e>(
+    schema: &Value,
+    value: &Value,
+    errors: impl Iterator<Item = ValidationError<'e>>,
+) -> String {
+    let mut faults: Vec<Fault> = errors.filter_map(|error| fault(schema, value, &error, 0, 0)).collect();
+    faults.sort_by(|a, b| a.order.cmp(&b.order));
+    match best(faults) {
+        Some(fault) => tell(&fault),
+        None => "the value does not fit its schema".to_owned(),
+    }
+}
+
+/// Reads an error; `skip` and `skip_schema` are how many steps of its paths are its parent's.
+fn fault<'a>(
+    root: &'a Value,
+    value: &'a Value,
+    error: &ValidationError<'_>,
+    skip: usize,
+    skip_schema: usize,
+) -> Option<Fault<'a>> {
+    let (instance, path, _) = follow(value, error.instance_path().as_str())?;
+    let pointer = error.schema_path().as_str();
+    let (_, schema_path, order) = follow(root, pointer)?;
+    let parent = pointer.rsplit_once('/').map_or("", |parts| parts.0);
+    let (schema, _, _) = follow(root, parent)?;
+    let (names, context) = match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            (property.as_str().map(str::to_owned).into_iter().collect(), Vec::new())
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let mut names = unexpected.clone();
+            names.sort();
+            (names, Vec::new())
+        }
+        ValidationErrorKind::AnyOf { context } => {
+            let within = context.iter().flatten();
+            let mut context: Vec<Fault> =
+                within.filter_map(|inner| fault(root, value, inner, path.len(), schema_path.len())).collect();
+            context.sort_by(|a, b| a.order.cmp(&b.order));
+            (Vec::new(), context)
+        }
+        _ => (Vec::new(), Vec::new()),
+    };
+    Some(Fault {
+        keyword: error.kind().keyword().to_owned(),
+        path: path.get(skip..)?.to_vec(),
+        schema_path: schema_path.get(skip_schema..)?.to_vec(),
+        order,
+        instance,
+        schema,
+        names,
+        context,
+    })
+}
+
+/// Follows a JSON pointer: the value there, the steps, and each step's position in its object.
+///
+/// `serde_json` could find the value, but not tell a key `0` from an index.
+fn follow<'a>(root: &'a Value, pointer: &str) -> Option<(&'a Value, Vec<Step>, Vec<usize>)> {
+    let (mut value, mut steps, mut order) = (root, Vec::new(), Vec::new());
+    for part in pointer.split('/').skip(1) {
+        match value {
+            Value::Array(items) => {
+                let index: usize = part.parse().ok()?;
+                value = items.get(index)?;
+                steps.push(Step::Index(index));
+                order.push(index);
+            }
+            Value::Object(members) => {
+                let key = part.replace("~1", "/").replace("~0", "~");
+                order.push(members.keys().position(|other| *other == key)?);
+                value = members.get(&key)?;
+                steps.push(Step::Key(key));
+            }
+            _ => return None,
+        }
+    }
+    Some((value, steps, order))
+}
+
+/// Python's `best_match`; the faults are in the order of the schema.
+fn best(faults: Vec<Fault<'_>>) -> Option<Fault<'_>> {
+    // Of equals Python's `max` takes the first and Rust's the last.
+    let mut best = faults.into_iter().rev().max_by(weigh)?;
+    while !best.context.is_empty() {
+        let smallest = best.context.iter().min_by(|a, b| weigh(a, b));
+        let alone = smallest.is_some_and(|smallest| {
+            best.context.iter().filter(|other| weigh(smallest, other) == Ordering::Equal).count() == 1
+        });
+        if !alone {
+            return Some(best);
+        }
+        best = best.context.into_iter().min_by(weigh)?;
+    }
+    Some(best)
+}
+
+fn weigh(a: &Fault<'_>, b: &Fault<'_>) -> Ordering {
+    a.relevance().cmp(&b.relevance())
+}
+
+impl Fault<'_> {
+    fn relevance(&self) -> (Reverse<usize>, &[Step], bool, bool) {
+        let strong = self.keyword != "anyOf";
+        (Reverse(self.path.len()), &self.path, strong, !self.matches_type())
+    }
+
+    /// Whether the value has at least the type that the schema asks for.
+    fn matches_type(&self) -> bool {
+        match self.schema.get("type") {
+            Some(Value::String(name)) => is_type(self.instance, name),
+            Some(Value::Array(names)) => {
+                names.iter().filter_map(Value::as_str).any(|name| is_type(self.instance, name))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_type(value: &Value, name: &str) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(is_whole),
+        _ => false,
+    }
+}
+
+fn is_whole(float: f64) -> bool {
+    float.fract() == 0.0
+}
+
+/// The whole message: what is wrong, by which part of the schema, and about what.
+fn tell(fault: &Fault<'_>) -> String {
+    let above = fault.schema_path.split_last().map_or(&[][..], |(_, above)| above);
+    format!(
+        "{}\n\nFailed validating {} in {}:\n    {}\n\nOn {}:\n    {}",
+        summary(fault),
+        python::repr_str(&fault.keyword),
+        index("schema", above),
+        quote(fault.schema),
+        index("instance", &fault.path),
+        quote(fault.instance),
+    )
+}
+
+fn summary(fault: &Fault<'_>) -> String {
+    let limit = fault.schema.get(&fault.keyword).unwrap_or(&Value::Null);
+    let limit_repr = python::repr(limit);
+    let instance = quote(fault.instance);
+    match fault.keyword.as_str() {
+        "required" => format!("{} is a required property", list(&fault.names)),
+        "additionalProperties" => unexpected(fault),
+        "type" => {
+            let names = match limit {
+                Value::Array(names) => names.iter().map(python::repr).collect::<Vec<_>>().join(", "),
+                _ => limit_repr,
+            };
+            format!("{instance} is not of type {names}")
+        }
+        "format" => format!("{instance} is not a {limit_repr}"),
+        "enum" => format!("{instance} is not one of {limit_repr}"),
+        "pattern" => format!("{instance} does not match {limit_repr}"),
+        "minimum" => format!("{instance} is less than the minimum of {limit_repr}"),
+        "maximum" => format!("{instance} is greater than the maximum of {limit_repr}"),
+        "uniqueItems" => format!("{instance} has non-unique elements"),
+        "anyOf" => format!("{instance} is not valid under any of the given schemas"),
+        "minLength" | "minItems" | "minProperties" if limit == &Value::from(1) => {
+            format!("{instance} should be non-empty")
+        }
+        "minLength" | "minItems" => format!("{instance} is too short"),
+        "minProperties" => format!("{instance} does not have enough properties"),
+        "maxLength" | "maxItems" => format!("{instance} is too long"),
+        keyword => format!("{instance} does not fit {}", python::repr_str(keyword)),
+    }
+}
+
+fn unexpected(fault: &Fault<'_>) -> String {
+    let names = list(&fault.names);
+    let one = fault.names.len() == 1;
+    match fault.schema.get("patternProperties").and_then(Value::as_object) {
+        Some(patterns) => {
+            let mut patterns: Vec<String> = patterns.keys().cloned().collect();
+            patterns.sort();
+            let verb = if one { "does" } else { "do" };
+            format!("{names} {verb} not match any of the regexes: {}", list(&patterns))
+        }
+        None => {
+            let verb = if one { "was" } else { "were" };
+            format!("Additional properties are not allowed ({names} {verb} unexpected)")
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    shorten(names.iter().map(|name| python::repr_str(name)).collect::<Vec<_>>().join(", "))
+}
+
+fn quote(value: &Value) -> String {
+    shorten(python::repr(value))
+}
+
+/// A body of a megabyte need not come back three times in its error.
+fn shorten(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(QUOTED) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
+}
+
+/// `schema['properties']['total']` or `instance['inventories'][0]`.
+fn index(container: &str, path: &[Step]) -> String {
+    let mut out = container.to_owned();
+    for step in path {
+        let step = match step {
+            Step::Index(index) => index.to_string(),
+            Step::Key(key) => python::repr_str(key),
+        };
+        out.push('[');
+        out.push_str(&step);
+        out.push(']');
+    }
+    out
+}
