@@ -1,12 +1,10 @@
 //! The `[auth]` table: the authentication of requests.
 
-use std::env;
 use std::net::SocketAddr;
 
-use figment::Figment;
 use serde::{Deserialize, Serialize};
 
-use super::{ENV_PREFIX, Error, invalid};
+use super::{Error, invalid};
 use crate::auth::keystone;
 
 /// The `[auth]` table.
@@ -49,16 +47,4 @@ impl AuthSettings {
             AuthStrategy::Noauth2 => Ok(()),
         }
     }
-}
-
-/// Takes texts from the environment as they are: an id of digits is no number, and a password in brackets is no
-/// list.
-pub(super) fn take_texts(mut figment: Figment) -> Figment {
-    for key in keystone::TEXT_KEYS {
-        let variable = format!("{ENV_PREFIX}AUTH__KEYSTONE__{}", key.to_ascii_uppercase());
-        if let Ok(text) = env::var(variable) {
-            figment = figment.merge((format!("auth.keystone.{key}"), text));
-        }
-    }
-    figment
 }

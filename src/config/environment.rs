@@ -2,11 +2,11 @@
 
 use std::env;
 
-use figment::Figment;
-use figment::providers::Env;
-use serde_json::Value;
+use serde_json::Value as Json;
+use toml::{Table, Value};
 
-use super::{Error, Settings};
+use super::{Error, Settings, values};
+use crate::auth::keystone;
 
 /// The prefix of all variables of allotment. Two underscores separate a table from a key.
 pub const ENV_PREFIX: &str = "ALLOTMENT_";
@@ -45,9 +45,9 @@ struct Known {
 
 /// Adds the settings of the environment. An unknown variable gets a line in the log. A variable in the form of
 /// a setting that does not exist is an error.
-pub(super) fn add_to(figment: Figment) -> Result<Figment, Error> {
-    let Known { names, lists } = known();
-    let (mut unknown, mut listed) = (Vec::new(), Vec::new());
+pub(super) fn add_to(table: &mut Table) -> Result<(), Error> {
+    let known = known();
+    let mut unknown = Vec::new();
     for (name, value) in env::vars_os() {
         let Some(name) = name.to_str().map(str::to_ascii_uppercase) else {
             continue;
@@ -55,27 +55,58 @@ pub(super) fn add_to(figment: Figment) -> Result<Figment, Error> {
         let Some(key) = name.strip_prefix(ENV_PREFIX) else {
             continue;
         };
-        match classify(key, &names) {
-            Variable::Setting if lists.iter().any(|list| list == key) => {
-                listed.extend(value.to_str().and_then(parts).map(|parts| (path(key), parts)));
+        match classify(key, &known.names) {
+            Variable::Setting => {
+                let path = key.to_ascii_lowercase();
+                let path: Vec<_> = path.split(SEPARATOR).collect();
+                values::set(table, &path, value_of(key, &value.to_string_lossy(), &known));
             }
-            Variable::Setting | Variable::Other => {}
-            Variable::Unknown => unknown.push(described(key, &names)),
-            Variable::Misspelt => return Err(Error::Value(complaint(key, &names))),
+            Variable::Other => {}
+            Variable::Unknown => unknown.push(described(key, &known.names)),
+            Variable::Misspelt => return Err(Error::Value(complaint(key, &known.names))),
         }
     }
     if !unknown.is_empty() {
         unknown.sort();
         log::warn!("these environment variables are no settings and are ignored: {}", unknown.join(", "));
     }
-    let is_setting = move |key: &str| names.iter().any(|name| name.eq_ignore_ascii_case(key));
-    let env = Env::prefixed(ENV_PREFIX).filter(move |key| is_setting(key.as_str())).split(SEPARATOR);
-    Ok(listed.into_iter().fold(figment.merge(env), Figment::merge))
+    Ok(())
 }
 
-/// The dotted path of a key, such as `database.url`.
-fn path(key: &str) -> String {
-    key.replace(SEPARATOR, ".").to_ascii_lowercase()
+/// The value of a setting. Texts for Keystone are taken as they are: an id of digits is no number, and a
+/// password in brackets is no list.
+fn value_of(key: &str, text: &str, known: &Known) -> Value {
+    let of_keystone = key.strip_prefix("AUTH__KEYSTONE__").map(str::to_ascii_lowercase);
+    if of_keystone.is_some_and(|key| keystone::TEXT_KEYS.contains(&key.as_str())) {
+        return Value::String(text.to_owned());
+    }
+    match parts(text) {
+        Some(parts) if known.lists.iter().any(|list| list == key) => {
+            Value::Array(parts.into_iter().map(Value::String).collect())
+        }
+        _ => parse(text.trim()),
+    }
+}
+
+/// A value as TOML has it. Texts need no quotes, neither alone nor in a list.
+fn parse(text: &str) -> Value {
+    let list = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_toml = list.is_some() || text.starts_with('"');
+    if is_toml && let Some(value) = toml_value(text) {
+        return value;
+    }
+    if let Some(list) = list {
+        let elements = list.split(',').map(str::trim).filter(|element| !element.is_empty());
+        return Value::Array(elements.map(parse).collect());
+    }
+    let number = || text.parse().map(Value::Integer).ok();
+    let fraction = || text.contains('.').then(|| text.parse().map(Value::Float).ok()).flatten();
+    let truth = || text.parse().map(Value::Boolean).ok();
+    number().or_else(fraction).or_else(truth).unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn toml_value(text: &str) -> Option<Value> {
+    format!("value = {text}").parse::<Table>().ok()?.remove("value")
 }
 
 /// The parts of a list that is separated by commas; `None` for a list in brackets, which is TOML.
@@ -94,8 +125,8 @@ fn known() -> Known {
     known
 }
 
-fn collect(value: &Value, key: String, known: &mut Known) {
-    let Value::Object(table) = value else {
+fn collect(value: &Json, key: String, known: &mut Known) {
+    let Json::Object(table) = value else {
         if value.is_array() {
             known.lists.push(key.clone());
         }
@@ -203,7 +234,41 @@ mod tests {
         assert_eq!(parts(" 10.0.0.0/8, ::1,"), own(&["10.0.0.0/8", "::1"]));
         assert_eq!(parts(""), own(&[]));
         assert_eq!(parts(r#"["10.0.0.0/8"]"#), None);
-        assert_eq!(path("AUTH__KEYSTONE__SERVICE_TOKEN_ROLES"), "auth.keystone.service_token_roles");
+    }
+
+    #[test]
+    fn texts_need_no_quotes() {
+        let text = |text: &str| Value::String(text.to_owned());
+        for (written, value) in [
+            ("", text("")),
+            ("sqlite:a.db?x=1", text("sqlite:a.db?x=1")),
+            ("127.0.0.1:80", text("127.0.0.1:80")),
+            ("7", Value::Integer(7)),
+            ("-7", Value::Integer(-7)),
+            ("0.5", Value::Float(0.5)),
+            ("true", Value::Boolean(true)),
+            ("True", text("True")),
+            (r#""7""#, text("7")),
+            (r#""a"b"#, text(r#""a"b"#)),
+            ("[", text("[")),
+            ("[]", Value::Array(vec![])),
+            (r#"[ a, "b", 3 ]"#, Value::Array(vec![text("a"), text("b"), Value::Integer(3)])),
+            (r#"["a,b"]"#, Value::Array(vec![text("a,b")])),
+        ] {
+            assert_eq!(parse(written), value, "{written}");
+        }
+    }
+
+    #[test]
+    fn texts_for_keystone_are_taken_as_they_are() {
+        let known = known();
+        let of = |key, text| value_of(key, text, &known);
+        assert_eq!(of("AUTH__KEYSTONE__PASSWORD", " [7] "), Value::String(" [7] ".to_owned()));
+        assert_eq!(of("AUTH__KEYSTONE__CACHE_SIZE", " 7 "), Value::Integer(7));
+        assert_eq!(
+            of("AUTH__KEYSTONE__SERVICE_TOKEN_ROLES", "a,b"),
+            Value::Array(vec![Value::String("a".to_owned()), Value::String("b".to_owned())])
+        );
     }
 
     #[test]

@@ -13,16 +13,14 @@ mod placement;
 mod policy;
 mod proxies;
 mod tls;
+mod values;
 mod waitlist;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use figment::Figment;
-use figment::error::Kind;
-use figment::providers::{Format, Serialized, Toml};
-use figment::value::Dict;
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
 pub use admin::AdminSettings;
 pub use auth::{AuthSettings, AuthStrategy};
@@ -113,6 +111,20 @@ pub struct Flags {
     pub insecure_noauth2: bool,
 }
 
+impl Flags {
+    fn add_to(&self, table: &mut Table) {
+        if let Some(listen) = self.listen {
+            values::set(table, &["listen"], Value::String(listen.to_string()));
+        }
+        if let Some(url) = &self.database {
+            values::set(table, &["database", "url"], Value::String(url.clone()));
+        }
+        if self.insecure_noauth2 {
+            values::set(table, &["auth", "insecure_noauth2"], Value::Boolean(true));
+        }
+    }
+}
+
 /// Settings that cannot be used. The messages are for the author of the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -150,21 +162,10 @@ pub enum Error {
 impl Settings {
     /// Reads and checks the settings.
     pub fn load(flags: &Flags) -> Result<Settings, Error> {
-        let mut figment = Figment::from(Serialized::defaults(Settings::default()));
-        if let Some(path) = &flags.config {
-            figment = figment.merge(Serialized::defaults(read(path)?));
-        }
-        figment = auth::take_texts(environment::add_to(figment)?);
-        if let Some(listen) = flags.listen {
-            figment = figment.merge(("listen", listen));
-        }
-        if let Some(url) = &flags.database {
-            figment = figment.merge(("database.url", url));
-        }
-        if flags.insecure_noauth2 {
-            figment = figment.merge(("auth.insecure_noauth2", true));
-        }
-        let settings: Settings = figment.extract().map_err(|error| Error::Value(told(&error)))?;
+        let mut table = flags.config.as_deref().map_or_else(|| Ok(Table::new()), read)?;
+        environment::add_to(&mut table)?;
+        flags.add_to(&mut table);
+        let settings: Settings = values::read(table).map_err(|misfit| Error::Value(misfit.to_string()))?;
         settings.check()?;
         Ok(settings)
     }
@@ -194,29 +195,14 @@ fn invalid(key: &'static str, problem: String) -> Result<(), Error> {
     Err(Error::Invalid { key, problem })
 }
 
-fn read(path: &Path) -> Result<Dict, Error> {
+fn read(path: &Path) -> Result<Table, Error> {
     let text = std::fs::read_to_string(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
     // The parser's own message shows the line, which may hold a password.
-    Toml::from_str(&text).map_err(|error| {
+    text.parse::<Table>().map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         Error::Syntax { path: path.to_owned(), line, problem: error.message().replace('\n', ", ") }
     })
-}
-
-/// The message about a wrong value. The value is left out, since it may be a password.
-fn told(error: &figment::Error) -> String {
-    let key = error.path.join(".");
-    match &error.kind {
-        Kind::UnknownField(name, known) => {
-            format!("{key}: unknown key {name:?}, the keys here are {}", known.join(", "))
-        }
-        Kind::UnknownVariant(_, known) => format!("{key}: must be one of {}", known.join(", ")),
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            format!("{key}: must be {expected}")
-        }
-        other => format!("{key}: {other}"),
-    }
 }
 
 #[cfg(test)]
