@@ -1,0 +1,22 @@
+//! The API and the program over HTTP: claims, generations, bad input, permissions, settings.
+
+mod bad_input;
+#[cfg(feature = "mysql")]
+mod charsets;
+mod claim_order;
+mod claims;
+mod claims_at_once;
+mod claims_model;
+#[cfg(feature = "mysql")]
+mod collations;
+mod deletions;
+#[cfg(feature = "sqlite")]
+mod files;
+mod fuzz;
+mod generations;
+mod orphans;
+mod permissions;
+mod replicas;
+mod request_ids;
+mod searches;
+mod settings;
