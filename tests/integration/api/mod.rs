@@ -1,5 +1,8 @@
 //! The API and the program over HTTP: claims, generations, bad input, permissions, settings.
 
+mod aggregates;
+mod allocation_candidates;
+mod allocations;
 mod bad_input;
 #[cfg(feature = "mysql")]
 mod charsets;
@@ -14,9 +17,16 @@ mod deletions;
 mod files;
 mod fuzz;
 mod generations;
+mod inventories;
 mod orphans;
 mod permissions;
 mod replicas;
 mod request_ids;
+mod reshaper;
+mod resource_classes;
+mod resource_providers;
+mod root;
 mod searches;
 mod settings;
+mod traits;
+mod usages;
