@@ -78,9 +78,9 @@ struct Common {
     /// TOML file with settings
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME. Other
-    /// users can see the arguments of a process, so a password is better placed in the environment, as
-    /// ALLOTMENT_DATABASE__URL, or in the file of settings
+    /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME. A password
+    /// is better placed in the environment, as ALLOTMENT_DATABASE__URL, or in the file of settings, since others
+    /// can see a process's arguments
     #[arg(long, value_name = "URL")]
     database: Option<String>,
 }

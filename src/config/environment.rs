@@ -68,7 +68,7 @@ pub(super) fn add_to(table: &mut Table) -> Result<(), Error> {
     }
     if !unknown.is_empty() {
         unknown.sort();
-        log::warn!("these environment variables are no settings and are ignored: {}", unknown.join(", "));
+        log::warn!("these environment variables are no settings and are not read: {}", unknown.join(", "));
     }
     Ok(())
 }
