@@ -196,4 +196,16 @@ mod tests {
         listing.add_queues(vec![queue("b", 2), queue("c", 1)]);
         assert_eq!(listing.queues, [queue("a", 1), queue("b", 2), queue("c", 1)]);
     }
+
+    /// A list that looked through all known queues for each new one would not end in an hour.
+    #[test]
+    fn a_queue_costs_the_same_after_many_others() {
+        const QUEUES: usize = 100_000;
+        let mut listing = Listing::default();
+        let queue = |id: usize| json!({ "resource_provider_uuid": "p", "scope": "vm", "id": id.to_string() });
+        for first in (0..QUEUES).step_by(1_000) {
+            listing.add_queues((first..first + 1_000).map(queue).collect());
+        }
+        assert_eq!(listing.queues.len(), QUEUES);
+    }
 }
