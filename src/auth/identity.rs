@@ -30,7 +30,7 @@ pub struct Identity {
 
 /// The scope of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum TokenScope {
     /// The whole deployment.
     System,
     /// One domain.
@@ -72,11 +72,11 @@ impl policy::Credentials for Identity {
         Some(Cow::Owned(value))
     }
 
-    fn scope(&self) -> Scope {
+    fn scope(&self) -> TokenScope {
         match (&self.system_scope, &self.domain_id) {
-            (Some(_), _) => Scope::System,
-            (None, Some(_)) => Scope::Domain,
-            (None, None) => Scope::Project,
+            (Some(_), _) => TokenScope::System,
+            (None, Some(_)) => TokenScope::Domain,
+            (None, None) => TokenScope::Project,
         }
     }
 }

@@ -7,7 +7,7 @@ pub mod noauth2;
 pub mod policy;
 
 pub use error::Error;
-pub use identity::{Identity, Scope};
+pub use identity::{Identity, TokenScope};
 pub use keystone::Keystone;
 
 /// The parts of a request that authentication uses.

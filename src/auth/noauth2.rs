@@ -54,7 +54,7 @@ fn roles(user: &str, header: Option<&str>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Scope;
+    use crate::auth::TokenScope;
     use crate::auth::policy::Credentials;
 
     fn identity(headers: &[(&str, &'static str)]) -> Option<Identity> {
@@ -94,10 +94,10 @@ mod tests {
         let token = ("x-auth-token", "fred:lab");
         let found = identity(&[token, ("x-project-id", "shop")]).unwrap();
         assert_eq!(found.project.as_deref(), Some("shop"));
-        assert_eq!(found.scope(), Scope::Project);
+        assert_eq!(found.scope(), TokenScope::Project);
         let found = identity(&[token, ("openstack-system-scope", "all")]).unwrap();
-        assert_eq!((found.project.as_deref(), found.scope()), (None, Scope::System));
+        assert_eq!((found.project.as_deref(), found.scope()), (None, TokenScope::System));
         let found = identity(&[token, ("x-domain-id", "d")]).unwrap();
-        assert_eq!(found.scope(), Scope::Domain);
+        assert_eq!(found.scope(), TokenScope::Domain);
     }
 }

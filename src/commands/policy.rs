@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use allotment::api::routes::ROUTES;
 use allotment::auth::policy;
 use allotment::auth::policy::{Credentials, Enforcer, Options, Rules, Target};
-use allotment::auth::{Identity, Scope};
+use allotment::auth::{Identity, TokenScope};
 use allotment::config::Settings;
 use allotment::server;
 use clap::{Args, Subcommand};
@@ -206,14 +206,14 @@ impl Credentials for Given<'_> {
         named.or_else(|| self.0.get(name)).map(Cow::Borrowed)
     }
 
-    fn scope(&self) -> Scope {
+    fn scope(&self) -> TokenScope {
         let filled = |name| self.attribute(name).is_some_and(|value| is_filled(&value));
         if filled("system") {
-            Scope::System
+            TokenScope::System
         } else if filled("domain_id") {
-            Scope::Domain
+            TokenScope::Domain
         } else {
-            Scope::Project
+            TokenScope::Project
         }
     }
 }

@@ -49,7 +49,7 @@ fn base_url(text: &str) -> Result<Url, String> {
 }
 
 /// A request to the service.
-struct Target<'a> {
+struct Request<'a> {
     method: Method,
     /// The segments of the path below the service's own address.
     path: &'a [&'a str],
@@ -146,15 +146,15 @@ impl Service {
     }
 
     /// The URL of a request.
-    fn address(&self, target: &Target<'_>) -> Result<Url, Failure> {
+    fn address(&self, request: &Request<'_>) -> Result<Url, Failure> {
         let base = self.base.clone().or_else(|| self.tokens.base());
         let mut url = base.ok_or_else(|| Failure::NoToken("the catalog has no placement".to_owned()))?;
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(target.path);
+            segments.pop_if_empty().extend(request.path);
         }
         url.set_query(None);
-        if !target.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(target.query);
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(request.query);
         }
         Ok(url)
     }
@@ -166,7 +166,7 @@ impl Service {
         query: &[(&str, &str)],
         patience: Duration,
     ) -> Result<T, Failure> {
-        understood(self.send(Target { method: Method::GET, path, query, body: None }, patience).await?)
+        understood(self.send(Request { method: Method::GET, path, query, body: None }, patience).await?)
     }
 
     /// Sends JSON and reads the JSON of the answer.
@@ -177,27 +177,27 @@ impl Service {
         body: &Value,
         patience: Duration,
     ) -> Result<T, Failure> {
-        understood(self.send(Target { method, path, query: &[], body: Some(body) }, patience).await?)
+        understood(self.send(Request { method, path, query: &[], body: Some(body) }, patience).await?)
     }
 
     /// Sends a DELETE.
     pub async fn delete(&self, path: &[&str], patience: Duration) -> Result<(), Failure> {
-        let target = Target { method: Method::DELETE, path, query: &[], body: None };
-        self.send(target, patience).await.map(drop)
+        let request = Request { method: Method::DELETE, path, query: &[], body: None };
+        self.send(request, patience).await.map(drop)
     }
 
     /// Sends a request, and returns the body of a successful answer. A token that the service refuses is
     /// replaced once, if there is another one.
-    async fn send(&self, target: Target<'_>, patience: Duration) -> Result<Vec<u8>, Failure> {
+    async fn send(&self, request: Request<'_>, patience: Duration) -> Result<Vec<u8>, Failure> {
         let began = Moment::now();
         let until = Instant::now() + patience;
         let slow = |_| Failure::away("no token came in time".to_owned(), false);
         let token = timeout_at(until, self.tokens.get()).await.map_err(slow)??;
-        let refused = match (self.exchange(&target, token.as_ref(), until).await, &token) {
+        let refused = match (self.exchange(&request, token.as_ref(), until).await, &token) {
             (Err(refused @ Failure::Refused { status: status @ (401 | 403), .. }), Some(token)) => {
                 let replaced = self.tokens.replace(token, status, began);
                 match timeout_at(until, replaced).await.map_err(slow)?? {
-                    Some(other) => return self.exchange(&target, Some(&other), until).await,
+                    Some(other) => return self.exchange(&request, Some(&other), until).await,
                     None => refused,
                 }
             }
@@ -220,19 +220,20 @@ impl Service {
 
     async fn exchange(
         &self,
-        target: &Target<'_>,
+        request: &Request<'_>,
         token: Option<&Token>,
         until: Instant,
     ) -> Result<Vec<u8>, Failure> {
         let patience = until.saturating_duration_since(Instant::now());
-        let mut request = self.http.request(target.method.clone(), self.address(target)?).timeout(patience);
+        let (method, address) = (request.method.clone(), self.address(request)?);
+        let mut sent = self.http.request(method, address).timeout(patience);
         if let Some(token) = token {
-            request = request.header(AUTH_TOKEN, token.value());
+            sent = sent.header(AUTH_TOKEN, token.value());
         }
-        if let Some(body) = target.body {
-            request = request.json(body);
+        if let Some(body) = request.body {
+            sent = sent.json(body);
         }
-        let response = request.send().await.map_err(|error| away(&error))?;
+        let response = sent.send().await.map_err(|error| away(&error))?;
         let status = response.status();
         let retry_after = seconds(response.headers().get(RETRY_AFTER));
         let body = response.bytes().await.map_err(|error| away(&error))?;

@@ -113,7 +113,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::auth::Scope;
+    use crate::auth::TokenScope;
     use crate::auth::policy::Credentials;
 
     fn body(more: &serde_json::Value) -> Body {
@@ -140,11 +140,14 @@ mod tests {
         assert!(project.is_expired() && project.access_rules.is_none());
 
         let domain = Validated::from(body(&json!({"domain": {"id": "d", "name": "Dep"}}))).identity;
-        assert_eq!((domain.scope(), domain.domain_id.as_deref()), (Scope::Domain, Some("d")));
+        assert_eq!((domain.scope(), domain.domain_id.as_deref()), (TokenScope::Domain, Some("d")));
         let system = Validated::from(body(&json!({"system": {"all": true}}))).identity;
-        assert_eq!((system.scope(), system.project), (Scope::System, None));
+        assert_eq!((system.scope(), system.project), (TokenScope::System, None));
         let unscoped = Validated::from(body(&json!({}))).identity;
-        assert_eq!((unscoped.scope(), unscoped.project, unscoped.roles.len()), (Scope::Project, None, 0));
+        assert_eq!(
+            (unscoped.scope(), unscoped.project, unscoped.roles.len()),
+            (TokenScope::Project, None, 0)
+        );
     }
 
     #[test]

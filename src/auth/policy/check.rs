@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::auth::Scope;
+use crate::auth::TokenScope;
 
 /// The user behind a request, as rules see it.
 pub trait Credentials {
@@ -16,7 +16,7 @@ pub trait Credentials {
     fn attribute(&self, name: &str) -> Option<Cow<'_, Value>>;
 
     /// The scope of the token.
-    fn scope(&self) -> Scope;
+    fn scope(&self) -> TokenScope;
 }
 
 /// The resource that a request is about. Rules name its values as `%(name)s`.
@@ -228,8 +228,8 @@ mod tests {
             self.0.get(name).map(Cow::Borrowed)
         }
 
-        fn scope(&self) -> Scope {
-            Scope::Project
+        fn scope(&self) -> TokenScope {
+            TokenScope::Project
         }
     }
 

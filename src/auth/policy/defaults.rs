@@ -1,6 +1,6 @@
 //! The default rules, which a policy file can replace.
 
-use crate::auth::Scope;
+use crate::auth::TokenScope;
 
 /// The rule of `POST /reshaper`.
 pub const RESHAPE: &str = "placement:reshaper:reshape";
@@ -28,7 +28,7 @@ pub struct DefaultRule {
     /// The rule in the policy language.
     pub check: &'static str,
     /// The scopes that a token may have. If there are none, it may have any scope.
-    pub scopes: &'static [Scope],
+    pub scopes: &'static [TokenScope],
     /// The older form of the rule, which also counts unless `enforce_new_defaults` is set.
     pub deprecated: Option<Deprecated>,
 }
@@ -42,7 +42,7 @@ pub struct Deprecated {
     pub check: &'static str,
 }
 
-const PROJECT: &[Scope] = &[Scope::Project];
+const PROJECT: &[TokenScope] = &[TokenScope::Project];
 
 /// The rule of administrators before there were service roles. The name is upstream's, and no file has it by
 /// chance.

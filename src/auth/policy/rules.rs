@@ -6,7 +6,7 @@ use super::check::{Check, Credentials, Target};
 use super::defaults::{DEFAULTS, DefaultRule};
 use super::file::{self, FileRule, Wrong};
 use super::parser;
-use crate::auth::Scope;
+use crate::auth::TokenScope;
 
 /// The rule that replaces a missing rule to which another rule refers.
 const FALLBACK: &str = "default";
@@ -38,7 +38,7 @@ pub enum Denied {
 #[derive(Debug)]
 pub struct Rules {
     checks: HashMap<String, Check>,
-    scopes: HashMap<&'static str, &'static [Scope]>,
+    scopes: HashMap<&'static str, &'static [TokenScope]>,
     warnings: Vec<String>,
 }
 
