@@ -62,6 +62,8 @@ fn they_count_until_they_are_replaced(app: TestApp) {
     assert!(shown["allocations"][&left.consumer].is_null(), "{shown}");
     // A claim that is refused changes nothing.
     left.claim(&left.new, 11).expect(409);
+    // The other consumer's unit and these ten do not fit, also without the orphan's two.
+    left.claim(&left.old, 10).expect(409);
     left.claim(&uuid(), 1).expect(400);
     left.client.put(&left.path(), &claim(allocations(&left.new, "VCPU", 1), 1)).expect(409);
     left.assert_used(3, 0);
