@@ -18,6 +18,7 @@
 //! - [`db`]: what differs between databases
 //! - [`logging`]: what is logged, of all of them
 //! - [`metrics`]: what all of them count
+//! - [`clock`]: the host's wall clock
 //! - [`splice`]: texts of which long parts are shared
 //! - [`standard`]: the standard resource classes and traits, used by all
 //! - [`stop`]: when long work is given up
@@ -26,6 +27,7 @@
 pub mod admin;
 pub mod api;
 pub mod auth;
+pub mod clock;
 pub mod commit;
 pub mod config;
 pub mod db;

@@ -1,9 +1,10 @@
 //! A successful answer, as handlers put it together.
 
 use actix_web::http::StatusCode;
-use chrono::{NaiveDateTime, Utc};
+use chrono::NaiveDateTime;
 use serde::Serialize;
 
+use crate::clock;
 use crate::splice::Spliced;
 
 /// The body of a reply.
@@ -79,7 +80,7 @@ impl Reply {
     /// It is the caller who knows from which version on the answer has them.
     #[must_use]
     pub fn last_modified(self, time: Option<NaiveDateTime>) -> Self {
-        let time = time.unwrap_or_else(|| Utc::now().naive_utc());
+        let time = time.unwrap_or_else(clock::utc);
         Self { last_modified: Some(time), ..self }.no_cache()
     }
 

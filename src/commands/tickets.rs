@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use allotment::clock;
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde::{Deserialize, Serialize};
@@ -157,7 +158,7 @@ fn table(tickets: &[Value]) -> String {
 fn age(time: &Value) -> String {
     let since = time.as_str().and_then(|time| humantime::parse_rfc3339_weak(time).ok());
     // If this host's clock is behind the service's, the age is zero.
-    let age = since.map(|since| SystemTime::now().duration_since(since).unwrap_or_default());
+    let age = since.map(|since| clock::now().duration_since(since).unwrap_or_default());
     age.map_or_else(
         || "-".to_owned(),
         |age| {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use allotment::auth::keystone::{Issued, LogIn, NoToken};
 use reqwest::Url;
@@ -76,7 +76,7 @@ impl Token {
     /// differ.
     fn issued(issued: &Issued) -> Token {
         let now = Moment::now();
-        let by_ours = issued.expires().duration_since(SystemTime::now()).ok();
+        let by_ours = issued.expires().duration_since(allotment::clock::now()).ok();
         let lasts = issued.lasts().or(by_ours).filter(|lasts| !lasts.is_zero());
         let renew_at = lasts.and_then(|lasts| now.after(lasts - MARGIN.min(lasts / 4)));
         Token { value: issued.token().clone(), since: now, renew_at }

@@ -1,5 +1,7 @@
 //! Transactions: begun so that reading then writing waits instead of failing, run again on conflict.
 
+#![expect(clippy::disallowed_methods, reason = "this file alone begins and ends transactions")]
+
 use std::time::Duration;
 
 #[cfg(feature = "sqlite")]

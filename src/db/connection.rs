@@ -21,6 +21,7 @@ use super::watch;
 /// The multi-database connection, alone here because its derive emits more names beside it.
 mod multi {
     #![allow(missing_docs, reason = "the derive writes items that carry no documentation")]
+    #![expect(clippy::disallowed_methods, reason = "the derive hands transactions on to each database")]
 
     /// A connection to whichever database the service runs on.
     #[derive(diesel::MultiConnection)]

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
 
 use actix_http::error::PayloadError;
 use actix_http::{ConnectionType, Payload, Request, Response};
@@ -24,6 +23,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
 use super::connection::{Connection, Watch};
+use crate::clock;
 
 /// The longest head that is parsed, in bytes. `limits.header_bytes` has an answer for shorter ones.
 const LONGEST_HEAD: usize = 128 << 10;
@@ -126,7 +126,7 @@ fn returned(response: Response<BoxBody>, watch: Rc<Watch>) -> hyper::Response<Se
             headers.append(name, value);
         }
     }
-    if let Ok(date) = hyper::header::HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now())) {
+    if let Ok(date) = hyper::header::HeaderValue::try_from(httpdate::fmt_http_date(clock::now())) {
         headers.insert(hyper::header::DATE, date);
     }
     if head.head().connection_type() == ConnectionType::Close {

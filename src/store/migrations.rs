@@ -149,6 +149,7 @@ fn is_missing_table(error: &diesel::result::Error) -> bool {
 }
 
 /// A database of another Placement release is left alone: its tables differ from ours.
+#[expect(clippy::disallowed_methods, reason = "a question that may fail, not a write")]
 fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
     // The table is missing on a new database; asked in a transaction, since on PostgreSQL the
     // failed question would otherwise spoil one that is open.

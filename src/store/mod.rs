@@ -27,7 +27,7 @@ pub mod waitlist_overdue;
 pub mod waitlist_queues;
 pub mod waitlist_tickets;
 
-use chrono::{NaiveDateTime, SubsecRound, Utc};
+use chrono::{NaiveDateTime, SubsecRound};
 use diesel::QueryResult;
 use diesel::result::OptionalExtension;
 
@@ -36,7 +36,7 @@ const CHUNK: usize = crate::db::LONGEST_LIST;
 
 /// The time as rows store it: UTC, in microseconds, which is what all databases can keep.
 pub fn now() -> NaiveDateTime {
-    Utc::now().naive_utc().trunc_subsecs(6)
+    crate::clock::utc().trunc_subsecs(6)
 }
 
 /// The result of a look-up by a text in a client's words.

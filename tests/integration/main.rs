@@ -6,6 +6,7 @@
     clippy::expect_used,
     reason = "a test that meets what it did not expect fails"
 )]
+#![expect(clippy::disallowed_methods, reason = "a test is a client, with a clock of its own")]
 
 #[macro_use]
 mod support;

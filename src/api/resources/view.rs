@@ -1,9 +1,10 @@
 //! What the answers of several resources share: times and links.
 
-use chrono::{NaiveDateTime, Utc};
+use chrono::NaiveDateTime;
 use serde::Serialize;
 
 use crate::api::reply::Reply;
+use crate::clock;
 use crate::wire::microversion::{Microversion, V1_15};
 
 /// A link from one resource to another.
@@ -20,7 +21,7 @@ pub struct Link {
 pub fn newest(
     times: impl Iterator<Item = (Option<NaiveDateTime>, Option<NaiveDateTime>)>,
 ) -> Option<NaiveDateTime> {
-    times.map(|(created, updated)| updated.or(created).unwrap_or_else(|| Utc::now().naive_utc())).max()
+    times.map(|(created, updated)| updated.or(created).unwrap_or_else(clock::utc)).max()
 }
 
 impl Reply {

@@ -76,22 +76,22 @@ fn hash(token: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::SystemTime;
 
     use futures_util::future::join_all;
     use tokio::sync::Notify;
 
     use super::*;
     use crate::auth::Identity;
+    use crate::clock;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn good_for(left: Duration) -> Validated {
-        Validated { identity: Identity::default(), expires: SystemTime::now() + left, access_rules: None }
+        Validated { identity: Identity::default(), expires: clock::now() + left, access_rules: None }
     }
 
     fn expired() -> Validated {
-        Validated { expires: SystemTime::now() - HOUR, ..good_for(HOUR) }
+        Validated { expires: clock::now() - HOUR, ..good_for(HOUR) }
     }
 
     /// Counts questions, all with the same answer.

@@ -12,7 +12,7 @@ use super::answer;
 use super::log_in::{LogIn, tokens_of};
 use super::settings::{Interface, Settings, Unusable};
 use super::token::{Body, Validated};
-use crate::tls_roots;
+use crate::{clock, tls_roots};
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -154,7 +154,7 @@ impl Client {
     async fn own(&self) -> Result<Arc<Own>, Failure> {
         let mut own = self.own.lock().await;
         match &*own {
-            Some(known) if SystemTime::now() < known.renew => Ok(known.clone()),
+            Some(known) if clock::now() < known.renew => Ok(known.clone()),
             _ => {
                 let new = Arc::new(self.log_in().await?);
                 *own = Some(new.clone());
@@ -183,7 +183,7 @@ impl Client {
                     .map_or_else(|| "any region".to_owned(), |name| format!("region {name:?}")),
             ));
         };
-        let renew = renewal(SystemTime::now(), issued.expires());
+        let renew = renewal(clock::now(), issued.expires());
         Ok(Own { token: issued.token().clone(), renew, tokens: tokens_of(url) })
     }
 }
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_before_its_end() {
-        let now = SystemTime::now();
+        let now = clock::now();
         for (lasts, until_renewal) in [(3600, 3540), (100, 75), (0, 0)] {
             let renew = renewal(now, now + Duration::from_secs(lasts));
             assert_eq!(renew.duration_since(now).unwrap().as_secs(), until_renewal);

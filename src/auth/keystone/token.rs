@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::access_rules::AccessRule;
 use crate::auth::Identity;
+use crate::clock;
 
 /// A validated token.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Validated {
 impl Validated {
     /// The time until the end of the token.
     pub fn remaining(&self) -> Duration {
-        self.expires.duration_since(SystemTime::now()).unwrap_or_default()
+        self.expires.duration_since(clock::now()).unwrap_or_default()
     }
 
     /// Whether the token's time is over.
