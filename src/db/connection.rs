@@ -183,6 +183,12 @@ fn set_up_file(conn: &mut DbConnection) -> QueryResult<()> {
     conn.batch_execute(FILE_SET_UP)
 }
 
+/// The time after which a server gives up a transaction that sends no statement. A service whose host is
+/// suspended, or cut off, else keeps the rows that the transaction has locked from all other services. A
+/// transaction of a service that runs sends its next statement at once.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+const IDLE_TRANSACTION: Duration = Duration::from_secs(10);
+
 /// The statements that set up each new connection to a server.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 fn set_up(kind: Kind, statement: Option<Duration>) -> String {
@@ -191,10 +197,11 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
         // Each question is one of a few that are asked by keys over and over: a plan by index is
         // right for all of them, however small the tables were when it was made.
         Kind::Postgres => format!(
-            "SET TIME ZONE 'UTC'; SET statement_timeout = {}; \
+            "SET TIME ZONE 'UTC'; SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
              SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; \
              SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;",
-            limit.as_millis()
+            limit.as_millis(),
+            IDLE_TRANSACTION.as_millis()
         ),
         // The id of the resource class VCPU is 0, which MariaDB would take as a wish for a new id.
         // A statement that waits for a lock is ended by its own time, since the end of the wait alone would
@@ -203,9 +210,10 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
             "SET NAMES utf8mb4; SET time_zone = '+00:00'; \
              SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
              SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
-             innodb_lock_wait_timeout = {} /*M! , max_statement_time = {} */",
+             innodb_lock_wait_timeout = {} /*M! , max_statement_time = {}, idle_transaction_timeout = {} */",
             if limit.is_zero() { NO_LIMIT } else { limit.as_secs() + 5 },
-            limit.as_secs()
+            limit.as_secs(),
+            IDLE_TRANSACTION.as_secs()
         ),
     }
 }

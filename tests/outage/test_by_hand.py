@@ -1,6 +1,8 @@
 """Rows that somebody else writes, by hand or as another replica, are seen without a restart."""
 
+import concurrent.futures
 import contextlib
+import signal
 import time
 import uuid
 
@@ -102,3 +104,42 @@ def test_two_services_see_what_either_writes(serve, database, kind, tmp_path):
     load.await_picture(second, database)
     second('PUT', f'/allocations/{uuid.uuid4()}', load.claim_body({provider: 4}))
     load.await_picture(first, database)
+
+
+LOCK_WAITS = {
+    'postgres': "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+                "WHERE a.datname = current_database() AND NOT l.granted",
+    'mysql': "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"}
+
+
+def test_a_service_that_stands_still_keeps_no_rows_from_another(serve, database, kind):
+    """The host of a service may be suspended in the middle of a transaction."""
+    if kind == 'sqlite':
+        pytest.skip('a file has one service')
+    still, running = serve(), serve()
+    clients = [api.Api(service.url) for service in (still, running)]
+    first, second = (load.make_provider(clients[0]) for _ in range(2))
+
+    def claim(client, *providers):
+        body = load.claim_body(dict.fromkeys(providers, 1))
+        return client.send('PUT', f'/allocations/{uuid.uuid4()}', body)
+
+    # The owner's rows exist already, so that both claims only meet at the first provider.
+    assert claim(clients[0], second).status_code == 204
+    with concurrent.futures.ThreadPoolExecutor() as pool, \
+            contextlib.closing(database._connect()) as connection:
+        cursor = connection.cursor()
+        cursor.execute(f"SELECT id FROM resource_providers WHERE uuid = '{second}' FOR UPDATE")
+        stopped = pool.submit(claim, clients[0], first, second)
+        await_shown(lambda: database.query(LOCK_WAITS[kind])[0][0] > 0, True)
+        still.process.send_signal(signal.SIGSTOP)
+        try:
+            connection.rollback()
+            assert claim(clients[1], first).status_code == 204
+        finally:
+            still.process.send_signal(signal.SIGCONT)
+        # Nothing of its transaction was written, so the service runs the transaction again.
+        assert stopped.result().status_code == 204
+    used = database.query('SELECT p.uuid, sum(a.used) FROM allocations a JOIN resource_providers p '
+                          'ON p.id = a.resource_provider_id GROUP BY p.uuid')
+    assert {provider: int(amount) for provider, amount in used} == {first: 2, second: 2}
