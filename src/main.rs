@@ -24,7 +24,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "Settings can also stand in a TOML file (--config) or in the environment \
 (ALLOTMENT_LISTEN, ALLOTMENT_DATABASE__URL, ...: two underscores separate a table from a key). \
-ALLOTMENT_LOG sets the level of the log (error, warn, info, debug). README.md lists all settings.\n\n\
+ALLOTMENT_LOG sets the level of the log (error, warn, info, debug). docs/configuration.md lists all settings.\n\n\
 Exit codes: 0 success, 1 failure (or pending migrations, or denied by the policy), 2 wrong usage or settings.";
 
 #[derive(Subcommand)]

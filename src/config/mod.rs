@@ -7,6 +7,8 @@ mod base_path;
 mod changes;
 mod cors;
 mod database;
+#[cfg(test)]
+mod documented;
 mod environment;
 mod limits;
 mod placement;
