@@ -42,6 +42,13 @@ class Database:
             cursor.execute(sql)
             return [tuple(row) for row in cursor.fetchall()]
 
+    def execute(self, statements):
+        """Runs statements in one transaction, over a connection of its own."""
+        with contextlib.closing(self._connect()) as connection:
+            for statement in statements:
+                connection.cursor().execute(statement)
+            connection.commit()
+
 
 class Sqlite(Database):
     def __init__(self, name, directory):
