@@ -54,7 +54,7 @@ struct Inner {
     _lock: Option<file_lock::FileLock>,
 }
 
-/// Who listens to changes of the waitlist, once somebody does.
+/// The listener to changes of the waitlist, once there is one.
 #[derive(Clone, Default)]
 struct Ears(Arc<OnceLock<Arc<dyn Listener>>>);
 
@@ -137,7 +137,7 @@ impl Db {
         self.inner.target.kind
     }
 
-    /// How many connections of the pool are in use. What SQLite writes goes over another one.
+    /// The number of connections of the pool that are in use. SQLite's writes use another connection.
     pub fn pool_use(&self) -> PoolUse {
         self.inner.pool.usage()
     }
@@ -240,8 +240,8 @@ impl Db {
 
     /// Does what `work` does as [`Self::write`], but by `at_once` where that can: it writes with one
     /// statement, its last, which is a transaction by itself and touches the usage of one provider;
-    /// `None` says that it wrote nothing. Those of this process that compare the generation of the same
-    /// thing, by the name `compared`, do so one after the other.
+    /// `None` says that it wrote nothing. Calls of this process with the same name `compared` compare the
+    /// generation of the same thing, and run one after the other.
     ///
     /// Where the connection ends under that statement, `at_once` is told to look, in a transaction on
     /// another connection, whether it was written all the same; where it was not, `work` follows.

@@ -78,8 +78,8 @@ struct Books {
 /// a part of a transaction under way reads all of it, as of one moment.
 struct Shared {
     books: Mutex<Books>,
-    /// Held by the one who reads back. Who finds it held leaves that to the other, who looks again
-    /// after letting go of it.
+    /// The lock of the thread that reads back. A thread that finds it held leaves the work to the holder,
+    /// which looks again after releasing the lock.
     following: Mutex<()>,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
 }

@@ -1,5 +1,5 @@
-//! What a transaction has touched, so that those who keep a picture of the database can follow, and
-//! those who wait for something in it can be woken.
+//! The rows that a transaction has touched, so that a picture of the database can follow, and waiting
+//! requests can be woken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
@@ -18,7 +18,7 @@ pub enum Part {
     Whole,
 }
 
-/// What one or more transactions have touched.
+/// The rows that one or more transactions have touched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// Providers by row id.
@@ -85,7 +85,7 @@ impl Touched {
     }
 }
 
-/// What one or more transactions have changed of the waitlist.
+/// The tickets that one or more transactions have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turns {
     /// Uuids of tickets, and of groups of tickets, whose status has changed.

@@ -94,7 +94,7 @@ pub fn retrying<T, E: TransactionError>(
     let mut run = 1;
     let mut violated: Option<(String, u32)> = None;
     loop {
-        // What an earlier run touched was rolled back with it.
+        // The writes of an earlier run were rolled back.
         tx.forget();
         let error = match transaction(tx, &work, &commit) {
             Ok(value) => return Ok(value),

@@ -18,7 +18,7 @@ pub fn among<C: Expression, T>(column: C, values: &[T]) -> Among<'_, C, T> {
     Among { column, values }
 }
 
-/// What [`among`] makes.
+/// The result of [`among`].
 #[derive(Debug)]
 pub struct Among<'a, C, T> {
     column: C,

@@ -205,7 +205,7 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
         ),
         // The id of the resource class VCPU is 0, which MariaDB would take as a wish for a new id.
         // A statement that waits for a lock is ended by its own time, since the end of the wait alone would
-        // have it run again. What is in the remark is for MariaDB only: MySQL has no such variable.
+        // have it run again. The remark is for MariaDB only: MySQL has no such variable.
         _ => format!(
             "SET NAMES utf8mb4; SET time_zone = '+00:00'; \
              SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \

@@ -1,4 +1,4 @@
-//! What can go wrong with the database, and which of it means "run it again".
+//! The failures of the database, and the failures after which a transaction runs again.
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ extern "SQL" {
     ) -> Text;
 }
 
-/// What MariaDB has under another name.
+/// A function that MariaDB has under another name.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod aggregates {
     use diesel::sql_types::{Nullable, Text};

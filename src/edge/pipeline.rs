@@ -1,4 +1,4 @@
-//! What happens to every request, in the order in which Placement does it.
+//! The checks of every request, in Placement's order.
 //!
 //! 1. an id; a `Host` that is none: 400
 //! 2. who asks: 401, or 503 if nobody can tell, but for paths that are open to all

@@ -19,7 +19,7 @@ use super::resource_classes::find_ids;
 use super::resource_providers::take_id;
 use super::{Error, Result};
 
-/// What a writer says of the consumer's generation.
+/// The generation of the consumer that a writer states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Nothing, as before there were consumer generations.
@@ -35,13 +35,13 @@ pub enum Expected {
 pub struct Claim {
     /// The consumer's uuid.
     pub consumer_uuid: String,
-    /// Whose it is: the project, as Keystone names it.
+    /// The consumer's project, as Keystone names it.
     pub project_id: String,
-    /// Whose it is: the user, as Keystone names it.
+    /// The consumer's user, as Keystone names it.
     pub user_id: String,
-    /// What kind of consumer it is; nothing leaves that as it is.
+    /// The consumer's type; `None` leaves the type as it is.
     pub consumer_type: Option<String>,
-    /// What the writer knows of its generation.
+    /// The generation that the writer states.
     pub expected: Expected,
     /// By provider's uuid, the amounts by class; none at all ends the consumer.
     pub allocations: Vec<(String, Vec<(String, i64)>)>,
@@ -82,12 +82,12 @@ struct Item<'a> {
     amount: i64,
 }
 
-/// What a consumer holds.
+/// The allocations of a consumer.
 pub fn list_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> Result<Vec<ConsumerAllocation>> {
     Ok(rows::list_by_consumer(conn, consumer_uuid)?)
 }
 
-/// What is allocated from a provider, each a line of a `ProviderAllocation`.
+/// The allocations from a provider, each a line of a `ProviderAllocation`.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<Lines> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
@@ -341,7 +341,7 @@ fn check_capacity(conn: &mut DbConnection, taken: &[Taken<'_>], items: &mut [Ite
         found.iter().map(|stock| ((stock.provider_id, stock.class_id), stock.used.unwrap_or(0))).collect();
     let mut before: HashMap<(i32, i32), i64> =
         found.iter().filter_map(|stock| Some(((stock.provider_id, stock.class_id), stock.used?))).collect();
-    // What the consumers hold until now is given back before they take anything.
+    // The consumers give back their present allocations before they take new ones.
     for consumer in taken.iter().map(|t| &t.consumer) {
         for held in &consumer.held {
             let key = (held.provider_id, held.class_id);

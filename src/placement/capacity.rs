@@ -12,7 +12,7 @@ pub enum Misfit {
 }
 
 impl Amounts {
-    /// What may be in use at once: the unreserved part times the ratio.
+    /// The capacity: the unreserved part times the ratio.
     pub fn capacity(&self) -> f64 {
         (f64::from(self.total) - f64::from(self.reserved)) * self.allocation_ratio
     }

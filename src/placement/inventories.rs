@@ -1,4 +1,4 @@
-//! What providers have: inventories by resource class.
+//! The inventories of providers, by resource class.
 
 use std::collections::HashMap;
 

@@ -17,5 +17,5 @@ pub mod usages;
 
 pub use error::Error;
 
-/// What most functions here return.
+/// The result of most functions here.
 pub type Result<T> = std::result::Result<T, Error>;

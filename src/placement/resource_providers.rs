@@ -11,7 +11,7 @@ use super::{Error, Result};
 
 const NO_PARENT: &str = "parent provider UUID does not exist.";
 
-/// What a provider is to be made of.
+/// The fields of a new provider.
 #[derive(Clone, Debug)]
 pub struct NewProvider {
     /// Its uuid, in canonical form.
@@ -22,7 +22,7 @@ pub struct NewProvider {
     pub parent_uuid: Option<String>,
 }
 
-/// What may be changed of a provider.
+/// The fields of a provider that may change.
 #[derive(Clone, Debug)]
 pub struct Changes {
     /// Its new name.

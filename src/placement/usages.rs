@@ -1,4 +1,4 @@
-//! What is in use: of a provider, or by a project.
+//! The usages of a provider and of a project.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ pub const UNKNOWN_TYPE: &str = "unknown";
 /// Amounts in use, by class.
 pub type Amounts = BTreeMap<String, i64>;
 
-/// What the consumers of one type use together.
+/// The usages of the consumers of one type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TypeUsage {
     /// How many consumers there are.
     pub consumer_count: i64,
-    /// What they use.
+    /// Their usages.
     pub amounts: Amounts,
 }
 
@@ -27,7 +27,7 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// What a project uses, or one of its users.
+/// The usages of a project, or of one of its users.
 pub fn by_project(conn: &mut DbConnection, project_id: &str, user_id: Option<&str>) -> Result<Amounts> {
     let mut amounts = Amounts::new();
     for (class, used, _) in rows::list_by_project(conn, project_id, user_id)? {
@@ -36,7 +36,7 @@ pub fn by_project(conn: &mut DbConnection, project_id: &str, user_id: Option<&st
     Ok(amounts)
 }
 
-/// What a project uses, or one of its users, by the type of consumer.
+/// The usages of a project, or of one of its users, by the type of consumer.
 pub fn by_consumer_type(
     conn: &mut DbConnection,
     project_id: &str,

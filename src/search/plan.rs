@@ -123,7 +123,7 @@ impl Plan {
                 None => return Ok(false),
             },
         };
-        // What is asked of each provider by itself, whatever it serves.
+        // The demands on each provider by itself, whichever group it serves.
         let mut base = picture.present() - &banned;
         for id in forbidden {
             base -= picture.with_trait(id);

@@ -65,7 +65,7 @@ struct Writer<'a> {
     pace: Pace<'a>,
 }
 
-/// What some provider gives, kept since the next one mostly gives the same.
+/// The resources from one provider, kept since the next provider mostly gives the same.
 #[derive(Default)]
 struct Served {
     /// For each level, whether it is this provider's.
@@ -74,7 +74,7 @@ struct Served {
     json: String,
 }
 
-/// What a summary takes beside resources and traits: uuids and keys.
+/// The bytes of a summary beside resources and traits: uuids and keys.
 const SUMMARY_BYTES: usize = 200;
 
 impl<'a> Writer<'a> {
@@ -155,7 +155,7 @@ impl<'a> Writer<'a> {
         !served.json.is_empty()
     }
 
-    /// What [`Self::serves`] has noted.
+    /// Writes the allocation that [`Self::serves`] has noted.
     fn allocation(&mut self, slot: Slot) {
         let uuid = &self.picture.provider(slot).uuid;
         if self.shape.allocations_by_provider {
@@ -201,7 +201,7 @@ impl<'a> Writer<'a> {
         let mut shown: Vec<Slot> = Vec::with_capacity(self.found.len());
         for candidate in self.found.candidates() {
             for (slot, resources) in candidate.iter().zip(&self.found.resources) {
-                // Who only lends a place in the tree brings no tree along.
+                // A provider that gives no resources brings no tree along.
                 if !resources.is_empty() && shown.last() != Some(slot) {
                     shown.push(*slot);
                 }

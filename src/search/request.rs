@@ -1,4 +1,4 @@
-//! What is asked for, by names.
+//! The request of a search, by names.
 
 /// A request for allocation candidates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

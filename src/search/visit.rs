@@ -14,10 +14,10 @@ use crate::search::request::Request;
 use crate::search::walk::{Budget, Walk};
 use crate::stop::{GivenUp, Stop};
 
-/// Of how many candidates a random sample is drawn at most.
+/// The largest number of candidates from which a random sample is drawn.
 const SAMPLED: usize = 100_000;
 
-/// What bounds a search and orders its results.
+/// The bounds of a search and the order of its results.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// In which order trees are visited.
@@ -217,7 +217,7 @@ impl<'a> Sink<'a> {
     }
 
     fn take(&mut self, candidate: &[Slot]) {
-        // What is served only by sharing providers may come up under each tree they lend to.
+        // A candidate of sharing providers alone may come up under each tree that they lend to.
         if let Some(sharing) = self.sharing
             && candidate.iter().all(|slot| sharing.contains(*slot))
             && !self.lent.insert(candidate.to_vec())

@@ -47,7 +47,7 @@ pub enum Error {
     /// The policy file can't be used.
     #[error(transparent)]
     Policy(#[from] policy::Error),
-    /// What the settings say of Keystone can't be used.
+    /// The settings of Keystone can't be used.
     #[error(transparent)]
     Keystone(#[from] keystone::Unusable),
     /// The certificate or its key can't be used.
@@ -169,7 +169,7 @@ fn start_by(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<Running
                 Ok(bound) => {
                     let admin_addr = bound.admin.as_ref().map(|(_, addr)| *addr);
                     let cnapi_addr = bound.cnapi.as_ref().map(|(_, addr)| *addr);
-                    // Whoever started it is waiting for this.
+                    // The caller that started the service waits for this.
                     let _ = started.send(Ok((bound.addr, admin_addr, cnapi_addr, bound.api.handle())));
                     if let Err(error) = bound.serve().await {
                         log::error!("the service ended: {error}");

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::TlsSettings;
 
-/// What is wrong with the files.
+/// A fault of the files.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// One of them can't be read.
@@ -32,12 +32,12 @@ pub enum Error {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
 }
 
-/// How new connections are encrypted. Those that are open stay as they are.
+/// The encryption of new connections. Open connections stay as they are.
 #[derive(Debug)]
 pub(super) struct Tls {
     current: RwLock<Arc<ServerConfig>>,

@@ -42,7 +42,7 @@ pub struct ProviderRow {
     pub updated_at: Option<NaiveDateTime>,
     /// Its inventories, by class id.
     pub inventories: Vec<(i32, Amounts)>,
-    /// What is allocated from it, by class id.
+    /// The allocated amounts, by class id.
     pub used: Vec<(i32, i64)>,
     /// The ids of its traits.
     pub traits: Vec<i32>,
@@ -50,7 +50,7 @@ pub struct ProviderRow {
     pub aggregates: Vec<String>,
 }
 
-/// What changes of a provider when something is allocated from it.
+/// The parts of a provider that a claim changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
     /// Row id.
@@ -59,7 +59,7 @@ pub struct UsageRow {
     pub generation: i32,
     /// When it was last changed.
     pub updated_at: Option<NaiveDateTime>,
-    /// What is allocated from it, by class id.
+    /// The allocated amounts, by class id.
     pub used: Vec<(i32, i64)>,
 }
 
@@ -75,7 +75,7 @@ pub struct NameRows {
 /// Which providers to read.
 #[derive(Clone, Copy)]
 enum Selection<'a> {
-    /// Those with ids from the first to the second.
+    /// The providers with ids from the first to the second.
     Range(i32, i32),
     /// These.
     Ids(&'a [i32]),
@@ -122,7 +122,7 @@ pub fn load_after(conn: &mut DbConnection, after: i32, most: i64) -> QueryResult
     }
 }
 
-/// Those of these providers that exist.
+/// The rows of the given providers, without the providers that do not exist.
 pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow>> {
     let mut rows = Vec::with_capacity(ids.len());
     for batch in ids.chunks(super::CHUNK) {
@@ -131,8 +131,8 @@ pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow
     Ok(rows)
 }
 
-/// What is allocated from those of these providers that exist: a single question unless they are
-/// more than fit into one list, so that its answer is of one moment.
+/// The allocated amounts of the given providers that exist. It is a single question unless the ids are
+/// more than fit into one list, so its answer is of one moment.
 pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<UsageRow>> {
     type Row = (i32, Option<i32>, Option<NaiveDateTime>, Option<i32>, Option<i64>);
     macro_rules! query {
@@ -213,7 +213,7 @@ fn load_selection(conn: &mut DbConnection, selection: Selection<'_>) -> QueryRes
         .collect())
 }
 
-/// What belongs to each provider, by its row id.
+/// The rows of each provider, by the provider's row id.
 type ByProvider<T> = HashMap<i32, Vec<T>>;
 
 fn grouped<T>(rows: impl Iterator<Item = (i32, T)>) -> ByProvider<T> {
@@ -269,7 +269,7 @@ fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<B
 
 fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<i32>> {
     match conn {
-        // Of what there is, this is the most by far: here it is one row a provider.
+        // These rows are the most by far, so PostgreSQL sends one row for each provider.
         #[cfg(feature = "postgres")]
         DbConnection::Postgres(conn) => {
             macro_rules! lists {

@@ -12,7 +12,7 @@ use crate::db::{DbConnection, on_backend};
 
 use super::{Found, OfProvider, load_listed, load_typed, now};
 
-/// What a provider has of one resource class: the numbers that a client sets.
+/// The inventory of one resource class: the numbers that a client sets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Amounts {
     /// All there is.

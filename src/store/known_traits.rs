@@ -1,4 +1,4 @@
-//! What traits are called, kept by their ids where no id is ever given twice: on PostgreSQL.
+//! The names of traits by id, kept where no id is given twice: on PostgreSQL.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
-//! What a provider has many of, as the lines of one text: a row for each would cost more than what is in it.
+//! Many rows of a provider as the lines of one text: a row for each would cost more than its content.
 
 use chrono::NaiveDateTime;
 
-/// What is shown of things that a provider has.
+/// Things of a provider, each shown as a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lines {
     /// The provider's generation.
@@ -13,7 +13,7 @@ pub struct Lines {
     pub newest: Option<NaiveDateTime>,
 }
 
-/// What no line has in it.
+/// A text that no line contains.
 pub(super) const SEPARATOR: &str = "\n";
 
 /// The largest id and generation of a single provider, its things, and the newest time.
@@ -46,13 +46,13 @@ impl Lines {
                 lines.text.push_str(SEPARATOR);
             }
             lines.text.push_str(line);
-            // What has no time was made just now.
+            // A row without a time was made just now.
             lines.newest = lines.newest.max(Some(time.unwrap_or_else(super::now)));
         }
         lines
     }
 
-    /// Of MariaDB, which would cut a text that is longer than its settings allow.
+    /// The lines of MariaDB's rows. MariaDB sends rows, since it would cut a text that is longer than its settings allow.
     #[cfg(feature = "mysql")]
     pub(super) fn of_rows(found: super::OfProvider<(String, Option<NaiveDateTime>)>) -> Option<Lines> {
         let (generation, rows) = found?;

@@ -57,7 +57,7 @@ pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<T
     Ok(found.filter(|t| t.name == name))
 }
 
-/// Those of `names` that exist, in the order of their ids.
+/// The existing traits among `names`, in the order of their ids.
 pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec<Trait>> {
     let mut found: Vec<Trait> = super::chunked(names, |chunk| {
         traits::table.filter(traits::name.eq_any(chunk)).select(COLUMNS).load(conn)
@@ -98,7 +98,7 @@ pub fn list_by_provider_uuid(
                 max(rp::id),
                 max(rp::generation),
                 string_agg(traits::name.nullable(), SEPARATOR).aggregate_order(traits::id.nullable()),
-                // What has neither time was made just now.
+                // A row without either time was made just now.
                 max(coalesce(changed_at, Some(now()))),
             ));
             Ok(row.get_result(c).found()?.and_then(Lines::of_row))

@@ -20,7 +20,7 @@ pub struct Queue {
     pub id: i32,
     /// The uuid of the resource provider, or the name of an owner that is none.
     pub owner: String,
-    /// What kind of thing its tickets are for.
+    /// The kind of thing that the queue's tickets are for.
     pub scope: String,
     /// Which one of that kind.
     pub resource_id: String,

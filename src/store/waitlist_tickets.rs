@@ -36,7 +36,7 @@ pub struct Ticket {
     pub uuid: String,
     /// The uuid of the resource provider, or the name of an owner that is none.
     pub owner: String,
-    /// What kind of thing it is for.
+    /// The kind of thing that the ticket is for.
     pub scope: String,
     /// Which one of that kind.
     pub resource_id: String,
@@ -48,13 +48,13 @@ pub struct Ticket {
     pub fence: Option<i64>,
     /// The group that it was created with.
     pub group_uuid: Option<String>,
-    /// What its holder is going to do, in the client's words.
+    /// The work that the holder is going to do, in the client's words.
     pub action: Option<String>,
-    /// What else the client has to say, as JSON.
+    /// Any object of the client, as JSON.
     pub extra: Option<String>,
     /// The project of whoever created it.
     pub project_id: Option<String>,
-    /// Whoever created it.
+    /// The user that created the ticket.
     pub user_id: Option<String>,
     /// The id of the request that created it.
     pub request_id: Option<String>,
@@ -146,13 +146,13 @@ pub struct NewTicket<'a> {
     pub fenced_writes: i64,
     /// The group that it is created with.
     pub group_uuid: Option<&'a str>,
-    /// What its holder is going to do.
+    /// The work that the holder is going to do.
     pub action: Option<&'a str>,
-    /// What else the client has to say, as JSON.
+    /// Any object of the client, as JSON.
     pub extra: Option<&'a str>,
     /// The project of whoever creates it.
     pub project_id: Option<&'a str>,
-    /// Whoever creates it.
+    /// The user that creates the ticket.
     pub user_id: Option<&'a str>,
     /// The id of the request that creates it.
     pub request_id: Option<&'a str>,
@@ -170,7 +170,7 @@ pub struct NewTicket<'a> {
     pub activated_at: Option<NaiveDateTime>,
 }
 
-/// What of a ticket is to change; what is `None` stays.
+/// The changes of a ticket; a field that is `None` stays.
 #[derive(Clone, Debug, Default, AsChangeset)]
 #[diesel(table_name = tickets)]
 pub struct TicketChanges {
@@ -180,7 +180,7 @@ pub struct TicketChanges {
     pub holds: Option<Option<i32>>,
     /// The queue's generation at which it became active.
     pub fence: Option<Option<i64>>,
-    /// What else the client has to say, as JSON.
+    /// Any object of the client, as JSON.
     pub extra: Option<Option<String>>,
     /// When its time runs out, in [`micros`].
     pub expires_at: Option<Option<i64>>,
@@ -283,7 +283,7 @@ pub fn find_active(conn: &mut DbConnection, queue_ids: &[i32]) -> QueryResult<Ve
 /// Which tickets a list is to have.
 #[derive(Clone, Debug)]
 pub struct TicketFilter {
-    /// Of which queues.
+    /// The queues of the listed tickets.
     pub queues: QueueFilter,
     /// With which status; any, if none is named.
     pub statuses: Vec<&'static str>,
@@ -346,7 +346,7 @@ pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> Q
         .load(conn)
 }
 
-/// Those of these tickets that still wait.
+/// The given tickets that are still queued.
 pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
     super::chunked(uuids, |chunk| {
         load_typed!(
@@ -359,7 +359,7 @@ pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec
     })
 }
 
-/// Those of these groups that still wait: a ticket is queued, and none has ended.
+/// The given groups that still wait: a ticket is queued, and none has ended.
 pub fn list_queued_groups(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
     let members: Vec<(Option<String>, String)> = super::chunked(uuids, |chunk| {
         load_typed!(

@@ -1,4 +1,4 @@
-//! What the `Accept` header of a request takes: for answers, and for the format of an error.
+//! The formats that the `Accept` header of a request takes, for answers and for errors.
 
 /// A media type that the server can make.
 const JSON: (&str, &str) = ("application", "json");

@@ -64,7 +64,7 @@ impl Code {
     }
 }
 
-/// What stands before the message in `detail`.
+/// The text before the message in `detail`.
 #[derive(Clone, Debug)]
 enum Lead {
     /// The sentence that belongs to the status.
@@ -80,9 +80,9 @@ pub struct ApiError {
     pub status: StatusCode,
     /// The `code`, shown from 1.23 on.
     pub code: Code,
-    /// What the client reads, after the sentence of its status.
+    /// The message to the client, after the sentence of its status.
     pub message: String,
-    /// What only the log may say.
+    /// The cause, for the log only.
     pub cause: Option<Box<str>>,
     /// The methods for `Allow`, of a 405.
     pub allow: Option<Box<str>>,
@@ -295,7 +295,7 @@ impl ApiError {
         Self { entity: Some(entity), ..self }
     }
 
-    /// What a conflict is about: a provider's generation, unless something else is known.
+    /// The entity of a conflict: a provider's generation, unless another is known.
     #[must_use]
     pub fn entity(&self) -> Entity {
         let by_code = match self.code {
@@ -417,7 +417,7 @@ fn title(status: StatusCode) -> &'static str {
     }
 }
 
-/// What a status means, as Placement says it.
+/// The meaning of a status, in Placement's words.
 pub(crate) fn stock_sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => {

@@ -15,7 +15,7 @@ pub fn parse(body: &[u8]) -> Result<Value, String> {
                 Err(not_utf8) => return not_utf8.to_string(),
             },
         };
-        // What Python would read (NaN, 1e400) has the parser's own words.
+        // Texts that Python would read (NaN, 1e400) have the parser's own words.
         Scanner::new(text).explain().unwrap_or_else(|| error.to_string())
     })
 }
@@ -36,7 +36,7 @@ pub fn contains_nul(value: &Value) -> bool {
 
 /// An integer that may have been written as `10.0`, as JSON Schema allows.
 ///
-/// What `i64` cannot hold becomes its nearest bound: a generation compares unequal to any real
+/// A number that `i64` cannot hold becomes the nearest bound: a generation compares unequal to any real
 /// one, and an amount exceeds any capacity, as the number itself would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Integer(pub i64);
@@ -93,7 +93,7 @@ struct Scanner {
     at: usize,
 }
 
-/// What is wrong, and at which character.
+/// The fault, and its character.
 type Fault = (String, usize);
 
 impl Scanner {

@@ -82,9 +82,9 @@ pub enum VersionError {
     /// No version at all: 400.
     #[error("Invalid microversion: invalid version string: {text}; {reason}")]
     Malformed {
-        /// What the header has.
+        /// The text of the header.
         text: String,
-        /// What Python's `int()` would say of it.
+        /// The message of Python's `int()`.
         reason: String,
     },
 }
@@ -92,7 +92,7 @@ pub enum VersionError {
 impl Microversion {
     /// Reads the value of `OpenStack-API-Version`, repeated headers joined by commas.
     ///
-    /// Of several values the last that names Placement counts, in whatever case the name is.
+    /// The last of several values that names Placement counts, in whatever case the name is.
     pub fn from_header(header: Option<&str>) -> Result<Self, VersionError> {
         header.and_then(for_placement).map_or(Ok(MIN), parse)
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// What Python's `int()` makes of a text, held within `i64`; `None` where it raises.
+/// The value of Python's `int()` for a text, within the bounds of `i64`; `None` where Python raises.
 ///
 /// It takes white space around the digits, a sign, and single underscores between digits.
 #[must_use]

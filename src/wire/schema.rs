@@ -18,13 +18,13 @@ use crate::wire::wording;
 pub struct Schema {
     /// The file's name, without its ending.
     pub(crate) name: &'static str,
-    /// What the file says.
+    /// The content of the file.
     pub(crate) source: Value,
     validator: Validator,
     prefix: &'static str,
 }
 
-/// What a schema file becomes; those that come with the program are right, as a test shows.
+/// A loaded schema file. A test shows that the program's own files are right.
 type Loaded = Result<Schema, String>;
 
 /// A schema that is read when it is first needed.

@@ -1,8 +1,7 @@
 //! Validation errors in the wording of Python's jsonschema, on which clients and tests match.
 //!
-//! Of all errors in a value one is told, the one that Python's `best_match` picks: the least
-//! deep, of equally deep ones the one at the greatest path, and then what comes first in the
-//! schema.
+//! A value may have several errors, and one is told: the error that Python's `best_match` picks. That is the
+//! least deep error, then the error at the greatest path, and then the first in the schema.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -27,7 +26,7 @@ struct Fault<'a> {
     instance: &'a Value,
     /// The schema that has the keyword.
     schema: &'a Value,
-    /// What `required` misses, or what should not be there.
+    /// The names that `required` misses, or the names that should not be there.
     names: Vec<String>,
     /// The errors of the alternatives of an `anyOf`.
     context: Vec<Fault<'a>>,
@@ -124,7 +123,7 @@ fn follow<'a>(root: &'a Value, pointer: &str) -> Option<(&'a Value, Vec<Step>, V
 
 /// Python's `best_match`; the faults are in the order of the schema.
 fn best(faults: Vec<Fault<'_>>) -> Option<Fault<'_>> {
-    // Of equals Python's `max` takes the first and Rust's the last.
+    // Python's `max` takes the first of equal values, and Rust's the last.
     let mut best = faults.into_iter().rev().max_by(weigh)?;
     while !best.context.is_empty() {
         let smallest = best.context.iter().min_by(|a, b| weigh(a, b));
