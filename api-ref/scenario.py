@@ -69,11 +69,11 @@ def claim(*parts, generation=None, **more):
 
 
 def documents():
-    yield Step('versions', 'GET /', 'Which versions there are', 200, token=None)
+    yield Step('versions', 'GET /', 'The versions', 200, token=None)
     yield Step('openapi', 'GET /openapi.json', 'The document of one version', 200,
                query='microversion=1.39', token=None, body_shown=False)
     yield Step('docs', 'GET /docs', 'The page', 200, token=None, body_shown=False)
-    yield Step('openapi-bad', 'GET /openapi.json', 'A version that there is not', 400,
+    yield Step('openapi-bad', 'GET /openapi.json', 'An unknown version', 400,
                query='microversion=1.99', token=None, code='placement.undefined_code')
 
 
@@ -94,7 +94,7 @@ def providers():
                query=f'in_tree={HOST}')
     yield Step('provider-list-1.0', 'GET /resource_providers', 'At 1.0', 200, query='name=host1',
                version='1.0')
-    yield Step('provider-list-bad', 'GET /resource_providers', 'A filter that there is not', 400,
+    yield Step('provider-list-bad', 'GET /resource_providers', 'An unknown filter', 400,
                query='colour=blue', code='placement.undefined_code')
     yield Step('provider-show', f'GET {at}', 'A part of a host', 200, {'uuid': NUMA0})
     yield Step('provider-show-missing', f'GET {at}', 'There is none', 404, {'uuid': NOBODY},
@@ -108,7 +108,7 @@ def providers():
 
 def classes():
     one, gpu, fpga = '/resource_classes/{name}', {'name': 'CUSTOM_GPU'}, {'name': 'CUSTOM_FPGA'}
-    yield Step('class-create', 'POST /resource_classes', 'A class of one\'s own', 201,
+    yield Step('class-create', 'POST /resource_classes', 'A custom class', 201,
                body={'name': 'CUSTOM_GPU'})
     yield Step('class-create-taken', 'POST /resource_classes', 'The name is taken', 409,
                body={'name': 'CUSTOM_GPU'}, code='placement.undefined_code')
@@ -142,7 +142,7 @@ def inventories():
     yield Step('inventory-create-again', f'POST {every}', 'There is such an inventory', 409, {'uuid': POOL}, body={
         'resource_class': 'DISK_GB', 'total': 1000, 'resource_provider_generation': 2},
         code='placement.concurrent_update')
-    yield Step('inventories-list', f'GET {every}', 'What a part has', 200, {'uuid': NUMA0})
+    yield Step('inventories-list', f'GET {every}', 'The inventories of a part', 200, {'uuid': NUMA0})
     yield Step('inventory-show', f'GET {one}', 'One class', 200,
                {'uuid': NUMA0, 'resource_class': 'VCPU'})
     yield Step('inventory-update', f'PUT {one}', 'More of it', 200,
@@ -165,25 +165,25 @@ def traits():
     one, fast = '/traits/{name}', {'name': 'CUSTOM_FAST'}
     yield Step('trait-put-new', f'PUT {one}', 'It is new', 201, fast)
     yield Step('trait-put', f'PUT {one}', 'It was there', 204, fast)
-    yield Step('trait-put-bad', f'PUT {one}', 'No name for a trait of one\'s own', 400,
+    yield Step('trait-put-bad', f'PUT {one}', 'No name for a custom trait', 400,
                {'name': 'fast'}, code='placement.undefined_code')
     yield Step('trait-show', f'GET {one}', 'There is one', 204, fast)
     yield Step('trait-show-missing', f'GET {one}', 'There is none', 404, {'name': 'CUSTOM_SLOW'},
                code='placement.undefined_code')
     yield Step('trait-put-2', f'PUT {one}', 'One more', 201, {'name': 'CUSTOM_OLD'})
-    yield Step('trait-list', 'GET /traits', 'Those of one\'s own', 200,
+    yield Step('trait-list', 'GET /traits', 'Custom traits', 200,
                query='name=startswith:CUSTOM_')
     yield Step('trait-delete', f'DELETE {one}', 'Gone', 204, {'name': 'CUSTOM_OLD'})
 
 
 def traits_of_providers():
     every, numa0 = '/resource_providers/{uuid}/traits', {'uuid': NUMA0}
-    yield Step('provider-traits-replace', f'PUT {every}', 'What a part is like', 200, numa0, body={
+    yield Step('provider-traits-replace', f'PUT {every}', 'The traits of a part', 200, numa0, body={
         'resource_provider_generation': 1, 'traits': ['HW_CPU_X86_AVX2', 'CUSTOM_FAST']})
     yield Step('provider-traits-stale', f'PUT {every}', 'Somebody was faster', 409, numa0, body={
         'resource_provider_generation': 1, 'traits': ['HW_CPU_X86_AVX2']},
         code='placement.concurrent_update')
-    yield Step('provider-traits-show', f'GET {every}', 'What it is like', 200, numa0)
+    yield Step('provider-traits-show', f'GET {every}', 'The traits', 200, numa0)
     yield Step('provider-traits-sharing', f'PUT {every}', 'A pool that others share', 200,
                {'uuid': POOL}, body={'resource_provider_generation': 4,
                                      'traits': ['MISC_SHARES_VIA_AGGREGATE']})
@@ -233,7 +233,7 @@ def allocations():
     vm1, vm2 = {'consumer_uuid': VM1}, {'consumer_uuid': VM2}
     yield Step('claim', f'PUT {one}', 'A new consumer', 204, vm1, body=claim(
         (NUMA0, {'VCPU': 4, 'MEMORY_MB': 2048}), (POOL, {'DISK_GB': 20})))
-    yield Step('claim-show', f'GET {one}', 'What it holds', 200, vm1)
+    yield Step('claim-show', f'GET {one}', 'Its allocations', 200, vm1)
     yield Step('claim-again', f'PUT {one}', 'It grows', 204, vm1, body=claim(
         (NUMA0, {'VCPU': 6, 'MEMORY_MB': 4096}), (POOL, {'DISK_GB': 20}), generation=1))
     yield Step('claim-stale', f'PUT {one}', 'Somebody was faster', 409, vm1, body=claim(
@@ -254,7 +254,7 @@ def allocations():
     yield Step('claim-several-stale', several, 'Somebody was faster', 409, body={
         VM1: claim((NUMA0, {'VCPU': 1}), generation=2)}, code='placement.concurrent_update')
     yield Step('provider-allocations', 'GET /resource_providers/{uuid}/allocations',
-               'Who holds what of it', 200, {'uuid': NUMA0})
+               'Its consumers', 200, {'uuid': NUMA0})
 
 
 def usages():
@@ -311,7 +311,7 @@ def tickets():
                code='placement.concurrent_update')
     yield Step('ticket-take-bad', f'POST {every}', 'No end', 400, numa1, body=wanted,
                code='placement.undefined_code')
-    yield Step('ticket-list', f'GET {every}', 'Who works and who waits', 200, numa1)
+    yield Step('ticket-list', f'GET {every}', 'Active and queued tickets', 200, numa1)
     yield Step('ticket-show', f'GET {one}', 'It waits', 200, second)
     yield Step('ticket-renew', f'PUT {one}', 'Two more minutes', 200, first,
                body={'generation': 1, 'lease_seconds': 120})
@@ -391,7 +391,7 @@ def cnapi():
                query='wait=true')
     yield step('cnapi-wait-expired', f'GET {one}/wait', 'It has expired', 500, {'ticket': CNAPI_OVER},
                code='InternalError')
-    yield step('draft-list', f'GET {draft}', 'Who works and who waits', 200, numa1,
+    yield step('draft-list', f'GET {draft}', 'Active and queued tickets', 200, numa1,
                query=f'scope=vm&id={VM2}')
     yield step('draft-delete', f'DELETE {draft}/{{ticket}}', 'Gone; the next one is active', 202, there)
     yield step('draft-show-missing', f'GET {draft}/{{ticket}}', 'There is none any more', 404, there,
@@ -429,7 +429,7 @@ def refused():
     yield Step('refused-404', 'GET /resource_provider', 'No such path', 404)
     yield Step('refused-405', 'PUT /resource_providers', 'No such method', 405,
                code='placement.undefined_code', body={})
-    yield Step('refused-406', listing, 'A version that there is not', 406, version='1.99')
+    yield Step('refused-406', listing, 'An unknown version', 406, version='1.99')
     yield Step('refused-415', create, 'Not JSON', 415, headers={'Content-Type': 'text/plain'},
                body={'name': 'x'}, code='placement.undefined_code')
 
