@@ -1,4 +1,4 @@
-# What is to be built and checked. CONTRIBUTING.md says more.
+# The targets of the project. CONTRIBUTING.md says more.
 #
 #   make test        everything: unit, integration, conformance, takeover from
 #                    upstream, openstack command, the README's tour, the OpenAPI
@@ -7,9 +7,9 @@
 #                    PostgreSQL and MariaDB servers started for it
 #   make api-ref     the API reference, a site in target/api-ref
 #   make api-ref-update
-#                    what of it is made of the service, after a change of the API
+#                    its generated parts, after a change of the API
 #   make bench       speed, beside upstream's
-#   make lint        formatting, clippy, documentation, licences, the promised version of Rust
+#   make lint        formatting, clippy, sentences, documentation, licences, the promised version of Rust
 #   make servers     start the database servers and leave them running, for
 #                    "cargo test" by hand: eval "$(make -s servers)"
 #   make clean-servers
@@ -61,7 +61,7 @@ fmt:
 lint:
 	cargo fmt --all --check
 	cargo clippy --locked --all-features --all-targets -- -D warnings
-	@# Whoever needs one database builds for that one alone.
+	@# A build for one database compiles too.
 	for database in sqlite postgres mysql; do \
 	    cargo clippy --locked --no-default-features --features $$database -- -D warnings || exit 1; \
 	done
