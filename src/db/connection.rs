@@ -190,6 +190,9 @@ fn set_up_file(conn: &mut DbConnection) -> QueryResult<()> {
 const IDLE_TRANSACTION: Duration = Duration::from_secs(10);
 
 /// The statements that set up each new connection to a server.
+///
+/// The messages of the server are to be in English, since some errors have no other mark (`super::error`).
+/// PostgreSQL allows that to superusers, and to users to whom it was granted.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 fn set_up(kind: Kind, statement: Option<Duration>) -> String {
     let limit = statement.unwrap_or_default();
@@ -197,7 +200,9 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
         // Each question is one of a few that are asked by keys over and over: a plan by index is
         // right for all of them, however small the tables were when it was made.
         Kind::Postgres => format!(
-            "SET TIME ZONE 'UTC'; SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+            "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
+             EXCEPTION WHEN insufficient_privilege THEN NULL; END $$; \
+             SET TIME ZONE 'UTC'; SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
              SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; \
              SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;",
             limit.as_millis(),
@@ -207,7 +212,7 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
         // A statement that waits for a lock is ended by its own time, since the end of the wait alone would
         // have it run again. The remark is for MariaDB only: MySQL has no such variable.
         _ => format!(
-            "SET NAMES utf8mb4; SET time_zone = '+00:00'; \
+            "SET NAMES utf8mb4; SET lc_messages = 'en_US'; SET time_zone = '+00:00'; \
              SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
              SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
              innodb_lock_wait_timeout = {} /*M! , max_statement_time = {}, idle_transaction_timeout = {} */",

@@ -19,6 +19,12 @@ PAUSE = 0.02
 def new_uuid(rng):
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
+# How many locks are waited for.
+LOCK_WAITS = {
+    'postgres': "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+                "WHERE a.datname = current_database() AND NOT l.granted",
+    'mysql': "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"}
+
 
 def make_provider(client, name=None):
     provider = str(uuid.uuid4())
@@ -200,3 +206,11 @@ def await_picture(client, database, patience=60):
         assert time.monotonic() < begun + patience, (pictured(client), stored(database))
         time.sleep(0.05)
     return time.monotonic() - begun
+
+
+def await_shown(look, expected):
+    """Waits until `look` gives what is expected."""
+    deadline = time.monotonic() + 60
+    while (seen := look()) != expected:
+        assert time.monotonic() < deadline, f'{seen}, not {expected}'
+        time.sleep(0.05)

@@ -27,13 +27,6 @@ def by_hand(database, *statements):
         connection.commit()
 
 
-def await_shown(look, expected):
-    deadline = time.monotonic() + 60
-    while (seen := look()) != expected:
-        assert time.monotonic() < deadline, f'{seen}, not {expected}'
-        time.sleep(0.05)
-
-
 def test_rows_mended_by_hand_are_seen(serve, database, kind):
     service = serve(placement={'recheck_seconds': RECHECK[kind]})
     client = api.Api(service.url)
@@ -57,14 +50,14 @@ def test_rows_mended_by_hand_are_seen(serve, database, kind):
     # An orphan is deleted, and no generation changes.
     by_hand(database, f"DELETE FROM allocations WHERE consumer_id = '{consumers[0]}'",
             f"DELETE FROM consumers WHERE uuid = '{consumers[0]}'")
-    await_shown(summary, ({**before, 'used': 5}, ['HW_CPU_X86_AVX']))
+    load.await_shown(summary, ({**before, 'used': 5}, ['HW_CPU_X86_AVX']))
     # An amount, an inventory, a trait.
     by_hand(database, f"UPDATE allocations SET used = 7 WHERE consumer_id = '{consumers[1]}'")
-    await_shown(summary, ({**before, 'used': 7}, ['HW_CPU_X86_AVX']))
+    load.await_shown(summary, ({**before, 'used': 7}, ['HW_CPU_X86_AVX']))
     by_hand(database, f'UPDATE inventories SET total = 100 WHERE resource_provider_id = {host_id}')
-    await_shown(summary, ({'capacity': 100, 'used': 7}, ['HW_CPU_X86_AVX']))
+    load.await_shown(summary, ({'capacity': 100, 'used': 7}, ['HW_CPU_X86_AVX']))
     by_hand(database, f'DELETE FROM resource_provider_traits WHERE resource_provider_id = {host_id}')
-    await_shown(summary, ({'capacity': 100, 'used': 7}, []))
+    load.await_shown(summary, ({'capacity': 100, 'used': 7}, []))
 
     def listed():
         found = client('GET', '/resource_providers')['resource_providers']
@@ -73,19 +66,19 @@ def test_rows_mended_by_hand_are_seen(serve, database, kind):
 
     # A generation goes back, as from a backup; a name; a parent; one that is gone.
     by_hand(database, f'UPDATE resource_providers SET generation = 1 WHERE id = {host_id}')
-    await_shown(listed, {host: (host, 1, None), other: (other, 1, None)})
+    load.await_shown(listed, {host: (host, 1, None), other: (other, 1, None)})
     by_hand(database, "UPDATE resource_providers SET name = 'renamed', "
                       f'parent_provider_id = {host_id}, root_provider_id = {host_id} WHERE id = {other_id}')
-    await_shown(listed, {host: (host, 1, None), other: ('renamed', 1, host)})
+    load.await_shown(listed, {host: (host, 1, None), other: ('renamed', 1, host)})
     by_hand(database, f'DELETE FROM inventories WHERE resource_provider_id = {other_id}',
             f'DELETE FROM resource_providers WHERE id = {other_id}')
-    await_shown(listed, {host: (host, 1, None)})
+    load.await_shown(listed, {host: (host, 1, None)})
 
     # A trait that is new, and has a provider at once.
     by_hand(database, "INSERT INTO traits (id, name) VALUES (99999, 'CUSTOM_BY_HAND')",
             'INSERT INTO resource_provider_traits (trait_id, resource_provider_id) '
             f'VALUES (99999, {host_id})')
-    await_shown(summary, ({'capacity': 100, 'used': 7}, ['CUSTOM_BY_HAND']))
+    load.await_shown(summary, ({'capacity': 100, 'used': 7}, ['CUSTOM_BY_HAND']))
 
     mended = client.client.get('/metrics').text
     count = next(line for line in mended.splitlines() if line.startswith('allotment_fleet_mended_total '))
@@ -104,12 +97,6 @@ def test_two_services_see_what_either_writes(serve, database, kind, tmp_path):
     load.await_picture(second, database)
     second('PUT', f'/allocations/{uuid.uuid4()}', load.claim_body({provider: 4}))
     load.await_picture(first, database)
-
-
-LOCK_WAITS = {
-    'postgres': "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
-                "WHERE a.datname = current_database() AND NOT l.granted",
-    'mysql': "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"}
 
 
 def test_a_service_that_stands_still_keeps_no_rows_from_another(serve, database, kind):
@@ -131,7 +118,7 @@ def test_a_service_that_stands_still_keeps_no_rows_from_another(serve, database,
         cursor = connection.cursor()
         cursor.execute(f"SELECT id FROM resource_providers WHERE uuid = '{second}' FOR UPDATE")
         stopped = pool.submit(claim, clients[0], first, second)
-        await_shown(lambda: database.query(LOCK_WAITS[kind])[0][0] > 0, True)
+        load.await_shown(lambda: database.query(load.LOCK_WAITS[kind])[0][0] > 0, True)
         still.process.send_signal(signal.SIGSTOP)
         try:
             connection.rollback()
