@@ -2,6 +2,7 @@
 
 mod clock;
 mod cloud;
+mod failure;
 pub mod lock;
 pub mod openapi;
 pub mod policy;

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::service::{Access, Failure, Service};
+use super::failure::Failure;
+use super::service::{Access, Service};
 
 /// The time within which a page of the list must come.
 const PATIENCE: Duration = Duration::from_secs(60);

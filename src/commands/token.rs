@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::clock::Moment;
 use super::cloud::{Cloud, Endpoint};
-use super::service::Failure;
+use super::failure::Failure;
 
 /// A token is renewed this long before its end. A token with a short life is renewed when a quarter of it is
 /// left.

@@ -9,13 +9,12 @@ use serde::Deserialize;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::answer;
-use super::log_in::{LogIn, tokens_of};
+use super::log_in::{LogIn, SUBJECT_TOKEN, tokens_of};
 use super::settings::{Interface, Settings, Unusable};
 use super::token::{Body, Validated};
 use crate::{clock, tls_roots};
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 /// The header by which the service promises to enforce access rules. Without it, Keystone does not validate a
 /// token that has such rules.
 const ACCESS_RULES: HeaderName = HeaderName::from_static("openstack-identity-access-rules");

@@ -3,14 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 use super::answer;
-use super::client::SUBJECT_TOKEN;
 use super::credentials::Credentials;
 use super::settings::{Interface, Settings, Unusable};
+
+pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 
 /// The address of a Keystone, and the credentials for it.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Authentication by tokens of Keystone. Only Keystone's answer about a token counts.
 //!
-//! - `settings`, `credentials`: the address of Keystone, and the service's own credentials
+//! - `settings`, `credentials`: the address of Keystone, and the service's own credentials; `check` looks whether
+//!   they can be used
 //! - `log_in`: gets a token for credentials
 //! - `client`: asks Keystone about tokens, with the service's own token
 //! - `answer`: reads Keystone's answers
@@ -11,6 +12,7 @@
 mod access_rules;
 mod answer;
 mod cache;
+mod check;
 mod client;
 mod credentials;
 mod log_in;

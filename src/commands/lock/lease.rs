@@ -10,7 +10,7 @@ use super::queue::{ANSWERING, Queue, Status, Ticket};
 use super::terms::Terms;
 use super::{Pauses, complain};
 use crate::commands::clock::Moment;
-use crate::commands::service::Failure;
+use crate::commands::failure::Failure;
 
 /// The time for which the release is tried.
 const RELEASING: Duration = Duration::from_secs(10);

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::terms::Terms;
-use crate::commands::service::{Failure, Service};
+use crate::commands::failure::Failure;
+use crate::commands::service::Service;
 
 /// The time within which the answer to a plain request must come.
 pub const ANSWERING: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use super::queue::{Queue, Status, Ticket};
 use super::signals::Signals;
 use super::{End, Pauses, complain};
 use crate::commands::clock::Moment;
-use crate::commands::service::Failure;
+use crate::commands::failure::Failure;
 
 /// The longest that one request waits for the turn, so that the loss of the service is noticed.
 const ASKING: Duration = Duration::from_secs(30);
