@@ -19,11 +19,11 @@ use crate::wire::schema::LazySchema;
 
 /// One request on its way through a handler.
 pub struct Call {
-    /// What all requests share.
+    /// The parts of the service that all requests share.
     pub app: web::Data<App>,
     /// The microversion to obey.
     pub version: Microversion,
-    /// Who asks; nobody in particular on `/`.
+    /// The user of the request; nobody in particular on `/`.
     pub identity: Identity,
     /// The id that goes into answer and log.
     pub request_id: String,
@@ -39,7 +39,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// What stands in the path at a place that the route names; empty if it names none so.
+    /// The text of the path at a place that the route names; empty if the route has no such place.
     #[must_use]
     pub fn param(&self, name: &str) -> &str {
         self.params.iter().find(|param| param.0 == name).map_or("", |param| &param.1)

@@ -9,7 +9,7 @@ use crate::wire::names::canonical_uuid;
 /// The header that names tickets.
 pub(crate) const TICKET_HEADER: &str = "x-waitlist-ticket";
 
-/// What can go wrong with a write that tickets fence.
+/// The failures of a write that tickets fence.
 pub(crate) enum Fenced<E> {
     /// A ticket is not active.
     NotActive(waitlist::Error),

@@ -43,21 +43,21 @@ pub use reply::Reply;
 use routes::Dialect;
 pub use searchers::Searchers;
 
-/// What all requests share.
+/// The parts of the service that all requests share.
 pub struct App {
     /// How the server is configured.
     pub settings: Settings,
-    /// Who is asking.
+    /// The authentication of requests.
     pub auth: Authenticator,
-    /// Who may do what.
+    /// The policy.
     pub policy: Enforcer,
     /// Where everything is kept.
     pub db: Db,
-    /// What traits are called.
+    /// The names of traits, by id.
     pub known_traits: Arc<KnownTraits>,
     /// The providers as a picture, for searching.
     pub fleet: Arc<Fleet>,
-    /// Who searches it.
+    /// The threads that search the fleet.
     pub searchers: Searchers,
     /// Queues and tickets, and who waits for them.
     pub waitlist: Arc<Waitlist>,
@@ -102,7 +102,7 @@ impl Door {
     }
 }
 
-/// What a handler returns.
+/// The result of a handler.
 pub type HandlerResult = Result<Reply, ApiError>;
 
 /// A handler at work.

@@ -25,7 +25,7 @@ pub(crate) fn log_unknown(request_id: &str, why: &str) {
     log::info!(target: "allotment::policy", "{request_id}: refused: {why}");
 }
 
-/// Whose request it was is not told: in noauth2 the names of user and project are the token.
+/// The text names no user and no project: in noauth2 these names are the token.
 fn reason(denied: &Denied, rules: &Rules, who: &Identity) -> String {
     match denied {
         Denied::Rule(rule) => {

@@ -55,7 +55,7 @@ impl From<Error> for ApiError {
     }
 }
 
-/// What a conflict is about, if the error is one about generations or amounts.
+/// The entity of a conflict, if the error is about generations or amounts.
 fn entity(error: &Error) -> Option<Entity> {
     match error {
         Error::ProviderGeneration { .. } => Some(Entity::ResourceProvider),

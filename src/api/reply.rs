@@ -15,7 +15,7 @@ pub(crate) enum Body {
     Html(String),
     /// A text of this content type.
     Text(&'static str, Vec<u8>),
-    /// What was to be sent cannot be written as JSON; the cause is for the log.
+    /// The answer cannot be written as JSON; the cause is for the log.
     Broken(String),
 }
 

@@ -21,7 +21,7 @@ use crate::wire::microversion::{
 /// A function that answers calls.
 pub type Handler = fn(Call) -> Answer;
 
-/// What a route makes of a request's body.
+/// The treatment of a request's body by a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
     /// It must be sent as `application/json`.
@@ -30,7 +30,7 @@ pub enum BodyKind {
     JsonBefore(Microversion),
     /// It may be JSON or a form, or not be there.
     JsonOrForm,
-    /// Whatever is sent is not looked at.
+    /// A body is ignored.
     Ignored,
 }
 
@@ -45,7 +45,7 @@ pub enum Dialect {
     Admin,
 }
 
-/// What a request older than its route is answered.
+/// The answer to a request whose version is older than its route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooOld {
     /// 404, as if the route did not exist.
@@ -64,17 +64,17 @@ pub struct Route {
     pub dialect: Dialect,
     /// The first version that has the route.
     pub since: Microversion,
-    /// What earlier versions are answered.
+    /// The answer to earlier versions.
     pub too_old: TooOld,
     /// The policy rule that guards it; those without one are open to all, also without a token.
     pub rule: Option<&'static str>,
-    /// What it makes of a body.
+    /// The treatment of a body.
     pub body: BodyKind,
     /// Whether `Accept` must take JSON.
     pub accept_checked: bool,
     /// Whether `Accept` and content type are checked before the version.
     pub type_before_version: bool,
-    /// What answers.
+    /// The function that answers.
     pub handler: Handler,
 }
 
@@ -300,7 +300,7 @@ impl Route {
     }
 }
 
-/// What a path stands for.
+/// The meaning of a path.
 #[derive(Debug)]
 pub enum Found {
     /// A route, and what the path fills in.
@@ -312,7 +312,7 @@ pub enum Found {
 }
 
 impl Route {
-    /// What is counted of a route of the table.
+    /// The counters of a route of the table.
     #[must_use]
     pub fn metrics(&'static self) -> Option<&'static metrics::http::Route> {
         static METRICS: LazyLock<Vec<metrics::http::Route>> =
@@ -367,7 +367,7 @@ fn all() -> impl Iterator<Item = (&'static Route, &'static [&'static str])> {
     ROUTES.iter().zip(PATTERNS.iter().map(Vec::as_slice))
 }
 
-/// What stands between the slashes of a path. Slashes at its start count as one.
+/// The texts between the slashes of a path. Slashes at its start count as one.
 fn segments(path: &str) -> Vec<&str> {
     path.trim_start_matches('/').split('/').collect()
 }
@@ -386,7 +386,7 @@ fn fits(pattern: &[&str], given: &[&str]) -> bool {
     pattern.len() == given.len() && pattern.iter().zip(given).rev().all(fits)
 }
 
-/// What a path fills in of the pattern that it fits.
+/// The parts of a path that fill the braces of its pattern.
 fn filled_in(pattern: &[&'static str], given: &[&str]) -> Vec<(&'static str, String)> {
     let pairs = pattern.iter().zip(given);
     pairs.filter_map(|(wanted, given)| Some((blank(wanted)?, (*given).to_owned()))).collect()

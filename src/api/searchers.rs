@@ -33,7 +33,7 @@ impl Searchers {
     }
 
     fn with_threads(threads: usize) -> std::io::Result<Searchers> {
-        // Of this runtime nothing is used but the threads that it has for what blocks.
+        // Only this runtime's threads for blocking work are used.
         let runtime =
             Builder::new_current_thread().thread_name("search").max_blocking_threads(threads).build()?;
         Ok(Searchers {

@@ -15,7 +15,7 @@ use crate::wire::names::canonical_uuid;
 use crate::wire::query::Query;
 use crate::wire::{ApiError, schema, times};
 
-/// What a new ticket is made of. The page has two names for two things.
+/// The fields of a new ticket. The page has two names for two of them.
 #[derive(Deserialize)]
 struct CreateBody {
     scope: String,

@@ -9,7 +9,7 @@ use crate::wire::error::{ApiError, Code, stock_sentence};
 /// Content type and body of an error.
 pub(crate) fn render(error: &ApiError) -> (&'static str, String) {
     let message = if error.message.is_empty() { stock_sentence(error.status) } else { &error.message };
-    // What schemas say goes on for lines, which are for those who have Placement's clients.
+    // A schema's message has many lines; only the first is for CNAPI's clients.
     let message = message.lines().next().unwrap_or_default();
     ("application/json", json!({ "code": code(error), "message": message }).to_string())
 }
@@ -33,7 +33,7 @@ fn code(error: &ApiError) -> &'static str {
     }
 }
 
-/// What is asked for makes no sense: 409, as CNAPI has it.
+/// A request that makes no sense: 409, as in CNAPI.
 pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::conflict(message).with_word("InvalidArgument")
 }
@@ -52,7 +52,7 @@ pub(crate) fn broken(problem: &str) -> ApiError {
     ApiError::bad_request(format!("Invalid JSON: {problem}")).with_word("InvalidContent")
 }
 
-/// What the waitlist refuses, in CNAPI's words.
+/// A refusal of the waitlist, in CNAPI's words.
 pub(crate) fn refused(error: Error) -> ApiError {
     match error {
         Error::OwnerNotFound(uuid) => ApiError::not_found(format!("no such server {uuid}")),

@@ -1,4 +1,4 @@
-//! What comes with every answer in the dialects of CNAPI.
+//! The headers of every answer in the dialects of CNAPI.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -15,7 +15,7 @@ const SERVER_NAME: HeaderName = HeaderName::from_static("x-server-name");
 /// The longest id of a client that is sent back.
 const LONGEST_ID: usize = 128;
 
-/// What this machine calls itself.
+/// The name of this machine.
 static HOST: LazyLock<String> = LazyLock::new(|| {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }

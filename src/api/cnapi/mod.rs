@@ -32,7 +32,7 @@ use crate::wire::schema::is_dashed_uuid;
 /// How many tickets an answer has at most.
 const MOST: i64 = 1_000;
 
-/// Whoever asks at the address that takes no tokens.
+/// The user of every request at the address that takes no tokens.
 pub(crate) fn anybody() -> Identity {
     Identity { user: "cnapi".to_owned(), roles: vec!["service".to_owned()], ..Identity::default() }
 }

@@ -1,4 +1,4 @@
-//! What a request says: its query string before its body, which is JSON or a form.
+//! The parameters of a request: its query string beats its body, which is JSON or a form.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use crate::wire::{ApiError, json};
 /// Parameters by their names.
 pub(crate) type Params = Map<String, Value>;
 
-/// All that the request says. What is repeated in a query string or a form becomes a list.
+/// All parameters of the request. A parameter that is repeated in a query string or a form becomes a list.
 pub(crate) fn merged(call: &Call) -> Result<Params, ApiError> {
     merged_with(call, &call.body)
 }
@@ -25,7 +25,7 @@ pub(crate) fn merged_with(call: &Call, body: &[u8]) -> Result<Params, ApiError> 
     Ok(params)
 }
 
-/// What the query string alone says.
+/// The parameters of the query string alone.
 pub(crate) fn in_query(call: &Call) -> Result<Params, ApiError> {
     Ok(gathered(call.query()?))
 }

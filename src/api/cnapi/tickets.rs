@@ -20,7 +20,7 @@ use crate::wire::names::canonical_uuid;
 use crate::wire::schema::is_dashed_uuid;
 use crate::wire::{ApiError, schema, times};
 
-/// What a new ticket is made of.
+/// The fields of a new ticket.
 #[derive(Deserialize)]
 struct CreateBody {
     scope: String,
@@ -114,7 +114,7 @@ pub async fn delete_all(call: Call) -> HandlerResult {
         let (app, owner) = (call.app.clone(), owner.clone());
         let work = move |tx: &mut _| waitlist::remove_some(tx, &owner, MOST, app.waitlist.now());
         let gone = write_end(&call, "delete tickets", work).await?.map_err(error::refused)?;
-        // What comes later than the last of them is none of those that were meant.
+        // A ticket that came later than the last of them is not meant.
         if i64::try_from(gone).is_ok_and(|gone| gone < MOST) {
             return Ok(Reply::empty(StatusCode::NO_CONTENT));
         }

@@ -44,7 +44,7 @@ impl<'a> TicketView<'a> {
     }
 }
 
-/// What a new ticket is answered: its uuid, and its queue with the ticket in it.
+/// The answer to a new ticket: its uuid, and its queue with the ticket in it.
 #[derive(Debug, Serialize)]
 pub(crate) struct CreatedView<'a> {
     uuid: &'a str,

@@ -43,7 +43,7 @@ pub(crate) fn of_error(dialect: Dialect, scope: Scope) -> Value {
     common(dialect, scope, false)
 }
 
-/// What every answer in a dialect has.
+/// The headers of every answer in a dialect.
 fn common(dialect: Dialect, scope: Scope, is_version_known: bool) -> Value {
     let mut headers = json!({"X-Openstack-Request-Id": {
         "description": "The id under which the request is in the log.",

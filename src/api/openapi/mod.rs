@@ -43,7 +43,7 @@ impl Range {
         Self { since, until: None }
     }
 
-    /// What both ranges hold; `None` if that is nothing.
+    /// The versions that are in both ranges; `None` if there are none.
     pub(crate) fn and(self, other: Range) -> Option<Range> {
         let since = self.since.max(other.since);
         let until = match (self.until, other.until) {
@@ -73,7 +73,7 @@ impl Range {
     }
 }
 
-/// What is being described: all versions or one.
+/// The described versions: all or one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope(pub(crate) Option<Microversion>);
 
@@ -129,7 +129,7 @@ pub fn document(version: Option<Microversion>) -> Result<Value, Broken> {
         "openapi": "3.1.0",
         "info": {
             "title": "OpenStack Placement API, by allotment",
-            "summary": "What each host of a cloud has, and who uses it",
+            "summary": "The resources of each host of a cloud, and their users",
             "description": introduction(version),
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
             "version": shown.to_string(),
@@ -436,13 +436,13 @@ fn by_status(responses: BTreeMap<u16, Value>) -> Value {
     Value::Object(named.collect())
 }
 
-/// What a status of an error means.
+/// The meaning of an error's status.
 fn text_of(status: u16) -> &'static str {
     match status {
         400 => "The request is malformed, or names what there is not.",
         404 => "There is no such thing, or not yet in this version.",
         _ => {
-            "What is there does not allow it. With the code placement.concurrent_update: read again, \
+            "The present state does not allow it. With the code placement.concurrent_update: read again, \
              decide again, write again."
         }
     }

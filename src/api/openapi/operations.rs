@@ -1,5 +1,5 @@
-//! What the OpenAPI document says of each route that the table of routes does not: words, schemas,
-//! statuses and error codes.
+//! The words, schemas, statuses and error codes of each route in the OpenAPI document. The table of routes has the
+//! rest.
 
 use actix_web::http::Method;
 
@@ -38,7 +38,7 @@ pub(crate) struct Operation {
     pub(crate) answers: &'static [Answer],
     /// The error codes of a status beside those that every route has (see `openapi`).
     pub(crate) codes: &'static [(u16, &'static [Code])],
-    /// What statuses of errors mean here, where that is not what they mean elsewhere.
+    /// The meaning of error statuses that mean something else here than elsewhere.
     pub(crate) words: &'static [(u16, &'static str)],
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Operation {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// What it means.
+    /// The meaning of the answer.
     pub(crate) text: &'static str,
     /// The first version that answers so, if not that of the route.
     pub(crate) since: Option<Microversion>,
@@ -187,7 +187,7 @@ const TURNS: &str = "Waitlist";
 const CNAPI: &str = "Waitlist of CNAPI";
 const CNAPI_DRAFT: &str = "Waitlist of CNAPI, first page";
 
-const SHOWN: &str = "What was asked for.";
+const SHOWN: &str = "The requested resource.";
 const GONE: &str = "It is gone.";
 
 const PROVIDER_SHAPES: Shapes = &[
@@ -250,7 +250,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         .answers(&[html(200, SHOWN)]),
     operation(Method::GET, "/resource_providers", PROVIDERS, "List resource providers")
         .query(schema::RESOURCE_PROVIDERS_QUERY)
-        .answers(&[json(200, "Those that fulfil every filter.", PROVIDER_LIST)]),
+        .answers(&[json(200, "All that fulfil every filter.", PROVIDER_LIST)]),
     operation(Method::POST, "/resource_providers", PROVIDERS, "Create a resource provider")
         .body(schema::RESOURCE_PROVIDER_POST)
         .answers(&[
@@ -370,7 +370,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     .answers(&[empty(204, "It has none any more.")]),
     operation(Method::GET, "/traits", TRAITS, "List traits")
         .query(Versions::only(V1_6, &schema::TRAITS_QUERY))
-        .answers(&[json(200, "Those that fulfil every filter.", &[(V1_6, "trait_list_1_6")])]),
+        .answers(&[json(200, "All that fulfil every filter.", &[(V1_6, "trait_list_1_6")])]),
     operation(Method::GET, TRAIT, TRAITS, "Ask whether there is a trait")
         .answers(&[empty(204, "There is.").dated(Some(V1_15))]),
     operation(Method::PUT, TRAIT, TRAITS, "Make sure that there is a trait")
@@ -385,16 +385,16 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         .codes(&[(409, &[Code::Undefined])]),
     operation(Method::POST, "/allocations", ALLOCATIONS, "Replace the allocations of several consumers")
         .body(schema::ALLOCATIONS_POST)
-        .answers(&[empty(204, "All of them hold what was asked for.")])
+        .answers(&[empty(204, "All of the allocations are replaced.")])
         .codes(&[(409, &[Code::Undefined])]),
     operation(Method::GET, CONSUMER, ALLOCATIONS, "List the allocations of a consumer").answers(&[json(
         200,
-        "What it holds; nothing, if there is no such consumer.",
+        "Its allocations; none, if there is no such consumer.",
         CONSUMER_SHAPES,
     )]),
     operation(Method::PUT, CONSUMER, ALLOCATIONS, "Replace the allocations of a consumer")
         .body(schema::ALLOCATIONS_PUT)
-        .answers(&[empty(204, "It holds what was asked for.")])
+        .answers(&[empty(204, "Its allocations are replaced.")])
         .codes(&[(409, &[Code::Undefined])]),
     operation(Method::DELETE, CONSUMER, ALLOCATIONS, "Delete the allocations of a consumer")
         .answers(&[empty(204, "It holds nothing any more.")]),
@@ -411,7 +411,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         .codes(&[(400, &[Code::ProviderNotFound]), (409, &[Code::Undefined, Code::InventoryInUse])]),
     operation(Method::GET, PROVIDER_WAITLIST, TURNS, "List the tickets of a resource provider")
         .query(Versions::only(V1_0, &schema::WAITLIST_QUERY))
-        .answers(&[json(200, "Those that fulfil every filter, by queue, and their queues.", TICKET_LIST)])
+        .answers(&[json(200, "All tickets that fulfil every filter, by queue, and their queues.", TICKET_LIST)])
         .codes(&[(400, &[Code::TicketNotFound])]),
     operation(Method::POST, PROVIDER_WAITLIST, TURNS, "Take a ticket")
         .body(Versions::only(V1_0, &schema::WAITLIST_POST))
@@ -433,7 +433,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         .codes(&[(404, &[Code::TicketNotFound])]),
     operation(Method::GET, WAITLIST, TURNS, "List tickets")
         .query(Versions::only(V1_0, &schema::WAITLIST_QUERY))
-        .answers(&[json(200, "Those that fulfil every filter, by queue, and their queues.", TICKET_LIST)])
+        .answers(&[json(200, "All tickets that fulfil every filter, by queue, and their queues.", TICKET_LIST)])
         .codes(&[(400, &[Code::TicketNotFound])]),
     operation(Method::POST, WAITLIST, TURNS, "Take several tickets, or none")
         .body(Versions::only(V1_0, &schema::WAITLIST_GROUP_POST))
@@ -462,11 +462,11 @@ pub(crate) static OPERATIONS: &[Operation] = &[
             "It was taken: its queue has it, active if nobody was before it.",
             CNAPI_CREATED,
         )])
-        .words(&[(409, "What is asked for makes no sense, or the queue is full.")]),
+        .words(&[(409, "The request makes no sense, or the queue is full.")]),
     operation(Method::DELETE, SERVER_TICKETS, CNAPI, "Delete all tickets of a server")
         .query(Versions::only(V1_0, &schema::CNAPI_FORCE_QUERY))
         .answers(&[empty(204, "There are none any more.")])
-        .words(&[(409, "What names the server is no uuid."), (412, "It is not forced.")]),
+        .words(&[(409, "The name of the server is no uuid."), (412, "It is not forced.")]),
     operation(Method::GET, CNAPI_TICKET, CNAPI, "Show a ticket of a server")
         .answers(&[plain(200, SHOWN, CNAPI_SHAPES)])
         .words(NO_UUID),
@@ -476,7 +476,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     operation(Method::GET, CNAPI_WAIT, CNAPI, "Wait until a ticket is active")
         .answers(&[empty(204, "It is active.")])
         .words(&[
-            (409, "It is finished, or what names it is no uuid."),
+            (409, "It is finished, or its name is no uuid."),
             (500, "It has expired, as the message says."),
             (503, "It is still queued, and may be waited for again; or the database or Keystone is out of reach."),
         ]),
@@ -495,7 +495,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     operation(Method::POST, DRAFT, CNAPI_DRAFT, "Take a ticket of a server")
         .body(Versions::only(V1_0, &schema::CNAPI_DRAFT_POST))
         .answers(&[plain(200, "It was taken.", DRAFT_CREATED)])
-        .words(&[(409, "What names the server is no uuid, or the queue is full.")]),
+        .words(&[(409, "The name of the server is no uuid, or the queue is full.")]),
     operation(
         Method::GET,
         DRAFT_TICKET,
@@ -510,8 +510,8 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         .words(NO_SERVER),
 ];
 
-const NO_UUID: &[(u16, &str)] = &[(409, "What names the ticket is no uuid.")];
-const NO_SERVER: &[(u16, &str)] = &[(409, "What names the server is no uuid.")];
+const NO_UUID: &[(u16, &str)] = &[(409, "The name of the ticket is no uuid.")];
+const NO_SERVER: &[(u16, &str)] = &[(409, "The name of the server is no uuid.")];
 
 /// JSON without the time of what it shows.
 const fn plain(status: u16, text: &'static str, shapes: Shapes) -> Answer {

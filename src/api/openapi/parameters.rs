@@ -55,7 +55,7 @@ pub(crate) fn cnapi_id_header() -> Value {
     })
 }
 
-/// What the version header may say, in requests and in answers.
+/// The values of the version header, in requests and in answers.
 pub(crate) fn version_schema(scope: Scope) -> Value {
     match scope.0 {
         Some(version) => json!({"type": "string", "enum": [version_value(version)]}),
@@ -63,7 +63,7 @@ pub(crate) fn version_schema(scope: Scope) -> Value {
     }
 }
 
-/// What a path has in braces; a `name` may be held to a schema.
+/// The parameters that a path has in braces; a `name` may have a schema.
 pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<Vec<Value>, Broken> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names
@@ -76,7 +76,7 @@ pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<
                     schema.source["properties"]["name"].clone()
                 }
                 _ if name.ends_with("uuid") => json!({"type": "string", "format": "uuid"}),
-                // What names nothing is a 404 and not a malformed request, so any text will do.
+                // Any text will do: an unknown name is a 404 and not a malformed request.
                 _ => json!({"type": "string", "minLength": 1}),
             };
             Ok(json!({"name": name, "in": "path", "required": true, "description": text, "schema": schema}))
@@ -91,7 +91,7 @@ struct Shape {
     required: bool,
 }
 
-/// What a query string may have.
+/// The parameters that a query string may have.
 pub(crate) fn in_query(versions: Versions, range: Range, scope: Scope) -> Result<Vec<Value>, Broken> {
     let mut parameters: BTreeMap<String, Vec<(Range, Shape)>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();

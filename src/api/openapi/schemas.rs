@@ -67,7 +67,7 @@ answers! {
     "waitlist_ticket_1_0"
 }
 
-/// What fields and parameters mean: by name, or by name within a schema or path.
+/// The meaning of fields and parameters: by name, or by name within a schema or path.
 static WORDS: LazyLock<Map<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("schemas/words.json")).unwrap_or_default());
 

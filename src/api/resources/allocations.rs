@@ -27,8 +27,8 @@ const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 type Resources = Ordered<String, Integer>;
 
-/// What a consumer is to hold, as clients send it for one consumer or for several, also to the
-/// reshaper.
+/// The new allocations of a consumer, as clients send them for one consumer or for several, also to
+/// the reshaper.
 #[derive(Deserialize)]
 pub(crate) struct ClaimBody {
     allocations: AllocationsBody,

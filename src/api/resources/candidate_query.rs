@@ -39,7 +39,7 @@ pub fn read(query: &Query, version: Microversion) -> Result<Request, ApiError> {
     Ok(request)
 }
 
-/// What goes for the request as a whole. Of repeated values the first counts, here only.
+/// The parameters of the request as a whole. The first of repeated values counts, only here.
 fn request_wide(query: &Query, version: Microversion) -> Result<Request, ApiError> {
     let mut request = Request {
         isolate: query.first("group_policy") == Some("isolate"),

@@ -85,7 +85,7 @@ fn links(uuid: &str, version: Microversion, prefix: &str) -> Vec<Link> {
     links
 }
 
-/// What of a provider has a path of its own.
+/// The parts of a provider that have a path of their own.
 fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
     [
         ("inventories", true),

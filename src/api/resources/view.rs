@@ -1,4 +1,4 @@
-//! What the answers of several resources share: times and links.
+//! Times and links, which the answers of several resources share.
 
 use chrono::NaiveDateTime;
 use serde::Serialize;
@@ -10,14 +10,14 @@ use crate::wire::microversion::{Microversion, V1_15};
 /// A link from one resource to another.
 #[derive(Debug, Serialize)]
 pub struct Link {
-    /// What it leads to.
+    /// The kind of the link.
     pub rel: &'static str,
     /// The path.
     pub href: String,
 }
 
-/// The newest of the times at which things were changed, or else created. What has neither time was
-/// made just now; of nothing at all, there is no time.
+/// The newest of the times at which things were changed, or else created. A thing without either time was
+/// made just now. Without any thing there is no time.
 pub fn newest(
     times: impl Iterator<Item = (Option<NaiveDateTime>, Option<NaiveDateTime>)>,
 ) -> Option<NaiveDateTime> {

@@ -1,4 +1,4 @@
-//! What requests to the waitlist say, and whether it is within the limits.
+//! The fields of requests to the waitlist, checked against the limits.
 
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ impl TermBody {
 }
 
 impl RenewBody {
-    /// What it asks for.
+    /// The renewal that the body asks for.
     pub(crate) fn renewal(self, call: &Call) -> Result<Renewal, ApiError> {
         let settings = &call.app.settings.waitlist;
         let term = self.term.given(call)?;
@@ -205,7 +205,7 @@ pub(crate) fn check_name(what: &str, text: &str, settings: &WaitlistSettings) ->
     Err(ApiError::bad_request(format!("JSON does not validate: {what} may have at most {most} characters")))
 }
 
-/// What else a client has to say, as it is kept.
+/// The client's `extra`, as the database keeps it.
 pub(crate) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) -> Result<String, ApiError> {
     let text = serde_json::to_string(extra).map_err(ApiError::internal)?;
     let most = settings.extra_bytes;
