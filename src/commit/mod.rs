@@ -32,9 +32,6 @@ use crate::metrics;
 /// How long the answer to a commit waits at most for the follower to see it.
 const FOLLOWING: Duration = Duration::from_secs(2);
 
-/// How often the writer looks whether that time is over while the committing thread is busy.
-const LOOK: Duration = Duration::from_millis(500);
-
 /// The database: cheap to clone, shared by all requests.
 #[derive(Clone)]
 pub struct Db {
@@ -260,10 +257,11 @@ impl Db {
         A: Fn(&mut Tx, AtOnce) -> Result<Option<T>, E> + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
-        #[cfg(feature = "sqlite")]
-        if let Writing::OneThread(writer) = &self.inner.writing {
-            return writer.write(work).await;
-        }
+        let refresher = match &self.inner.writing {
+            #[cfg(feature = "sqlite")]
+            Writing::OneThread(writer) => return writer.write(work).await,
+            Writing::Pool(refresher) => refresher,
+        };
         let inner = Arc::clone(&self.inner);
         let place = inner.pool.queue_up(compared.filter(|_| self.kind() == Kind::Postgres)).await?;
         // The thread that commits reads back too, which may take as long as the network's time-outs.
@@ -280,23 +278,24 @@ impl Db {
             Ok::<_, E>(())
         });
         let (value, caught_up) = loop {
-            let outcome = timeout(LOOK, &mut task).await;
-            if let Ok(Ok(Err(error))) = outcome {
+            let outcome = tokio::select! {
+                biased;
+                outcome = &mut task => Some(outcome),
+                () = refresher.told_late() => None,
+            };
+            if let Some(Ok(Err(error))) = outcome {
                 return Err(error);
             }
-            let is_late = outcome.is_ok() || self.behind().is_some_and(|behind| behind >= FOLLOWING);
-            match is_late.then(|| written.lock().take()).flatten() {
+            match written.lock().take() {
                 Some(written) => break written,
-                None if outcome.is_ok() => return Err(E::from(Error::CutShort)),
+                None if outcome.is_some() => return Err(E::from(Error::CutShort)),
                 None => {}
             }
         };
-        if let Some(caught_up) = caught_up {
-            let left = FOLLOWING.saturating_sub(self.behind().unwrap_or_default());
-            // The refresher ends only with the service; then nobody searches any more.
-            if timeout(left, caught_up).await.is_err() {
-                log::debug!("{name}: answered before it could be read back");
-            }
+        if let Some(caught_up) = caught_up
+            && !refresher.catches_up(caught_up).await
+        {
+            log::debug!("{name}: answered before it could be read back");
         }
         Ok(value)
     }

@@ -1,21 +1,25 @@
 //! Lets the follower keep up with the commits of a server database, many writers at a time.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::commit::commits::Commits;
 use crate::commit::transaction::{begin_snapshot, commit, end_snapshot};
-use crate::commit::{Follower, Touched, Tx};
+use crate::commit::{FOLLOWING, Follower, Touched, Tx};
 use crate::db::Target;
 use crate::db::connection::establish;
 use crate::db::{DbConnection, Error};
 
 /// How long the refresher waits before it tries again when the database is away.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether the follower is late. A timer of each writer would wake its thread once
+/// more for each write.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How often a single question is asked anew because a transaction came in between.
 const TRIES: u32 = 3;
@@ -82,6 +86,8 @@ struct Shared {
     /// which looks again after releasing the lock.
     following: Mutex<()>,
     follower: Arc<OnceLock<Arc<dyn Follower>>>,
+    /// Told again and again for as long as the follower is late.
+    late: Notify,
 }
 
 /// The way to the refresher's thread, which reads back what the writers do not themselves.
@@ -91,11 +97,13 @@ pub struct Refresher {
 }
 
 impl Refresher {
-    /// Starts the thread, which ends when the `Refresher` is gone.
+    /// Starts its threads, which end when the `Refresher` is gone.
     pub fn start(target: Target, follower: Arc<OnceLock<Arc<dyn Follower>>>) -> std::io::Result<Refresher> {
         let (wake, woken) = channel();
-        let (books, following) = Default::default();
-        let shared = Arc::new(Shared { books, following, follower });
+        let (books, following, late) = Default::default();
+        let shared = Arc::new(Shared { books, following, follower, late });
+        let watched = Arc::downgrade(&shared);
+        std::thread::Builder::new().name("refresher-clock".to_owned()).spawn(move || watch(&watched))?;
         let thread = Thread { target, shared: Arc::clone(&shared) };
         std::thread::Builder::new().name("refresher".to_owned()).spawn(move || thread.run(&woken))?;
         Ok(Refresher { shared, wake })
@@ -180,8 +188,40 @@ impl Refresher {
 
     /// Since when the oldest commit waits that the follower has not seen.
     pub fn behind_since(&self) -> Option<Instant> {
-        let books = self.shared.books.lock();
-        [books.reading, books.announced.since].into_iter().flatten().min()
+        self.shared.behind_since()
+    }
+
+    /// Waits until the follower is late.
+    pub async fn told_late(&self) {
+        self.shared.late.notified().await;
+    }
+
+    /// Waits until the follower has caught up with a commit, of which `caught_up` is told; `false` if the
+    /// follower is late.
+    pub async fn catches_up(&self, mut caught_up: oneshot::Receiver<()>) -> bool {
+        if caught_up.try_recv().is_ok() {
+            return true;
+        }
+        if self.shared.is_late() {
+            return false;
+        }
+        tokio::select! {
+            biased;
+            // The refresher ends only with the service; then nobody searches any more.
+            _ = caught_up => true,
+            () = self.told_late() => false,
+        }
+    }
+}
+
+/// Tells the writers that the follower is late, for as long as the refresher lives.
+fn watch(shared: &Weak<Shared>) {
+    while let Some(shared) = shared.upgrade() {
+        if shared.is_late() {
+            shared.late.notify_waiters();
+        }
+        drop(shared);
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -216,6 +256,16 @@ impl Shared {
     /// Whether anything is announced that nobody has begun to read back.
     fn is_behind(&self) -> bool {
         self.books.lock().announced.since.is_some()
+    }
+
+    fn behind_since(&self) -> Option<Instant> {
+        let books = self.books.lock();
+        [books.reading, books.announced.since].into_iter().flatten().min()
+    }
+
+    /// Whether the oldest commit waits for so long that its writer gets an answer without the follower.
+    fn is_late(&self) -> bool {
+        self.behind_since().is_some_and(|since| since.elapsed() >= FOLLOWING)
     }
 
     /// Lets the follower catch up with all that is announced, if that takes it a single question or else
@@ -323,5 +373,44 @@ impl Thread {
             None => conn.insert(establish(&self.target)?),
         };
         self.shared.catch_up(conn, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::Part;
+
+    /// Never sees anything.
+    struct Blind;
+
+    impl Follower for Blind {
+        fn follow(&self, _: &mut DbConnection, _: &Touched, _: &dyn Fn() -> bool) -> Result<bool, Error> {
+            Ok(false)
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[actix_web::test]
+    async fn a_writer_waits_until_the_follower_has_caught_up_or_is_late() {
+        // No server has this port.
+        let target: Target = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
+        let follower = Arc::new(OnceLock::new());
+        follower.set(Arc::new(Blind) as Arc<dyn Follower>).ok().unwrap();
+        let refresher = Refresher::start(target, follower).unwrap();
+        let announce = || {
+            let touched = Touched { providers: [(7, Part::Usage)].into(), ..Touched::default() };
+            refresher.shared.books.lock().announce(touched)
+        };
+        let caught_up = announce();
+        std::mem::take(&mut refresher.shared.books.lock().announced).tell();
+        assert!(refresher.catches_up(caught_up).await);
+        let (first, second) = (announce(), announce());
+        refresher.wake();
+        let (first, second) = tokio::join!(refresher.catches_up(first), refresher.catches_up(second));
+        assert!(!first && !second);
+        // The writers that come while the follower is late are told at once, or again.
+        assert!(!refresher.catches_up(announce()).await);
+        refresher.told_late().await;
     }
 }
