@@ -1,6 +1,9 @@
 //! Statements written by hand, which a connection keeps prepared: diesel's own updates and inserts of
 //! several rows are planned anew each time, which costs a claim as much as carrying them out.
 
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
 use chrono::NaiveDateTime;
 use diesel::backend::Backend;
 use diesel::prelude::*;
@@ -47,11 +50,52 @@ impl From<NaiveDateTime> for Bind<'_> {
     }
 }
 
+/// The text of a statement.
+pub trait Sql {
+    /// A type that no other text has; `()` for a text that is made while the program runs.
+    type Name: 'static;
+    /// Whether a connection finds the prepared statement by the name. Otherwise the whole text is put together
+    /// and hashed for that, each time.
+    const HAS_NAME: bool;
+
+    /// The text, taken apart at the places of the binds.
+    fn parts(&self) -> Cow<'_, [&str]>;
+}
+
+impl Sql for &str {
+    type Name = ();
+    const HAS_NAME: bool = false;
+
+    fn parts(&self) -> Cow<'_, [&str]> {
+        Cow::Owned(self.split('?').collect())
+    }
+}
+
+/// Gives a constant text a name of its own, for statements that are run often.
+macro_rules! named {
+    ($sql:expr) => {{
+        struct Named;
+        impl $crate::db::statement::Sql for Named {
+            type Name = Named;
+            const HAS_NAME: bool = true;
+
+            fn parts(&self) -> std::borrow::Cow<'_, [&str]> {
+                const SQL: &str = $sql;
+                static PARTS: std::sync::LazyLock<Vec<&'static str>> =
+                    std::sync::LazyLock::new(|| SQL.split('?').collect());
+                std::borrow::Cow::Borrowed(&PARTS)
+            }
+        }
+        Named
+    }};
+}
+pub(crate) use named;
+
 /// Runs `sql`, in which each `?` stands for one of `binds`, and returns how many rows it changed.
 ///
-/// Each connection keeps what it has prepared, by the text: so there are few texts.
-pub fn execute(conn: &mut DbConnection, sql: &str, binds: &[Bind<'_>]) -> QueryResult<usize> {
-    let statement = Statement::new(sql, binds);
+/// Each connection keeps what it has prepared: so there are few texts.
+pub fn execute<T: Sql>(conn: &mut DbConnection, sql: T, binds: &[Bind<'_>]) -> QueryResult<usize> {
+    let statement = Statement::<T> { parts: sql.parts(), text: PhantomData, binds };
     on_backend!(conn, c => statement.execute(c))
 }
 
@@ -76,45 +120,43 @@ pub fn execute_listed(
         let text = format!("{sql} IN ({})", vec!["?"; length].join(", "));
         let listed = chunk.iter().cycle().take(length).map(|value| Bind::Text(value));
         let all: Vec<Bind<'_>> = binds.iter().copied().chain(listed).collect();
-        changed += execute(conn, &text, &all)?;
+        changed += execute(conn, text.as_str(), &all)?;
     }
     Ok(changed)
 }
 
-/// Runs `sql` as [`execute`] does, which ends in `RETURNING` a number, and returns those.
+/// Runs `sql` as [`execute`] does, which ends in `RETURNING` a number, and returns the numbers.
 ///
 /// Not on MariaDB: it tells of such a result only when the statement runs, which the client library
 /// takes for none.
-pub fn returning_numbers(conn: &mut DbConnection, sql: &str, binds: &[Bind<'_>]) -> QueryResult<Vec<i32>> {
-    let statement = Statement::new(sql, binds);
+pub fn returning_numbers<T: Sql>(
+    conn: &mut DbConnection,
+    sql: T,
+    binds: &[Bind<'_>],
+) -> QueryResult<Vec<i32>> {
+    let statement = Statement::<T> { parts: sql.parts(), text: PhantomData, binds };
     on_backend!(conn, c => statement.load(c))
 }
 
-struct Statement<'a> {
+struct Statement<'a, T> {
+    text: PhantomData<T>,
     /// The text between the binds, taken apart once: it is walked several times.
-    parts: Vec<&'a str>,
+    parts: Cow<'a, [&'a str]>,
     binds: &'a [Bind<'a>],
 }
 
-impl<'a> Statement<'a> {
-    fn new(sql: &'a str, binds: &'a [Bind<'a>]) -> Self {
-        Statement { parts: sql.split('?').collect(), binds }
-    }
+impl<T: Sql> QueryId for Statement<'_, T> {
+    type QueryId = T::Name;
+    const HAS_STATIC_QUERY_ID: bool = T::HAS_NAME;
 }
 
-impl QueryId for Statement<'_> {
-    // Found again by its text.
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for Statement<'_> {
+impl<T> Query for Statement<'_, T> {
     type SqlType = Integer;
 }
 
-impl<C> RunQueryDsl<C> for Statement<'_> {}
+impl<C, T> RunQueryDsl<C> for Statement<'_, T> {}
 
-impl<DB> QueryFragment<DB> for Statement<'_>
+impl<DB, T> QueryFragment<DB> for Statement<'_, T>
 where
     DB: Backend + HasSqlType<Integer> + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Timestamp>,
     i32: ToSql<Integer, DB>,

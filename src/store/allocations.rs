@@ -15,7 +15,7 @@ use crate::db::schema::{
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::db::statement::returning_numbers;
-use crate::db::statement::{Bind, execute};
+use crate::db::statement::{Bind, execute, named};
 use crate::db::{DbConnection, on_backend};
 
 use super::lines::Lines;
@@ -256,7 +256,7 @@ fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime
             [Bind::Text(consumer_uuid)].into_iter().chain(numbers).chain([Bind::Time(created_at)])
         })
         .collect();
-    execute(tx, &sql, &binds)?;
+    execute(tx, sql.as_str(), &binds)?;
     Ok(())
 }
 
@@ -267,12 +267,12 @@ pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<usize
         #[cfg(feature = "mysql")]
         DbConnection::Mysql(_) => {
             let held = held_by_consumer(tx, consumer_uuid)?;
-            execute(tx, "DELETE FROM allocations WHERE consumer_id = ?", &binds)?;
+            execute(tx, named!("DELETE FROM allocations WHERE consumer_id = ?"), &binds)?;
             held.iter().map(|held| held.provider_id).collect()
         }
         #[cfg(any(feature = "sqlite", feature = "postgres"))]
         _ => {
-            let sql = "DELETE FROM allocations WHERE consumer_id = ? RETURNING resource_provider_id";
+            let sql = named!("DELETE FROM allocations WHERE consumer_id = ? RETURNING resource_provider_id");
             returning_numbers(tx, sql, &binds)?
         }
     };

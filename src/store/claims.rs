@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::commit::{Part, Tx};
 use crate::db::DbConnection;
 use crate::db::schema::consumers;
-use crate::db::statement::{Bind, returning_numbers};
+use crate::db::statement::{Bind, Sql, named, returning_numbers};
 
 use super::Found;
 use super::generation::bump_provider_sql;
@@ -31,6 +31,47 @@ pub struct NewClaim<'a> {
     pub now: NaiveDateTime,
 }
 
+// The statement of [`insert`]. What fits is what `Amounts::check_claim` says of a provider that is not over its
+// capacity. Rows are looked up one by one, by subselects, so that there are no joins to be planned by how
+// large tables were at that time.
+macro_rules! insert_sql {
+    (typed $values:expr) => {
+        insert_sql!(
+            $values,
+            "(SELECT id FROM consumer_types WHERE name = ?)",
+            " AND type_id IS NOT NULL"
+        )
+    };
+    (untyped $values:expr) => {
+        insert_sql!($values, "CAST(NULL AS integer)", "")
+    };
+    ($values:expr, $type_id:expr, $has_type:expr) => {
+        concat!(
+            "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM resource_providers WHERE uuid = ?), \
+             wanted AS MATERIALIZED (SELECT (SELECT id FROM resource_classes WHERE name = class) AS class_id, \
+             amount, place FROM (VALUES ", $values, ") AS named (class, amount, place)), \
+             fitting AS (SELECT class_id, amount, place FROM wanted WHERE \
+             (SELECT amount BETWEEN min_unit AND max_unit AND amount % greatest(step_size, 1) = 0 \
+             AND amount + coalesce((SELECT sum(used) FROM allocations \
+             WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id), 0) \
+             <= (total - reserved) * allocation_ratio FROM inventories \
+             WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id)), \
+             owner AS (SELECT (SELECT id FROM projects WHERE external_id = ?) AS project_id, \
+             (SELECT id FROM users WHERE external_id = ?) AS user_id, ", $type_id, " AS type_id), \
+             provider AS (", bump_provider_sql!(), " WHERE id = (SELECT seen_id FROM seen) \
+             AND generation = (SELECT seen_generation FROM seen) AND (SELECT count(*) FROM fitting) = ? \
+             AND (SELECT project_id IS NOT NULL AND user_id IS NOT NULL", $has_type, " FROM owner) \
+             AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
+             AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?) RETURNING id), \
+             consumer AS (INSERT INTO consumers (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
+             SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid) \
+             INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
+             SELECT consumer.uuid, provider.id, class_id, amount, ? FROM consumer, provider, fitting ORDER BY place \
+             RETURNING resource_provider_id"
+        )
+    };
+}
+
 /// Inserts a consumer with what it is to hold, and increments the provider's generation. `false`, and
 /// nothing is written, if the consumer is there already or holds something all the same, the provider or
 /// a part of the owner is not there, something does not fit, or another writer came in between.
@@ -39,39 +80,6 @@ pub struct NewClaim<'a> {
 /// the inventories and usage that this statement saw when it began still hold while the generation is the one
 /// that it saw.
 pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
-    let (type_id, has_type) = match claim.consumer_type {
-        Some(_) => ("(SELECT id FROM consumer_types WHERE name = ?)", " AND type_id IS NOT NULL"),
-        None => ("CAST(NULL AS integer)", ""),
-    };
-    // What fits is what `Amounts::check_claim` says of a provider that is not over its capacity. Rows
-    // are looked up one by one, by subselects, so that there are no joins to be planned by how large
-    // tables were at that time.
-    let sql = format!(
-        "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM resource_providers WHERE uuid = ?), \
-         wanted AS MATERIALIZED (SELECT (SELECT id FROM resource_classes WHERE name = class) AS class_id, \
-         amount, place FROM (VALUES {values}) AS named (class, amount, place)), \
-         fitting AS (SELECT class_id, amount, place FROM wanted WHERE \
-         (SELECT amount BETWEEN min_unit AND max_unit AND amount % greatest(step_size, 1) = 0 \
-         AND amount + coalesce((SELECT sum(used) FROM allocations \
-         WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id), 0) \
-         <= (total - reserved) * allocation_ratio FROM inventories \
-         WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id)), \
-         owner AS (SELECT (SELECT id FROM projects WHERE external_id = ?) AS project_id, \
-         (SELECT id FROM users WHERE external_id = ?) AS user_id, {type_id} AS type_id), \
-         provider AS ({bump} WHERE id = (SELECT seen_id FROM seen) \
-         AND generation = (SELECT seen_generation FROM seen) AND (SELECT count(*) FROM fitting) = ? \
-         AND (SELECT project_id IS NOT NULL AND user_id IS NOT NULL{has_type} FROM owner) \
-         AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
-         AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?) RETURNING id), \
-         consumer AS (INSERT INTO consumers (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
-         SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid) \
-         INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
-         SELECT consumer.uuid, provider.id, class_id, amount, ? FROM consumer, provider, fitting ORDER BY place \
-         RETURNING resource_provider_id",
-        values =
-            (0..claim.resources.len()).map(|place| format!("(?, ?, {place})")).collect::<Vec<_>>().join(", "),
-        bump = bump_provider_sql!(),
-    );
     let now = claim.now;
     let count = i64::try_from(claim.resources.len()).unwrap_or(i64::MAX);
     let mut binds: Vec<Bind<'_>> = vec![claim.provider_uuid.into()];
@@ -79,7 +87,23 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
     binds.extend([claim.project_id, claim.user_id].into_iter().chain(claim.consumer_type).map(Bind::Text));
     let uuid = Bind::Text(claim.consumer_uuid);
     binds.extend([Bind::Time(now), Bind::Long(count), uuid, uuid, uuid, Bind::Time(now), Bind::Time(now)]);
-    touched_one(tx, &sql, &binds)
+    let values =
+        || (0..claim.resources.len()).map(|place| format!("(?, ?, {place})")).collect::<Vec<_>>().join(", ");
+    // Nearly all claims are of up to three classes.
+    match (claim.resources.len(), claim.consumer_type.is_some()) {
+        (1, true) => touched_one(tx, named!(insert_sql!(typed "(?, ?, 0)")), &binds),
+        (1, false) => touched_one(tx, named!(insert_sql!(untyped "(?, ?, 0)")), &binds),
+        (2, true) => touched_one(tx, named!(insert_sql!(typed "(?, ?, 0), (?, ?, 1)")), &binds),
+        (2, false) => touched_one(tx, named!(insert_sql!(untyped "(?, ?, 0), (?, ?, 1)")), &binds),
+        (3, true) => touched_one(tx, named!(insert_sql!(typed "(?, ?, 0), (?, ?, 1), (?, ?, 2)")), &binds),
+        (3, false) => touched_one(tx, named!(insert_sql!(untyped "(?, ?, 0), (?, ?, 1), (?, ?, 2)")), &binds),
+        (_, true) => {
+            touched_one(tx, format!(insert_sql!(typed "{values}"), values = values()).as_str(), &binds)
+        }
+        (_, false) => {
+            touched_one(tx, format!(insert_sql!(untyped "{values}"), values = values()).as_str(), &binds)
+        }
+    }
 }
 
 /// Deletes a consumer and all that it holds. `false`, and nothing is written, if that is nothing or of
@@ -88,13 +112,15 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
 /// Whoever changes what a consumer holds increments its generation: while that is the one that this
 /// statement saw when it began, it sees all of it.
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
-    let sql = "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM consumers WHERE uuid = ?), \
+    let sql = named!(
+        "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM consumers WHERE uuid = ?), \
                consumer AS (DELETE FROM consumers WHERE id = (SELECT seen_id FROM seen) \
                AND generation = (SELECT seen_generation FROM seen) \
                AND (SELECT count(DISTINCT resource_provider_id) FROM allocations WHERE consumer_id = ?) = 1 \
                RETURNING uuid) \
                DELETE FROM allocations WHERE consumer_id = (SELECT uuid FROM consumer) \
-               RETURNING resource_provider_id";
+               RETURNING resource_provider_id"
+    );
     Ok(touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()]).found()?.unwrap_or(false))
 }
 
@@ -109,7 +135,7 @@ pub fn exists(conn: &mut DbConnection, uuid: &str, created_at: Option<NaiveDateT
 }
 
 /// Runs a statement that returns the id of the one provider it touched, if it did anything.
-fn touched_one(tx: &mut Tx, sql: &str, binds: &[Bind<'_>]) -> QueryResult<bool> {
+fn touched_one<T: Sql>(tx: &mut Tx, sql: T, binds: &[Bind<'_>]) -> QueryResult<bool> {
     let touched = returning_numbers(tx, sql, binds)?.pop();
     touched.into_iter().for_each(|id| tx.touch_provider(id, Part::Usage));
     Ok(touched.is_some())

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use crate::commit::Tx;
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
-use crate::db::statement::{Bind, execute};
+use crate::db::statement::{Bind, execute, named};
 use crate::db::{DbConnection, on_backend};
 
 use super::{Found, now};
@@ -141,24 +141,30 @@ pub fn insert_new(
     }
     let uuid = Bind::Text(uuid);
     let mut binds: Vec<Bind<'_>> = vec![uuid, now().into(), project.into(), user.into(), uuid, uuid];
-    let sql = match kind {
+    let changed = match kind {
         None => {
-            "INSERT INTO consumers (uuid, generation, project_id, user_id, created_at) \
-             SELECT ?, 1, projects.id, users.id, ? FROM projects, users \
-             WHERE projects.external_id = ? AND users.external_id = ? \
-             AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
-             AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?)"
+            let sql = named!(
+                "INSERT INTO consumers (uuid, generation, project_id, user_id, created_at) \
+                 SELECT ?, 1, projects.id, users.id, ? FROM projects, users \
+                 WHERE projects.external_id = ? AND users.external_id = ? \
+                 AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
+                 AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?)"
+            );
+            execute(tx, sql, &binds)?
         }
         Some(name) => {
             binds.push(name.into());
-            "INSERT INTO consumers (uuid, generation, project_id, user_id, created_at, consumer_type_id) \
-             SELECT ?, 1, projects.id, users.id, ?, consumer_types.id FROM projects, users, consumer_types \
-             WHERE projects.external_id = ? AND users.external_id = ? \
-             AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
-             AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?) AND consumer_types.name = ?"
+            let sql = named!(
+                "INSERT INTO consumers (uuid, generation, project_id, user_id, created_at, consumer_type_id) \
+                 SELECT ?, 1, projects.id, users.id, ?, consumer_types.id FROM projects, users, consumer_types \
+                 WHERE projects.external_id = ? AND users.external_id = ? \
+                 AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
+                 AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?) AND consumer_types.name = ?"
+            );
+            execute(tx, sql, &binds)?
         }
     };
-    Ok(execute(tx, sql, &binds)? == 1)
+    Ok(changed == 1)
 }
 
 /// Gives a consumer to another project, user or type.
@@ -175,7 +181,7 @@ pub fn set_owner(tx: &mut Tx, id: i32, owner: Owner) -> QueryResult<usize> {
 /// Deletes a consumer; returns how many there were, or nothing if none can be of this uuid. Its row
 /// stays taken, in that nobody can make it again before the transaction ends.
 pub fn delete(tx: &mut Tx, uuid: &str) -> QueryResult<Option<usize>> {
-    execute(tx, "DELETE FROM consumers WHERE uuid = ?", &[uuid.into()]).found()
+    execute(tx, named!("DELETE FROM consumers WHERE uuid = ?"), &[uuid.into()]).found()
 }
 
 /// Deletes a consumer if nothing is allocated to it; returns how many were deleted.

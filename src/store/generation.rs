@@ -7,7 +7,7 @@ use crate::commit::{Part, Tx};
 #[cfg(feature = "mysql")]
 use crate::db::DbConnection;
 use crate::db::schema::waitlist_tickets as tickets;
-use crate::db::statement::{execute, execute_listed, returning_numbers};
+use crate::db::statement::{execute, execute_listed, named, returning_numbers};
 
 use super::now;
 #[cfg(feature = "mysql")]
@@ -28,7 +28,7 @@ pub(super) use bump_provider_sql;
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
-    let sql = concat!(bump_provider_sql!(), " WHERE id = ? AND generation = ?");
+    let sql = named!(concat!(bump_provider_sql!(), " WHERE id = ? AND generation = ?"));
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
 }
 
@@ -36,7 +36,7 @@ pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
 #[must_use = "a provider that is gone can't be written to"]
 pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
-    let sql = concat!(bump_provider_sql!(), " WHERE id = ?");
+    let sql = named!(concat!(bump_provider_sql!(), " WHERE id = ?"));
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
@@ -50,7 +50,7 @@ pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>
         };
         return Ok(bump_provider(tx, id)?.then_some(id));
     }
-    let sql = concat!(bump_provider_sql!(), " WHERE uuid = ? RETURNING id");
+    let sql = named!(concat!(bump_provider_sql!(), " WHERE uuid = ? RETURNING id"));
     let id = returning_numbers(tx, sql, &[now().into(), uuid.into()])?.pop();
     id.into_iter().for_each(|id| tx.touch_provider(id, Part::Usage));
     Ok(id)
@@ -59,15 +59,17 @@ pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>
 /// Increments a consumer's generation if it still is `seen`; `false` when another writer was first.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_consumer(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
-    let sql = "UPDATE consumers SET generation = generation + 1, updated_at = ? \
-               WHERE id = ? AND generation = ?";
+    let sql = named!(
+        "UPDATE consumers SET generation = generation + 1, updated_at = ? \
+               WHERE id = ? AND generation = ?"
+    );
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
 }
 
 /// Takes a consumer's row and increments its generation whatever it is; `false` when it is gone.
 #[must_use = "a consumer that is gone can't be written to"]
 pub fn bump_consumer(tx: &mut Tx, id: i32) -> QueryResult<bool> {
-    let sql = "UPDATE consumers SET generation = generation + 1, updated_at = ? WHERE id = ?";
+    let sql = named!("UPDATE consumers SET generation = generation + 1, updated_at = ? WHERE id = ?");
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 

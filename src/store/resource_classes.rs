@@ -75,7 +75,7 @@ pub fn hold(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
     };
     let sql = format!("SELECT id FROM resource_classes WHERE id = ? {lock}");
     for id in custom {
-        if returning_numbers(tx, &sql, &[id.into()])?.is_empty() {
+        if returning_numbers(tx, sql.as_str(), &[id.into()])?.is_empty() {
             return Ok(false);
         }
     }
