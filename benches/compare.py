@@ -7,7 +7,7 @@
 Both run on one PostgreSQL server of the run's own, with fsync on, each on a database of its own;
 upstream's is a copy of ours, which it takes over. Upstream runs under uwsgi with 2 processes of 4
 threads. For each kind of work the two are asked in turn; their answers are compared first.
-With --before an older build of allotment takes upstream's place, which also works on SQLite.
+With --before an older build of allotment takes upstream's place, which also works on SQLite and MariaDB.
 
 CPU time is what the machine spent in the server's processes and in the database's, by operation:
 the steadiest figure where others use the machine too.
@@ -54,6 +54,19 @@ class DurablePostgreSql(servers.PostgreSql):
         # What is left of each pair is its -c.
         return [part for at, part in enumerate(command)
                 if part != '-c' or (at + 1 < len(command) and '=' in command[at + 1])]
+
+
+class DurableMariaDb(servers.MariaDb):
+    """As an operator would run it: what is committed is on disk."""
+
+    UNSAFE = {'--innodb-flush-log-at-trx-commit=0', '--sync-frm=0', '--skip-innodb-doublewrite'}
+
+    def command(self):
+        return [part for part in super().command() if part not in self.UNSAFE]
+
+
+DURABLE = {'postgres': DurablePostgreSql, 'mysql': DurableMariaDb}
+UNSYNCED = {'postgres': servers.PostgreSql, 'mysql': servers.MariaDb}
 
 
 class Uwsgi(drivers.UpstreamServer):
@@ -173,10 +186,11 @@ def check_answers(sides, nested):
     print(f'{len(paths)} answers are the same on both sides')
 
 
-def measure(load, server, postgres, work, clients, options):
-    before = [cpu_seconds(pid) for pid in (server.process.pid, postgres.process.pid)]
+def measure(load, server, database, work, clients, options):
+    pids = [server.process.pid, *([database.process.pid] if database else [])]
+    before = [cpu_seconds(pid) for pid in pids]
     report = load(server.url, work, '--clients', clients, *options)
-    after = [cpu_seconds(pid) for pid in (server.process.pid, postgres.process.pid)]
+    after = [cpu_seconds(pid) for pid in pids]
     operations = max(1, report['operations'])
     report['cpu_ms'] = [(b - a) * 1e3 / operations for a, b in zip(before, after)]
     return report
@@ -199,7 +213,7 @@ def summarise(reports):
     }
 
 
-def compare(load, sides, postgres, plan, arguments):
+def compare(load, sides, database, plan, arguments):
     print('\n| work | clients | body | theirs CPU/op (server alone) | ours CPU/op (server alone) | ratio '
           '| p50 theirs / ours | rate theirs / ours | statuses theirs; ours |')
     print('| --- | --- | --- | --- | --- | --- | --- | --- | --- |')
@@ -208,7 +222,7 @@ def compare(load, sides, postgres, plan, arguments):
         for turn in range(arguments.turns):
             for side, found in zip(sides, reports):
                 options = ['--seconds', arguments.seconds, '--seed', turn + 1]
-                found.append(measure(load, side, postgres, work, clients, options))
+                found.append(measure(load, side, database, work, clients, options))
         theirs, ours = map(summarise, reports)
         print(f'| {work} | {clients} | {ours["bytes"]:,} B | {theirs["cpu"]:.3f} ms '
               f'({theirs["server"]:.3f}) '
@@ -224,13 +238,13 @@ def planned(arguments):
             if not arguments.only or work in arguments.only]
 
 
-def measure_alone(load, server, postgres, arguments):
+def measure_alone(load, server, database, arguments):
     """Where upstream can't follow."""
     print('\n| work | clients | body | CPU/op (server alone) | p50 | p99 | rate | statuses |')
     print('| --- | --- | --- | --- | --- | --- | --- | --- |')
     for work, clients in planned(arguments):
         ours = summarise([
-            measure(load, server, postgres, work, clients, ['--seconds', arguments.seconds, '--seed', turn + 1])
+            measure(load, server, database, work, clients, ['--seconds', arguments.seconds, '--seed', turn + 1])
             for turn in range(arguments.turns)])
         print(f'| {work} | {clients} | {ours["bytes"]:,} B | {ours["cpu"]:.3f} ms ({ours["server"]:.3f}) '
               f'| {ours["p50"]:.3f} ms | {ours["p99"]:.3f} ms | {ours["rate"]:,.0f} /s | {ours["statuses"]} |',
@@ -241,6 +255,16 @@ def measure_alone(load, server, postgres, arguments):
 def copy(source, target):
     """Makes `target` the same as `source`, which nobody uses now."""
     target.drop()
+    if isinstance(source, databases.MariaDb):
+        target.create()
+        login = ['--no-defaults', '--protocol=tcp', f'-h{source.server.hostname}', f'-P{source.server.port}',
+                 f'-u{source.server.username}']
+        dumped = subprocess.Popen(
+            [servers.find_program('mariadb-dump'), *login, source.name], stdout=subprocess.PIPE)
+        subprocess.run([servers.find_program('mariadb'), *login, target.name], stdin=dumped.stdout, check=True)
+        if dumped.wait():
+            raise SystemExit('the database could not be copied')
+        return
     if isinstance(source, databases.Sqlite):
         for path in source.path.parent.glob(f'{source.path.name}*'):
             shutil.copy(path, str(path).replace(str(source.path), str(target.path)))
@@ -255,7 +279,7 @@ FEW = 1000
 def fill(load, server, database, nested):
     """Fills the service; a large fleet grows in the database, while nobody serves it."""
     hosts = load.hosts
-    load.hosts = hosts if isinstance(database, databases.Sqlite) else min(hosts, FEW)
+    load.hosts = min(hosts, FEW) if isinstance(database, databases.PostgreSql) else hosts
     report = load(server.url, 'fill', '--clients', 8, *['--nested'] * nested)
     print('filled:', report, flush=True)
     server.stop()
@@ -267,24 +291,29 @@ def fill(load, server, database, nested):
 
 
 @contextlib.contextmanager
-def surroundings():
-    """A directory and a PostgreSQL server of the run's own. The release build is measured unless the
-    environment names another."""
+def surroundings(kind='postgres', durable=True):
+    """A directory, and a database server of the run's own unless the kind of database is SQLite. The release
+    build is measured unless the environment names another."""
+    made = DURABLE if durable else UNSYNCED
     os.environ.setdefault('ALLOTMENT_BIN', str(PROJECT / 'target' / 'release' / 'allotment'))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix='allotment-bench-') as directory:
         os.chmod(directory, 0o755)
-        postgres = DurablePostgreSql(directory, detached=False)
+        if kind not in made:
+            yield pathlib.Path(directory), None
+            return
+        server = made[kind](directory, detached=False)
         try:
-            postgres.start()
-            postgres.wait_until_ready()
-            os.environ[servers.POSTGRES_URL] = postgres.assignment()[1]
-            yield pathlib.Path(directory), postgres
+            server.start()
+            server.wait_until_ready()
+            name, url = server.assignment()
+            os.environ[name] = url
+            yield pathlib.Path(directory), server
         finally:
-            postgres.stop()
+            server.stop()
 
 
-def run(arguments, workdir, postgres):
+def run(arguments, workdir, database):
     ports = drivers.free_ports()
     made = {}
     for name in ['ours'] if arguments.alone else ['ours', 'theirs']:
@@ -297,14 +326,14 @@ def run(arguments, workdir, postgres):
     fill(load, ours, made['ours'], arguments.nested)
     if 'theirs' in made:
         copy(made['ours'], made['theirs'])
-    for database in made.values():
-        database.query('SELECT 1 FROM resource_providers')
+    for one in made.values():
+        one.query('SELECT 1 FROM resource_providers')
     begun = time.monotonic()
     ours.ensure_started()
     print(f'ours answers {time.monotonic() - begun:.2f} s after its start, '
           f'with {memory_mib(ours.process.pid):.0f} MiB')
     if arguments.alone:
-        measure_alone(load, ours, postgres, arguments)
+        measure_alone(load, ours, database, arguments)
         ours.stop()
         return
     side = Allotment if arguments.before else Uwsgi
@@ -313,7 +342,7 @@ def run(arguments, workdir, postgres):
     try:
         theirs.ensure_started()
         check_answers((theirs, ours), arguments.nested)
-        compare(load, (theirs, ours), postgres, planned(arguments), arguments)
+        compare(load, (theirs, ours), database, planned(arguments), arguments)
         print(f'\nmemory: theirs {memory_mib(theirs.process.pid):.0f} MiB, '
               f'ours {memory_mib(ours.process.pid):.0f} MiB')
     finally:
@@ -331,12 +360,12 @@ def main():
     parser.add_argument('--load', help='the load driver, if it is built already')
     parser.add_argument('--before', help='an older build of allotment, in place of upstream')
     parser.add_argument('--alone', action='store_true', help='without upstream, which large fleets are too much for')
-    parser.add_argument('--database', choices=('postgres', 'sqlite'), default='postgres')
+    parser.add_argument('--database', choices=('postgres', 'mysql', 'sqlite'), default='postgres')
     arguments = parser.parse_args()
-    if arguments.database == 'sqlite' and not (arguments.before or arguments.alone):
+    if arguments.database != 'postgres' and not (arguments.before or arguments.alone):
         parser.error('upstream is measured on PostgreSQL')
-    with surroundings() as (workdir, postgres):
-        run(arguments, workdir, postgres)
+    with surroundings(arguments.database) as (workdir, database):
+        run(arguments, workdir, database)
 
 
 if __name__ == '__main__':

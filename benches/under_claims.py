@@ -67,7 +67,7 @@ def main():
     parser.add_argument('--load', help='the load driver, if it is built already')
     parser.add_argument('--database', choices=('postgres', 'sqlite'), default='postgres')
     arguments = parser.parse_args()
-    with compare.surroundings() as (workdir, _):
+    with compare.surroundings(arguments.database) as (workdir, _):
         run(arguments, workdir)
 
 
