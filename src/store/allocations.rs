@@ -74,7 +74,7 @@ impl<'a> ProviderAllocation<'a> {
     }
 }
 
-/// What stands between the fields of a line.
+/// The text between the fields of a line.
 const FIELD: &str = " ";
 
 /// An amount of a class that a consumer holds on a provider, by row ids.
@@ -147,7 +147,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
         max(rp::id),
         max(rp::generation),
         string_agg(line.nullable(), SEPARATOR).aggregate_order(alloc::id.nullable()),
-        // What has neither time was made just now.
+        // A row without either time was made just now.
         max(coalesce(changed_at, Some(now()))),
     ));
     match conn {
@@ -164,7 +164,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
     }
 }
 
-/// What a consumer holds, by row ids.
+/// The allocations of a consumer, by row ids.
 pub fn held_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<Vec<Held>> {
     alloc::table
         .filter(alloc::consumer_id.eq(consumer_uuid))
@@ -201,7 +201,7 @@ pub fn provider_in_use(conn: &mut DbConnection, provider_id: i32) -> QueryResult
     Ok(found.optional()?.is_some())
 }
 
-/// Those of these classes of which something is allocated from a provider, in the order of ids.
+/// The given classes that have allocations from a provider, in the order of ids.
 pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i32]) -> QueryResult<Vec<i32>> {
     alloc::table
         .filter(alloc::resource_provider_id.eq(provider_id))

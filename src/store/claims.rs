@@ -12,7 +12,7 @@ use crate::db::statement::{Bind, Sql, named, returning_numbers};
 use super::Found;
 use super::generation::bump_provider_sql;
 
-/// What a new consumer is to hold of a provider, all by the names that clients use.
+/// The allocations of a new consumer from a provider, by the names that clients use.
 #[derive(Clone, Copy, Debug)]
 pub struct NewClaim<'a> {
     /// The consumer's uuid.
@@ -31,7 +31,7 @@ pub struct NewClaim<'a> {
     pub now: NaiveDateTime,
 }
 
-// The statement of [`insert`]. What fits is what `Amounts::check_claim` says of a provider that is not over its
+// The statement of [`insert`]. Its rule of capacity is that of `Amounts::check_claim`, for a provider that is not over its
 // capacity. Rows are looked up one by one, by subselects, so that there are no joins to be planned by how
 // large tables were at that time.
 macro_rules! insert_sql {
@@ -109,8 +109,8 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
 /// Deletes a consumer and all that it holds. `false`, and nothing is written, if that is nothing or of
 /// several providers, or another writer came in between.
 ///
-/// Whoever changes what a consumer holds increments its generation: while that is the one that this
-/// statement saw when it began, it sees all of it.
+/// Every change of a consumer's allocations increments the consumer's generation. As long as the generation
+/// is the one that this statement saw when it began, the statement sees all of the allocations.
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
     let sql = named!(
         "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM consumers WHERE uuid = ?), \

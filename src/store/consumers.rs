@@ -19,7 +19,7 @@ pub struct Consumer {
     pub uuid: String,
     /// Its generation.
     pub generation: i32,
-    /// Whose it is: row ids of project, user and type.
+    /// The owner: row ids of project, user and type.
     pub owner: Owner,
 }
 
