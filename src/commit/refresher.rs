@@ -17,7 +17,7 @@ use crate::db::{DbConnection, Error};
 /// How long the refresher waits before it tries again when the database is away.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// How often it is looked whether the follower is late. A timer of each writer would wake its thread once
+/// The time between two looks whether the follower is late. A timer of each writer would wake its thread once
 /// more for each write.
 const LOOK: Duration = Duration::from_millis(500);
 

@@ -1,4 +1,4 @@
-//! Claims as nearly all are, of one consumer on one provider, each written with one statement by a
+//! Claims of one consumer on one provider, as nearly all claims are. Each is written with one statement, by a
 //! compare-and-swap of generations. PostgreSQL alone has such statements.
 
 use chrono::NaiveDateTime;
@@ -31,9 +31,9 @@ pub struct NewClaim<'a> {
     pub now: NaiveDateTime,
 }
 
-// The statement of [`insert`]. Its rule of capacity is that of `Amounts::check_claim`, for a provider that is not over its
-// capacity. Rows are looked up one by one, by subselects, so that there are no joins to be planned by how
-// large tables were at that time.
+// The statement of [`insert`]. An amount fits if `Amounts::check_claim` says so of a provider that is not over its
+// capacity. Subselects look up the rows one by one. A join would be planned by the size that tables have when
+// the statement is prepared.
 macro_rules! insert_sql {
     (typed $values:expr) => {
         insert_sql!(
@@ -114,12 +114,12 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
     let sql = named!(
         "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM consumers WHERE uuid = ?), \
-               consumer AS (DELETE FROM consumers WHERE id = (SELECT seen_id FROM seen) \
-               AND generation = (SELECT seen_generation FROM seen) \
-               AND (SELECT count(DISTINCT resource_provider_id) FROM allocations WHERE consumer_id = ?) = 1 \
-               RETURNING uuid) \
-               DELETE FROM allocations WHERE consumer_id = (SELECT uuid FROM consumer) \
-               RETURNING resource_provider_id"
+         consumer AS (DELETE FROM consumers WHERE id = (SELECT seen_id FROM seen) \
+         AND generation = (SELECT seen_generation FROM seen) \
+         AND (SELECT count(DISTINCT resource_provider_id) FROM allocations WHERE consumer_id = ?) = 1 \
+         RETURNING uuid) \
+         DELETE FROM allocations WHERE consumer_id = (SELECT uuid FROM consumer) \
+         RETURNING resource_provider_id"
     );
     Ok(touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()]).found()?.unwrap_or(false))
 }

@@ -61,7 +61,7 @@ pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>
 pub fn swap_consumer(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     let sql = named!(
         "UPDATE consumers SET generation = generation + 1, updated_at = ? \
-               WHERE id = ? AND generation = ?"
+         WHERE id = ? AND generation = ?"
     );
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
 }
