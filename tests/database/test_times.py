@@ -102,15 +102,26 @@ def test_a_statement_that_takes_too_long_is_a_503(service, database):
 
 @both
 def test_a_migration_may_take_longer_than_a_statement(database, through, migrate):
-    """It waits for another one's lock."""
+    """It waits for another one's lock, and does nothing before it has the lock."""
     connection = database._connect()
-    connection.cursor().execute(
-        "SELECT GET_LOCK('allotment_migrate', 10)" if 'mysql' in database.url
-        else f'SELECT pg_advisory_lock({0x616c6c6f746d656e})')
+    cursor = connection.cursor()
+    is_mysql = 'mysql' in database.url
+    cursor.execute("SELECT GET_LOCK('allotment_migrate', 10)" if is_mysql
+                   else f'SELECT pg_advisory_lock({0x616c6c6f746d656e})')
+    tables = []
+
+    def let_go():
+        cursor.execute('SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = '
+                       + ('DATABASE()' if is_mysql else 'CURRENT_SCHEMA()'))
+        tables.append(cursor.fetchone()[0])
+        connection.close()
+
     # Beyond the time of a statement, and beyond what the client adds to it.
-    threading.Timer(8, connection.close).start()
+    timer = threading.Timer(8, let_go)
+    timer.start()
     done = migrate(through.url, statement_seconds=1, connect_seconds=1)
-    assert done.returncode == 0, done
+    timer.join()
+    assert (done.returncode, tables) == (0, [0]), done
 
 
 @pytest.mark.parametrize('scheme', ['postgres', 'mysql'])
