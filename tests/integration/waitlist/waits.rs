@@ -15,6 +15,7 @@ on_each_database!(requests_that_follow_a_wait_are_answered_after_it);
 on_each_database!(requests_in_one_segment_with_a_wait_are_answered_in_order);
 on_each_database!(a_request_behind_a_wait_gets_no_answer_but_its_own);
 on_each_database!(what_stands_behind_a_wait_is_done_once);
+on_each_database!(what_stands_before_a_wait_is_done_once);
 on_each_database!(one_who_hangs_up_behind_other_requests_is_noticed);
 on_each_database!(one_who_hangs_up_after_long_leaves_nothing_behind);
 on_each_database!(those_who_wait_for_long_are_answered_when_the_service_stops: Backend);
@@ -157,9 +158,11 @@ fn a_request_behind_a_wait_gets_no_answer_but_its_own(app: TestApp) {
     let (first, second) = (queue.join(), queue.join());
     let mut line = Line::to(&app);
     let health = b"GET /healthcheck HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
-    line.send(&[class("VCPU"), waiting(&queue, &second), health].concat());
-    assert_eq!(line.answer().2["name"], "VCPU");
+    // The third request comes at once, before the service may take the wait for a long one.
+    line.send(&[class("VCPU"), waiting(&queue, &second)].concat());
     app.until_waiting(1);
+    line.send(&health);
+    assert_eq!(line.answer().2["name"], "VCPU");
     sleep(LONG);
     queue.release(&first);
     assert_eq!(line.answer().2["status"], "active");
@@ -168,28 +171,57 @@ fn a_request_behind_a_wait_gets_no_answer_but_its_own(app: TestApp) {
     assert_eq!(line.answer().0, 401);
 }
 
-/// Heads whose lines end in LF alone, with a write that can be counted.
-fn what_stands_behind_a_wait_is_done_once(app: TestApp) {
-    let queue = Queue::new(&app.client());
-    let (first, second) = (queue.join(), queue.join());
+/// A request that creates a ticket in [`counted`]. The lines of its head end in LF alone.
+fn counted_post(queue: &Queue) -> Vec<u8> {
     let body = json!({ "scope": "other", "id": "counted", "lease_seconds": 600 }).to_string();
-    let post = format!(
-        "POST {} HTTP/1.1\nHost: a\nX-Auth-Token: admin\nContent-Type: application/json\nContent-Length: {}\n\n{body}",
+    let head = format!(
+        "POST {} HTTP/1.1\nHost: a\nX-Auth-Token: admin\nContent-Type: application/json\nContent-Length: {}\n\n",
         queue.path(),
         body.len()
     );
-    let wait = String::from_utf8(waiting(&queue, &second)).unwrap().replace('\r', "");
+    (head + &body).into_bytes()
+}
+
+/// The number of times that [`counted_post`] was carried out.
+fn counted(queue: Queue) -> i64 {
+    Queue { scope: "other".to_owned(), id: "counted".to_owned(), ..queue }.generation()
+}
+
+/// A head whose lines end in LF alone.
+fn with_bare_lf(head: Vec<u8>) -> Vec<u8> {
+    head.into_iter().filter(|byte| *byte != b'\r').collect()
+}
+
+fn what_stands_behind_a_wait_is_done_once(app: TestApp) {
+    let queue = Queue::new(&app.client());
+    let (first, second) = (queue.join(), queue.join());
     let mut line = Line::to(&app);
-    line.send(wait.as_bytes());
+    line.send(&with_bare_lf(waiting(&queue, &second)));
     app.until_waiting(1);
     sleep(LONG);
-    line.send(post.as_bytes());
+    line.send(&counted_post(&queue));
     sleep(LONG);
     queue.release(&first);
     assert_eq!(line.answer().2["status"], "active");
     assert_eq!(line.answer().0, 201);
-    let counted = Queue { scope: "other".to_owned(), id: "counted".to_owned(), ..queue };
-    assert_eq!(counted.generation(), 1, "{}", counted.list("all"));
+    assert_eq!(counted(queue), 1);
+}
+
+fn what_stands_before_a_wait_is_done_once(app: TestApp) {
+    let queue = Queue::new(&app.client());
+    let (first, second) = (queue.join(), queue.join());
+    let mut line = Line::to(&app);
+    let before = [with_bare_lf(class("VCPU")), counted_post(&queue)].concat();
+    line.send(&[before, waiting(&queue, &second)].concat());
+    assert_eq!(line.answer().2["name"], "VCPU");
+    assert_eq!(line.answer().0, 201);
+    app.until_waiting(1);
+    sleep(LONG);
+    queue.release(&first);
+    assert_eq!(line.answer().2["status"], "active");
+    line.send(&class("DISK_GB"));
+    assert_eq!(line.answer().2["name"], "DISK_GB");
+    assert_eq!(counted(queue), 1);
 }
 
 fn one_who_hangs_up_behind_other_requests_is_noticed(app: TestApp) {
