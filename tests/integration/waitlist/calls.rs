@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
-use crate::waitlist::queue::{Queue, number, uuid};
+use crate::waitlist::queue::{LONG_WAIT, Queue, number, uuid};
 
 on_each_database!(tickets_are_served_in_order);
 on_each_database!(a_ticket_says_what_it_was_given);
@@ -135,7 +135,7 @@ fn a_waiter_is_answered_when_its_turn_comes(app: TestApp) {
             .map(|ticket| {
                 let queue = queue.with(&app.client());
                 scope.spawn(move || {
-                    let mine = queue.wait(ticket, 100);
+                    let mine = queue.wait(ticket, LONG_WAIT);
                     assert_eq!(mine["status"], "active", "{mine}");
                     queue.release(&mine);
                     number(&mine, "fence")
@@ -157,11 +157,11 @@ fn a_wait_ends_with_its_time(app: TestApp) {
     // Whoever gives up while waiting is told so.
     std::thread::scope(|scope| {
         let (waiter, second) = (queue.with(&app.client()), &second);
-        let waiting = scope.spawn(move || waiter.wait(second, 100));
+        let waiting = scope.spawn(move || waiter.wait(second, LONG_WAIT));
         queue.release(second);
         assert_eq!(waiting.join().unwrap()["status"], "finished");
     });
-    assert_eq!(queue.wait(&first, 100)["status"], "active");
+    assert_eq!(queue.wait(&first, LONG_WAIT)["status"], "active");
 }
 
 fn a_queue_may_be_joined_as_it_was_seen(app: TestApp) {

@@ -8,7 +8,7 @@ use crate::support::{Backend, Client, Database, TestApp, allocations, claim};
 use crate::waitlist::clock::{self, Shifted};
 use crate::waitlist::fences::fenced;
 use crate::waitlist::groups;
-use crate::waitlist::queue::{Queue, number, uuid};
+use crate::waitlist::queue::{LONG_WAIT, Queue, number, uuid};
 
 on_each_database!(a_lease_that_runs_out_passes_the_turn_on: Backend);
 on_each_database!(those_whose_time_is_over_are_passed_by: Backend);
@@ -22,7 +22,7 @@ fn a_lease_that_runs_out_passes_the_turn_on(backend: Backend) {
     let queue = Queue::new(&app.client());
     let first = queue.try_join(&json!({ "lease_seconds": 1 })).expect(201).json();
     let second = queue.join();
-    let now = queue.wait(&second, 100);
+    let now = queue.wait(&second, LONG_WAIT);
     assert_eq!(now["status"], "active", "{now}");
     assert_eq!(queue.show(&first)["status"], "expired");
     // Two came and one ended.
@@ -45,16 +45,16 @@ fn those_whose_time_is_over_are_passed_by(backend: Backend) {
     let group = groups::join(&app.client(), &[&queue, &other, &group_queue]);
     clock.jump(1_500);
     for ticket in &waits {
-        assert_eq!(queue.wait(ticket, 100)["status"], "expired");
+        assert_eq!(queue.wait(ticket, LONG_WAIT)["status"], "expired");
     }
     assert_eq!(queue.show(&first)["status"], "active");
     assert_eq!(queue.show(&last)["status"], "queued");
     // Each of six came, and three ended by themselves.
     assert_eq!(queue.generation(), 9);
     queue.release(&first);
-    assert_eq!(queue.wait(&last, 100)["status"], "active");
+    assert_eq!(queue.wait(&last, LONG_WAIT)["status"], "active");
     queue.release(&last);
-    assert_eq!(groups::wait(&app.client(), &group, 100)["status"], "active");
+    assert_eq!(groups::wait(&app.client(), &group, LONG_WAIT)["status"], "active");
 }
 
 fn a_clock_that_jumps_loses_nobody(backend: Backend) {
@@ -63,7 +63,7 @@ fn a_clock_that_jumps_loses_nobody(backend: Backend) {
     let tickets: Vec<Value> = (0..4).map(|_| queue.join()).collect();
     clock.jump(3_600);
     // The lease of the first is over, that of the second begins an hour late.
-    assert_eq!(queue.wait(&tickets[1], 100)["status"], "active");
+    assert_eq!(queue.wait(&tickets[1], LONG_WAIT)["status"], "active");
     assert_eq!(queue.show(&tickets[0])["status"], "expired");
     clock.jump(0);
     let second = queue.show(&tickets[1]);
@@ -71,15 +71,15 @@ fn a_clock_that_jumps_loses_nobody(backend: Backend) {
     // It can be renewed by the clock as it is now, and others still run out.
     let renewal = json!({ "generation": second["generation"], "lease_seconds": 1 });
     queue.client.put(&queue.ticket_path(uuid(&second)), &renewal).expect(200);
-    assert_eq!(queue.wait(&tickets[2], 100)["status"], "active");
+    assert_eq!(queue.wait(&tickets[2], LONG_WAIT)["status"], "active");
     clock.jump(-3_600);
     queue.release(&tickets[2]);
-    assert_eq!(queue.wait(&tickets[3], 100)["status"], "active");
+    assert_eq!(queue.wait(&tickets[3], LONG_WAIT)["status"], "active");
     let third = queue.show(&tickets[3]);
     let renewal = json!({ "generation": third["generation"], "lease_seconds": 1 });
     queue.client.put(&queue.ticket_path(uuid(&third)), &renewal).expect(200);
     let after = queue.join();
-    assert_eq!(queue.wait(&after, 100)["status"], "active");
+    assert_eq!(queue.wait(&after, LONG_WAIT)["status"], "active");
     queue.release(&after);
     let ended = queue.list("all");
     assert_eq!(ended["queues"][0]["active"], Value::Null);
@@ -98,7 +98,7 @@ fn who_overstays_can_write_no_more(backend: Backend) {
     let consumer = format!("/allocations/{}", crate::support::uuid());
     let wanted = |amount| claim(allocations(&queue.provider, "VCPU", amount), Value::Null);
     clock.jump(700);
-    let next = queue.wait(&next, 100);
+    let next = queue.wait(&next, LONG_WAIT);
     assert_eq!(next["status"], "active");
     let late = fenced(&client, "PUT", &consumer, &wanted(7), uuid(&paused));
     assert_eq!((late.status, late.code().as_str()), (409, "waitlist.not_active"), "{late}");
@@ -136,7 +136,7 @@ fn old_tickets_are_forgotten(backend: Backend) {
     let witness = Queue::new(&client);
     let soon = json!({ "lease_seconds": 1 });
     let (first, second) = (witness.try_join(&soon).ok(), witness.join());
-    let _ = (first, witness.wait(&second, 100));
+    let _ = (first, witness.wait(&second, LONG_WAIT));
     for (what, left) in [("waitlist_groups", 0), ("waitlist_queues", 2), ("waitlist_tickets", 3)] {
         let sql = format!("SELECT COUNT(*) AS n FROM {what}");
         assert_eq!(app.database.count(&sql), left, "{what}");
@@ -157,15 +157,15 @@ fn a_waiter_of_another_replica_is_answered(backend: Backend) {
     let tickets: Vec<Value> = [&queue, &there, &queue, &there].map(Queue::join).to_vec();
     let group = groups::join(&clients[1], &[&queue]);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| there.wait(&tickets[1], 100));
-        let group = scope.spawn(|| groups::wait(&clients[1], &group, 100));
+        let waiting = scope.spawn(|| there.wait(&tickets[1], LONG_WAIT));
+        let group = scope.spawn(|| groups::wait(&clients[1], &group, LONG_WAIT));
         queue.release(&tickets[0]);
         assert_eq!(waiting.join().unwrap()["status"], "active");
         // Neither replica has to be told that time is over.
         clock.jump(601);
-        assert_eq!(there.wait(&tickets[2], 100)["status"], "active");
+        assert_eq!(there.wait(&tickets[2], LONG_WAIT)["status"], "active");
         clock.jump(1_300);
-        assert_eq!(queue.wait(&tickets[3], 100)["status"], "active");
+        assert_eq!(queue.wait(&tickets[3], LONG_WAIT)["status"], "active");
         queue.release(&tickets[3]);
         assert_eq!(group.join().unwrap()["status"], "active");
     });

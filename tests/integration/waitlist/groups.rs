@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, TestApp};
-use crate::waitlist::queue::{Queue, number, uuid};
+use crate::waitlist::queue::{LONG_WAIT, Queue, number, uuid};
 
 on_each_database!(a_group_is_active_when_all_its_tickets_are);
 on_each_database!(a_group_is_taken_whole_or_not_at_all);
@@ -52,7 +52,7 @@ fn a_group_is_active_when_all_its_tickets_are(app: TestApp) {
     }
     assert_eq!(wait(&client, &group, 1)["status"], "queued");
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| wait(&app.client(), &group, 100));
+        let waiting = scope.spawn(|| wait(&app.client(), &group, LONG_WAIT));
         b.release(&before);
         let now = waiting.join().unwrap();
         assert_eq!(now["status"], "active", "{now}");
@@ -99,7 +99,7 @@ fn a_group_is_taken_whole_or_not_at_all(app: TestApp) {
     assert_eq!(group["status"], "active");
     // A single one of them can end by itself, and then the group is no longer whole.
     a.release(&group["tickets"][5]);
-    assert_eq!(wait(&client, &group, 100)["status"], "finished");
+    assert_eq!(wait(&client, &group, LONG_WAIT)["status"], "finished");
     client.delete(&path(&group)).expect(204);
 }
 
@@ -113,7 +113,7 @@ fn the_lease_of_a_group_runs_when_all_are_active(app: TestApp) {
     };
     assert_eq!(holding(&group), [false, false]);
     b.release(&before);
-    assert_eq!(holding(&wait(&client, &group, 100)), [true, true]);
+    assert_eq!(holding(&wait(&client, &group, LONG_WAIT)), [true, true]);
     client.delete(&path(&group)).expect(204);
     // And at once if all are.
     let group = join(&client, &[&b, &a]);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{Backend, TestApp};
 use crate::waitlist::clock;
 use crate::waitlist::groups;
-use crate::waitlist::queue::{Queue, number, uuid};
+use crate::waitlist::queue::{LONG_WAIT, Queue, number, uuid};
 
 on_each_database!(those_who_have_died_while_queued_leave_together: Backend);
 on_each_database!(who_waits_is_kept_alive: Backend);
@@ -86,7 +86,7 @@ fn who_waits_is_kept_alive(backend: Backend) {
     });
     // While the ticket is active, only its holder renews it.
     clock.jump(2_000);
-    assert_eq!(queue.wait(&queue.join(), 100)["status"], "active");
+    assert_eq!(queue.wait(&queue.join(), LONG_WAIT)["status"], "active");
     assert_eq!(queue.show(&waits)["status"], "expired");
 }
 

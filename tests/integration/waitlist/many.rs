@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Backend, Database, TestApp, uuid};
 use crate::waitlist::clock;
 use crate::waitlist::groups;
-use crate::waitlist::queue::{Queue, number};
+use crate::waitlist::queue::{LONG_WAIT, Queue, number};
 
 on_each_database!(many_that_expire_at_once_end_in_short_transactions: Backend);
 on_each_database!(a_release_passes_by_many_whose_time_is_over: Backend);
@@ -89,7 +89,7 @@ fn many_that_expire_at_once_end_in_short_transactions(backend: Backend) {
             .step_by(100)
             .map(|uuid| {
                 let queue = queue.with(&app.client());
-                scope.spawn(move || queue.wait(&json!({ "uuid": uuid }), 100))
+                scope.spawn(move || queue.wait(&json!({ "uuid": uuid }), LONG_WAIT))
             })
             .collect();
         app.until_waiting(waiting.len());
@@ -97,7 +97,7 @@ fn many_that_expire_at_once_end_in_short_transactions(backend: Backend) {
         let waits = queue.with(&app.client());
         let turn = scope.spawn({
             let last = &last;
-            move || waits.wait(last, 100)
+            move || waits.wait(last, LONG_WAIT)
         });
         // Other clients come and go.
         for _ in 0..20 {
@@ -157,7 +157,7 @@ fn many_holders_that_expire_at_once_pass_their_turns_on(backend: Backend) {
         .collect();
     clock.jump(1_000);
     for (queue, next) in queues.iter().zip(&next) {
-        let now = queue.wait(next, 100);
+        let now = queue.wait(next, LONG_WAIT);
         assert_eq!((&now["status"], &now["fence"]), (&json!("active"), &json!(3)), "{now}");
     }
 }
@@ -185,7 +185,7 @@ fn many_groups_that_expire_at_once_are_told(backend: Backend) {
         let waiting: Vec<_> = dead
             .iter()
             .step_by(10)
-            .map(|group| scope.spawn(|| groups::wait(&app.client(), group, 100)))
+            .map(|group| scope.spawn(|| groups::wait(&app.client(), group, LONG_WAIT)))
             .collect();
         app.until_waiting(waiting.len());
         clock.jump(1_000);
@@ -195,7 +195,7 @@ fn many_groups_that_expire_at_once_are_told(backend: Backend) {
     });
     until_left(&app.database, "queued", 1);
     b.release(&holder);
-    let now = groups::wait(&client, &last, 100);
+    let now = groups::wait(&client, &last, LONG_WAIT);
     assert_eq!(now["status"], "active", "{now}");
     for ticket in now["tickets"].as_array().unwrap() {
         assert!(ticket["expires_at"].is_string(), "{now}");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{Backend, Client, rng, seed};
 use crate::waitlist::clock;
 use crate::waitlist::fences::fenced;
-use crate::waitlist::queue::{Queue, number, uuid};
+use crate::waitlist::queue::{LONG_WAIT, Queue, number, uuid};
 use crate::waitlist::storms::how_many;
 
 on_each_database!(queues_are_as_a_naive_model_has_them: Backend);
@@ -290,7 +290,7 @@ fn take_turns(queue: &Queue, random: &mut StdRng, working: &AtomicBool) {
             queue.release(&ticket);
             continue;
         }
-        let mine = queue.wait(&ticket, 100);
+        let mine = queue.wait(&ticket, LONG_WAIT);
         assert_eq!(mine["status"], "active", "{mine}");
         assert!(!working.swap(true, Ordering::SeqCst), "two work at once");
         let renewal = json!({ "generation": mine["generation"], "lease_seconds": 900 });

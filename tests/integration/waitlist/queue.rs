@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Client};
 
+/// The timeout of a wait that a wake-up is to end, in seconds. The client gives up before, so a wait that nothing
+/// wakes fails its test.
+pub const LONG_WAIT: u32 = 600;
+
 /// A queue of a resource provider, seen by one client.
 #[derive(Clone)]
 pub struct Queue {
