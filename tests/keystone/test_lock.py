@@ -58,8 +58,12 @@ class Jobs:
         self.running = []
 
     def start(self, name, variables, *options, url=None, script=''):
-        """A job that goes on until there is a file of its name, and writes its fence again and again."""
-        work = f'while [ ! -e $D/{name} ]; do echo $ALLOTMENT_FENCE >> $D/log; sleep 0.05; done'
+        """A job that goes on until there is a file of its name, and writes its fence again and again.
+
+        After SIGTERM the job goes on for two seconds, as one that ends in good order.
+        """
+        work = (f'over= n=0; trap over=1 TERM; while [ ! -e $D/{name} ]; do echo $ALLOTMENT_FENCE >> $D/log; '
+                'sleep 0.05; [ -z "$over" ] || [ $((n += 1)) -lt 40 ] || exit; done')
         where = ['--url', url or self.server.url] if url != '' else []
         command = [drivers.binary(), 'lock', *where, '--provider', self.provider, '--scope', 'vm',
                    '--id', 'one', *options, '--', 'sh', '-c', script or work]
