@@ -42,7 +42,7 @@ enum Command {
         #[arg(long)]
         insecure_noauth2: bool,
     },
-    /// Create the schema, or bring it up to date; a database of Placement 16.0.0 is taken over
+    /// Create the schema, or bring it up to date; a database of Placement 10.0.0 or newer is taken over
     Migrate {
         #[command(flatten)]
         common: Common,

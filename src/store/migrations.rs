@@ -25,7 +25,7 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 #[cfg(feature = "mysql")]
 const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 
-/// The revision of Placement 16.0.0's schema, the only one that can be taken over.
+/// The revision of the schema of Placement 10.0.0 and newer, the only one that can be taken over.
 const PLACEMENT_REVISION: &str = "a082b8bb98d0";
 
 /// Names the lock that a migrating process holds.
@@ -159,7 +159,7 @@ fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
         None => Ok(()),
         Some(other) => Err(Error::Migration(format!(
             "the database is of Placement schema revision {other}, and only {PLACEMENT_REVISION} \
-             (release 16.0.0) can be taken over: run placement-manage db sync of that release first"
+             (release 10.0.0 or newer) can be taken over: run placement-manage db sync of such a release first"
         ))),
     }
 }
