@@ -72,6 +72,7 @@ impl<'a> Pace<'a> {
     }
 
     /// Counts a step, which must not take much longer than a microsecond.
+    #[inline]
     pub fn step(&mut self) -> Result<(), GivenUp> {
         match self.left.checked_sub(1) {
             Some(left) => {

@@ -34,7 +34,7 @@ use crate::metrics;
 use crate::store::fleet as rows;
 
 pub use picture::{Picture, Slot};
-pub use provider::{Provider, Stock};
+pub use provider::{BEFORE_RESOURCES, Provider, Stock};
 pub use tree::Tree;
 
 /// How many providers a brief change sets the usages of at most. A change takes about a microsecond for each.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
 use super::index::Inverted;
-use super::provider::{Provider, Stock};
+use super::provider::{Provider, Stock, Stocks};
 use super::shared::{SharedList, SharedMap};
 use super::trait_texts::TraitTexts;
 use super::tree::Tree;
@@ -341,7 +341,7 @@ impl Picture {
             stocks,
             traits,
             aggregates,
-            resources_json: String::new(),
+            summary_json: String::new(),
             traits_json,
         };
         provider.render_resources(&self.class_names);
@@ -483,7 +483,7 @@ fn union<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
     all
 }
 
-fn stocks(row: &ProviderRow) -> Vec<Stock> {
+fn stocks(row: &ProviderRow) -> Stocks {
     let mut all_used = row.used.clone();
     all_used.sort_unstable_by_key(|(class, _)| *class);
     let used = |class| match all_used.binary_search_by_key(&class, |(class, _)| *class) {
@@ -492,7 +492,7 @@ fn stocks(row: &ProviderRow) -> Vec<Stock> {
     };
     let stock =
         |(class, amounts): &(i32, Amounts)| Stock { class: *class, amounts: *amounts, used: used(*class) };
-    let mut stocks: Vec<Stock> = row.inventories.iter().map(stock).collect();
+    let mut stocks: Stocks = row.inventories.iter().map(stock).collect();
     stocks.sort_unstable_by_key(|stock| stock.class);
     stocks
 }

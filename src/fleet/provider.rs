@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
+use smallvec::SmallVec;
 
 use super::picture::{Names, Slot};
 use crate::splice::SharedStr;
@@ -43,6 +44,13 @@ impl Stock {
     }
 }
 
+/// The stocks of a provider. Up to four lie in the provider itself, since a search looks at the stocks of all
+/// providers, and each look elsewhere in memory takes as long as the rest of the visit.
+pub type Stocks = SmallVec<[Stock; 4]>;
+
+/// The words of a summary between the uuid and the inside of `resources`.
+pub const BEFORE_RESOURCES: &str = ":{\"resources\":{";
+
 /// A provider.
 #[derive(Clone, Debug, Default)]
 pub struct Provider {
@@ -63,13 +71,13 @@ pub struct Provider {
     /// Its parent.
     pub parent: Option<Slot>,
     /// Inventories and their usages, in the order of class ids.
-    pub stocks: Vec<Stock>,
+    pub stocks: Stocks,
     /// The ids of its traits, in order, so standard ones first. Providers with the same traits share the list.
     pub traits: Arc<[i32]>,
     /// The numbers of its aggregates, in order.
     pub aggregates: Vec<u32>,
-    /// The inside of its summary's `resources`, as JSON.
-    pub(super) resources_json: String,
+    /// The beginning of its summary, as JSON: the quoted uuid, [`BEFORE_RESOURCES`], the inside of `resources`.
+    pub(super) summary_json: String,
     /// The inside of its summary's `traits`, as JSON.
     pub(super) traits_json: SharedStr,
 }
@@ -86,9 +94,19 @@ impl Provider {
         self.stock(class).is_some_and(|stock| stock.fits(amount))
     }
 
+    /// Its uuid in quotes. The text lies beside the other texts of the summary in memory.
+    pub fn quoted_uuid(&self) -> &str {
+        self.summary_json.get(..self.uuid.len() + 2).unwrap_or_default()
+    }
+
+    /// Its summary up to the inside of `resources`, with all classes, as JSON.
+    pub fn summary_json(&self) -> &str {
+        &self.summary_json
+    }
+
     /// The inside of its summary's `resources`, as JSON: all classes.
     pub fn resources_json(&self) -> &str {
-        &self.resources_json
+        self.summary_json.get(self.uuid.len() + 2 + BEFORE_RESOURCES.len()..).unwrap_or_default()
     }
 
     /// The inside of its summary's `traits`, as JSON.
@@ -120,9 +138,10 @@ impl Provider {
     }
 
     pub(super) fn render_resources(&mut self, names: &Names) {
-        let mut out = std::mem::take(&mut self.resources_json);
+        let mut out = std::mem::take(&mut self.summary_json);
         out.clear();
+        out.extend(["\"", &self.uuid, "\"", BEFORE_RESOURCES]);
         self.write_resources(&mut out, names, |_| true);
-        self.resources_json = out;
+        self.summary_json = out;
     }
 }

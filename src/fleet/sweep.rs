@@ -152,7 +152,7 @@ fn states(fleet: &Fleet, ids: &[i32]) -> BTreeMap<i32, (i32, Vec<Stock>)> {
     let picture = fleet.read();
     let state = |id: &i32| {
         let provider = picture.provider(picture.find_by_id(*id)?);
-        Some((*id, (provider.generation, provider.stocks.clone())))
+        Some((*id, (provider.generation, provider.stocks.to_vec())))
     };
     ids.iter().filter_map(state).collect()
 }

@@ -2,13 +2,19 @@
 
 use std::sync::{Arc, OnceLock};
 
+use smallvec::SmallVec;
+
 use super::picture::{Picture, Slot};
+
+/// The providers of a tree. A few lie in the tree itself, so a search finds those of a flat fleet without a look
+/// elsewhere in memory.
+pub type Members = SmallVec<[Slot; 4]>;
 
 /// A root provider with all providers below it, and all that they have.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     /// All providers of the tree, the root included, in the order of their row ids.
-    pub members: Vec<Slot>,
+    pub members: Members,
     /// The classes of which the tree has inventory.
     pub(super) classes: Vec<i32>,
     /// The traits that some provider in it has.
@@ -30,12 +36,7 @@ pub struct Span {
 }
 
 impl Tree {
-    pub(super) fn new(
-        members: Vec<Slot>,
-        classes: Vec<i32>,
-        traits: Arc<[i32]>,
-        aggregates: Vec<u32>,
-    ) -> Tree {
+    pub(super) fn new(members: Members, classes: Vec<i32>, traits: Arc<[i32]>, aggregates: Vec<u32>) -> Tree {
         Tree { members, classes, traits, aggregates, spans: OnceLock::new() }
     }
 

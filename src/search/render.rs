@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::fleet::{Picture, Provider, Slot};
+use crate::fleet::{BEFORE_RESOURCES, Picture, Provider, Slot};
 use crate::search::request::Request;
 use crate::search::visit::Found;
 use crate::splice;
@@ -74,8 +74,8 @@ struct Served {
     json: String,
 }
 
-/// The bytes of a summary beside resources and traits: uuids and keys.
-const SUMMARY_BYTES: usize = 200;
+/// The length of a summary behind the inside of `resources` and without traits: two uuids and keys.
+const SUMMARY_BYTES: usize = 140;
 
 impl<'a> Writer<'a> {
     /// To be called after each candidate and each summary.
@@ -157,13 +157,13 @@ impl<'a> Writer<'a> {
 
     /// Writes the allocation that [`Self::serves`] has noted.
     fn allocation(&mut self, slot: Slot) {
-        let uuid = &self.picture.provider(slot).uuid;
+        let uuid = self.picture.provider(slot).quoted_uuid();
         if self.shape.allocations_by_provider {
-            self.quoted(uuid);
-            self.out.push_str(":{\"resources\":{");
+            self.out.push_str(uuid);
+            self.out.push_str(BEFORE_RESOURCES);
         } else {
             self.out.push_str("{\"resource_provider\":{\"uuid\":");
-            self.quoted(uuid);
+            self.out.push_str(uuid);
             self.out.push_str("},\"resources\":{");
         }
         self.out.push_str(&self.served.json);
@@ -181,7 +181,7 @@ impl<'a> Writer<'a> {
             for (level, slot) in self.found.groups.iter().zip(candidate) {
                 if *level == number && !providers.contains(slot) {
                     self.comma(providers.len());
-                    self.quoted(&self.picture.provider(*slot).uuid);
+                    self.out.push_str(self.picture.provider(*slot).quoted_uuid());
                     providers.push(*slot);
                 }
             }
@@ -217,7 +217,7 @@ impl<'a> Writer<'a> {
             sort(&mut shown);
             self.pace.look()?;
         }
-        let resources = shown.iter().map(|slot| picture.provider(*slot).resources_json().len());
+        let resources = shown.iter().map(|slot| picture.provider(*slot).summary_json().len());
         self.reserve(resources.sum::<usize>() + shown.len() * SUMMARY_BYTES);
         for (number, slot) in shown.iter().enumerate() {
             self.comma(number);
@@ -228,11 +228,11 @@ impl<'a> Writer<'a> {
     }
 
     fn summary(&mut self, provider: &'a Provider) {
-        self.quoted(&provider.uuid);
-        self.out.push_str(":{\"resources\":{");
         if self.shape.all_classes {
-            self.out.push_str(provider.resources_json());
+            self.out.push_str(provider.summary_json());
         } else {
+            self.out.push_str(provider.quoted_uuid());
+            self.out.push_str(BEFORE_RESOURCES);
             let asked = |class| self.found.resources.iter().flatten().any(|(c, _)| *c == class);
             provider.write_resources(&mut self.out, self.picture.classes(), asked);
         }
@@ -245,11 +245,11 @@ impl<'a> Writer<'a> {
         if self.shape.trees {
             self.out.push_str(",\"parent_provider_uuid\":");
             match provider.parent {
-                Some(parent) => self.quoted(&self.picture.provider(parent).uuid),
+                Some(parent) => self.out.push_str(self.picture.provider(parent).quoted_uuid()),
                 None => self.out.push_str("null"),
             }
             self.out.push_str(",\"root_provider_uuid\":");
-            self.quoted(&self.picture.provider(provider.root).uuid);
+            self.out.push_str(self.picture.provider(provider.root).quoted_uuid());
         }
         self.out.push('}');
     }
