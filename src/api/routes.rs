@@ -300,15 +300,40 @@ impl Route {
     }
 }
 
-/// The meaning of a path.
+/// The values that a path fills in, by their names in the route's path.
+pub type Params = Vec<(&'static str, String)>;
+
+/// The routes that a path has at an address.
 #[derive(Debug)]
 pub enum Found {
-    /// A route, and what the path fills in.
-    Route(&'static Route, Vec<(&'static str, String)>),
-    /// A path that has other methods, these.
+    /// The route of the request's method, and the values that the path fills in.
+    Route(&'static Route, Params),
+    /// The path has no route of this method. The text lists its other methods.
     OtherMethods(String),
-    /// Nothing.
+    /// The path has no route.
     Nothing,
+}
+
+/// The place of a request in the table of routes.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The API that the path belongs to. A path without a route belongs to the API of its address.
+    pub dialect: Dialect,
+    /// Whether the path has a route without a policy rule. Requests for such a path need no token.
+    pub is_open: bool,
+    /// The route, or the reason why there is none.
+    pub found: Found,
+}
+
+impl Resolved {
+    /// The route of the request's path and method.
+    #[must_use]
+    pub fn route(&self) -> Option<&'static Route> {
+        match self.found {
+            Found::Route(route, _) => Some(route),
+            Found::OtherMethods(_) | Found::Nothing => None,
+        }
+    }
 }
 
 impl Route {
@@ -323,41 +348,31 @@ impl Route {
     }
 }
 
-/// Finds the route that a path, already percent-decoded, has at an address.
+/// Resolves the path of a request at an address. The path is percent-decoded. It is `None` if no route can have
+/// the path.
 #[must_use]
-pub fn find(door: Door, method: &Method, path: &str) -> Found {
-    let given = segments(path);
-    let mut others = Vec::new();
-    for (route, pattern) in all_of(door) {
-        if fits(pattern, &given) {
-            if route.method == *method {
-                return Found::Route(route, filled_in(pattern, &given));
-            }
-            others.push(route.method.as_str());
+pub fn resolve(door: Door, method: &Method, path: Option<&str>) -> Resolved {
+    let given = path.map(segments);
+    let fitting: Vec<_> = given.iter().flat_map(|given| routes_of(door, given)).collect();
+    let foreign = fitting.iter().find(|(route, _)| route.dialect != door.dialect());
+    let found = match (&given, fitting.iter().find(|(route, _)| route.method == *method)) {
+        (Some(given), Some((route, pattern))) => Found::Route(route, filled_in(pattern, given)),
+        _ if fitting.is_empty() => Found::Nothing,
+        _ => {
+            let methods: Vec<_> = fitting.iter().map(|(route, _)| route.method.as_str()).collect();
+            Found::OtherMethods(methods.join(", "))
         }
+    };
+    Resolved {
+        dialect: foreign.map_or(door.dialect(), |(route, _)| route.dialect),
+        is_open: fitting.iter().any(|(route, _)| route.rule.is_none()),
+        found,
     }
-    if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others.join(", ")) }
 }
 
-/// The API that a path, already percent-decoded, belongs to at an address. It is the address's own API if
-/// there is no such path.
-#[must_use]
-pub fn dialect(door: Door, path: &str) -> Dialect {
-    let given = segments(path);
-    let mut others = all_of(door).filter(|(route, _)| route.dialect != door.dialect());
-    let found = others.find(|(_, pattern)| fits(pattern, &given));
-    found.map_or(door.dialect(), |(route, _)| route.dialect)
-}
-
-/// Whether a path, already percent-decoded, is open to those who do not say who they are.
-#[must_use]
-pub fn is_open(door: Door, path: &str) -> bool {
-    let given = segments(path);
-    all_of(door).any(|(route, pattern)| route.rule.is_none() && fits(pattern, &given))
-}
-
-fn all_of(door: Door) -> impl Iterator<Item = (&'static Route, &'static [&'static str])> {
-    all().filter(move |(route, _)| door.serves(route.dialect))
+/// The routes of an address that a path fits, with the segments of their patterns.
+fn routes_of(door: Door, given: &[&str]) -> impl Iterator<Item = (&'static Route, &'static [&'static str])> {
+    all().filter(move |(route, pattern)| fits(pattern, given) && door.serves(route.dialect))
 }
 
 /// Every route with the segments of its path, which each request is held against.
@@ -386,8 +401,8 @@ fn fits(pattern: &[&str], given: &[&str]) -> bool {
     pattern.len() == given.len() && pattern.iter().zip(given).rev().all(fits)
 }
 
-/// The parts of a path that fill the braces of its pattern.
-fn filled_in(pattern: &[&'static str], given: &[&str]) -> Vec<(&'static str, String)> {
+/// What a path fills in of the pattern that it fits.
+fn filled_in(pattern: &[&'static str], given: &[&str]) -> Params {
     let pairs = pattern.iter().zip(given);
     pairs.filter_map(|(wanted, given)| Some((blank(wanted)?, (*given).to_owned()))).collect()
 }
@@ -423,16 +438,18 @@ mod tests {
 
     #[test]
     fn the_root_has_several_spellings() {
+        let find = |path| resolve(API, &Method::GET, Some(path)).found;
         for path in ["/", "", "//"] {
-            assert!(matches!(find(API, &Method::GET, path), Found::Route(..)), "{path:?}");
+            assert!(matches!(find(path), Found::Route(..)), "{path:?}");
         }
-        assert!(matches!(find(API, &Method::GET, "/x"), Found::Nothing));
-        assert!(matches!(find(API, &Method::GET, "/allocation_candidates/"), Found::Nothing));
+        assert!(matches!(find("/x"), Found::Nothing));
+        assert!(matches!(find("/allocation_candidates/"), Found::Nothing));
+        assert!(matches!(resolve(API, &Method::GET, None).found, Found::Nothing));
     }
 
     #[test]
     fn each_address_has_its_own_routes() {
-        let is_there = |door, path| matches!(find(door, &Method::GET, path), Found::Route(..));
+        let is_there = |door, path| resolve(door, &Method::GET, Some(path)).route().is_some();
         let (alone, operators) = (Door::Api { admin: false }, Door::Admin);
         for (path, doors) in [
             ("/metrics", vec![API, operators]),
@@ -443,13 +460,17 @@ mod tests {
                 assert_eq!(is_there(door, path), doors.contains(&door), "{path} {door:?}");
             }
         }
-        assert_eq!(dialect(alone, "/metrics"), Dialect::Placement);
-        assert_eq!(dialect(Door::Cnapi, "/metrics"), Dialect::Cnapi);
+        let dialect = |door, path| resolve(door, &Method::PATCH, path).dialect;
+        assert_eq!(dialect(API, Some("/metrics")), Dialect::Admin);
+        assert_eq!(dialect(alone, Some("/metrics")), Dialect::Placement);
+        assert_eq!(dialect(alone, Some("/tickets/a")), Dialect::Cnapi);
+        assert_eq!(dialect(alone, None), Dialect::Placement);
+        assert_eq!(dialect(Door::Cnapi, Some("/metrics")), Dialect::Cnapi);
     }
 
     #[test]
     fn other_methods_are_listed() {
-        let Found::OtherMethods(allow) = find(API, &Method::HEAD, "/") else {
+        let Found::OtherMethods(allow) = resolve(API, &Method::HEAD, Some("/")).found else {
             panic!("HEAD is not GET");
         };
         assert_eq!(allow, "GET");
@@ -464,7 +485,7 @@ mod tests {
             assert_eq!(route.metrics().map(metrics::http::Route::path), Some(route.path));
             let open = ["/", "/openapi.json", "/docs", "/healthcheck", "/metrics"].contains(&route.path);
             assert_eq!(route.rule.is_none(), open, "{route:?}");
-            assert_eq!(is_open(API, route.path), open, "{route:?}");
+            assert_eq!(resolve(API, &Method::PATCH, Some(route.path)).is_open, open, "{route:?}");
             let has_rule = |rule: &str| {
                 rule.contains(':') && policy::DEFAULTS.iter().any(|default| default.name == rule)
             };

@@ -27,7 +27,7 @@ use crate::api::fence::TICKET_HEADER;
 use crate::api::reply;
 use crate::api::reply::{Body, Reply};
 use crate::api::routes;
-use crate::api::routes::{BodyKind, Dialect, Found, Route, TooOld};
+use crate::api::routes::{BodyKind, Dialect, Found, Params, Resolved, Route, TooOld};
 use crate::api::{Answer, App, Call, Door, HandlerResult, cnapi, permission};
 use crate::auth;
 use crate::auth::policy;
@@ -75,16 +75,16 @@ struct Exchange {
     request_id: String,
     accept: Accept,
     version: Option<Microversion>,
-    route: Option<&'static Route>,
     origin: Origin,
     started: Instant,
     /// The path that is routed, or `None` if no route can have it.
     path: Option<String>,
     /// The path below which the client found the service.
     prefix: String,
-    dialect: Dialect,
     /// The address that the request came to.
     door: Door,
+    /// The place of the request in the table of routes.
+    resolved: Resolved,
     /// Whether the request's body was read to the end.
     is_read: bool,
     /// User and project of the client, once they are known.
@@ -108,20 +108,19 @@ pub(crate) async fn serve(
     let Place { path, prefix } =
         Place::new(request.uri().path(), &settings.base_path, origin.prefix.as_ref());
     let door = request.app_data::<Door>().copied().unwrap_or(Door::Api { admin: false });
-    let dialect = path.as_deref().map_or(door.dialect(), |path| routes::dialect(door, path));
+    let resolved = routes::resolve(door, request.method(), path.as_deref());
     let mut exchange = Exchange {
         request,
         app,
         request_id,
         accept,
         version: None,
-        route: None,
         origin,
         started,
         path,
         prefix,
-        dialect,
         door,
+        resolved,
         is_read: false,
         who: None,
         is_logged: false,
@@ -183,16 +182,15 @@ impl Exchange {
         self.check_origin()?;
         let identity = self.identify().await?;
         self.who = Some((identity.user.clone(), identity.project.clone()));
-        let version = match self.dialect {
+        let version = match self.resolved.dialect {
             Dialect::Placement => self.read_version()?,
             Dialect::Cnapi | Dialect::Admin => MIN,
         };
-        self.version = (self.dialect == Dialect::Placement).then_some(version);
+        self.version = (self.resolved.dialect == Dialect::Placement).then_some(version);
         self.check_size().map_err(ApiError::before_handler)?;
         let (route, params) = self.find_route()?;
-        self.route = Some(route);
         self.check_types(route, version)?;
-        let query = match self.dialect {
+        let query = match self.resolved.dialect {
             Dialect::Placement | Dialect::Admin => Query::parse(self.request.query_string()),
             Dialect::Cnapi => Query::parse_form(self.request.query_string()),
         };
@@ -236,9 +234,7 @@ impl Exchange {
             Door::Cnapi => return Ok(cnapi::anybody()),
             Door::Admin => return Ok(Identity::default()),
             // A route that shows no data is open to all, and its token is not looked at.
-            Door::Api { .. } if self.path.as_deref().is_some_and(|path| routes::is_open(self.door, path)) => {
-                return Ok(Identity::default());
-            }
+            Door::Api { .. } if self.resolved.is_open => return Ok(Identity::default()),
             Door::Api { .. } => {}
         }
         if let Some(why) = odd(self.request.headers(), self.app.auth.headers()) {
@@ -287,7 +283,7 @@ impl Exchange {
         if self.content_length() > limits.body_bytes as u64 {
             return Err(ApiError::body_too_large(limits.body_bytes));
         }
-        let is_typed = self.content_type().is_some() || self.dialect != Dialect::Placement;
+        let is_typed = self.content_type().is_some() || self.resolved.dialect != Dialect::Placement;
         if self.content_length() > 0 && !is_typed {
             let message = "content-type header required when content-length > 0";
             return Err(ApiError::bad_request(message));
@@ -295,13 +291,11 @@ impl Exchange {
         Ok(())
     }
 
-    #[expect(clippy::type_complexity)]
-    fn find_route(&self) -> Result<(&'static Route, Vec<(&'static str, String)>), ApiError> {
+    fn find_route(&mut self) -> Result<(&'static Route, Params), ApiError> {
         let method = self.request.method();
-        let found = |path| routes::find(self.door, method, path);
-        match self.path.as_deref().map_or(Found::Nothing, found) {
-            Found::Route(route, params) => Ok((route, params)),
-            Found::OtherMethods(allow) => Err(ApiError::method_not_allowed(method, Some(allow))),
+        match &mut self.resolved.found {
+            Found::Route(route, params) => Ok((*route, std::mem::take(params))),
+            Found::OtherMethods(allow) => Err(ApiError::method_not_allowed(method, Some(allow.clone()))),
             Found::Nothing => Err(ApiError::not_found("").before_handler()),
         }
     }
@@ -368,11 +362,11 @@ impl Exchange {
             Err(Refusal::Error(error)) => self.respond_error(&error),
             Err(Refusal::Unauthorized) => self.respond_unauthorized(),
         };
-        if matches!(self.door, Door::Api { .. }) && self.dialect != Dialect::Admin {
+        if matches!(self.door, Door::Api { .. }) && self.resolved.dialect != Dialect::Admin {
             self.tell_pages(&mut response, &mut length);
         }
         set(response.headers_mut(), REQUEST_ID, &self.request_id);
-        if self.dialect == Dialect::Cnapi {
+        if self.resolved.dialect == Dialect::Cnapi {
             let asked = self.request.headers();
             cnapi::decorate(response.headers_mut(), asked, &self.request_id, self.started);
         }
@@ -391,7 +385,7 @@ impl Exchange {
 
     /// Tells where there are tokens, if that is known, and then as all services of OpenStack do.
     fn respond_unauthorized(&self) -> (HttpResponse, usize) {
-        if self.dialect == Dialect::Cnapi {
+        if self.resolved.dialect == Dialect::Cnapi {
             return with_body(
                 StatusCode::UNAUTHORIZED,
                 cnapi::render(&ApiError::new(StatusCode::UNAUTHORIZED, "")),
@@ -442,7 +436,7 @@ impl Exchange {
         if error.status == StatusCode::CONFLICT {
             metrics::conflicts::count(error.entity());
         }
-        let rendered = match self.dialect {
+        let rendered = match self.resolved.dialect {
             Dialect::Placement | Dialect::Admin => {
                 error.render(self.accept.error_format(), self.version, &self.request_id)
             }
@@ -487,22 +481,14 @@ impl Exchange {
         format!("{}{}", address::root_url(is_https, host, settings.listen), self.prefix)
     }
 
-    /// The route, also of a request that was refused before that mattered.
-    fn asked_route(&self) -> Option<&'static Route> {
-        self.route.or_else(|| match routes::find(self.door, self.request.method(), self.path.as_deref()?) {
-            Found::Route(route, _) => Some(route),
-            Found::OtherMethods(_) | Found::Nothing => None,
-        })
-    }
-
     fn log(&mut self, status: StatusCode, length: usize) {
         self.is_logged = true;
-        let (took, route) = (self.started.elapsed(), self.asked_route());
+        let (took, route) = (self.started.elapsed(), self.resolved.route());
         let method = self.request.method();
         metrics::http::count(route.and_then(Route::metrics), method, status.as_u16(), took);
         let uri = self.request.uri();
         // Machinery asks every few seconds, and its lines would hide the others.
-        let level = if self.dialect == Dialect::Admin { Level::Debug } else { Level::Info };
+        let level = if self.resolved.dialect == Dialect::Admin { Level::Debug } else { Level::Info };
         let entry = access_log::Entry {
             client: self.origin.client,
             method,
