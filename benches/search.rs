@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use allotment::api::resources::allocation_candidates::shape;
-use allotment::api::resources::candidate_query::read;
+use allotment::api::searches::candidate_query::read;
 use allotment::config::Strategy;
 use allotment::fleet::Picture;
 use allotment::search::render::render;

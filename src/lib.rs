@@ -19,7 +19,7 @@
 //! - [`logging`]: what is logged, of all of them
 //! - [`metrics`]: what all of them count
 //! - [`clock`]: the host's wall clock
-//! - [`splice`]: texts of which long parts are shared
+//! - [`shared_text`]: texts of which long parts are shared
 //! - [`standard`]: the standard resource classes and traits, used by all
 //! - [`stop`]: when long work is given up
 //! - [`tls_roots`]: the certificate authorities for https URLs
@@ -38,7 +38,7 @@ pub mod metrics;
 pub mod placement;
 pub mod search;
 pub mod server;
-pub mod splice;
+pub mod shared_text;
 pub mod standard;
 pub mod stop;
 pub mod store;

@@ -4,8 +4,9 @@ use actix_web::web;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::fence::{self, Fenced};
-use crate::api::App;
+use crate::api::app::App;
+use crate::api::fence;
+use crate::api::fence::Fenced;
 use crate::auth::Identity;
 use crate::commit::{AtOnce, TransactionError, Tx};
 use crate::placement::resource_providers;
@@ -19,52 +20,52 @@ use crate::wire::schema::LazySchema;
 
 /// One request on its way through a handler.
 pub struct Call {
-    /// The parts of the service that all requests share.
+    /// The parts of the service.
     pub app: web::Data<App>,
     /// The microversion to obey.
     pub version: Microversion,
-    /// The user of the request; nobody in particular on `/`.
+    /// The sender of the request. An open path has no particular sender.
     pub identity: Identity,
-    /// The id that goes into answer and log.
+    /// The id of the request in its answer and in the log.
     pub request_id: String,
-    /// The path below which the client found the service, with which links begin; nothing at the root.
+    /// The path below which the client found the service. Links begin with it. It is empty at the root.
     pub(crate) prefix: String,
     pub(crate) params: Vec<(&'static str, String)>,
     pub(crate) query: Result<Query, NotUtf8>,
     pub(crate) body: Bytes,
-    /// Whether the body is said to be a form.
+    /// Whether the content type of the body is that of a form.
     pub(crate) is_form: bool,
-    /// The tickets that fence what it writes, as the header names them.
+    /// The header with the tickets that fence the writes of the request.
     pub(crate) fence: Option<String>,
 }
 
 impl Call {
-    /// The text of the path at a place that the route names; empty if the route has no such place.
+    /// The value of a parameter in the path; empty if the route has no parameter of this name.
     #[must_use]
     pub fn param(&self, name: &str) -> &str {
         self.params.iter().find(|param| param.0 == name).map_or("", |param| &param.1)
     }
 
-    /// Whether the request's version is this one or newer.
+    /// Whether the request's version is at least `version`.
     #[must_use]
     pub fn at_least(&self, version: Microversion) -> bool {
         self.version >= version
     }
 
-    /// The query string as it is. 400 if it is no UTF-8.
+    /// The query string. 400 if it is no UTF-8.
     pub fn query(&self) -> Result<&Query, ApiError> {
         self.query
             .as_ref()
             .map_err(|error| ApiError::bad_request(format!("Invalid query string parameters: {error}")))
     }
 
-    /// The query string, if it fits a schema.
+    /// The query string. 400 if it does not fit a schema.
     pub fn checked_query(&self, schema: &'static LazySchema) -> Result<&Query, ApiError> {
         let query = self.query()?;
         schema::loaded(schema)?.check_query(query)?;
         match query.iter().find(|(_, value)| value.contains('\0')) {
             None => Ok(query),
-            // No database but SQLite has a place for NUL, and no name has a use for it.
+            // No database but SQLite can store a NUL, and no name needs one.
             Some((_, value)) => Err(ApiError::bad_request(format!(
                 "Invalid query string parameters: {} contains a NUL",
                 python::repr_str(value)
@@ -72,8 +73,8 @@ impl Call {
         }
     }
 
-    /// Runs `work` in a transaction, if all tickets are active that the request names to fence it: else
-    /// nothing is written and the answer is 409. Everything that a request writes goes through here.
+    /// Runs `work` in a transaction, if all tickets are active that fence the request. Otherwise nothing is written
+    /// and the answer is 409. All writes of requests go through here.
     pub async fn write<T, E, F>(&self, name: &'static str, work: F) -> Result<Result<T, E>, ApiError>
     where
         T: Send + 'static,
@@ -114,8 +115,7 @@ impl Call {
         }
     }
 
-    /// The body of a request to a provider. A provider that is missing is told before anything that
-    /// is wrong with the body.
+    /// The body of a request to a provider. 404 if the provider is missing, even if the body is wrong.
     pub async fn provider_json<T: DeserializeOwned>(
         &self,
         schema: &'static LazySchema,
@@ -130,7 +130,7 @@ impl Call {
         }
     }
 
-    /// The body, if it is JSON that fits a schema.
+    /// The body. 400 if it is not JSON that fits a schema.
     pub fn json<T: DeserializeOwned>(&self, schema: &'static LazySchema) -> Result<T, ApiError> {
         let value = json::parse(&self.body)
             .map_err(|error| ApiError::bad_request(format!("Malformed JSON: {error}")))?;

@@ -1,15 +1,15 @@
-//! Fenced writes: those that happen only while the tickets that a request names are active.
+//! Fenced writes: a fenced write happens only while the tickets are active that its request names.
 
 use crate::commit::{TransactionError, Tx};
 use crate::db;
 use crate::waitlist;
 use crate::wire::error::ApiError;
-use crate::wire::names::canonical_uuid;
+use crate::wire::uuids::canonical_uuid;
 
 /// The header that names tickets.
 pub(crate) const TICKET_HEADER: &str = "x-waitlist-ticket";
 
-/// The failures of a write that tickets fence.
+/// The error of a fenced write.
 pub(crate) enum Fenced<E> {
     /// A ticket is not active.
     NotActive(waitlist::Error),
@@ -51,7 +51,7 @@ pub(crate) fn prove_then<T, E: TransactionError>(
     work(tx).map_err(Fenced::Work)
 }
 
-/// The tickets that a header names, at most `most`: 400 if it names what can be none.
+/// The tickets that a header names. 400 if there are more than `most`, or if a name is no uuid.
 pub(crate) fn tickets(header: Option<&str>, most: usize) -> Result<Vec<String>, ApiError> {
     let Some(header) = header else {
         return Ok(Vec::new());

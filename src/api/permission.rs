@@ -1,11 +1,11 @@
-//! Asks the policy, and logs what it refuses.
+//! Asks the policy, and logs its refusals.
 
-use crate::api::App;
+use crate::api::app::App;
 use crate::auth::Identity;
 use crate::auth::policy::{Credentials, Denied, Rules, Target};
 use crate::wire::ApiError;
 
-/// Whether someone may do what a rule guards: 403 and a line in the log if not.
+/// Checks whether `who` may do the action that a rule guards. If not, the error is 403 and the log gets a line.
 pub(crate) fn check(
     app: &App,
     rule: &str,
@@ -20,12 +20,13 @@ pub(crate) fn check(
     })
 }
 
-/// Logs a request that is refused because nobody knows whose it is.
+/// Logs a request that is refused because its sender is unknown.
 pub(crate) fn log_unknown(request_id: &str, why: &str) {
     log::info!(target: "allotment::policy", "{request_id}: refused: {why}");
 }
 
-/// The text names no user and no project: in noauth2 these names are the token.
+/// The reason of a refusal, for the log. It does not name the sender: in noauth2 the names of user and project are
+/// the token.
 fn reason(denied: &Denied, rules: &Rules, who: &Identity) -> String {
     match denied {
         Denied::Rule(rule) => {

@@ -1,13 +1,14 @@
-//! How a refusal of the rooms below is told over HTTP: its status and its code.
-
-use std::fmt::Display;
+//! Status and code of the errors of the rooms below.
 
 use actix_web::http::StatusCode;
 
+use crate::db;
 use crate::metrics::conflicts::Entity;
 use crate::placement::Error;
+use crate::search;
+use crate::search::render;
 use crate::waitlist;
-use crate::wire::error::{ApiError, Code};
+use crate::wire::{ApiError, Code};
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -55,7 +56,7 @@ impl From<Error> for ApiError {
     }
 }
 
-/// The entity of a conflict, if the error is about generations or amounts.
+/// The subject of a conflict about generations or amounts.
 fn entity(error: &Error) -> Option<Entity> {
     match error {
         Error::ProviderGeneration { .. } => Some(Entity::ResourceProvider),
@@ -88,8 +89,56 @@ impl From<waitlist::Error> for ApiError {
     }
 }
 
-/// How a provider that is missing is told where Placement says so twice: `before` and `after` stand
-/// round its uuid in the first half, which some clients read.
+impl From<db::Error> for ApiError {
+    fn from(error: db::Error) -> Self {
+        if error.is_retryable() {
+            // The service ran the transaction again many times already. The client decides about the next try.
+            let message = "Another thread concurrently updated the data. Please retry your update";
+            return ApiError::conflict_with(Code::ConcurrentUpdate, message).about(Entity::Other);
+        }
+        if error.is_unstorable_text() {
+            return ApiError::bad_request(
+                "A text in the request has characters that the tables of the service's database cannot \
+                 hold, since their character set is not utf8mb4.",
+            );
+        }
+        if let db::Error::Duplicate(_) = error {
+            // The database takes a text of the request for the same as another text. The next try fails too.
+            log::warn!("{error}");
+            let message = "The database already has what it takes for the same as something in the request.";
+            return ApiError::conflict(message);
+        }
+        if error.is_unavailable() { ApiError::unavailable(error) } else { ApiError::internal(error) }
+    }
+}
+
+impl From<search::Error> for ApiError {
+    fn from(error: search::Error) -> Self {
+        use search::Error;
+        let message = error.to_string();
+        match error {
+            Error::UnknownClass(_) => {
+                ApiError::bad_request(message).context("Invalid resource class in resources parameter: ")
+            }
+            Error::UnknownTraits(_) => ApiError::bad_request(message),
+            Error::TooMany(_) => ApiError::bad_request(message).limited_by("limits.candidate_visits"),
+            Error::GivenUp(_) => ApiError::bad_request(message).limited_by("limits.candidate_seconds"),
+        }
+    }
+}
+
+impl From<render::Error> for ApiError {
+    fn from(error: render::Error) -> Self {
+        let limit = match error {
+            render::Error::TooLarge(_) => "limits.candidate_bytes",
+            render::Error::GivenUp(_) => "limits.candidate_seconds",
+        };
+        ApiError::bad_request(error.to_string()).limited_by(limit)
+    }
+}
+
+/// The refusal of a missing provider where Placement says twice that the provider is missing. `before` and `after`
+/// stand round its uuid in the first half, which some clients read.
 pub(crate) fn provider_missing(before: &'static str, after: &'static str) -> impl FnOnce(Error) -> ApiError {
     move |error| match &error {
         Error::ProviderNotFound(uuid) => {
@@ -97,23 +146,5 @@ pub(crate) fn provider_missing(before: &'static str, after: &'static str) -> imp
             ApiError::from(error).context(tried)
         }
         _ => error.into(),
-    }
-}
-
-impl ApiError {
-    /// Says first what was tried, unless the service itself failed.
-    pub(crate) fn context(mut self, tried: impl Display) -> Self {
-        if self.status.is_client_error() {
-            self.message = format!("{tried}{}", self.message);
-        }
-        self
-    }
-
-    /// Turns 404 into 400: what is missing is not what the path names.
-    pub(crate) fn not_found_is_bad(mut self) -> Self {
-        if self.status == StatusCode::NOT_FOUND {
-            self.status = StatusCode::BAD_REQUEST;
-        }
-        self
     }
 }

@@ -1,21 +1,31 @@
 //! A successful answer, as handlers put it together.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use actix_web::http::StatusCode;
 use chrono::NaiveDateTime;
 use serde::Serialize;
 
 use crate::clock;
-use crate::splice::Spliced;
+use crate::shared_text::SharedText;
+use crate::wire::ApiError;
+
+/// The result of a handler.
+pub type HandlerResult = Result<Reply, ApiError>;
+
+/// A handler at work.
+pub type Answer = Pin<Box<dyn Future<Output = HandlerResult>>>;
 
 /// The body of a reply.
 #[derive(Debug)]
 pub(crate) enum Body {
     None,
-    Json(Spliced),
+    Json(SharedText),
     Html(String),
-    /// A text of this content type.
+    /// A text, and its content type.
     Text(&'static str, Vec<u8>),
-    /// The answer cannot be written as JSON; the cause is for the log.
+    /// The answer cannot be written as JSON. The cause is for the log.
     Broken(String),
 }
 
@@ -42,7 +52,7 @@ impl Reply {
 
     /// An answer whose body is already JSON.
     #[must_use]
-    pub fn raw_json(status: StatusCode, body: impl Into<Spliced>) -> Self {
+    pub fn raw_json(status: StatusCode, body: impl Into<SharedText>) -> Self {
         Self::new(status, Body::Json(body.into()))
     }
 
@@ -52,7 +62,7 @@ impl Reply {
         Self::new(status, Body::Html(page))
     }
 
-    /// An answer for operators' machinery. It holds for this moment alone, so nobody may keep it.
+    /// An answer for operators' machinery. Caches may not keep it, since it is true for this moment alone.
     #[must_use]
     pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Vec<u8>>) -> Self {
         let reply = Self::new(status, Body::Text(content_type, text.into()));
@@ -69,15 +79,15 @@ impl Reply {
         Self { status, body, location: None, last_modified: None, cache_control: None }
     }
 
-    /// With `Location`: the path becomes an absolute URL of the host that the client asked.
+    /// With `Location`. The path becomes an absolute URL at the host that the client asked.
     #[must_use]
     pub fn location(self, path: impl Into<String>) -> Self {
         Self { location: Some(path.into()), ..self }
     }
 
-    /// With `Last-Modified`, now if there is no time, and `Cache-Control: no-cache`.
+    /// With `Last-Modified` and `Cache-Control: no-cache`. `Last-Modified` is now if there is no time.
     ///
-    /// It is the caller who knows from which version on the answer has them.
+    /// The caller decides in which versions the answer has these headers.
     #[must_use]
     pub fn last_modified(self, time: Option<NaiveDateTime>) -> Self {
         let time = time.unwrap_or_else(clock::utc);
@@ -91,7 +101,7 @@ impl Reply {
     }
 }
 
-/// A time as HTTP headers have it.
+/// A time in the format of HTTP headers.
 pub(crate) fn http_date(time: NaiveDateTime) -> String {
     time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

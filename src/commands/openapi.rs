@@ -4,11 +4,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use allotment::api::openapi;
+use allotment::api::routes::ROUTES;
 use allotment::wire::microversion::{MAX, MIN, Microversion};
 
 /// Prints the document of one version, or of all.
 pub fn run(version: Option<Microversion>) -> ExitCode {
-    let printed = openapi::document(version)
+    let printed = openapi::document(&ROUTES, version)
         .and_then(|document| writeln!(std::io::stdout(), "{document:#}").map_err(|error| error.to_string()));
     match printed {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use crate::splice::Spliced;
+use crate::shared_text::SharedText;
 
 /// A body that is handed over piece by piece, so that the copy which the HTTP layer makes of a large
 /// one stays in the processor's cache, and the connection's buffer needs not grow and shrink.
-pub(crate) struct Pieces(pub Spliced);
+pub(crate) struct Pieces(pub SharedText);
 
 impl MessageBody for Pieces {
     type Error = Infallible;

@@ -41,10 +41,10 @@ use crate::edge::request_body;
 use crate::edge::request_body::{Announced, Held};
 use crate::edge::{access_log, address, cors, origin};
 use crate::metrics;
-use crate::splice::Spliced;
+use crate::shared_text::SharedText;
 use crate::wire::accept::Accept;
-use crate::wire::error;
 use crate::wire::error::ApiError;
+use crate::wire::error_body;
 use crate::wire::microversion::{MIN, Microversion, SERVICE, VersionError};
 use crate::wire::query::Query;
 
@@ -392,10 +392,12 @@ impl Exchange {
             );
         }
         let Some(challenge) = self.app.auth.challenge() else {
-            return with_body(StatusCode::UNAUTHORIZED, error::unauthorized(self.accept.error_format()));
+            return with_body(StatusCode::UNAUTHORIZED, error_body::unauthorized(self.accept.error_format()));
         };
-        let (mut response, length) =
-            with_body(StatusCode::UNAUTHORIZED, ("application/json; charset=UTF-8", error::no_valid_token()));
+        let (mut response, length) = with_body(
+            StatusCode::UNAUTHORIZED,
+            ("application/json; charset=UTF-8", error_body::no_valid_token()),
+        );
         set(response.headers_mut(), header::WWW_AUTHENTICATE, challenge);
         (response, length)
     }
@@ -438,7 +440,7 @@ impl Exchange {
         }
         let rendered = match self.resolved.dialect {
             Dialect::Placement | Dialect::Admin => {
-                error.render(self.accept.error_format(), self.version, &self.request_id)
+                error_body::render(error, self.accept.error_format(), self.version, &self.request_id)
             }
             Dialect::Cnapi => cnapi::render(error),
         };
@@ -528,7 +530,7 @@ fn panicked(panic: &dyn Any) -> ApiError {
     ApiError::internal(format!("a handler panicked: {}", words.unwrap_or("no message")))
 }
 
-fn with_body(status: StatusCode, rendered: (&str, impl Into<Spliced>)) -> (HttpResponse, usize) {
+fn with_body(status: StatusCode, rendered: (&str, impl Into<SharedText>)) -> (HttpResponse, usize) {
     let (content_type, body) = (rendered.0, rendered.1.into());
     let length = body.len();
     let mut response = HttpResponse::with_body(status, Pieces(body)).map_into_boxed_body();

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use smallvec::SmallVec;
 
 use super::picture::{Names, Slot};
-use crate::splice::SharedStr;
+use crate::shared_text::SharedStr;
 use crate::store::inventories::Amounts;
 
 /// A provider's inventory of one class, and how much of it is in use.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::picture::Names;
-use crate::splice::SharedStr;
+use crate::shared_text::SharedStr;
 
 /// Up to this number of texts, nobody looks whether all are still in use.
 const FEW: usize = 1_024;

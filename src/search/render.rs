@@ -5,8 +5,8 @@ use std::fmt::Write;
 use crate::fleet::{BEFORE_RESOURCES, Picture, Provider, Slot};
 use crate::search::request::Request;
 use crate::search::visit::Found;
-use crate::splice;
-use crate::splice::Spliced;
+use crate::shared_text;
+use crate::shared_text::SharedText;
 use crate::stop::{GivenUp, Pace, Stop};
 
 /// How the answer is shaped; it grew with the versions of the API.
@@ -43,8 +43,8 @@ pub fn render(
     shape: Shape,
     max_bytes: usize,
     stop: &Stop,
-) -> Result<Spliced, Error> {
-    let (out, served, pace) = (splice::Writer::default(), Served::default(), Pace::new(stop));
+) -> Result<SharedText, Error> {
+    let (out, served, pace) = (shared_text::Writer::default(), Served::default(), Pace::new(stop));
     let mut writer = Writer { picture, request, found, shape, out, max_bytes, served, pace };
     writer.out.push_str("{\"allocation_requests\":[");
     writer.candidates()?;
@@ -59,7 +59,7 @@ struct Writer<'a> {
     request: &'a Request,
     found: &'a Found,
     shape: Shape,
-    out: splice::Writer,
+    out: shared_text::Writer,
     max_bytes: usize,
     served: Served,
     pace: Pace<'a>,

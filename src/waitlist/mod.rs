@@ -62,9 +62,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The owner of queues that belong to no resource provider.
 pub const DEFAULT_OWNER: &str = "default";
 
-/// The latest year in which a ticket can end. Not every database can express later times.
-pub const LATEST_YEAR: i32 = 9999;
-
 /// The waitlist of this process: the waiting requests, and the timer. The tickets are in the database.
 pub struct Waitlist {
     settings: WaitlistSettings,

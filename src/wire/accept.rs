@@ -1,4 +1,4 @@
-//! The formats that the `Accept` header of a request takes, for answers and for errors.
+//! The `Accept` header of a request: whether it takes JSON, and the format that it wants for errors.
 
 /// A media type that the server can make.
 const JSON: (&str, &str) = ("application", "json");
@@ -11,7 +11,7 @@ pub enum ErrorFormat {
     Json,
     /// `text/html`
     Html,
-    /// `text/plain`, for those who take neither of the others
+    /// `text/plain`, for clients that take neither JSON nor HTML
     Plain,
 }
 
@@ -19,7 +19,7 @@ pub enum ErrorFormat {
 #[derive(Clone, Debug)]
 pub struct Accept {
     text: String,
-    /// `None` for a header that cannot be read: any type will do then.
+    /// `None` for a header that cannot be read. Such a header takes any type.
     ranges: Option<Vec<Range>>,
 }
 
@@ -34,7 +34,7 @@ struct Range {
 }
 
 impl Accept {
-    /// Reads the header; to say nothing or `*/*` is to ask for JSON.
+    /// Reads the header. An absent header and `*/*` ask for JSON.
     #[must_use]
     pub fn new(header: Option<&str>) -> Self {
         let text = match header {
@@ -44,19 +44,19 @@ impl Accept {
         Self { text: text.to_owned(), ranges: parse(text) }
     }
 
-    /// The header as it is taken, for messages.
+    /// The header, for messages.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether an answer in JSON will do.
+    /// Whether the client takes JSON.
     #[must_use]
     pub fn takes_json(&self) -> bool {
         self.quality(JSON) > 0
     }
 
-    /// The format for an error: HTML wins over JSON on equal terms.
+    /// The format for an error. HTML wins over JSON if both have the same quality.
     #[must_use]
     pub fn error_format(&self) -> ErrorFormat {
         match (self.quality(HTML), self.quality(JSON)) {
@@ -66,7 +66,7 @@ impl Accept {
         }
     }
 
-    /// The quality of the most specific range that covers a type, the first of equals.
+    /// The quality of the most specific range that covers a type. The first of equally specific ranges counts.
     fn quality(&self, offer: (&str, &str)) -> u16 {
         let Some(ranges) = &self.ranges else {
             return 1000;
@@ -91,7 +91,7 @@ impl Accept {
 }
 
 fn parse(text: &str) -> Option<Vec<Range>> {
-    // An empty element between commas is allowed, a header of blanks is not.
+    // An empty element between commas is allowed. A header of blanks is not.
     if !text.is_empty() && text.trim().is_empty() {
         return None;
     }
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    // The expectations are those of webob 1.8, of which Placement's answers are made.
+    // The expectations are those of webob 1.8, which Placement uses.
     #[test]
     fn preferences_are_weighed() {
         use ErrorFormat::{Html, Json, Plain};

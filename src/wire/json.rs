@@ -1,11 +1,11 @@
-//! Request bodies as JSON: reading them, Python's words for bad ones, and Python's integers.
+//! Request bodies as JSON: parsing, Python's words for malformed bodies, and Python's integers.
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
 use crate::wire::query;
 
-/// Reads a body; the error is in the words of Python's `json` module.
+/// Reads a body. The error is in the words of Python's `json` module.
 pub fn parse(body: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(body).map_err(|error| {
         let text = match std::str::from_utf8(body) {
@@ -15,13 +15,12 @@ pub fn parse(body: &[u8]) -> Result<Value, String> {
                 Err(not_utf8) => return not_utf8.to_string(),
             },
         };
-        // Texts that Python would read (NaN, 1e400) have the parser's own words.
+        // A text that Python could read (NaN, 1e400) gets the parser's own words.
         Scanner::new(text).explain().unwrap_or_else(|| error.to_string())
     })
 }
 
-/// Whether a string or a key anywhere in a value contains a NUL, which no name may have and only
-/// SQLite could store.
+/// Whether a string or a key in a value contains a NUL. No name may have one, and only SQLite could store it.
 #[must_use]
 pub fn contains_nul(value: &Value) -> bool {
     match value {
@@ -36,8 +35,8 @@ pub fn contains_nul(value: &Value) -> bool {
 
 /// An integer that may have been written as `10.0`, as JSON Schema allows.
 ///
-/// A number that `i64` cannot hold becomes the nearest bound: a generation compares unequal to any real
-/// one, and an amount exceeds any capacity, as the number itself would.
+/// A number that `i64` cannot hold becomes the nearest bound. Such a generation differs from any real generation, and
+/// such an amount exceeds any capacity, as the number itself would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Integer(pub i64);
 
@@ -56,7 +55,7 @@ fn from_number(number: &serde_json::Number) -> Option<i64> {
         return Some(i64::MAX);
     }
     let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
-    // The cast saturates, which is what is wanted.
+    // The cast saturates, as it should.
     #[expect(clippy::cast_possible_truncation)]
     Some(float as i64)
 }
@@ -71,7 +70,7 @@ where
     T::try_from(value).map_err(|_| D::Error::custom(format!("{value} is out of range")))
 }
 
-/// For `#[serde(deserialize_with)]` on an `Option` of those: `null` is `None`.
+/// For `#[serde(deserialize_with)]` on an `Option` of an `i64` or `i32`: `null` is `None`.
 pub fn optional_integer<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -84,16 +83,16 @@ where
     T::try_from(value).map(Some).map_err(out_of_range)
 }
 
-/// How deep lists and objects may be in each other; the parser has the same limit.
+/// The greatest depth of lists and objects in each other. The parser has the same limit.
 const MAX_DEPTH: usize = 128;
 
-/// Walks over a text that is no JSON to find out what Python would say of it.
+/// Walks over a text that is no JSON, to find the message that Python would have for it.
 struct Scanner {
     text: Vec<char>,
     at: usize,
 }
 
-/// The fault, and its character.
+/// The message, and the place of the faulty character.
 type Fault = (String, usize);
 
 impl Scanner {

@@ -73,18 +73,18 @@ impl fmt::Display for Microversion {
     }
 }
 
-/// Why a version header cannot be obeyed; the display is what the client reads.
+/// The fault of a version header. The client reads the display text.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
-    /// A version, but none of ours: 406.
+    /// The text is a version that the service does not have: 406.
     #[error("Invalid microversion: Unacceptable version header: {0}")]
     Unacceptable(String),
-    /// No version at all: 400.
+    /// The text is no version: 400.
     #[error("Invalid microversion: invalid version string: {text}; {reason}")]
     Malformed {
-        /// The text of the header.
+        /// The text in the header.
         text: String,
-        /// The message of Python's `int()`.
+        /// The message of Python's `int()` for the text.
         reason: String,
     },
 }
@@ -92,7 +92,7 @@ pub enum VersionError {
 impl Microversion {
     /// Reads the value of `OpenStack-API-Version`, repeated headers joined by commas.
     ///
-    /// The last of several values that names Placement counts, in whatever case the name is.
+    /// The last of several values that name Placement counts. The case of the name does not matter.
     pub fn from_header(header: Option<&str>) -> Result<Self, VersionError> {
         header.and_then(for_placement).map_or(Ok(MIN), parse)
     }

@@ -1,4 +1,4 @@
-//! JSON objects whose members stay in the order in which they came, or were put in.
+//! JSON objects whose members keep the order in which they were read or added.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,15 +10,14 @@ use serde::{Serialize, Serializer};
 
 use crate::wire::ApiError;
 
-/// Up to so many members, a member is found by a look at all of them.
-const FEW: usize = 8;
+/// A member is found by a scan of all members while there are at most this many.
+const SCANNED: usize = 8;
 
-/// Members in their order, with distinct names. If a name comes twice, the last value counts, as in all JSON
-/// that is read here.
+/// Members in their order, with distinct names. If a name comes twice, the last value counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Ordered<K, V> {
     members: Vec<(K, V)>,
-    /// Where each member is, if there are more than a few.
+    /// The place of each member, if there are too many for a scan.
     places: HashMap<K, usize>,
 }
 
@@ -29,7 +28,7 @@ impl<K, V> Default for Ordered<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
-    /// The value of the member of this name, or else of a new one, which is the last.
+    /// The value of the member of this name. A new member is added at the end if there is none.
     pub fn entry(&mut self, name: K, new: impl FnOnce() -> V) -> &mut V {
         let at = match self.place(&name) {
             Some(at) => at,
@@ -39,7 +38,7 @@ impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
     }
 
     fn place(&self, name: &K) -> Option<usize> {
-        if self.members.len() > FEW {
+        if self.members.len() > SCANNED {
             return self.places.get(name).copied();
         }
         self.members.iter().position(|(known, _)| known == name)
@@ -49,8 +48,8 @@ impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
     fn push(&mut self, name: K, value: V) -> usize {
         let at = self.members.len();
         self.members.push((name, value));
-        if at >= FEW {
-            let first = if at == FEW { 0 } else { at };
+        if at >= SCANNED {
+            let first = if at == SCANNED { 0 } else { at };
             self.places.extend((first..=at).map(|at| (self.members[at].0.clone(), at)));
         }
         at
@@ -58,8 +57,8 @@ impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
 }
 
 impl<V> Ordered<String, V> {
-    /// The same members, unless two of the names are one uuid in different spellings. Databases may take the
-    /// two for the same thing, and then it would not be clear which one counts.
+    /// The same members. 400 if two of the names are one uuid in different spellings: databases may take both for the
+    /// same uuid, and it would not be clear which member counts.
     pub fn distinct_uuids(self) -> Result<Self, ApiError> {
         let mut folded: Vec<String> =
             self.members.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();

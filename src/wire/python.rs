@@ -1,12 +1,12 @@
-//! Python's way of reading an integer and of printing a value: clients match on messages made so.
+//! Reads integers and prints values as Python does, since clients match on such messages.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// The value of Python's `int()` for a text, within the bounds of `i64`; `None` where Python raises.
+/// The value of Python's `int()` for a text, held within `i64`. `None` where `int()` raises.
 ///
-/// It takes white space around the digits, a sign, and single underscores between digits.
+/// `int()` takes white space around the digits, a sign, and single underscores between digits.
 #[must_use]
 pub fn int(text: &str) -> Option<i64> {
     let text = text.trim();
@@ -120,7 +120,7 @@ fn push_char(out: &mut String, character: char, quote: char) {
     }
 }
 
-/// Whether Python would print a character as it is, as nearly as Rust's own tables tell.
+/// Whether Python prints a character unescaped, as far as Rust's tables tell.
 fn is_printable(character: char) -> bool {
     !character.is_whitespace() && character.escape_debug().next() == Some(character)
 }

@@ -8,9 +8,9 @@ use percent_encoding::percent_decode;
 pub struct NotUtf8 {
     /// The byte that does not fit.
     pub byte: u8,
-    /// Where it is in the parameter's name or value.
+    /// The position of the byte in the parameter's name or value.
     pub position: usize,
-    /// Why it does not fit, as Python says it.
+    /// The reason in Python's words.
     pub reason: &'static str,
 }
 
@@ -21,18 +21,18 @@ pub struct Query {
 }
 
 impl Query {
-    /// How many parameters [`Query::parse`] finds at most.
+    /// The most parameters that [`Query::parse`] can find.
     #[must_use]
     pub fn count(text: &str) -> usize {
         1 + text.bytes().filter(|byte| matches!(byte, b'&' | b';')).count()
     }
 
-    /// Reads a query string: `&` and `;` separate, `+` is a blank, a name may lack a value.
+    /// Reads a query string. `&` and `;` separate parameters, `+` is a blank, and a name may lack a value.
     pub fn parse(text: &str) -> Result<Self, NotUtf8> {
         Self::parse_split(text, &['&', ';'])
     }
 
-    /// Reads a form, or a query string as forms are written: `&` alone separates.
+    /// Reads a form, or a query string in the format of forms. `&` alone separates parameters.
     pub fn parse_form(text: &str) -> Result<Self, NotUtf8> {
         Self::parse_split(text, &['&'])
     }
@@ -54,7 +54,7 @@ impl Query {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The last value of a parameter: the one that counts, as a rule.
+    /// The last value of a parameter, which counts as a rule.
     #[must_use]
     pub fn last(&self, name: &str) -> Option<&str> {
         self.iter().rev().find(|pair| pair.0 == name).map(|pair| pair.1)
@@ -66,13 +66,13 @@ impl Query {
         self.iter().find(|pair| pair.0 == name).map(|pair| pair.1)
     }
 
-    /// Every value of a parameter in their order.
+    /// All values of a parameter in their order.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.iter().filter(|pair| pair.0 == name).map(|pair| pair.1).collect()
     }
 
-    /// Whether a parameter is there, be it without a value.
+    /// Whether a parameter is there, with or without a value.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.iter().any(|pair| pair.0 == name)
@@ -84,7 +84,7 @@ fn decode(text: &str) -> Result<String, NotUtf8> {
     utf8(percent_decode(spaced.as_bytes()).collect())
 }
 
-/// Bytes as text, or what Python would say of them.
+/// Reads bytes as UTF-8. The error is in Python's words.
 pub(crate) fn utf8(bytes: Vec<u8>) -> Result<String, NotUtf8> {
     String::from_utf8(bytes).map_err(|error| {
         let position = error.utf8_error().valid_up_to();

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, SubsecRound, TimeDelta, Timelike};
 
-use crate::waitlist::LATEST_YEAR;
+/// The last year that all databases can keep.
+const LATEST_YEAR: i32 = 9999;
 
-/// Reads a time in ISO 8601: with an offset, or else in UTC. `None` if it is none, or one that not all
-/// databases can keep.
+/// Reads a time in ISO 8601. A time without an offset is in UTC. `None` if the text is no time, or a time that not
+/// all databases can keep.
 pub fn parse(text: &str) -> Option<NaiveDateTime> {
     let with_offset = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.naive_utc());
     let without = || {
@@ -30,9 +31,9 @@ pub fn show_millis(time: NaiveDateTime) -> String {
     time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// Reads a time that may end early, as texts do that are compared with times: `3000` is the start of
-/// that year. It may have an offset, and is in UTC without one. `None` if it is none, or comes after
-/// year 9999; what was before 1970 is 1970, since not all databases can keep it.
+/// Reads a time that may end early: `3000` is the start of that year. A time without an offset is in UTC. `None` if
+/// the text is no time, or a time after year 9999. A time before 1970 becomes the start of 1970, since not all
+/// databases can keep it.
 pub fn parse_partial(text: &str) -> Option<NaiveDateTime> {
     let (local, east) = split_zone(text)?;
     if !local.is_ascii() || !local.as_bytes().first()?.is_ascii_digit() {
@@ -45,7 +46,7 @@ pub fn parse_partial(text: &str) -> Option<NaiveDateTime> {
     let whole = format!("{local}{rest}");
     let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
     let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(&whole, form).ok())?;
-    // A leap second is the one after it, which databases know.
+    // A leap second becomes the second after it, since databases do not know leap seconds.
     let time = time
         .with_nanosecond(time.nanosecond() % NANOS)?
         .checked_add_signed(TimeDelta::seconds(i64::from(time.nanosecond() / NANOS)))?;
@@ -55,7 +56,7 @@ pub fn parse_partial(text: &str) -> Option<NaiveDateTime> {
 
 const NANOS: u32 = 1_000_000_000;
 
-/// A time without its zone, and how far east that zone is. Only what has hours has a zone.
+/// A time without its zone, and the distance of that zone to the east. A text without hours has no zone.
 fn split_zone(text: &str) -> Option<(&str, TimeDelta)> {
     if let Some(local) = text.strip_suffix(['Z', 'z']) {
         return (local.len() > 10).then_some((local, TimeDelta::zero()));

@@ -1,7 +1,7 @@
 //! Validation errors in the wording of Python's jsonschema, on which clients and tests match.
 //!
-//! A value may have several errors, and one is told: the error that Python's `best_match` picks. That is the
-//! least deep error, then the error at the greatest path, and then the first in the schema.
+//! The message tells one of all errors in a value: the error that Python's `best_match` picks. That is the least
+//! deep error. If several are equally deep, it is the one at the greatest path, and then the first in the schema.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -11,22 +11,22 @@ use serde_json::Value;
 
 use crate::wire::python;
 
-/// How many characters of the value or the schema a message quotes.
+/// The most characters of the value or the schema that a message quotes.
 const QUOTED: usize = 2000;
 
-/// One error, with all that is needed to weigh it and to tell it.
+/// One error, with the facts by which it is compared and told.
 struct Fault<'a> {
     keyword: String,
-    /// From where the search for the error began, to the value that is wrong.
+    /// The path from the start of the search to the wrong value.
     path: Vec<Step>,
-    /// From there to the keyword.
+    /// The path in the schema from the start of the search to the keyword.
     schema_path: Vec<Step>,
-    /// Where the keyword stands among its neighbours, level by level.
+    /// The position of the keyword among its neighbours, level by level.
     order: Vec<usize>,
     instance: &'a Value,
     /// The schema that has the keyword.
     schema: &'a Value,
-    /// The names that `required` misses, or the names that should not be there.
+    /// The names of missing members, or of members that are not allowed.
     names: Vec<String>,
     /// The errors of the alternatives of an `anyOf`.
     context: Vec<Fault<'a>>,
@@ -53,7 +53,7 @@ pub(crate) fn explain<'e>(
     }
 }
 
-/// Reads an error; `skip` and `skip_schema` are how many steps of its paths are its parent's.
+/// Reads an error. `skip` and `skip_schema` are the numbers of steps that its paths share with its parent's.
 fn fault<'a>(
     root: &'a Value,
     value: &'a Value,
@@ -121,9 +121,9 @@ fn follow<'a>(root: &'a Value, pointer: &str) -> Option<(&'a Value, Vec<Step>, V
     Some((value, steps, order))
 }
 
-/// Python's `best_match`; the faults are in the order of the schema.
+/// Python's `best_match`. The faults are in the order of the schema.
 fn best(faults: Vec<Fault<'_>>) -> Option<Fault<'_>> {
-    // Python's `max` takes the first of equal values, and Rust's the last.
+    // Python's `max` takes the first of equals, and Rust's takes the last.
     let mut best = faults.into_iter().rev().max_by(weigh)?;
     while !best.context.is_empty() {
         let smallest = best.context.iter().min_by(|a, b| weigh(a, b));
@@ -148,7 +148,7 @@ impl Fault<'_> {
         (Reverse(self.path.len()), &self.path, strong, !self.matches_type())
     }
 
-    /// Whether the value has at least the type that the schema asks for.
+    /// Whether the value has the type that the schema asks for.
     fn matches_type(&self) -> bool {
         match self.schema.get("type") {
             Some(Value::String(name)) => is_type(self.instance, name),
@@ -177,7 +177,7 @@ fn is_whole(float: f64) -> bool {
     float.fract() == 0.0
 }
 
-/// The whole message: what is wrong, by which part of the schema, and about what.
+/// The whole message: the fault, the part of the schema, and the part of the value.
 fn tell(fault: &Fault<'_>) -> String {
     let above = fault.schema_path.split_last().map_or(&[][..], |(_, above)| above);
     format!(
@@ -247,7 +247,7 @@ fn quote(value: &Value) -> String {
     shorten(python::repr(value))
 }
 
-/// A body of a megabyte need not come back three times in its error.
+/// Shortens a text, so that an error does not quote a large body three times.
 fn shorten(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(QUOTED) {
         text.truncate(end);

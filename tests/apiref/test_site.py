@@ -204,7 +204,7 @@ def test_every_field_of_an_error_is_told_and_nothing_else(made, whole):
 
 
 def test_every_error_code_is_explained_and_nothing_else(whole):
-    rust = (built.ROOT / 'src' / 'wire' / 'error.rs').read_text().partition('#[cfg(test)]')[0]
+    rust = (built.ROOT / 'src' / 'wire' / 'code.rs').read_text().partition('#[cfg(test)]')[0]
     known = set(re.findall(r'=> "(placement\.[a-z_.]+)"', rust))
     assert len(known) >= 10
     page = (built.SOURCE / 'errors.rst').read_text()

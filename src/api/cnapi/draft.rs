@@ -1,21 +1,66 @@
 //! `/servers/{server}/waitlist`: the dialect of CNAPI's first page on its waitlist.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::page::Page;
 use super::view::DraftView;
 use super::{error, find, known_owner, owner, params};
-use crate::api::waitlist::body;
-use crate::api::waitlist::write_end;
-use crate::api::{Call, HandlerResult, Reply};
+use crate::api::operation::{SHOWN, Shapes, empty, operation, plain};
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::waitlist::{body, write_end};
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::auth::policy;
 use crate::waitlist::{self, ACTIVE, ExpectedQueue, NewTicket, QUEUED, QueueFilter, Term, TicketFilter};
-use crate::wire::names::canonical_uuid;
+use crate::wire::microversion::V1_0;
 use crate::wire::query::Query;
+use crate::wire::schema::Versions;
+use crate::wire::uuids::canonical_uuid;
 use crate::wire::{ApiError, schema, times};
 
-/// The fields of a new ticket. The page has two names for two of them.
+schemas! {
+    body CNAPI_DRAFT_POST = "cnapi_draft_post_1_0";
+    query CNAPI_DRAFT_QUERY = "cnapi_draft_query_1_0";
+    query CNAPI_DRAFT_TICKET_QUERY = "cnapi_draft_ticket_query_1_0";
+}
+
+const DRAFT: &str = "/servers/{server}/waitlist";
+const DRAFT_TICKET: &str = "/servers/{server}/waitlist/{ticket}";
+const CNAPI_DRAFT: &str = "Waitlist of CNAPI, first page";
+const DRAFT_SHAPES: Shapes = &[(V1_0, "cnapi_draft_ticket_1_0")];
+const DRAFT_LIST: Shapes = &[(V1_0, "cnapi_draft_ticket_list_1_0")];
+const DRAFT_CREATED: Shapes = &[(V1_0, "cnapi_draft_created_1_0")];
+const NO_SERVER: &[(u16, &str)] = &[(409, "The name of the server is no uuid.")];
+
+/// The routes of the first page.
+pub(crate) static ROUTES: &[Route] = &[
+    route::cnapi(Method::GET, DRAFT, policy::WAITLIST_LIST, answer!(list)).described(
+        operation(CNAPI_DRAFT, "List the live tickets of a server")
+            .query(Versions::only(V1_0, &CNAPI_DRAFT_QUERY))
+            .answers(&[plain(200, "As they were created.", DRAFT_LIST)])
+            .words(NO_SERVER),
+    ),
+    route::cnapi(Method::POST, DRAFT, policy::WAITLIST_CREATE, answer!(create)).described(
+        operation(CNAPI_DRAFT, "Take a ticket of a server")
+            .body(Versions::only(V1_0, &CNAPI_DRAFT_POST))
+            .answers(&[plain(200, "It was taken.", DRAFT_CREATED)])
+            .words(&[(409, "The name of the server is no uuid, or the queue is full.")]),
+    ),
+    route::cnapi(Method::GET, DRAFT_TICKET, policy::WAITLIST_SHOW, answer!(show)).described(
+        operation(CNAPI_DRAFT, "Show a ticket of a server, or wait until it is active")
+            .query(Versions::only(V1_0, &CNAPI_DRAFT_TICKET_QUERY))
+            .answers(&[plain(200, SHOWN, DRAFT_SHAPES)])
+            .words(NO_SERVER),
+    ),
+    route::cnapi(Method::DELETE, DRAFT_TICKET, policy::WAITLIST_DELETE, answer!(delete)).described(
+        operation(CNAPI_DRAFT, "Delete a ticket of a server")
+            .answers(&[empty(202, "It is gone; the next one is active.")])
+            .words(NO_SERVER),
+    ),
+];
+
+/// The body of a new ticket. CNAPI's page has two names for the id, and two for the end.
 #[derive(Deserialize)]
 struct CreateBody {
     scope: String,
@@ -64,7 +109,7 @@ pub async fn list(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let page = Page::of(&params::in_query(&call)?);
     let page = page.map_err(|wrong| ApiError::bad_request(wrong.to_string()))?;
-    let query = call.checked_query(&schema::CNAPI_DRAFT_QUERY)?;
+    let query = call.checked_query(&CNAPI_DRAFT_QUERY)?;
     let text = |name| query.last(name).map(str::to_owned);
     let queues =
         QueueFilter { owner: Some(owner), scope: text("scope"), resource_id: text("id").or(text("uid")) };
@@ -79,7 +124,7 @@ pub async fn list(call: Call) -> HandlerResult {
 pub async fn create(call: Call) -> HandlerResult {
     let owner = known_owner(&call).await?;
     let asked = params::merged_with(&call, &without_continuations(&call.body))?;
-    let body: CreateBody = params::read(asked, &schema::CNAPI_DRAFT_POST)?;
+    let body: CreateBody = params::read(asked, &CNAPI_DRAFT_POST)?;
     let new = body.into_new(&call, owner)?;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings());
@@ -87,8 +132,8 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &serde_json::json!({ "ticket_uuid": ticket.uuid })))
 }
 
-/// A body without backslashes at the ends of lines, as the page's example has them between quotes of
-/// the shell. No JSON has any.
+/// A body without backslashes at the ends of lines. The page's example has such backslashes between quotes of the
+/// shell. JSON has none.
 fn without_continuations(body: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(body.len());
     for byte in body {
@@ -100,14 +145,14 @@ fn without_continuations(body: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// `GET /servers/{server}/waitlist/{ticket}`, which may be followed by `?wait=true`, or by `&wait=true`
-/// as the page has it.
+/// `GET /servers/{server}/waitlist/{ticket}`. The page of CNAPI has `&wait=true` in place of `?wait=true`, so both are
+/// allowed.
 pub async fn show(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let (uuid, more) = named(&call);
     let more = Query::parse_form(&more).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    schema::loaded(&schema::CNAPI_DRAFT_TICKET_QUERY)?.check_query(&more)?;
-    let query = call.checked_query(&schema::CNAPI_DRAFT_TICKET_QUERY)?;
+    schema::loaded(&CNAPI_DRAFT_TICKET_QUERY)?.check_query(&more)?;
+    let query = call.checked_query(&CNAPI_DRAFT_TICKET_QUERY)?;
     let waits = [query, &more].iter().any(|query| query.last("wait") == Some("true"));
     let mut ticket = find(&call, policy::WAITLIST_SHOW, uuid, Some(owner)).await?;
     if waits {
@@ -118,7 +163,7 @@ pub async fn show(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &DraftView::new(&ticket)))
 }
 
-/// The ticket that the path names, and what follows it there.
+/// The ticket that the path names, and the text that follows it in the path.
 fn named(call: &Call) -> (String, String) {
     let named = call.param("ticket");
     let (uuid, more) = named.split_once('&').unwrap_or((named, ""));

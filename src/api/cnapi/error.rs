@@ -4,12 +4,13 @@ use actix_web::http::StatusCode;
 use serde_json::json;
 
 use crate::waitlist::Error;
-use crate::wire::error::{ApiError, Code, stock_sentence};
+use crate::wire::error_body::stock_sentence;
+use crate::wire::{ApiError, Code};
 
 /// Content type and body of an error.
 pub(crate) fn render(error: &ApiError) -> (&'static str, String) {
     let message = if error.message.is_empty() { stock_sentence(error.status) } else { &error.message };
-    // A schema's message has many lines; only the first is for CNAPI's clients.
+    // The later lines of a schema's message are for Placement's clients.
     let message = message.lines().next().unwrap_or_default();
     ("application/json", json!({ "code": code(error), "message": message }).to_string())
 }
@@ -33,12 +34,12 @@ fn code(error: &ApiError) -> &'static str {
     }
 }
 
-/// A request that makes no sense: 409, as in CNAPI.
+/// An invalid argument: 409, as in CNAPI.
 pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::conflict(message).with_word("InvalidArgument")
 }
 
-/// Turns 400 into the 409 that CNAPI has for it.
+/// Turns 400 into CNAPI's 409.
 pub(crate) fn as_invalid(error: ApiError) -> ApiError {
     if error.status == StatusCode::BAD_REQUEST && error.word.is_none() {
         invalid(error.message)
@@ -52,7 +53,7 @@ pub(crate) fn broken(problem: &str) -> ApiError {
     ApiError::bad_request(format!("Invalid JSON: {problem}")).with_word("InvalidContent")
 }
 
-/// A refusal of the waitlist, in CNAPI's words.
+/// An error of the waitlist in CNAPI's words.
 pub(crate) fn refused(error: Error) -> ApiError {
     match error {
         Error::OwnerNotFound(uuid) => ApiError::not_found(format!("no such server {uuid}")),

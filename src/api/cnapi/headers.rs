@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 
 use crate::edge::pipeline::set;
 
-/// Where clients put an id of their own, and find it again.
+/// The header with a client's own id, in request and answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
 const SERVER_NAME: HeaderName = HeaderName::from_static("x-server-name");
@@ -21,7 +21,7 @@ static HOST: LazyLock<String> = LazyLock::new(|| {
     if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
 });
 
-/// Adds them. `own` is the id under which the request is in the log.
+/// Adds the headers. `own` is the id of the request in the log.
 pub(crate) fn decorate(headers: &mut HeaderMap, asked: &HeaderMap, own: &str, started: Instant) {
     let theirs = asked.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let theirs = theirs.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID);

@@ -1,15 +1,14 @@
 //! The waitlist as clients of CNAPI know it: tickets of servers, in two older dialects.
 //!
 //! - `tickets`: the dialect that CNAPI was deployed with
-//! - `draft`: the one of its first page, in which a server has a waitlist
-//! - `params`: what a request says, in its query string or its body
-//! - `page`: which part of a list is asked for
-//! - `view`: tickets as answers show them
-//! - `error`: errors, as both have them
-//! - `headers`: what comes with every answer
+//! - `draft`: the dialect of CNAPI's first page, in which a server has a waitlist
+//! - `params`: the parameters of a request, in its query string or its body
+//! - `page`: the part of a list that a request wants
+//! - `view`: tickets in answers
+//! - `error`: errors in both dialects
+//! - `headers`: the headers of every answer
 //!
-//! A server is a resource provider. All that is done is done by the waitlist, so that a ticket is the
-//! same in every dialect.
+//! A server is a resource provider. Its tickets are those of the waitlist, so a ticket is the same in every dialect.
 
 pub mod draft;
 mod error;
@@ -26,18 +25,17 @@ use crate::api::{Call, waitlist as placement};
 use crate::auth::Identity;
 use crate::waitlist::{self, DEFAULT_OWNER, Ticket};
 use crate::wire::ApiError;
-use crate::wire::names::canonical_uuid;
-use crate::wire::schema::is_dashed_uuid;
+use crate::wire::uuids::{canonical_uuid, is_dashed_uuid};
 
-/// How many tickets an answer has at most.
+/// The most tickets in an answer.
 const MOST: i64 = 1_000;
 
-/// The user of every request at the address that takes no tokens.
+/// The sender of each request at the address that takes no tokens.
 pub(crate) fn anybody() -> Identity {
     Identity { user: "cnapi".to_owned(), roles: vec!["service".to_owned()], ..Identity::default() }
 }
 
-/// The server that the path names: a uuid, or the one that is none.
+/// The server that the path names: a uuid, or `default`.
 fn owner(call: &Call) -> Result<String, ApiError> {
     let named = call.param("server");
     if named == DEFAULT_OWNER {
@@ -47,7 +45,7 @@ fn owner(call: &Call) -> Result<String, ApiError> {
     uuid.ok_or_else(|| error::invalid(format!("server_uuid: {named:?} is neither a uuid nor 'default'")))
 }
 
-/// The server that the path names: 404 if there is none.
+/// The server that the path names. 404 if it does not exist.
 async fn known_owner(call: &Call) -> Result<String, ApiError> {
     let owner = owner(call)?;
     let named = owner.clone();
@@ -55,7 +53,7 @@ async fn known_owner(call: &Call) -> Result<String, ApiError> {
     Ok(owner)
 }
 
-/// A ticket, if whoever asks may do with it what a rule guards; of this owner, if one is named.
+/// A ticket, which must belong to `owner` if that is given. 403 if a rule forbids the request's sender to use it.
 async fn find(call: &Call, rule: &str, uuid: String, owner: Option<String>) -> Result<Ticket, ApiError> {
     let work = move |conn: &mut _| match &owner {
         Some(owner) => waitlist::find_of(conn, owner, &uuid),

@@ -1,4 +1,4 @@
-//! Which part of a list is asked for.
+//! The part of a list that a request wants.
 
 use serde_json::Value;
 
@@ -12,13 +12,13 @@ pub(crate) struct Page {
     pub(crate) offset: i64,
 }
 
-/// Why a list has no such part.
+/// The fault of the parameters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Wrong {
     /// A parameter is no number.
     #[error("{0} is not {1}")]
     Malformed(&'static str, &'static str),
-    /// More is asked for than there may be.
+    /// The limit is too high.
     #[error("limit is more than {MOST}")]
     TooMany,
 }
@@ -41,7 +41,7 @@ impl Page {
     }
 }
 
-/// A number of digits alone; one that is too large is as large as can be.
+/// Reads a number of digits alone. A number that is too large becomes the largest.
 fn number(value: &Value) -> Option<i64> {
     let text = value.as_str().filter(|text| !text.is_empty())?;
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());

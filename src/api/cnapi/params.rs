@@ -1,4 +1,4 @@
-//! The parameters of a request: its query string beats its body, which is JSON or a form.
+//! The parameters of a request. The query string goes before the body, which is JSON or a form.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -13,12 +13,12 @@ use crate::wire::{ApiError, json};
 /// Parameters by their names.
 pub(crate) type Params = Map<String, Value>;
 
-/// All parameters of the request. A parameter that is repeated in a query string or a form becomes a list.
+/// The parameters of query string and body. A repeated parameter of a query string or a form becomes a list.
 pub(crate) fn merged(call: &Call) -> Result<Params, ApiError> {
     merged_with(call, &call.body)
 }
 
-/// The same with a body that is not quite what was sent.
+/// The same with `body` in place of the body that was sent.
 pub(crate) fn merged_with(call: &Call, body: &[u8]) -> Result<Params, ApiError> {
     let mut params = in_body(call, body)?;
     params.extend(in_query(call)?);
@@ -30,7 +30,7 @@ pub(crate) fn in_query(call: &Call) -> Result<Params, ApiError> {
     Ok(gathered(call.query()?))
 }
 
-/// Parameters that fit a schema, as the type that they stand for. 400 if they do not.
+/// Reads parameters as the type that they stand for. 400 if they do not fit a schema.
 pub(crate) fn read<T: DeserializeOwned>(params: Params, schema: &'static LazySchema) -> Result<T, ApiError> {
     let value = Value::Object(params);
     schema::loaded(schema)?.check(&value)?;

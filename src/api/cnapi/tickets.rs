@@ -2,25 +2,96 @@
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::page::{Page, Wrong};
 use super::view::{CreatedView, TicketView};
 use super::{MOST, error, find, known_owner, owner, params};
-use crate::api::waitlist::body;
-use crate::api::waitlist::write_end;
-use crate::api::{Call, HandlerResult, Reply};
+use crate::api::operation::{SHOWN, Shapes, empty, operation, plain};
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::waitlist::{body, write_end};
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::auth::policy;
 use crate::waitlist::{
     self, ACTIVE, EXPIRED, Error, ExpectedQueue, FINISHED, NewTicket, QueueFilter, Term, TicketFilter,
 };
-use crate::wire::names::canonical_uuid;
-use crate::wire::schema::is_dashed_uuid;
-use crate::wire::{ApiError, schema, times};
+use crate::wire::microversion::V1_0;
+use crate::wire::schema::Versions;
+use crate::wire::uuids::{canonical_uuid, is_dashed_uuid};
+use crate::wire::{ApiError, times};
 
-/// The fields of a new ticket.
+schemas! {
+    body CNAPI_TICKET_POST = "cnapi_ticket_post_1_0";
+    query CNAPI_FORCE_QUERY = "cnapi_force_query_1_0";
+    query CNAPI_TICKETS_QUERY = "cnapi_tickets_query_1_0";
+}
+
+const SERVER_TICKETS: &str = "/servers/{server}/tickets";
+const CNAPI_TICKET: &str = "/tickets/{ticket}";
+const CNAPI_WAIT: &str = "/tickets/{ticket}/wait";
+const CNAPI_RELEASE: &str = "/tickets/{ticket}/release";
+const CNAPI: &str = "Waitlist of CNAPI";
+const CNAPI_SHAPES: Shapes = &[(V1_0, "cnapi_ticket_1_0")];
+const CNAPI_LIST: Shapes = &[(V1_0, "cnapi_ticket_list_1_0")];
+const CNAPI_CREATED: Shapes = &[(V1_0, "cnapi_created_1_0")];
+const NO_UUID: &[(u16, &str)] = &[(409, "The name of the ticket is no uuid.")];
+
+/// The routes of the deployed dialect.
+pub(crate) static ROUTES: &[Route] = &[
+    route::cnapi(Method::GET, SERVER_TICKETS, policy::WAITLIST_LIST, answer!(list)).described(
+        operation(CNAPI, "List the tickets of a server")
+            .query(Versions::only(V1_0, &CNAPI_TICKETS_QUERY))
+            .answers(&[plain(200, "As they were created, also those that have ended.", CNAPI_LIST)])
+            .words(&[(409, "A parameter makes no sense, or there is no such one.")]),
+    ),
+    route::cnapi(Method::POST, SERVER_TICKETS, policy::WAITLIST_CREATE, answer!(create)).described(
+        operation(CNAPI, "Take a ticket of a server")
+            .body(Versions::only(V1_0, &CNAPI_TICKET_POST))
+            .answers(&[plain(
+                202,
+                "It was taken: its queue has it, active if nobody was before it.",
+                CNAPI_CREATED,
+            )])
+            .words(&[(409, "The request makes no sense, or the queue is full.")]),
+    ),
+    route::cnapi(Method::DELETE, SERVER_TICKETS, policy::WAITLIST_DELETE_ALL, answer!(delete_all)).described(
+        operation(CNAPI, "Delete all tickets of a server")
+            .query(Versions::only(V1_0, &CNAPI_FORCE_QUERY))
+            .answers(&[empty(204, "There are none any more.")])
+            .words(&[(409, "The name of the server is no uuid."), (412, "It is not forced.")]),
+    ),
+    route::cnapi(Method::GET, CNAPI_TICKET, policy::WAITLIST_SHOW, answer!(show)).described(
+        operation(CNAPI, "Show a ticket of a server")
+            .answers(&[plain(200, SHOWN, CNAPI_SHAPES)])
+            .words(NO_UUID),
+    ),
+    route::cnapi(Method::DELETE, CNAPI_TICKET, policy::WAITLIST_DELETE, answer!(delete)).described(
+        operation(CNAPI, "Delete a ticket of a server")
+            .answers(&[empty(204, "It is gone; the next one is active.")])
+            .words(NO_UUID),
+    ),
+    route::cnapi(Method::GET, CNAPI_WAIT, policy::WAITLIST_SHOW, answer!(wait)).described(
+        operation(CNAPI, "Wait until a ticket is active").answers(&[empty(204, "It is active.")]).words(&[
+            (409, "It is finished, or its name is no uuid."),
+            (500, "It has expired, as the message says."),
+            (
+                503,
+                "It is still queued, and may be waited for again; or the database or Keystone is out of \
+                 reach.",
+            ),
+        ]),
+    ),
+    route::cnapi(Method::PUT, CNAPI_RELEASE, policy::WAITLIST_DELETE, answer!(release)).described(
+        operation(CNAPI, "Release a ticket of a server, or give it up while it waits")
+            .answers(&[empty(204, "It has ended, now or before; the next one is active.")])
+            .words(NO_UUID),
+    ),
+];
+
+/// The body of a new ticket.
 #[derive(Deserialize)]
 struct CreateBody {
     scope: String,
@@ -52,7 +123,7 @@ impl CreateBody {
             expires_text: Some(self.expires_at),
             project_id: call.identity.project.clone(),
             user_id: Some(call.identity.user.clone()).filter(|user| !user.is_empty()),
-            // Only this one is told again, under the name of reqid.
+            // Answers show this id alone, as `reqid`.
             request_id: self.req_id,
             expected: ExpectedQueue::Anything,
         })
@@ -67,7 +138,7 @@ pub async fn list(call: Call) -> HandlerResult {
         Err(wrong @ Wrong::TooMany) => return Err(error::invalid(wrong.to_string())),
         Err(wrong @ Wrong::Malformed(field, _)) => return Ok(invalid_parameter(field, &wrong.to_string())),
     };
-    call.checked_query(&schema::CNAPI_TICKETS_QUERY).map_err(error::as_invalid)?;
+    call.checked_query(&CNAPI_TICKETS_QUERY).map_err(error::as_invalid)?;
     let queues = QueueFilter { owner: Some(owner), ..QueueFilter::default() };
     let filter = TicketFilter { queues, statuses: Vec::new(), after: None, limit: page.limit };
     let work = move |conn: &mut _| waitlist::list_by_creation(conn, &filter, page.offset);
@@ -76,7 +147,7 @@ pub async fn list(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &shown))
 }
 
-/// A parameter that is no number has an answer of its own.
+/// The answer to a parameter that is no number.
 fn invalid_parameter(field: &str, message: &str) -> Reply {
     let errors = json!([{ "field": field, "code": "Invalid", "message": message }]);
     let body = json!({ "code": "InvalidParameters", "message": "Invalid parameters", "errors": errors });
@@ -87,14 +158,14 @@ fn invalid_parameter(field: &str, message: &str) -> Reply {
 pub async fn create(call: Call) -> HandlerResult {
     let owner = known_owner(&call).await?;
     let asked = params::merged(&call)?;
-    let body: CreateBody = params::read(asked, &schema::CNAPI_TICKET_POST).map_err(error::as_invalid)?;
+    let body: CreateBody = params::read(asked, &CNAPI_TICKET_POST).map_err(error::as_invalid)?;
     let new = body.into_new(&call, owner).map_err(error::as_invalid)?;
     let app = call.app.clone();
     let work = move |tx: &mut _| {
         let (ticket, _) = waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings())?;
         let mut queue = waitlist::list_live(tx, &ticket, MOST)?;
         if queue.iter().all(|other| other.uuid != ticket.uuid) {
-            // So many are before it that they fill the answer, and its client looks for it there.
+            // The tickets before it fill the answer, and the client looks for its own ticket there.
             queue.push(ticket.clone());
         }
         Ok::<_, Error>((ticket, queue))
@@ -114,7 +185,7 @@ pub async fn delete_all(call: Call) -> HandlerResult {
         let (app, owner) = (call.app.clone(), owner.clone());
         let work = move |tx: &mut _| waitlist::remove_some(tx, &owner, MOST, app.waitlist.now());
         let gone = write_end(&call, "delete tickets", work).await?.map_err(error::refused)?;
-        // A ticket that came later than the last of them is not meant.
+        // Tickets that come after the last page are newer than the request, and stay.
         if i64::try_from(gone).is_ok_and(|gone| gone < MOST) {
             return Ok(Reply::empty(StatusCode::NO_CONTENT));
         }
@@ -148,7 +219,7 @@ pub async fn wait(call: Call) -> HandlerResult {
         ACTIVE => Ok(Reply::empty(StatusCode::NO_CONTENT)),
         EXPIRED => Err(expired("ticket has expired")),
         FINISHED => Err(error::invalid(format!("ticket {uuid} is finished"))),
-        // The time is over, or the service stops: another wait goes on where this one ends.
+        // The time is over, or the service stops. The client may wait again.
         _ => {
             let message = format!("ticket {uuid} is still queued; wait again");
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message))
@@ -156,7 +227,7 @@ pub async fn wait(call: Call) -> HandlerResult {
     }
 }
 
-/// Clients read these words, and expect them with this status.
+/// Clients expect these words with this status.
 fn expired(message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }

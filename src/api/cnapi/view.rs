@@ -1,4 +1,4 @@
-//! Tickets as answers in the dialects of CNAPI show them.
+//! Tickets in answers of CNAPI's dialects.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -86,8 +86,8 @@ impl<'a> DraftView<'a> {
     }
 }
 
-/// The end of a ticket's time, as its client spelled it if it did so here. A ticket of another dialect
-/// may have none, or none yet.
+/// The end of a ticket's time, in the spelling of a client of this dialect. A ticket of another dialect may have no
+/// end, or no end yet.
 fn end(ticket: &Ticket) -> Option<String> {
     ticket.expires_text.clone().or_else(|| ticket.expires_at.map(times::show_millis))
 }

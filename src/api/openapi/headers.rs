@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::api::openapi::operations::Answer;
 use crate::api::openapi::parameters;
-use crate::api::openapi::parameters::CNAPI_ID_HEADER;
-use crate::api::openapi::{Range, Scope, VERSION_HEADER};
-use crate::api::routes::Dialect;
+use crate::api::openapi::parameters::{CNAPI_ID_HEADER, VERSION_HEADER};
+use crate::api::openapi::versions::{Edition, VersionRange};
+use crate::api::operation::Success;
+use crate::api::route::Dialect;
 
 /// The headers of a success.
-pub(crate) fn of_success(dialect: Dialect, answer: &Answer, range: Range, scope: Scope) -> Value {
-    let mut headers = common(dialect, scope, true);
+pub(crate) fn of_success(dialect: Dialect, answer: &Success, range: VersionRange, edition: Edition) -> Value {
+    let mut headers = common(dialect, edition, true);
     if answer.located {
         headers["Location"] = json!({
             "description": "Where it is.",
@@ -18,8 +18,8 @@ pub(crate) fn of_success(dialect: Dialect, answer: &Answer, range: Range, scope:
             "schema": {"type": "string"},
         });
     }
-    let dated = answer.dated.and_then(|since| Range::from(since).and(range));
-    if let Some(dated) = dated.filter(|dated| scope.has(*dated)) {
+    let dated = answer.dated.and_then(|since| VersionRange::from(since).and(range));
+    if let Some(dated) = dated.filter(|dated| edition.has(*dated)) {
         for (name, description, schema) in [
             ("Last-Modified", "When it was last changed.", json!({"type": "string"})),
             ("Cache-Control", "Caches must ask again.", json!({"const": "no-cache"})),
@@ -27,10 +27,10 @@ pub(crate) fn of_success(dialect: Dialect, answer: &Answer, range: Range, scope:
             let is_always = name != "Last-Modified" || !answer.undated_if_empty;
             headers[name] = json!({
                 "description": description,
-                "required": is_always && scope.is_all(dated, range),
+                "required": is_always && edition.is_all(dated, range),
                 "schema": schema,
             });
-            if !scope.is_all(dated, range) {
+            if !edition.is_all(dated, range) {
                 headers[name]["x-openstack"] = dated.extension();
             }
         }
@@ -38,13 +38,13 @@ pub(crate) fn of_success(dialect: Dialect, answer: &Answer, range: Range, scope:
     headers
 }
 
-/// The headers of an error. It tells no version if it came before one was understood.
-pub(crate) fn of_error(dialect: Dialect, scope: Scope) -> Value {
-    common(dialect, scope, false)
+/// The headers of an error. An error from before the version is understood tells no version.
+pub(crate) fn of_error(dialect: Dialect, edition: Edition) -> Value {
+    common(dialect, edition, false)
 }
 
 /// The headers of every answer in a dialect.
-fn common(dialect: Dialect, scope: Scope, is_version_known: bool) -> Value {
+fn common(dialect: Dialect, edition: Edition, is_version_known: bool) -> Value {
     let mut headers = json!({"X-Openstack-Request-Id": {
         "description": "The id under which the request is in the log.",
         "required": true,
@@ -56,7 +56,7 @@ fn common(dialect: Dialect, scope: Scope, is_version_known: bool) -> Value {
             headers[VERSION_HEADER] = json!({
                 "description": "The version that was obeyed.",
                 "required": is_version_known,
-                "schema": parameters::version_schema(scope),
+                "schema": parameters::version_schema(edition),
             });
         }
         Dialect::Cnapi => {

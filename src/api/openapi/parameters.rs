@@ -4,32 +4,35 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::openapi::schemas::words;
-use crate::api::openapi::{Broken, Range, Scope, VERSION_HEADER, version_value};
-use crate::wire::microversion::MIN;
+use crate::api::openapi::broken::Broken;
+use crate::api::openapi::versions::{Edition, VersionRange};
+use crate::api::openapi::words::words;
+use crate::wire::microversion::{MIN, SERVICE};
 use crate::wire::schema;
 use crate::wire::schema::{LazySchema, Versions};
 
-/// The name under which parameters with suffixes are described; it is never sent, since the
-/// members of an exploded object are parameters of their own.
+/// The name under which parameters with suffixes are described. No request has it, since the members of an
+/// exploded object are parameters of their own.
 const GROUPS: &str = "groups";
 
+/// The header by which clients name the version that they mean.
+pub(crate) const VERSION_HEADER: &str = "OpenStack-API-Version";
 /// The header that names tickets, as it is written in documents.
 const FENCE_HEADER: &str = "X-Waitlist-Ticket";
-/// The header with which clients of CNAPI name their requests, and which is answered.
+/// The header in which clients of CNAPI name their requests. The answer has it too.
 pub(crate) const CNAPI_ID_HEADER: &str = "X-Request-Id";
 /// Uuids, joined by commas.
 const FENCE_PATTERN: &str =
     "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(,[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})*$";
 
-/// The header that says which version is meant.
-pub(crate) fn version_header(scope: Scope) -> Value {
+/// The version header of a request.
+pub(crate) fn version_header(edition: Edition) -> Value {
     json!({
         "name": VERSION_HEADER,
         "in": "header",
         "description": words(&[VERSION_HEADER]),
-        "required": scope.0.is_some_and(|version| version > MIN),
-        "schema": version_schema(scope),
+        "required": edition.0.is_some_and(|version| version > MIN),
+        "schema": version_schema(edition),
     })
 }
 
@@ -56,14 +59,14 @@ pub(crate) fn cnapi_id_header() -> Value {
 }
 
 /// The values of the version header, in requests and in answers.
-pub(crate) fn version_schema(scope: Scope) -> Value {
-    match scope.0 {
-        Some(version) => json!({"type": "string", "enum": [version_value(version)]}),
+pub(crate) fn version_schema(edition: Edition) -> Value {
+    match edition.0 {
+        Some(version) => json!({"type": "string", "enum": [format!("{SERVICE} {version}")]}),
         None => json!({"type": "string", "pattern": "^placement (latest|1\\.[0-9]+)$"}),
     }
 }
 
-/// The parameters that a path has in braces; a `name` may have a schema.
+/// The parameters of a path, which are in braces. A `name` may be held to a schema.
 pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<Vec<Value>, Broken> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names
@@ -76,7 +79,7 @@ pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<
                     schema.source["properties"]["name"].clone()
                 }
                 _ if name.ends_with("uuid") => json!({"type": "string", "format": "uuid"}),
-                // Any text will do: an unknown name is a 404 and not a malformed request.
+                // Any text will do: a text that names nothing is a 404 and no malformed request.
                 _ => json!({"type": "string", "minLength": 1}),
             };
             Ok(json!({"name": name, "in": "path", "required": true, "description": text, "schema": schema}))
@@ -91,12 +94,16 @@ struct Shape {
     required: bool,
 }
 
-/// The parameters that a query string may have.
-pub(crate) fn in_query(versions: Versions, range: Range, scope: Scope) -> Result<Vec<Value>, Broken> {
-    let mut parameters: BTreeMap<String, Vec<(Range, Shape)>> = BTreeMap::new();
+/// The parameters of a query string.
+pub(crate) fn in_query(
+    versions: Versions,
+    range: VersionRange,
+    edition: Edition,
+) -> Result<Vec<Value>, Broken> {
+    let mut parameters: BTreeMap<String, Vec<(VersionRange, Shape)>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
     let mut stem = "";
-    for (range, lazy) in scope.pieces(versions.iter(), range) {
+    for (range, lazy) in edition.pieces(versions.iter(), range) {
         let schema = schema::loaded(lazy).map_err(|error| error.to_string())?;
         stem = schema.name.split("_1_").next().unwrap_or(schema.name);
         for (name, shape) in shapes(&schema.source)? {
@@ -118,14 +125,20 @@ pub(crate) fn in_query(versions: Versions, range: Range, scope: Scope) -> Result
             let history = parameters.remove(&name).unwrap_or_default();
             let text = words(&[&format!("{stem}.{name}"), &name]);
             let text = text.ok_or_else(|| format!("there are no words on {name} in {stem}"))?;
-            Ok(parameter(&name, text, history, range, scope))
+            Ok(parameter(&name, text, history, range, edition))
         })
         .collect()
 }
 
-fn parameter(name: &str, text: &str, history: Vec<(Range, Shape)>, of: Range, scope: Scope) -> Value {
-    let held = history.iter().map(|(range, _)| *range).reduce(Range::or).unwrap_or(of);
-    let everywhere = scope.0.is_some() || held == of;
+fn parameter(
+    name: &str,
+    text: &str,
+    history: Vec<(VersionRange, Shape)>,
+    of: VersionRange,
+    edition: Edition,
+) -> Value {
+    let held = history.iter().map(|(range, _)| *range).reduce(VersionRange::or).unwrap_or(of);
+    let everywhere = edition.0.is_some() || held == of;
     let mut parameter = json!({
         "name": name,
         "in": "query",
@@ -136,7 +149,7 @@ fn parameter(name: &str, text: &str, history: Vec<(Range, Shape)>, of: Range, sc
         parameter["style"] = "form".into();
         parameter["explode"] = true.into();
     }
-    let mut schemas: Vec<(Range, Value)> = Vec::new();
+    let mut schemas: Vec<(VersionRange, Value)> = Vec::new();
     for (range, shape) in history {
         match schemas.last_mut() {
             Some((last, known)) if *known == shape.schema => last.until = range.until,
@@ -156,7 +169,7 @@ fn parameter(name: &str, text: &str, history: Vec<(Range, Shape)>, of: Range, sc
             })
         }
     };
-    if scope.0.is_none() && held != of {
+    if edition.0.is_none() && held != of {
         parameter["x-openstack"] = held.extension();
     }
     parameter
@@ -213,6 +226,6 @@ mod tests {
             shapes[1].1.schema["patternProperties"],
             json!({"^resources[1-9][0-9]*$": {"type": "string"}})
         );
-        assert!(crate::api::openapi::parameters::shapes(&json!({"patternProperties": {"x+": {}}})).is_err());
+        assert!(super::shapes(&json!({"patternProperties": {"x+": {}}})).is_err());
     }
 }

@@ -1,12 +1,12 @@
-//! The schemas of the OpenAPI document: the files of bodies and answers, with words on every field.
+//! The schemas of the OpenAPI document: the files of bodies and answers, with a description of every field.
 
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
-use serde_json::{Map, Value};
-
-use crate::api::openapi::{Broken, Range};
-use crate::wire::schema;
+use crate::api::openapi::broken::Broken;
+use crate::api::openapi::versions::VersionRange;
+use crate::api::openapi::words::words;
+use crate::wire::schema::Schema;
 
 macro_rules! answers {
     ($($name:literal)*) => {
@@ -67,34 +67,34 @@ answers! {
     "waitlist_ticket_1_0"
 }
 
-/// The meaning of fields and parameters: by name, or by name within a schema or path.
-static WORDS: LazyLock<Map<String, Value>> =
-    LazyLock::new(|| serde_json::from_str(include_str!("schemas/words.json")).unwrap_or_default());
-
-/// The words on the first of several keys that has some.
-pub(crate) fn words(keys: &[&str]) -> Option<&'static str> {
-    keys.iter().find_map(|key| WORDS.get(*key)?.as_str())
-}
-
 /// The schemas that a document refers to.
 #[derive(Debug, Default)]
 pub(crate) struct Components {
-    schemas: BTreeMap<String, (Range, Value)>,
+    schemas: BTreeMap<String, (VersionRange, Value)>,
 }
 
 impl Components {
-    /// A reference to a schema, which thereby becomes part of the document. `range` is when it holds.
-    pub(crate) fn add(&mut self, name: &str, range: Range) -> Result<Value, Broken> {
+    /// Makes the schema of an answer part of the document, for the versions of `range`. Returns a reference to the
+    /// schema.
+    pub(crate) fn add(&mut self, name: &str, range: VersionRange) -> Result<Value, Broken> {
+        self.insert(name, read(name)?, range)
+    }
+
+    /// The same for the schema of a body.
+    pub(crate) fn add_body(&mut self, schema: &Schema, range: VersionRange) -> Result<Value, Broken> {
+        self.insert(schema.name, schema.source.clone(), range)
+    }
+
+    fn insert(&mut self, name: &str, mut schema: Value, range: VersionRange) -> Result<Value, Broken> {
         let held = self.schemas.get(name).map_or(range, |known| known.0.or(range));
-        let mut schema = find(name)?;
         self.link(&mut schema, held)?;
         describe(name.split("_1_").next().unwrap_or(name), &mut schema)?;
         self.schemas.insert(name.to_owned(), (held, schema));
         Ok(serde_json::json!({"$ref": format!("#/components/schemas/{name}")}))
     }
 
-    /// Turns references to other files into such within the document.
-    fn link(&mut self, schema: &mut Value, range: Range) -> Result<(), Broken> {
+    /// Turns references to other files into references within the document.
+    fn link(&mut self, schema: &mut Value, range: VersionRange) -> Result<(), Broken> {
         match schema {
             Value::Object(members) => {
                 let file = members.get("$ref").and_then(Value::as_str);
@@ -109,7 +109,7 @@ impl Components {
         }
     }
 
-    /// All of them, each with its versions if `versioned`.
+    /// All schemas, each with its versions if `versioned`.
     pub(crate) fn finish(self, versioned: bool) -> Value {
         let finished = self.schemas.into_iter().map(|(name, (range, mut schema))| {
             if versioned {
@@ -121,17 +121,14 @@ impl Components {
     }
 }
 
-/// The schema of a body or an answer, by its file's name.
-fn find(name: &str) -> Result<Value, Broken> {
-    if let Some((_, text)) = ANSWERS.iter().find(|answer| answer.0 == name) {
-        return serde_json::from_str(text).map_err(|error| format!("{name}: {error}"));
-    }
-    let lazy = schema::find(name).ok_or_else(|| format!("there is no schema {name}"))?;
-    let schema = schema::loaded(lazy).map_err(|error| error.to_string())?;
-    Ok(schema.source.clone())
+/// The schema of an answer, by its file's name.
+fn read(name: &str) -> Result<Value, Broken> {
+    let (_, text) =
+        ANSWERS.iter().find(|answer| answer.0 == name).ok_or_else(|| format!("there is no schema {name}"))?;
+    serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))
 }
 
-/// Gives every field its words.
+/// Gives every field of a schema its description.
 fn describe(stem: &str, schema: &mut Value) -> Result<(), Broken> {
     match schema {
         Value::Object(members) => {
@@ -159,9 +156,4 @@ fn describe(stem: &str, schema: &mut Value) -> Result<(), Broken> {
 #[cfg(test)]
 pub(crate) fn answer_names() -> impl Iterator<Item = &'static str> {
     ANSWERS.iter().map(|answer| answer.0)
-}
-
-#[cfg(test)]
-pub(crate) fn word_keys() -> impl Iterator<Item = &'static String> {
-    WORDS.keys()
 }

@@ -1,10 +1,18 @@
 //! Health and metrics, for operators' machinery.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 
-use crate::api::{Call, HandlerResult, Reply};
+use crate::api::route::{Route, answer};
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::metrics::CONTENT_TYPE;
 use crate::wire::ApiError;
+
+/// The routes of health and metrics.
+pub(crate) static ROUTES: &[Route] = &[
+    route::for_operators(Method::GET, "/healthcheck", answer!(health)),
+    route::for_operators(Method::HEAD, "/healthcheck", answer!(health)),
+    route::for_operators(Method::GET, "/metrics", answer!(metrics)),
+];
 
 const PLAIN: &str = "text/plain; charset=UTF-8";
 

@@ -3,11 +3,47 @@
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Call, HandlerResult, Reply};
+use crate::api::operation::{SHOWN, Shapes, json, operation};
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::placement::{Error, aggregates};
 use crate::wire::json::integer;
-use crate::wire::microversion::V1_19;
-use crate::wire::{ApiError, Code, schema};
+use crate::wire::microversion::{V1_1, V1_19};
+use crate::wire::schema::Versions;
+use crate::wire::{ApiError, Code};
+
+schemas! {
+    body AGGREGATES_PUT_1_1 = "aggregates_put_1_1";
+    body AGGREGATES_PUT_1_19 = "aggregates_put_1_19";
+}
+
+static AGGREGATES_PUT: Versions =
+    Versions::only(V1_1, &AGGREGATES_PUT_1_1).then(&[(V1_19, &AGGREGATES_PUT_1_19)]);
+
+const AGGREGATES: &str = "/resource_providers/{uuid}/aggregates";
+const PROVIDER_AGGREGATES: &str = "Resource provider aggregates";
+const AGGREGATE_SHAPES: Shapes = &[(V1_1, "aggregates_1_1"), (V1_19, "aggregates_1_19")];
+
+/// The routes of the aggregates of a provider.
+pub(crate) static ROUTES: &[Route] =
+    &[
+        route::get(AGGREGATES, "placement:resource_providers:aggregates:list", answer!(list))
+            .since(V1_1)
+            .type_first()
+            .described(
+                operation(PROVIDER_AGGREGATES, "List the aggregates of a resource provider")
+                    .answers(&[json(200, SHOWN, AGGREGATE_SHAPES)]),
+            ),
+        route::put(AGGREGATES, "placement:resource_providers:aggregates:update", answer!(replace))
+            .since(V1_1)
+            .type_first()
+            .described(
+                operation(PROVIDER_AGGREGATES, "Replace the aggregates of a resource provider")
+                    .body(AGGREGATES_PUT)
+                    .answers(&[json(200, "As they are now.", AGGREGATE_SHAPES)]),
+            ),
+    ];
 
 #[derive(Deserialize)]
 struct ReplaceBody {
@@ -23,7 +59,7 @@ struct View {
     resource_provider_generation: Option<i32>,
 }
 
-/// When a provider became a member is not known, so the time is always now.
+/// The time of an answer is always now, since the database does not know when a provider became a member.
 fn shown(call: &Call, generation: i32, aggregates: Vec<String>) -> Reply {
     let resource_provider_generation = call.at_least(V1_19).then_some(generation);
     Reply::json(StatusCode::OK, &View { aggregates, resource_provider_generation })
@@ -39,7 +75,7 @@ pub async fn list(call: Call) -> HandlerResult {
 
 /// `PUT /resource_providers/{uuid}/aggregates`
 pub async fn replace(call: Call) -> HandlerResult {
-    let schema = schema::aggregates_put(call.version);
+    let schema = AGGREGATES_PUT.at(call.version);
     let (given, list) = if call.at_least(V1_19) {
         let body: ReplaceBody = call.provider_json(schema).await?;
         (Some(body.resource_provider_generation), body.aggregates)
@@ -57,7 +93,7 @@ pub async fn replace(call: Call) -> HandlerResult {
     Ok(shown(&call, generation, echoed))
 }
 
-/// The 409 for a generation that is not the one stated, as traits and aggregates word it.
+/// The 409 for a changed generation, in the words of traits and aggregates.
 pub(crate) fn generation_changed() -> ApiError {
     ApiError::conflict_with(
         Code::ConcurrentUpdate,

@@ -4,45 +4,42 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 
-use crate::api::resources::candidate_query::parse;
-use crate::api::resources::spelling::Texts;
-use crate::api::{Call, HandlerResult, Reply};
+use crate::api::operation::{Shapes, json, operation};
+use crate::api::route::{Route, answer};
+use crate::api::searches::candidate_query::{CANDIDATES_QUERY, parse};
+use crate::api::searches::spelling::Texts;
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::metrics;
-use crate::search::render;
 use crate::search::render::{Shape, render};
 use crate::search::{Error, Options, Request, search};
-use crate::splice::Spliced;
+use crate::shared_text::SharedText;
 use crate::stop::Stop;
-use crate::wire::ApiError;
-use crate::wire::microversion::{Microversion, V1_12, V1_17, V1_27, V1_29, V1_34};
+use crate::wire::microversion::{Microversion, V1_10, V1_12, V1_17, V1_27, V1_29, V1_34};
+use crate::wire::{ApiError, Code};
 
-impl From<Error> for ApiError {
-    fn from(error: Error) -> Self {
-        let message = error.to_string();
-        match error {
-            Error::UnknownClass(_) => {
-                ApiError::bad_request(message).context("Invalid resource class in resources parameter: ")
-            }
-            Error::UnknownTraits(_) => ApiError::bad_request(message),
-            Error::TooMany(_) => ApiError::bad_request(message).limited_by("limits.candidate_visits"),
-            Error::GivenUp(_) => ApiError::bad_request(message).limited_by("limits.candidate_seconds"),
-        }
-    }
-}
+const CANDIDATES: &str = "Allocation candidates";
+const CANDIDATE_SHAPES: Shapes = &[
+    (V1_10, "allocation_candidates_1_10"),
+    (V1_12, "allocation_candidates_1_12"),
+    (V1_17, "allocation_candidates_1_17"),
+    (V1_29, "allocation_candidates_1_29"),
+    (V1_34, "allocation_candidates_1_34"),
+];
 
-impl From<render::Error> for ApiError {
-    fn from(error: render::Error) -> Self {
-        let limit = match error {
-            render::Error::TooLarge(_) => "limits.candidate_bytes",
-            render::Error::GivenUp(_) => "limits.candidate_seconds",
-        };
-        ApiError::bad_request(error.to_string()).limited_by(limit)
-    }
-}
+/// The route of allocation candidates.
+pub(crate) static ROUTES: &[Route] =
+    &[route::get("/allocation_candidates", "placement:allocation_candidates:list", answer!(list))
+        .since(V1_10)
+        .described(
+            operation(CANDIDATES, "Find where a workload fits")
+                .query(CANDIDATES_QUERY)
+                .answers(&[json(200, "Every way in which it fits, up to the limit.", CANDIDATE_SHAPES)])
+                .codes(&[(400, &[Code::DuplicateQueryKey, Code::BadQueryValue, Code::MissingQueryValue])]),
+        )];
 
-/// How the answer looks in a version.
+/// The parts that the answer has in a version.
 pub fn shape(version: Microversion) -> Shape {
     Shape {
         allocations_by_provider: version >= V1_12,
@@ -53,12 +50,12 @@ pub fn shape(version: Microversion) -> Shape {
     }
 }
 
-/// How a search is bounded and ordered by the settings.
+/// The bounds and the order of searches, by the settings.
 pub fn options(settings: &Settings) -> Options {
     Options {
         strategy: settings.placement.allocation_candidates_generation_strategy,
         randomize: settings.placement.randomize_allocation_candidates,
-        // -1 stands for all.
+        // -1 means no limit.
         max_candidates: usize::try_from(settings.placement.max_allocation_candidates).ok(),
         max_visits: settings.limits.candidate_visits,
     }
@@ -71,7 +68,7 @@ pub async fn list(call: Call) -> HandlerResult {
     let (fleet, options) = (Arc::clone(&call.app.fleet), options(&call.app.settings));
     let (shape, limits) = (shape(call.version), call.app.settings.limits.clone());
     let search = move |stop: &Stop| {
-        // Time spent in the queue is not the request's fault.
+        // Time in the queue does not count.
         let stop = stop.within(limits.candidate_seconds);
         answer(&fleet, &request, &options, shape, limits.candidate_bytes, &stop)
     };
@@ -86,8 +83,8 @@ fn answer(
     shape: Shape,
     max_bytes: usize,
     stop: &Stop,
-) -> Result<Spliced, ApiError> {
-    // One picture for both, so that the summaries are of what was found.
+) -> Result<SharedText, ApiError> {
+    // Search and rendering use one picture, so that the summaries fit the candidates.
     let picture = fleet.read();
     let found = search(&picture, request, options, stop);
     match &found {

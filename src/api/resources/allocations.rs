@@ -5,30 +5,108 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::api::operation::{SHOWN, Shapes, empty, json, operation};
 use crate::api::refusal::provider_missing;
 use crate::api::resources::view::newest;
-use crate::api::{Call, HandlerResult, Reply};
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::commit::{AtOnce, Tx};
-use crate::placement::Error;
-use crate::placement::allocations;
 use crate::placement::allocations::{Claim, Expected};
 use crate::placement::usages::UNKNOWN_TYPE;
+use crate::placement::{Error, allocations};
 use crate::store;
 use crate::store::allocations::{ConsumerAllocation, ProviderAllocation};
 use crate::store::lines::Lines;
 use crate::wire::json::{Integer, optional_integer};
-use crate::wire::microversion::{Microversion, V1_12, V1_28, V1_38};
-use crate::wire::names::canonical_uuid;
+use crate::wire::microversion::{Microversion, V1_0, V1_8, V1_12, V1_13, V1_28, V1_34, V1_38};
 use crate::wire::ordered::Ordered;
-use crate::wire::{ApiError, schema};
+use crate::wire::schema::Versions;
+use crate::wire::uuids::canonical_uuid;
+use crate::wire::{ApiError, Code};
 
-/// Project and user of consumers from the time before these were told.
+schemas! {
+    body ALLOCATIONS_POST_1_13 = "allocations_post_1_13";
+    body ALLOCATIONS_POST_1_28 = "allocations_post_1_28";
+    body ALLOCATIONS_POST_1_34 = "allocations_post_1_34";
+    body ALLOCATIONS_POST_1_38 = "allocations_post_1_38";
+    body ALLOCATIONS_PUT_1_0 = "allocations_put_1_0";
+    body ALLOCATIONS_PUT_1_8 = "allocations_put_1_8";
+    body ALLOCATIONS_PUT_1_12 = "allocations_put_1_12";
+    body ALLOCATIONS_PUT_1_28 = "allocations_put_1_28";
+    body ALLOCATIONS_PUT_1_34 = "allocations_put_1_34";
+    body ALLOCATIONS_PUT_1_38 = "allocations_put_1_38";
+}
+
+static ALLOCATIONS_POST: Versions = Versions::only(V1_13, &ALLOCATIONS_POST_1_13).then(&[
+    (V1_28, &ALLOCATIONS_POST_1_28),
+    (V1_34, &ALLOCATIONS_POST_1_34),
+    (V1_38, &ALLOCATIONS_POST_1_38),
+]);
+static ALLOCATIONS_PUT: Versions = Versions::only(V1_0, &ALLOCATIONS_PUT_1_0).then(&[
+    (V1_8, &ALLOCATIONS_PUT_1_8),
+    (V1_12, &ALLOCATIONS_PUT_1_12),
+    (V1_28, &ALLOCATIONS_PUT_1_28),
+    (V1_34, &ALLOCATIONS_PUT_1_34),
+    (V1_38, &ALLOCATIONS_PUT_1_38),
+]);
+
+const CONSUMER: &str = "/allocations/{consumer_uuid}";
+const PROVIDER_ALLOCATIONS: &str = "Resource provider allocations";
+const ALLOCATIONS: &str = "Allocations";
+const CONSUMER_SHAPES: Shapes = &[
+    (V1_0, "consumer_allocations_1_0"),
+    (V1_12, "consumer_allocations_1_12"),
+    (V1_28, "consumer_allocations_1_28"),
+    (V1_38, "consumer_allocations_1_38"),
+];
+
+/// The route of the allocations of a provider.
+pub(crate) static PROVIDER_ROUTES: &[Route] =
+    &[route::get(
+        "/resource_providers/{uuid}/allocations",
+        "placement:resource_providers:allocations:list",
+        answer!(list_by_provider),
+    )
+    .described(operation(PROVIDER_ALLOCATIONS, "List the allocations of a resource provider").answers(&[
+        json(200, SHOWN, &[(V1_0, "provider_allocations_1_0"), (V1_28, "provider_allocations_1_28")]),
+    ]))];
+
+/// The routes of allocations by consumer.
+pub(crate) static ROUTES: &[Route] = &[
+    route::post("/allocations", "placement:allocations:manage", answer!(replace_several))
+        .since(V1_13)
+        .described(
+            operation(ALLOCATIONS, "Replace the allocations of several consumers")
+                .body(ALLOCATIONS_POST)
+                .answers(&[empty(204, "All of the allocations are replaced.")])
+                .codes(&[(409, &[Code::Undefined])]),
+        ),
+    route::get(CONSUMER, "placement:allocations:list", answer!(list_by_consumer)).described(
+        operation(ALLOCATIONS, "List the allocations of a consumer").answers(&[json(
+            200,
+            "Its allocations; none, if there is no such consumer.",
+            CONSUMER_SHAPES,
+        )]),
+    ),
+    route::put(CONSUMER, "placement:allocations:update", answer!(replace)).described(
+        operation(ALLOCATIONS, "Replace the allocations of a consumer")
+            .body(ALLOCATIONS_PUT)
+            .answers(&[empty(204, "Its allocations are replaced.")])
+            .codes(&[(409, &[Code::Undefined])]),
+    ),
+    route::delete(CONSUMER, "placement:allocations:delete", answer!(delete)).described(
+        operation(ALLOCATIONS, "Delete the allocations of a consumer")
+            .answers(&[empty(204, "It holds nothing any more.")]),
+    ),
+];
+
+/// The project and the user of consumers from versions whose requests do not name them.
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 type Resources = Ordered<String, Integer>;
 
-/// The new allocations of a consumer, as clients send them for one consumer or for several, also to
-/// the reshaper.
+/// The claim of a consumer, as clients send it for one consumer or for several, also to the reshaper.
 #[derive(Deserialize)]
 pub(crate) struct ClaimBody {
     allocations: AllocationsBody,
@@ -39,8 +117,8 @@ pub(crate) struct ClaimBody {
     consumer_type: Option<String>,
 }
 
-/// By provider, in the order in which it is to be written; in the oldest versions a list, later an
-/// object.
+/// The allocations by provider, in the order in which they are written. The oldest versions have a list, later
+/// versions an object.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AllocationsBody {
@@ -65,7 +143,7 @@ struct ObjectItem {
 }
 
 impl ClaimBody {
-    /// The claim of this consumer in the words of the placement room.
+    /// The claim of this consumer in the types of `placement`.
     pub(crate) fn into_claim(self, consumer_uuid: String, version: Microversion) -> Result<Claim, ApiError> {
         let by_provider: Ordered<String, Resources> = match self.allocations {
             AllocationsBody::List(list) => {
@@ -88,7 +166,7 @@ impl ClaimBody {
                 (uuid, amounts.collect())
             })
             .collect();
-        // Either both are told or none is.
+        // The schemas require both or none.
         let (project_id, user_id) = match (self.project_id, self.user_id) {
             (Some(project), Some(user)) => (project, user),
             _ => (NOBODY.to_owned(), NOBODY.to_owned()),
@@ -152,7 +230,7 @@ fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> Consumer
         });
         *view.resources.entry(row.class.as_str(), || 0) += i64::from(row.used);
     }
-    // Rows of one consumer say the same of it.
+    // All rows of a consumer have the same facts about the consumer.
     let first = rows.first();
     ConsumerView {
         allocations,
@@ -201,14 +279,14 @@ pub async fn replace(call: Call) -> HandlerResult {
     let given = call.param("consumer_uuid");
     let uuid = canonical_uuid(given)
         .ok_or_else(|| ApiError::bad_request(format!("Malformed consumer_uuid: {given}")))?;
-    let body: ClaimBody = call.json(schema::allocations_put(call.version))?;
+    let body: ClaimBody = call.json(ALLOCATIONS_PUT.at(call.version))?;
     let unknown_class = format!("Unable to allocate inventory for consumer {uuid}: ");
     write(&call, vec![body.into_claim(uuid, call.version)?], &unknown_class).await
 }
 
 /// `POST /allocations`
 pub async fn replace_several(call: Call) -> HandlerResult {
-    let bodies: Ordered<String, ClaimBody> = call.json(schema::allocations_post(call.version))?;
+    let bodies: Ordered<String, ClaimBody> = call.json(ALLOCATIONS_POST.at(call.version))?;
     write(&call, claims(bodies, call.version)?, "Unable to allocate inventory ").await
 }
 
@@ -224,7 +302,7 @@ async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerR
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// How claims are refused, also by the reshaper; `unknown_class` says first what was tried.
+/// The refusal of a claim, also by the reshaper. `unknown_class` is the start of the message for an unknown class.
 pub(crate) fn refusal(error: Error, unknown_class: &str) -> ApiError {
     match error {
         Error::ResourceClassNotFound(_) => ApiError::from(error).not_found_is_bad().context(unknown_class),

@@ -6,19 +6,75 @@ use actix_web::http::StatusCode;
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
+use crate::api::operation::{GONE, SHOWN, Shapes, empty, json, operation};
 use crate::api::refusal::provider_missing;
 use crate::api::resources::resource_providers::path;
 use crate::api::resources::view::newest;
-use crate::api::{Call, HandlerResult, Reply};
-use crate::placement::Error;
-use crate::placement::inventories;
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::placement::inventories::ReservedLimit;
+use crate::placement::{Error, inventories};
 use crate::store::inventories::{Amounts, Inventory};
 use crate::wire::json::integer;
-use crate::wire::microversion::{V1_15, V1_26};
-use crate::wire::{ApiError, Code, schema};
+use crate::wire::microversion::{V1_0, V1_5, V1_15, V1_26};
+use crate::wire::schema::Versions;
+use crate::wire::{ApiError, Code};
 
-/// The numbers of an inventory as clients send them.
+schemas! {
+    body INVENTORIES_PUT = "inventories_put_1_0";
+    body INVENTORY_POST = "inventory_post_1_0";
+    body INVENTORY_PUT = "inventory_put_1_0";
+}
+
+const INVENTORIES: &str = "/resource_providers/{uuid}/inventories";
+const INVENTORY: &str = "/resource_providers/{uuid}/inventories/{resource_class}";
+const PROVIDER_INVENTORIES: &str = "Resource provider inventories";
+const INVENTORY_SHAPES: Shapes = &[(V1_0, "inventory_show_1_0")];
+const INVENTORY_LIST: Shapes = &[(V1_0, "inventory_list_1_0")];
+
+/// The routes of inventories.
+pub(crate) static ROUTES: &[Route] = &[
+    route::get(INVENTORIES, "placement:resource_providers:inventories:list", answer!(list)).described(
+        operation(PROVIDER_INVENTORIES, "List the inventories of a resource provider").answers(&[json(
+            200,
+            SHOWN,
+            INVENTORY_LIST,
+        )
+        .undated_if_empty()]),
+    ),
+    route::post(INVENTORIES, "placement:resource_providers:inventories:create", answer!(create)).described(
+        operation(PROVIDER_INVENTORIES, "Create an inventory")
+            .body(Versions::only(V1_0, &INVENTORY_POST))
+            .answers(&[json(201, "It was created.", INVENTORY_SHAPES).located()]),
+    ),
+    route::put(INVENTORIES, "placement:resource_providers:inventories:update", answer!(replace)).described(
+        operation(PROVIDER_INVENTORIES, "Replace all inventories of a resource provider")
+            .body(Versions::only(V1_0, &INVENTORIES_PUT))
+            .answers(&[json(200, "As they are now.", INVENTORY_LIST).undated_if_empty()])
+            .codes(&[(409, &[Code::InventoryInUse])]),
+    ),
+    route::delete(INVENTORIES, "placement:resource_providers:inventories:delete", answer!(delete_all))
+        .since(V1_5)
+        .method_not_allowed_before()
+        .described(
+            operation(PROVIDER_INVENTORIES, "Delete all inventories of a resource provider")
+                .answers(&[empty(204, "They are gone.")])
+                .codes(&[(409, &[Code::InventoryInUse])]),
+        ),
+    route::get(INVENTORY, "placement:resource_providers:inventories:show", answer!(show)).described(
+        operation(PROVIDER_INVENTORIES, "Show an inventory").answers(&[json(200, SHOWN, INVENTORY_SHAPES)]),
+    ),
+    route::put(INVENTORY, "placement:resource_providers:inventories:update", answer!(update)).described(
+        operation(PROVIDER_INVENTORIES, "Change an inventory")
+            .body(Versions::only(V1_0, &INVENTORY_PUT))
+            .answers(&[json(200, "As it is now.", INVENTORY_SHAPES)]),
+    ),
+    route::delete(INVENTORY, "placement:resource_providers:inventories:delete", answer!(delete))
+        .described(operation(PROVIDER_INVENTORIES, "Delete an inventory").answers(&[empty(204, GONE)])),
+];
+
+/// The amounts of an inventory, as clients send them.
 #[derive(Deserialize)]
 pub(crate) struct AmountsBody {
     #[serde(deserialize_with = "integer")]
@@ -69,7 +125,7 @@ struct UpdateBody {
     amounts: AmountsBody,
 }
 
-/// All inventories of a provider as clients send them, also to the reshaper.
+/// All inventories of a provider, as clients send them, also to the reshaper.
 #[derive(Deserialize)]
 pub(crate) struct ReplaceBody {
     #[serde(deserialize_with = "integer")]
@@ -98,7 +154,7 @@ impl From<&Amounts> for AmountsView {
 struct OneView {
     #[serde(flatten)]
     amounts: AmountsView,
-    /// Left out when it is 0, as it always was.
+    /// A generation of 0 is left out, as in Placement.
     #[serde(skip_serializing_if = "is_zero")]
     resource_provider_generation: i32,
 }
@@ -135,7 +191,7 @@ async fn read(call: &Call) -> Result<(i32, Vec<Inventory>), ApiError> {
     found.map_err(provider_missing("No resource provider with uuid ", " found : "))
 }
 
-/// All inventories of a provider. An answer that has none has no date either, unlike others.
+/// The answer with all inventories of a provider. An answer without inventories has no date, unlike others.
 fn list_reply<'a>(
     call: &Call,
     generation: i32,
@@ -166,7 +222,7 @@ pub async fn show(call: Call) -> HandlerResult {
 
 /// `POST /resource_providers/{uuid}/inventories`
 pub async fn create(call: Call) -> HandlerResult {
-    let body: CreateBody = call.provider_json(&schema::INVENTORY_POST).await?;
+    let body: CreateBody = call.provider_json(&INVENTORY_POST).await?;
     let (uuid, class, amounts) =
         (call.param("uuid").to_owned(), body.resource_class, Amounts::from(body.amounts));
     let location = format!("{}/inventories/{class}", path(&uuid));
@@ -185,7 +241,7 @@ pub async fn create(call: Call) -> HandlerResult {
 
 /// `PUT /resource_providers/{uuid}/inventories`
 pub async fn replace(call: Call) -> HandlerResult {
-    let body: ReplaceBody = call.provider_json(&schema::INVENTORIES_PUT).await?;
+    let body: ReplaceBody = call.provider_json(&INVENTORIES_PUT).await?;
     let uuid = call.param("uuid").to_owned();
     let list: Vec<(String, Amounts)> =
         body.inventories.into_iter().map(|(class, a)| (class, a.into())).collect();
@@ -210,7 +266,7 @@ pub async fn replace(call: Call) -> HandlerResult {
 
 /// `PUT /resource_providers/{uuid}/inventories/{resource_class}`
 pub async fn update(call: Call) -> HandlerResult {
-    let body: UpdateBody = call.provider_json(&schema::INVENTORY_PUT).await?;
+    let body: UpdateBody = call.provider_json(&INVENTORY_PUT).await?;
     let (uuid, class) = (call.param("uuid").to_owned(), call.param("resource_class").to_owned());
     let (given, amounts) = (body.resource_provider_generation, Amounts::from(body.amounts));
     let limit = reserved_limit(&call);

@@ -3,14 +3,38 @@
 use actix_web::http::StatusCode;
 use serde::Deserialize;
 
+use crate::api::operation::{empty, operation};
 use crate::api::resources::allocations::{ClaimBody, claims, refusal};
 use crate::api::resources::inventories::ReplaceBody;
-use crate::api::{Call, HandlerResult, Reply};
-use crate::placement::Error;
-use crate::placement::reshaper;
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::placement::reshaper::NewInventories;
+use crate::placement::{Error, reshaper};
+use crate::wire::microversion::{V1_30, V1_34, V1_38};
 use crate::wire::ordered::Ordered;
-use crate::wire::{ApiError, Code, schema};
+use crate::wire::schema::Versions;
+use crate::wire::{ApiError, Code};
+
+schemas! {
+    body RESHAPER_POST_1_30 = "reshaper_post_1_30";
+    body RESHAPER_POST_1_34 = "reshaper_post_1_34";
+    body RESHAPER_POST_1_38 = "reshaper_post_1_38";
+}
+
+static RESHAPER_POST: Versions = Versions::only(V1_30, &RESHAPER_POST_1_30)
+    .then(&[(V1_34, &RESHAPER_POST_1_34), (V1_38, &RESHAPER_POST_1_38)]);
+
+const RESHAPER: &str = "Reshaper";
+
+/// The route of the reshaper.
+pub(crate) static ROUTES: &[Route] =
+    &[route::post("/reshaper", "placement:reshaper:reshape", answer!(reshape)).since(V1_30).described(
+        operation(RESHAPER, "Replace inventories and allocations together")
+            .body(RESHAPER_POST)
+            .answers(&[empty(204, "All of it was done.")])
+            .codes(&[(400, &[Code::ProviderNotFound]), (409, &[Code::Undefined, Code::InventoryInUse])]),
+    )];
 
 #[derive(Deserialize)]
 struct Body {
@@ -20,7 +44,7 @@ struct Body {
 
 /// `POST /reshaper`
 pub async fn reshape(call: Call) -> HandlerResult {
-    let body: Body = call.json(schema::reshaper_post(call.version))?;
+    let body: Body = call.json(RESHAPER_POST.at(call.version))?;
     let providers: Vec<NewInventories> = body
         .inventories
         .distinct_uuids()?

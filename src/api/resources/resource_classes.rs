@@ -3,11 +3,64 @@
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::api::operation::{GONE, SHOWN, Shapes, empty, json, operation};
 use crate::api::resources::view::{Link, newest};
-use crate::api::{Call, HandlerResult, Reply};
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::placement::{Error, resource_classes as classes};
-use crate::wire::microversion::V1_7;
-use crate::wire::{ApiError, schema};
+use crate::wire::microversion::{V1_2, V1_7};
+use crate::wire::schema::Versions;
+use crate::wire::{ApiError, Code, schema};
+
+schemas! {
+    body pub(crate) RESOURCE_CLASS = "resource_class_1_2";
+}
+
+const CLASS: &str = "/resource_classes/{name}";
+const CLASSES: &str = "Resource classes";
+const CLASS_SHAPES: Shapes = &[(V1_2, "resource_class_show_1_2")];
+
+/// The routes of resource classes.
+pub(crate) static ROUTES: &[Route] = &[
+    route::get("/resource_classes", "placement:resource_classes:list", answer!(list)).since(V1_2).described(
+        operation(CLASSES, "List resource classes").answers(&[json(
+            200,
+            SHOWN,
+            &[(V1_2, "resource_class_list_1_2")],
+        )]),
+    ),
+    route::post("/resource_classes", "placement:resource_classes:create", answer!(create))
+        .since(V1_2)
+        .described(
+            operation(CLASSES, "Create a resource class")
+                .body(Versions::only(V1_2, &RESOURCE_CLASS))
+                .answers(&[empty(201, "It was created.").located()])
+                .codes(&[(409, &[Code::Undefined])]),
+        ),
+    route::get(CLASS, "placement:resource_classes:show", answer!(show))
+        .since(V1_2)
+        .described(operation(CLASSES, "Show a resource class").answers(&[json(200, SHOWN, CLASS_SHAPES)])),
+    route::put(CLASS, "placement:resource_classes:update", answer!(update))
+        .since(V1_2)
+        .body_before(V1_7)
+        .described(
+            operation(CLASSES, "Rename a resource class (before 1.7), or make sure that it exists")
+                .name(&RESOURCE_CLASS)
+                .body(Versions::only(V1_2, &RESOURCE_CLASS))
+                .answers(&[
+                    json(200, "It was renamed.", CLASS_SHAPES).until(V1_7).dated(None),
+                    empty(201, "It was created.").since(V1_7).located(),
+                    empty(204, "It was there already.").since(V1_7).located(),
+                ])
+                .codes(&[(409, &[Code::Undefined])]),
+        ),
+    route::delete(CLASS, "placement:resource_classes:delete", answer!(delete)).since(V1_2).described(
+        operation(CLASSES, "Delete a resource class")
+            .answers(&[empty(204, GONE)])
+            .codes(&[(409, &[Code::Undefined])]),
+    ),
+];
 
 #[derive(Deserialize)]
 struct NameBody {
@@ -43,7 +96,7 @@ pub async fn list(call: Call) -> HandlerResult {
 
 /// `POST /resource_classes`
 pub async fn create(call: Call) -> HandlerResult {
-    let NameBody { name } = call.json(&schema::RESOURCE_CLASS)?;
+    let NameBody { name } = call.json(&RESOURCE_CLASS)?;
     let location = path(&name);
     let created = call.write("create resource class", move |conn| classes::create(conn, &name)).await?;
     created.map_err(|error| match error {
@@ -63,14 +116,13 @@ pub async fn show(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &view(&class.name, &call.prefix)).cacheable(call.version, time))
 }
 
-/// `PUT /resource_classes/{name}`: renames a class before 1.7, and from then on makes sure that one
-/// of this name exists.
+/// `PUT /resource_classes/{name}`: renames a class before 1.7. From 1.7 on it makes sure that the class exists.
 pub async fn update(call: Call) -> HandlerResult {
     if call.at_least(V1_7) { ensure(call).await } else { rename(call).await }
 }
 
 async fn rename(call: Call) -> HandlerResult {
-    let body: NameBody = call.json(&schema::RESOURCE_CLASS)?;
+    let body: NameBody = call.json(&RESOURCE_CLASS)?;
     let name = call.param("name").to_owned();
     let work = move |conn: &mut _| classes::rename(conn, &name, &body.name);
     let renamed = call.write("rename resource class", work).await?;
@@ -88,8 +140,8 @@ async fn rename(call: Call) -> HandlerResult {
 
 async fn ensure(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
-    // The name is held to the rules of a body that would bring it.
-    schema::loaded(&schema::RESOURCE_CLASS)?.check(&serde_json::json!({ "name": name }))?;
+    // The name in the path is held to the schema of a body with the same name.
+    schema::loaded(&RESOURCE_CLASS)?.check(&serde_json::json!({ "name": name }))?;
     let location = path(&name);
     let made = call.write("ensure resource class", move |conn| classes::ensure(conn, &name)).await??;
     let status = if made { StatusCode::CREATED } else { StatusCode::NO_CONTENT };

@@ -5,21 +5,100 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::api::resources::constraints;
-use crate::api::resources::spelling::Texts;
+use crate::api::operation::{GONE, SHOWN, Shapes, empty, json, operation};
 use crate::api::resources::view::{Link, newest};
-use crate::api::{Call, HandlerResult, Reply};
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::searches::constraints;
+use crate::api::searches::spelling::Texts;
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::fleet::{Picture, Provider, Slot};
-use crate::placement::Error;
-use crate::placement::resource_providers as providers;
 use crate::placement::resource_providers::{Changes, NewProvider};
+use crate::placement::{Error, resource_providers as providers};
 use crate::search::listing;
 use crate::search::listing::ListFilter;
 use crate::stop::{GivenUp, Pace, Stop};
 use crate::store::resource_providers::ResourceProvider;
-use crate::wire::microversion::{Microversion, V1_1, V1_6, V1_11, V1_14, V1_20, V1_37};
-use crate::wire::names::canonical_uuid;
-use crate::wire::{ApiError, Code, schema};
+use crate::wire::microversion::{
+    Microversion, V1_0, V1_1, V1_3, V1_4, V1_6, V1_11, V1_14, V1_18, V1_20, V1_37,
+};
+use crate::wire::schema::Versions;
+use crate::wire::uuids::canonical_uuid;
+use crate::wire::{ApiError, Code};
+
+schemas! {
+    body RESOURCE_PROVIDER_POST_1_0 = "resource_provider_post_1_0";
+    body RESOURCE_PROVIDER_POST_1_14 = "resource_provider_post_1_14";
+    body RESOURCE_PROVIDER_PUT_1_0 = "resource_provider_put_1_0";
+    body RESOURCE_PROVIDER_PUT_1_14 = "resource_provider_put_1_14";
+    query RESOURCE_PROVIDERS_QUERY_1_0 = "resource_providers_query_1_0";
+    query RESOURCE_PROVIDERS_QUERY_1_3 = "resource_providers_query_1_3";
+    query RESOURCE_PROVIDERS_QUERY_1_4 = "resource_providers_query_1_4";
+    query RESOURCE_PROVIDERS_QUERY_1_14 = "resource_providers_query_1_14";
+    query RESOURCE_PROVIDERS_QUERY_1_18 = "resource_providers_query_1_18";
+}
+
+static RESOURCE_PROVIDER_POST: Versions =
+    Versions::only(V1_0, &RESOURCE_PROVIDER_POST_1_0).then(&[(V1_14, &RESOURCE_PROVIDER_POST_1_14)]);
+static RESOURCE_PROVIDER_PUT: Versions =
+    Versions::only(V1_0, &RESOURCE_PROVIDER_PUT_1_0).then(&[(V1_14, &RESOURCE_PROVIDER_PUT_1_14)]);
+static RESOURCE_PROVIDERS_QUERY: Versions = Versions::only(V1_0, &RESOURCE_PROVIDERS_QUERY_1_0).then(&[
+    (V1_3, &RESOURCE_PROVIDERS_QUERY_1_3),
+    (V1_4, &RESOURCE_PROVIDERS_QUERY_1_4),
+    (V1_14, &RESOURCE_PROVIDERS_QUERY_1_14),
+    (V1_18, &RESOURCE_PROVIDERS_QUERY_1_18),
+]);
+
+const PROVIDER: &str = "/resource_providers/{uuid}";
+const PROVIDERS: &str = "Resource providers";
+const PROVIDER_SHAPES: Shapes = &[
+    (V1_0, "resource_provider_show_1_0"),
+    (V1_1, "resource_provider_show_1_1"),
+    (V1_6, "resource_provider_show_1_6"),
+    (V1_11, "resource_provider_show_1_11"),
+    (V1_14, "resource_provider_show_1_14"),
+];
+const PROVIDER_LIST: Shapes = &[
+    (V1_0, "resource_provider_list_1_0"),
+    (V1_1, "resource_provider_list_1_1"),
+    (V1_6, "resource_provider_list_1_6"),
+    (V1_11, "resource_provider_list_1_11"),
+    (V1_14, "resource_provider_list_1_14"),
+];
+
+/// The routes of providers.
+pub(crate) static ROUTES: &[Route] = &[
+    route::get("/resource_providers", "placement:resource_providers:list", answer!(list)).described(
+        operation(PROVIDERS, "List resource providers").query(RESOURCE_PROVIDERS_QUERY).answers(&[json(
+            200,
+            "All that fulfil every filter.",
+            PROVIDER_LIST,
+        )]),
+    ),
+    route::post("/resource_providers", "placement:resource_providers:create", answer!(create)).described(
+        operation(PROVIDERS, "Create a resource provider")
+            .body(RESOURCE_PROVIDER_POST)
+            .answers(&[
+                empty(201, "It was created.").until(V1_20).located(),
+                json(200, "It was created.", PROVIDER_SHAPES).since(V1_20).located(),
+            ])
+            .codes(&[(409, &[Code::DuplicateName])]),
+    ),
+    route::get(PROVIDER, "placement:resource_providers:show", answer!(show)).described(
+        operation(PROVIDERS, "Show a resource provider").answers(&[json(200, SHOWN, PROVIDER_SHAPES)]),
+    ),
+    route::put(PROVIDER, "placement:resource_providers:update", answer!(update)).described(
+        operation(PROVIDERS, "Rename or move a resource provider")
+            .body(RESOURCE_PROVIDER_PUT)
+            .answers(&[json(200, "As it is now.", PROVIDER_SHAPES)])
+            .codes(&[(409, &[Code::DuplicateName])]),
+    ),
+    route::delete(PROVIDER, "placement:resource_providers:delete", answer!(delete)).described(
+        operation(PROVIDERS, "Delete a resource provider")
+            .answers(&[empty(204, GONE)])
+            .codes(&[(409, &[Code::ProviderInUse, Code::CannotDeleteParent])]),
+    ),
+];
 
 #[derive(Deserialize)]
 struct CreateBody {
@@ -31,12 +110,12 @@ struct CreateBody {
 #[derive(Deserialize)]
 struct UpdateBody {
     name: String,
-    /// Absent and null differ: null makes the provider a root.
+    /// Null makes the provider a root. An absent member changes nothing.
     #[serde(default, deserialize_with = "present")]
     parent_provider_uuid: Option<Option<String>>,
 }
 
-/// Keeps a null that was sent apart from nothing sent.
+/// Tells a null from an absent member.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -99,7 +178,7 @@ fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
     .map(|(part, _)| part)
 }
 
-/// The body of a list, which is [`ProviderView`]s, written at once since it may be long.
+/// The body of a list. It has the form of [`ProviderView`]s, and is written as text since it may be long.
 fn write_list(
     picture: &Picture,
     slots: &[Slot],
@@ -109,7 +188,7 @@ fn write_list(
 ) -> Result<String, GivenUp> {
     let mut pace = Pace::new(stop);
     let (parts, path): (Vec<&str>, String) = (parts(version).collect(), format!("{prefix}{PATH}"));
-    // A provider takes some 700 bytes.
+    // A provider takes about 700 bytes.
     let mut out = String::with_capacity(slots.len() * 768 + 32);
     out.push_str("{\"resource_providers\":[");
     for (number, slot) in slots.iter().enumerate() {
@@ -132,7 +211,7 @@ fn write_provider(
 ) {
     let uuid: &str = &provider.uuid;
     let mut push = |pieces: &[&str]| pieces.iter().for_each(|piece| out.push_str(piece));
-    // Only a name can have what must be escaped.
+    // Only a name can contain characters that JSON escapes.
     let name = serde_json::Value::from(provider.name.as_deref()).to_string();
     let generation = provider.generation.to_string();
     push(&["{\"uuid\":\"", uuid, "\",\"name\":", &name, ",\"generation\":", &generation]);
@@ -180,10 +259,10 @@ pub async fn list(call: Call) -> HandlerResult {
 }
 
 fn filter(call: &Call) -> Result<ListFilter, ApiError> {
-    let query = call.checked_query(schema::resource_providers_query(call.version))?;
+    let query = call.checked_query(RESOURCE_PROVIDERS_QUERY.at(call.version))?;
     let aggregates = constraints::member_of(query, "member_of", call.version)?;
     let traits = constraints::required(query, "required", call.version)?;
-    // An empty value is no filter.
+    // An empty value does not filter.
     let text = |name| query.last(name).filter(|value| !value.is_empty()).map(str::to_owned);
     Ok(ListFilter {
         name: text("name"),
@@ -199,7 +278,7 @@ fn filter(call: &Call) -> Result<ListFilter, ApiError> {
 
 /// `POST /resource_providers`
 pub async fn create(call: Call) -> HandlerResult {
-    let body: CreateBody = call.json(schema::resource_provider_post(call.version))?;
+    let body: CreateBody = call.json(RESOURCE_PROVIDER_POST.at(call.version))?;
     let uuid =
         body.uuid.as_deref().and_then(canonical_uuid).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let new = NewProvider { uuid, name: body.name, parent_uuid: body.parent_provider_uuid };
@@ -227,7 +306,7 @@ pub async fn show(call: Call) -> HandlerResult {
 /// `PUT /resource_providers/{uuid}`
 pub async fn update(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    let body: UpdateBody = call.provider_json(schema::resource_provider_put(call.version)).await?;
+    let body: UpdateBody = call.provider_json(RESOURCE_PROVIDER_PUT.at(call.version)).await?;
     let changes = Changes {
         name: body.name,
         parent_uuid: body.parent_provider_uuid,

@@ -1,10 +1,24 @@
-//! `/`: the version document, by which clients learn what they can ask for.
+//! `/`: the version document, from which clients learn the versions of the API.
 
 use actix_web::http::StatusCode;
 use serde_json::json;
 
-use crate::api::{Call, HandlerResult, Reply};
-use crate::wire::microversion::{MAX, MIN, V1_15};
+use crate::api::operation::{SHOWN, json, operation};
+use crate::api::route::{Route, answer};
+use crate::api::{Call, HandlerResult, Reply, route};
+use crate::wire::microversion::{MAX, MIN, V1_0, V1_15};
+
+const DOCUMENTS: &str = "Documents";
+
+/// The route of the version document.
+pub(crate) static ROUTES: &[Route] = &[route::get("/", "", answer!(show))
+    .any_accept()
+    .unguarded()
+    .described(operation(DOCUMENTS, "Show which versions there are").answers(&[json(
+        200,
+        SHOWN,
+        &[(V1_0, "version_1_0")],
+    )]))];
 
 /// `GET /`
 pub async fn show(call: Call) -> HandlerResult {
@@ -13,7 +27,7 @@ pub async fn show(call: Call) -> HandlerResult {
         "max_version": MAX.to_string(),
         "min_version": MIN.to_string(),
         "status": "CURRENT",
-        // Relative, so that it holds under whatever prefix a proxy serves us.
+        // The link is relative, so that it is right below any path under which a proxy serves the API.
         "links": [{"rel": "self", "href": ""}],
     }]});
     let reply = Reply::json(StatusCode::OK, &document);

@@ -6,17 +6,79 @@ use actix_web::http::StatusCode;
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
+use crate::api::operation::{GONE, SHOWN, Shapes, empty, json, operation};
 use crate::api::refusal::provider_missing;
 use crate::api::resources::aggregates::generation_changed;
+use crate::api::resources::resource_classes::RESOURCE_CLASS;
 use crate::api::resources::view::newest;
-use crate::api::{Call, HandlerResult, Reply};
-use crate::placement::Error;
-use crate::placement::traits;
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::{Call, HandlerResult, Reply, route};
 use crate::placement::traits::ListFilter;
+use crate::placement::{Error, traits};
 use crate::store::traits::Trait;
 use crate::wire::json::integer;
-use crate::wire::names::is_custom_trait;
-use crate::wire::{ApiError, schema};
+use crate::wire::microversion::{V1_6, V1_15};
+use crate::wire::schema::Versions;
+use crate::wire::{ApiError, Code};
+
+schemas! {
+    body TRAITS_PUT = "traits_put_1_6";
+    query TRAITS_QUERY = "traits_query_1_6";
+}
+
+const PROVIDER_TRAITS: &str = "/resource_providers/{uuid}/traits";
+const TRAIT: &str = "/traits/{name}";
+const TRAITS_OF_PROVIDER: &str = "Resource provider traits";
+const TRAITS: &str = "Traits";
+const PROVIDER_TRAIT_SHAPES: Shapes = &[(V1_6, "provider_traits_1_6")];
+
+/// The routes of the traits of a provider, and of traits.
+pub(crate) static ROUTES: &[Route] = &[
+    route::get(PROVIDER_TRAITS, "placement:resource_providers:traits:list", answer!(list_by_provider))
+        .since(V1_6)
+        .described(operation(TRAITS_OF_PROVIDER, "List the traits of a resource provider").answers(&[json(
+            200,
+            SHOWN,
+            PROVIDER_TRAIT_SHAPES,
+        )])),
+    route::put(PROVIDER_TRAITS, "placement:resource_providers:traits:update", answer!(replace))
+        .since(V1_6)
+        .described(
+            operation(TRAITS_OF_PROVIDER, "Replace the traits of a resource provider")
+                .body(Versions::only(V1_6, &TRAITS_PUT))
+                .answers(&[json(200, "As they are now.", PROVIDER_TRAIT_SHAPES)]),
+        ),
+    route::delete(PROVIDER_TRAITS, "placement:resource_providers:traits:delete", answer!(delete_by_provider))
+        .since(V1_6)
+        .described(
+            operation(TRAITS_OF_PROVIDER, "Remove all traits from a resource provider")
+                .answers(&[empty(204, "It has none any more.")]),
+        ),
+    route::get("/traits", "placement:traits:list", answer!(list)).since(V1_6).described(
+        operation(TRAITS, "List traits").query(Versions::only(V1_6, &TRAITS_QUERY)).answers(&[json(
+            200,
+            "All that fulfil every filter.",
+            &[(V1_6, "trait_list_1_6")],
+        )]),
+    ),
+    route::get(TRAIT, "placement:traits:show", answer!(show)).since(V1_6).any_accept().described(
+        operation(TRAITS, "Ask whether there is a trait")
+            .answers(&[empty(204, "There is.").dated(Some(V1_15))]),
+    ),
+    route::put(TRAIT, "placement:traits:update", answer!(ensure)).since(V1_6).any_body().described(
+        operation(TRAITS, "Make sure that there is a trait")
+            // The names of clients' traits follow the same rules as those of resource classes.
+            .name(&RESOURCE_CLASS)
+            .answers(&[
+                empty(201, "It was created.").located().dated(Some(V1_15)),
+                empty(204, "It was there already.").located().dated(Some(V1_15)),
+            ]),
+    ),
+    route::delete(TRAIT, "placement:traits:delete", answer!(delete)).since(V1_6).described(
+        operation(TRAITS, "Delete a trait").answers(&[empty(204, GONE)]).codes(&[(409, &[Code::Undefined])]),
+    ),
+];
 
 #[derive(Deserialize)]
 struct ReplaceBody {
@@ -50,13 +112,13 @@ pub async fn list(call: Call) -> HandlerResult {
 }
 
 fn filter(call: &Call) -> Result<ListFilter, ApiError> {
-    let query = call.checked_query(&schema::TRAITS_QUERY)?;
+    let query = call.checked_query(&TRAITS_QUERY)?;
     let mut filter = ListFilter::default();
     if let Some(name) = query.last("name") {
         match name.split_once(':') {
             Some(("in", names)) => filter.names = Some(names.split(',').map(str::to_owned).collect()),
             Some(("startswith", prefix)) => filter.prefix = Some(prefix.to_owned()),
-            // Another operator is no filter, as it always was.
+            // Another operator does not filter, as in Placement.
             Some(_) => {}
             None => {
                 return Err(ApiError::bad_request(format!(
@@ -100,6 +162,15 @@ pub async fn ensure(call: Call) -> HandlerResult {
     Ok(Reply::empty(status).location(location).cacheable(call.version, found.created_at))
 }
 
+/// Whether a client may make a trait of this name.
+fn is_custom_trait(name: &str) -> bool {
+    name.len() <= 255
+        && name.strip_prefix(traits::CUSTOM_PREFIX).is_some_and(|rest| {
+            !rest.is_empty()
+                && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        })
+}
+
 /// `DELETE /traits/{name}`
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
@@ -118,7 +189,7 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
 
 /// `PUT /resource_providers/{uuid}/traits`
 pub async fn replace(call: Call) -> HandlerResult {
-    let body: ReplaceBody = call.json(&schema::TRAITS_PUT)?;
+    let body: ReplaceBody = call.json(&TRAITS_PUT)?;
     let uuid = call.param("uuid").to_owned();
     let work =
         move |conn: &mut _| traits::replace(conn, &uuid, body.resource_provider_generation, &body.traits);
@@ -136,4 +207,18 @@ pub async fn delete_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     call.write("delete traits", move |conn| traits::delete_by_provider(conn, &uuid)).await??;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn custom_traits_have_their_prefix_and_letters() {
+        assert!(is_custom_trait("CUSTOM_A_1"));
+        for name in ["CUSTOM_", "HW_A", "CUSTOM_a", "CUSTOM_\u{c4}", "custom_A"] {
+            assert!(!is_custom_trait(name), "{name}");
+        }
+        assert!(!is_custom_trait(&format!("CUSTOM_{}", "A".repeat(249))));
+    }
 }

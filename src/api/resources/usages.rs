@@ -5,14 +5,49 @@ use std::collections::BTreeMap;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
+use crate::api::operation::{SHOWN, json, operation};
 use crate::api::refusal::provider_missing;
-use crate::api::{Call, HandlerResult, Reply};
+use crate::api::route::{Route, answer};
+use crate::api::schemas::schemas;
+use crate::api::{Call, HandlerResult, Reply, route};
+use crate::auth::policy;
 use crate::placement::usages;
 use crate::placement::usages::{Amounts, TypeUsage};
-use crate::wire::microversion::V1_38;
-use crate::wire::schema;
+use crate::wire::microversion::{V1_0, V1_9, V1_38};
+use crate::wire::schema::Versions;
 
-/// Asks for all consumers under one key, whatever their types.
+schemas! {
+    query USAGES_QUERY_1_9 = "usages_query_1_9";
+    query USAGES_QUERY_1_38 = "usages_query_1_38";
+}
+
+static USAGES_QUERY: Versions = Versions::only(V1_9, &USAGES_QUERY_1_9).then(&[(V1_38, &USAGES_QUERY_1_38)]);
+
+const PROVIDER_USAGES: &str = "Resource provider usages";
+const USAGES: &str = "Usages";
+
+/// The route of the usages of a provider.
+pub(crate) static PROVIDER_ROUTES: &[Route] = &[route::get(
+    "/resource_providers/{uuid}/usages",
+    "placement:resource_providers:usages",
+    answer!(list_by_provider),
+)
+.described(operation(PROVIDER_USAGES, "Show how much of a resource provider is used").answers(&[json(
+    200,
+    SHOWN,
+    &[(V1_0, "provider_usages_1_0")],
+)]))];
+
+/// The route of usages by project.
+pub(crate) static ROUTES: &[Route] = &[route::get("/usages", policy::USAGES, answer!(list_by_project))
+    .since(V1_9)
+    .described(operation(USAGES, "Show how much a project uses").query(USAGES_QUERY).answers(&[json(
+        200,
+        SHOWN,
+        &[(V1_9, "usages_1_9"), (V1_38, "usages_1_38")],
+    )]))];
+
+/// The consumer type that stands for all consumers under one key.
 const ALL_TYPES: &str = "all";
 
 #[derive(Serialize)]
@@ -45,7 +80,7 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
 
 /// `GET /usages`
 pub async fn list_by_project(call: Call) -> HandlerResult {
-    let query = call.checked_query(schema::usages_query(call.version))?;
+    let query = call.checked_query(USAGES_QUERY.at(call.version))?;
     let text = |name| query.last(name).map(str::to_owned);
     let (project, user, wanted) =
         (text("project_id").unwrap_or_default(), text("user_id"), text("consumer_type"));
@@ -65,7 +100,7 @@ pub async fn list_by_project(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ProjectView { usages: view }).cacheable(call.version, None))
 }
 
-/// The types that were asked for: all of them each by itself, all under one key, or a single one.
+/// The usages that a request wants: each type by itself, all types under one key, or a single type.
 fn selected(mut usages: BTreeMap<String, TypeUsage>, wanted: Option<&str>) -> BTreeMap<String, TypeUsage> {
     match wanted {
         None => usages,

@@ -1,4 +1,4 @@
-//! Times and links, which the answers of several resources share.
+//! Times and links in the answers of several resources.
 
 use chrono::NaiveDateTime;
 use serde::Serialize;
@@ -10,14 +10,14 @@ use crate::wire::microversion::{Microversion, V1_15};
 /// A link from one resource to another.
 #[derive(Debug, Serialize)]
 pub struct Link {
-    /// The kind of the link.
+    /// The kind of the linked resource.
     pub rel: &'static str,
     /// The path.
     pub href: String,
 }
 
-/// The newest of the times at which things were changed, or else created. A thing without either time was
-/// made just now. Without any thing there is no time.
+/// The newest of several times of a change, or else of the creation. A row without both times counts as made now.
+/// `None` if there are no rows.
 pub fn newest(
     times: impl Iterator<Item = (Option<NaiveDateTime>, Option<NaiveDateTime>)>,
 ) -> Option<NaiveDateTime> {
@@ -25,7 +25,7 @@ pub fn newest(
 }
 
 impl Reply {
-    /// With cache headers in those versions that have them; without a time it is now.
+    /// With cache headers in the versions that have them. A missing time is now.
     pub(crate) fn cacheable(self, version: Microversion, time: Option<NaiveDateTime>) -> Self {
         if version >= V1_15 { self.last_modified(time) } else { self }
     }

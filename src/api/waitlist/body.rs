@@ -1,4 +1,4 @@
-//! The fields of requests to the waitlist, checked against the limits.
+//! Bodies and query strings of requests to the waitlist, and their limits.
 
 use std::time::Duration;
 
@@ -7,11 +7,21 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::api::Call;
+use crate::api::schemas::schemas;
 use crate::config::WaitlistSettings;
 use crate::waitlist::{ExpectedQueue, NewTicket, Renewal, Term};
 use crate::wire::json::{Integer, integer, optional_integer};
-use crate::wire::names::canonical_uuid;
+use crate::wire::uuids::canonical_uuid;
 use crate::wire::{ApiError, times};
+
+schemas! {
+    body pub(crate) WAITLIST_GROUP_POST = "waitlist_group_post_1_0";
+    body pub(crate) WAITLIST_POST = "waitlist_post_1_0";
+    body pub(crate) WAITLIST_PUT = "waitlist_put_1_0";
+    query pub(crate) WAITLIST_DELETE_QUERY = "waitlist_delete_query_1_0";
+    query pub(crate) WAITLIST_QUERY = "waitlist_query_1_0";
+    query pub(crate) WAITLIST_TICKET_QUERY = "waitlist_ticket_query_1_0";
+}
 
 /// The body of `POST /resource_providers/{uuid}/waitlist`.
 #[derive(Deserialize)]
@@ -29,18 +39,18 @@ struct TicketBody {
     id: String,
     action: Option<String>,
     extra: Option<Map<String, Value>>,
-    /// Absent and null differ: null wants a queue that has never been used.
+    /// Null wants a queue that has never been used. An absent member wants any queue.
     #[serde(default, deserialize_with = "expected")]
     queue_generation: Option<ExpectedQueue>,
 }
 
-/// How long tickets are to live.
+/// The time for which tickets live.
 #[derive(Deserialize)]
 pub(crate) struct TermBody {
     expires_at: Option<String>,
     #[serde(default, deserialize_with = "optional_integer")]
     lease_seconds: Option<i64>,
-    /// Only a request that takes a ticket may have it.
+    /// Only requests that take tickets may have it.
     #[serde(default)]
     lease_while_queued: bool,
 }
@@ -69,7 +79,7 @@ pub(crate) struct RenewBody {
     pub(crate) generation: i64,
     #[serde(flatten)]
     term: TermBody,
-    /// Absent and null differ: null takes away what there was.
+    /// Null removes the former text. An absent member changes nothing.
     #[serde(default, deserialize_with = "present")]
     extra: Option<Option<Map<String, Value>>>,
 }
@@ -79,7 +89,7 @@ fn expected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Expecte
     Ok(Some(given.map_or(ExpectedQueue::Unused, |Integer(generation)| ExpectedQueue::Generation(generation))))
 }
 
-/// Keeps a null that was sent apart from nothing sent.
+/// Tells a null from an absent member.
 fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<Map<String, Value>>>, D::Error> {
@@ -87,15 +97,14 @@ fn present<'de, D: Deserializer<'de>>(
 }
 
 impl CreateBody {
-    /// The ticket that it asks for.
+    /// The ticket that the body asks for.
     pub(crate) fn into_new(self, call: &Call) -> Result<NewTicket, ApiError> {
         let term = self.term.required(call)?;
         self.ticket.into_new(call, owner(call), term)
     }
 }
 
-/// The owner that the path names, in lower case, as providers have their uuids: the waitlist's tables know
-/// an owner by that spelling alone.
+/// The owner that the path names, in lower case. The waitlist's tables know an owner by that spelling alone.
 pub(crate) fn owner(call: &Call) -> String {
     let given = call.param("uuid");
     canonical_uuid(given).filter(|uuid| uuid.eq_ignore_ascii_case(given)).unwrap_or_else(|| given.to_owned())
@@ -124,7 +133,7 @@ impl TicketBody {
 }
 
 impl GroupBody {
-    /// The tickets that it asks for; what it says of all goes for those that say nothing of it.
+    /// The tickets that the body asks for. A ticket without an own `action` or `extra` gets that of the group.
     pub(crate) fn into_new(self, call: &Call) -> Result<Vec<NewTicket>, ApiError> {
         let most = call.app.settings.waitlist.group_tickets;
         if self.tickets.len() > most {
@@ -205,7 +214,7 @@ pub(crate) fn check_name(what: &str, text: &str, settings: &WaitlistSettings) ->
     Err(ApiError::bad_request(format!("JSON does not validate: {what} may have at most {most} characters")))
 }
 
-/// The client's `extra`, as the database keeps it.
+/// The `extra` of a client, as the text that is stored.
 pub(crate) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) -> Result<String, ApiError> {
     let text = serde_json::to_string(extra).map_err(ApiError::internal)?;
     let most = settings.extra_bytes;
@@ -215,18 +224,18 @@ pub(crate) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) ->
     Err(ApiError::bad_request(format!("JSON does not validate: extra may have at most {most} bytes")))
 }
 
-/// How long a request wants to wait, at most as long as it may; `None` if it does not.
+/// The time for which a request waits, at most the setting's time. `None` if the request does not wait.
 pub(crate) fn patience(call: &Call) -> Result<Option<Duration>, ApiError> {
-    let query = call.checked_query(&crate::wire::schema::WAITLIST_TICKET_QUERY)?;
+    let query = call.checked_query(&WAITLIST_TICKET_QUERY)?;
     let most = call.app.settings.waitlist.max_wait_seconds;
-    // The schema has seen to it that it is a number.
+    // The schema allows numbers alone.
     let timeout =
         query.last("timeout").and_then(|text| text.parse().ok()).map_or(most, |own: u64| own.min(most));
     Ok((query.last("wait") == Some("true")).then_some(Duration::from_secs(timeout)))
 }
 
-/// The generation that a request to end something states.
+/// The generation that a request to end tickets states.
 pub(crate) fn stated_generation(call: &Call) -> Result<Option<i64>, ApiError> {
-    let query = call.checked_query(&crate::wire::schema::WAITLIST_DELETE_QUERY)?;
+    let query = call.checked_query(&WAITLIST_DELETE_QUERY)?;
     Ok(query.last("generation").and_then(|text| text.parse().ok()))
 }

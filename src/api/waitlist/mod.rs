@@ -5,17 +5,109 @@ mod view;
 
 use actix_web::http::StatusCode;
 
+use crate::api::operation::{SHOWN, Shapes, empty, json, operation};
 use crate::api::resources::resource_providers;
-
-use crate::api::waitlist::body::{CreateBody, GroupBody, RenewBody};
-use crate::api::{Call, HandlerResult, Reply, permission};
+use crate::api::route::{Route, answer};
+use crate::api::waitlist::body::{
+    CreateBody, GroupBody, RenewBody, WAITLIST_DELETE_QUERY, WAITLIST_GROUP_POST, WAITLIST_POST,
+    WAITLIST_PUT, WAITLIST_QUERY, WAITLIST_TICKET_QUERY,
+};
+use crate::api::{Call, HandlerResult, Reply, permission, route};
 use crate::auth::policy;
 use crate::auth::policy::Target;
 use crate::commit::Tx;
 use crate::waitlist;
 use crate::waitlist::{ACTIVE, EXPIRED, Error, FINISHED, Group, QUEUED, QueueFilter, Ticket, TicketFilter};
-use crate::wire::{ApiError, Code, schema};
+use crate::wire::microversion::V1_0;
+use crate::wire::schema::Versions;
+use crate::wire::{ApiError, Code};
 use view::{GroupView, ListView, TicketView, newest};
+
+const PROVIDER_WAITLIST: &str = "/resource_providers/{uuid}/waitlist";
+const TICKET: &str = "/resource_providers/{uuid}/waitlist/{ticket}";
+const WAITLIST: &str = "/waitlist";
+const GROUP: &str = "/waitlist/{group}";
+const TURNS: &str = "Waitlist";
+const TICKET_SHAPES: Shapes = &[(V1_0, "waitlist_ticket_1_0")];
+const TICKET_LIST: Shapes = &[(V1_0, "waitlist_list_1_0")];
+const GROUP_SHAPES: Shapes = &[(V1_0, "waitlist_group_1_0")];
+
+/// The routes of tickets and of groups of tickets.
+pub(crate) static ROUTES: &[Route] = &[
+    route::get(PROVIDER_WAITLIST, policy::WAITLIST_LIST, answer!(list)).described(
+        operation(TURNS, "List the tickets of a resource provider")
+            .query(Versions::only(V1_0, &WAITLIST_QUERY))
+            .answers(&[json(
+                200,
+                "All tickets that fulfil every filter, by queue, and their queues.",
+                TICKET_LIST,
+            )])
+            .codes(&[(400, &[Code::TicketNotFound])]),
+    ),
+    route::post(PROVIDER_WAITLIST, policy::WAITLIST_CREATE, answer!(create)).described(
+        operation(TURNS, "Take a ticket")
+            .body(Versions::only(V1_0, &WAITLIST_POST))
+            .answers(&[json(
+                201,
+                "It was taken: it is active already if nobody was before it.",
+                TICKET_SHAPES,
+            )
+            .located()])
+            .codes(&[(409, &[Code::Undefined])]),
+    ),
+    route::get(TICKET, policy::WAITLIST_SHOW, answer!(show)).described(
+        operation(TURNS, "Show a ticket, or wait until it is no longer queued")
+            .query(Versions::only(V1_0, &WAITLIST_TICKET_QUERY))
+            .answers(&[json(200, SHOWN, TICKET_SHAPES)])
+            .codes(&[(404, &[Code::TicketNotFound])]),
+    ),
+    route::put(TICKET, policy::WAITLIST_UPDATE, answer!(renew)).described(
+        operation(TURNS, "Renew a ticket")
+            .body(Versions::only(V1_0, &WAITLIST_PUT))
+            .answers(&[json(200, "As it is now.", TICKET_SHAPES)])
+            .codes(&[(404, &[Code::TicketNotFound]), (409, &[Code::TicketEnded])]),
+    ),
+    route::delete(TICKET, policy::WAITLIST_DELETE, answer!(delete)).described(
+        operation(TURNS, "Release a ticket, or give it up while it waits")
+            .query(Versions::only(V1_0, &WAITLIST_DELETE_QUERY))
+            .answers(&[empty(204, "It has ended, now or before; the next one is active.")])
+            .codes(&[(404, &[Code::TicketNotFound])]),
+    ),
+    route::get(WAITLIST, policy::WAITLIST_LIST, answer!(list_all)).described(
+        operation(TURNS, "List tickets")
+            .query(Versions::only(V1_0, &WAITLIST_QUERY))
+            .answers(&[json(
+                200,
+                "All tickets that fulfil every filter, by queue, and their queues.",
+                TICKET_LIST,
+            )])
+            .codes(&[(400, &[Code::TicketNotFound])]),
+    ),
+    route::post(WAITLIST, policy::WAITLIST_CREATE, answer!(create_group)).described(
+        operation(TURNS, "Take several tickets, or none")
+            .body(Versions::only(V1_0, &WAITLIST_GROUP_POST))
+            .answers(&[json(201, "All were taken.", GROUP_SHAPES).located()])
+            .codes(&[(400, &[Code::ProviderNotFound]), (409, &[Code::Undefined])]),
+    ),
+    route::get(GROUP, policy::WAITLIST_SHOW, answer!(show_group)).described(
+        operation(TURNS, "Show several tickets, or wait until all are active")
+            .query(Versions::only(V1_0, &WAITLIST_TICKET_QUERY))
+            .answers(&[json(200, SHOWN, GROUP_SHAPES)])
+            .codes(&[(404, &[Code::TicketNotFound])]),
+    ),
+    route::put(GROUP, policy::WAITLIST_UPDATE, answer!(renew_group)).described(
+        operation(TURNS, "Renew several tickets")
+            .body(Versions::only(V1_0, &WAITLIST_PUT))
+            .answers(&[json(200, "As they are now.", GROUP_SHAPES)])
+            .codes(&[(404, &[Code::TicketNotFound]), (409, &[Code::TicketEnded])]),
+    ),
+    route::delete(GROUP, policy::WAITLIST_DELETE, answer!(delete_group)).described(
+        operation(TURNS, "Release several tickets")
+            .query(Versions::only(V1_0, &WAITLIST_DELETE_QUERY))
+            .answers(&[empty(204, "All have ended, now or before.")])
+            .codes(&[(404, &[Code::TicketNotFound])]),
+    ),
+];
 
 fn path(ticket: &Ticket) -> String {
     format!("{}/waitlist/{}", resource_providers::path(&ticket.owner), ticket.uuid)
@@ -41,7 +133,7 @@ pub async fn list_all(call: Call) -> HandlerResult {
 }
 
 async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
-    let query = call.checked_query(&schema::WAITLIST_QUERY)?;
+    let query = call.checked_query(&WAITLIST_QUERY)?;
     let text = |name| query.last(name).map(str::to_owned);
     let most = i64::from(call.app.settings.waitlist.list_tickets);
     let limit = query.last("limit").and_then(|text| text.parse().ok()).map_or(most, |own: i64| own.min(most));
@@ -64,7 +156,7 @@ async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ListView::new(&listing)).cacheable(call.version, time))
 }
 
-/// The statuses that a filter names; none for all.
+/// The statuses that a filter names. An empty list means all.
 fn statuses(filter: Option<&str>) -> Vec<&'static str> {
     match filter {
         None | Some("live") => vec![QUEUED, ACTIVE],
@@ -74,7 +166,7 @@ fn statuses(filter: Option<&str>) -> Vec<&'static str> {
 
 /// `POST /resource_providers/{uuid}/waitlist`
 pub async fn create(call: Call) -> HandlerResult {
-    let body: CreateBody = call.provider_json(&schema::WAITLIST_POST).await?;
+    let body: CreateBody = call.provider_json(&WAITLIST_POST).await?;
     let new = body.into_new(&call)?;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings());
@@ -88,15 +180,15 @@ pub async fn show(call: Call) -> HandlerResult {
     let mut ticket = find(&call, policy::WAITLIST_SHOW).await?;
     if let Some(timeout) = patience {
         let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
-        // In a box, since each future round this one would hold it twice.
+        // The box keeps the future small. Each future around an unboxed one would hold it twice.
         ticket = Box::pin(wait).await?;
     }
-    // In a box, for which many who wait need not keep the place.
+    // The box is made only after the wait, so that waiting requests take less memory.
     let ahead = Box::pin(ahead(&call, &ticket)).await?;
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
 
-/// How many are before a ticket, which only one that waits has to ask.
+/// The number of tickets before a ticket. The database is asked only for a queued ticket.
 async fn ahead(call: &Call, ticket: &Ticket) -> Result<i64, ApiError> {
     if ticket.status != QUEUED {
         return Ok(0);
@@ -108,7 +200,7 @@ async fn ahead(call: &Call, ticket: &Ticket) -> Result<i64, ApiError> {
 /// `PUT /resource_providers/{uuid}/waitlist/{ticket}`
 pub async fn renew(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_UPDATE).await?.uuid;
-    let body: RenewBody = call.json(&schema::WAITLIST_PUT)?;
+    let body: RenewBody = call.json(&WAITLIST_PUT)?;
     let given = body.generation;
     let renewal = body.renewal(&call)?;
     let app = call.app.clone();
@@ -128,8 +220,8 @@ pub async fn delete(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// Runs `work`, which ends tickets, in a transaction. If too many others have to expire before the next
-/// one of a queue can become active, these are ended first.
+/// Runs `work`, which ends tickets, in a transaction. If too many tickets of a queue have to expire before the next
+/// one can become active, they are ended first.
 pub(crate) async fn write_end<T: Send + 'static>(
     call: &Call,
     name: &'static str,
@@ -143,7 +235,7 @@ pub(crate) async fn write_end<T: Send + 'static>(
     }
 }
 
-/// The ticket that the path names, if whoever asks may do with it what a rule guards.
+/// The ticket that the path names. 403 if a rule forbids the request's sender to use it.
 async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
     let (owner, uuid) = (body::owner(call), call.param("ticket").to_owned());
     let found = call.app.db.read(move |conn| waitlist::find_of(conn, &owner, &uuid)).await?;
@@ -151,8 +243,8 @@ async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
     Ok(found)
 }
 
-/// Whether whoever asks may do with a ticket what a rule guards. The route's own rule was asked about
-/// their own project; this is about that of the ticket.
+/// Checks a rule for the project and user of a ticket. The pipeline checked the rule of the route for the project and
+/// user of the request's sender.
 pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiError> {
     let target = Target::default()
         .with("project_id", ticket.project_id.as_deref())
@@ -162,7 +254,7 @@ pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiE
 
 /// `POST /waitlist`
 pub async fn create_group(call: Call) -> HandlerResult {
-    let body: GroupBody = call.json(&schema::WAITLIST_GROUP_POST)?;
+    let body: GroupBody = call.json(&WAITLIST_GROUP_POST)?;
     let new = body.into_new(&call)?;
     let app = call.app.clone();
     let work =
@@ -188,7 +280,7 @@ pub async fn show_group(call: Call) -> HandlerResult {
 /// `PUT /waitlist/{group}`
 pub async fn renew_group(call: Call) -> HandlerResult {
     let uuid = find_group(&call, policy::WAITLIST_UPDATE).await?.uuid;
-    let body: RenewBody = call.json(&schema::WAITLIST_PUT)?;
+    let body: RenewBody = call.json(&WAITLIST_PUT)?;
     let given = body.generation;
     let renewal = body.renewal(&call)?;
     let app = call.app.clone();
@@ -207,7 +299,7 @@ pub async fn delete_group(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// The group that the path names, if whoever asks may do with its tickets what a rule guards.
+/// The group that the path names. 403 if a rule forbids the request's sender to use one of its tickets.
 async fn find_group(call: &Call, rule: &str) -> Result<Group, ApiError> {
     let uuid = call.param("group").to_owned();
     let group = call.app.db.read_snapshot(move |conn| waitlist::find_group(conn, &uuid)).await?;

@@ -34,7 +34,7 @@ pub struct TicketView<'a> {
 }
 
 impl<'a> TicketView<'a> {
-    /// A ticket, and how many are before it if that is known.
+    /// Shows a ticket, and the number of tickets before it if that is known.
     pub fn new(ticket: &'a Ticket, ahead: Option<i64>) -> Self {
         TicketView {
             uuid: &ticket.uuid,
@@ -79,7 +79,7 @@ pub struct ListView<'a> {
 }
 
 impl<'a> ListView<'a> {
-    /// A list.
+    /// Shows a list.
     pub fn new(listing: &'a Listing) -> Self {
         let queue = |(queue, active): &'a (Queue, Option<String>)| QueueView {
             resource_provider_uuid: &queue.owner,
@@ -87,7 +87,7 @@ impl<'a> ListView<'a> {
             id: &queue.resource_id,
             generation: queue.generation,
             active: active.as_deref(),
-            // All that are live but the one that is active.
+            // The active ticket is live too, and is not queued.
             queued: queue.live - i32::from(active.is_some()),
         };
         ListView {
@@ -107,7 +107,7 @@ pub struct GroupView<'a> {
 }
 
 impl<'a> GroupView<'a> {
-    /// A group.
+    /// Shows a group.
     pub fn new(group: &'a Group) -> Self {
         GroupView {
             uuid: &group.uuid,
@@ -118,7 +118,7 @@ impl<'a> GroupView<'a> {
     }
 }
 
-/// When the newest of tickets was changed.
+/// The time of the newest change to one of several tickets.
 pub fn newest(tickets: &[Ticket]) -> Option<NaiveDateTime> {
     tickets.iter().map(|ticket| ticket.updated_at).max()
 }

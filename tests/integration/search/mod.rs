@@ -15,7 +15,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use allotment::api::resources::allocation_candidates::shape;
-use allotment::api::resources::candidate_query::read;
+use allotment::api::searches::candidate_query::read;
 use allotment::config::Strategy;
 use allotment::fleet::Picture;
 use allotment::search::render::render;

@@ -1,6 +1,6 @@
 //! Many sharing providers in many aggregates: they are filtered once, and what is looked at is counted.
 
-use allotment::api::resources::candidate_query::read;
+use allotment::api::searches::candidate_query::read;
 use allotment::config::Strategy;
 use allotment::search::{Error, search};
 use allotment::stop::Stop;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use allotment::api::resources::candidate_query::read;
+use allotment::api::searches::candidate_query::read;
 use allotment::config::Strategy;
 use allotment::search::search;
 use allotment::stop::Stop;

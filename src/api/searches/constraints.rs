@@ -4,27 +4,27 @@ use crate::wire::error::ApiError;
 use crate::wire::microversion::{Microversion, V1_22, V1_24, V1_32, V1_39};
 use crate::wire::python;
 use crate::wire::query::Query;
-use crate::wire::schema::is_uuid_like;
+use crate::wire::uuids::is_uuid_like;
 
-/// Traits that are wanted and not wanted.
+/// The required and the forbidden traits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraitFilter {
-    /// For each of these: at least one of its traits.
+    /// Sets of traits. A provider has at least one trait of each set.
     pub required: Vec<Vec<String>>,
-    /// None of these.
+    /// A provider has none of these traits.
     pub forbidden: Vec<String>,
 }
 
-/// Aggregates that are wanted and not wanted.
+/// The required and the forbidden aggregates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AggregateFilter {
-    /// For each of these: a member of at least one of its aggregates.
+    /// Sets of aggregates. A provider is a member of at least one aggregate of each set.
     pub member_of: Vec<Vec<String>>,
-    /// A member of none of these.
+    /// A provider is a member of none of these aggregates.
     pub forbidden: Vec<String>,
 }
 
-/// Reads `VCPU:2,MEMORY_MB:1024`: the amount of each class; of a repeated class the last counts.
+/// Reads `VCPU:2,MEMORY_MB:1024`: the amount of each class. The last amount of a repeated class counts.
 pub fn resources(value: &str) -> Result<Vec<(String, i64)>, ApiError> {
     let malformed = |got: &str| {
         ApiError::bad_request(format!(
@@ -59,10 +59,10 @@ pub fn resources(value: &str) -> Result<Vec<(String, i64)>, ApiError> {
     Ok(amounts)
 }
 
-/// Reads the `required` parameters of a request group, `name` being its parameter's name.
+/// Reads the `required` parameters of a request group. `name` is the parameter's name in this group.
 ///
-/// `!` forbids a trait from 1.22 on; from 1.39 on `in:` names alternatives, and the parameter may be
-/// repeated; before, only its last value counts.
+/// `!` forbids a trait from 1.22 on. From 1.39 on `in:` names alternatives and the parameter may be repeated. Earlier
+/// versions use the last value alone.
 pub fn required(query: &Query, name: &str, version: Microversion) -> Result<TraitFilter, ApiError> {
     let mut filter = TraitFilter::default();
     let values = query.all(name);
@@ -76,7 +76,7 @@ pub fn required(query: &Query, name: &str, version: Microversion) -> Result<Trai
     Ok(filter)
 }
 
-/// Reads `root_required`: a list of traits, some with `!` before them.
+/// Reads `root_required`: a list of traits. A `!` forbids a trait.
 pub fn root_required(value: &str, version: Microversion) -> Result<TraitFilter, ApiError> {
     let mut filter = TraitFilter::default();
     if value.starts_with("in:") {
@@ -122,7 +122,7 @@ fn each_of(value: &str, version: Microversion, filter: &mut TraitFilter) -> Resu
         ))
     };
     for name in value.split(',').map(str::trim) {
-        // Any number of exclamation marks forbids once, which clients may have come to rely on.
+        // Any number of exclamation marks forbids, as in Placement.
         let bare = name.trim_start_matches('!');
         if bare.is_empty() {
             return Err(refused("Got an empty trait in:"));
@@ -138,9 +138,9 @@ fn each_of(value: &str, version: Microversion, filter: &mut TraitFilter) -> Resu
     Ok(())
 }
 
-/// Reads the `member_of` parameters of a request group, `name` being its parameter's name.
+/// Reads the `member_of` parameters of a request group. `name` is the parameter's name in this group.
 ///
-/// The parameter may be repeated from 1.24 on; `!` and `!in:` forbid aggregates from 1.32 on.
+/// The parameter may be repeated from 1.24 on. `!` and `!in:` forbid aggregates from 1.32 on.
 pub fn member_of(query: &Query, name: &str, version: Microversion) -> Result<AggregateFilter, ApiError> {
     let values = query.all(name);
     if version < V1_24 && values.len() > 1 {
@@ -162,7 +162,7 @@ pub fn member_of(query: &Query, name: &str, version: Microversion) -> Result<Agg
     Ok(filter)
 }
 
-/// Whether one value of `member_of` forbids, and the aggregates that it names.
+/// Reads one value of `member_of`: whether it forbids, and the aggregates that it names.
 fn aggregates(value: &str) -> Result<(bool, Vec<String>), ApiError> {
     let (forbidden, rest) = match value.strip_prefix('!') {
         Some(rest) => (true, rest),

@@ -1,12 +1,10 @@
-//! Names that are checked or brought into form before they are looked up.
+//! Uuids in the forms in which clients write them.
 
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::wire::schema::is_uuid_like;
-
-/// The form in which uuids are stored, of one that may lack dashes or have upper case.
+/// A uuid in the form in which uuids are stored: with dashes and in lower case.
 pub fn canonical_uuid(text: &str) -> Option<String> {
     if !is_uuid_like(text) {
         return None;
@@ -16,13 +14,24 @@ pub fn canonical_uuid(text: &str) -> Option<String> {
     Uuid::from_str(&digits).ok().map(|uuid| uuid.to_string())
 }
 
-/// Whether a client may make a trait of this name.
-pub fn is_custom_trait(name: &str) -> bool {
-    name.len() <= 255
-        && name.strip_prefix(crate::placement::traits::CUSTOM_PREFIX).is_some_and(|rest| {
-            !rest.is_empty()
-                && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-        })
+/// Whether a text is a uuid as bodies may have it: in any case, with or without dashes, in braces, as a URN.
+#[must_use]
+pub fn is_uuid_like(text: &str) -> bool {
+    let bare = text.replace("urn:", "").replace("uuid:", "");
+    let mut digits = 0;
+    for character in bare.trim_matches(['{', '}']).chars().filter(|&character| character != '-') {
+        if !character.is_ascii_hexdigit() {
+            return false;
+        }
+        digits += 1;
+    }
+    digits == 32
+}
+
+/// Whether a text is a uuid as query strings must have it: with its dashes where they belong.
+#[must_use]
+pub fn is_dashed_uuid(text: &str) -> bool {
+    is_uuid_like(text) && [8, 13, 18, 23].iter().all(|&position| text.as_bytes().get(position) == Some(&b'-'))
 }
 
 #[cfg(test)]
@@ -42,14 +51,5 @@ mod tests {
             assert_eq!(canonical_uuid(form).as_deref(), Some(canonical), "{form}");
         }
         assert_eq!(canonical_uuid("6d6c8f4e"), None);
-    }
-
-    #[test]
-    fn custom_traits_have_their_prefix_and_letters() {
-        assert!(is_custom_trait("CUSTOM_A_1"));
-        for name in ["CUSTOM_", "HW_A", "CUSTOM_a", "CUSTOM_\u{c4}", "custom_A"] {
-            assert!(!is_custom_trait(name), "{name}");
-        }
-        assert!(!is_custom_trait(&format!("CUSTOM_{}", "A".repeat(249))));
     }
 }

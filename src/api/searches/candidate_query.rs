@@ -1,23 +1,50 @@
-//! The query string of `/allocation_candidates`: groups of parameters, and what goes for all.
+//! The query string of `/allocation_candidates`: groups of parameters, and parameters of the whole request.
 
 use crate::api::Call;
-use crate::api::resources::constraints;
+use crate::api::schemas::schemas;
+use crate::api::searches::constraints;
 use crate::search::{Group, Request};
-use crate::wire::microversion::{Microversion, V1_22, V1_29, V1_33, V1_36};
+use crate::wire::microversion::{
+    Microversion, V1_10, V1_16, V1_17, V1_21, V1_22, V1_25, V1_29, V1_31, V1_33, V1_35, V1_36,
+};
 use crate::wire::query::Query;
-use crate::wire::schema::is_uuid_like;
-use crate::wire::{ApiError, Code, python, schema};
+use crate::wire::schema::Versions;
+use crate::wire::uuids::is_uuid_like;
+use crate::wire::{ApiError, Code, python};
+
+schemas! {
+    query CANDIDATES_QUERY_1_10 = "allocation_candidates_query_1_10";
+    query CANDIDATES_QUERY_1_16 = "allocation_candidates_query_1_16";
+    query CANDIDATES_QUERY_1_17 = "allocation_candidates_query_1_17";
+    query CANDIDATES_QUERY_1_21 = "allocation_candidates_query_1_21";
+    query CANDIDATES_QUERY_1_25 = "allocation_candidates_query_1_25";
+    query CANDIDATES_QUERY_1_31 = "allocation_candidates_query_1_31";
+    query CANDIDATES_QUERY_1_33 = "allocation_candidates_query_1_33";
+    query CANDIDATES_QUERY_1_35 = "allocation_candidates_query_1_35";
+    query CANDIDATES_QUERY_1_36 = "allocation_candidates_query_1_36";
+}
+
+pub(crate) static CANDIDATES_QUERY: Versions = Versions::only(V1_10, &CANDIDATES_QUERY_1_10).then(&[
+    (V1_16, &CANDIDATES_QUERY_1_16),
+    (V1_17, &CANDIDATES_QUERY_1_17),
+    (V1_21, &CANDIDATES_QUERY_1_21),
+    (V1_25, &CANDIDATES_QUERY_1_25),
+    (V1_31, &CANDIDATES_QUERY_1_31),
+    (V1_33, &CANDIDATES_QUERY_1_33),
+    (V1_35, &CANDIDATES_QUERY_1_35),
+    (V1_36, &CANDIDATES_QUERY_1_36),
+]);
 
 /// The parameters that may have a suffix.
 const GROUPED: [&str; 4] = ["resources", "required", "member_of", "in_tree"];
 
-/// Reads the request of a call, or says what is wrong with it.
+/// Reads the request of a call. 400 with the fault if it has one.
 pub(crate) fn parse(call: &Call) -> Result<Request, ApiError> {
-    let query = call.checked_query(schema::candidates_query(call.version))?;
+    let query = call.checked_query(CANDIDATES_QUERY.at(call.version))?;
     read(query, call.version)
 }
 
-/// Reads the request of a query string whose parameters are known to be those of the version.
+/// Reads the request of a query string, whose parameters the schema of the version has checked.
 pub fn read(query: &Query, version: Microversion) -> Result<Request, ApiError> {
     let mut request = request_wide(query, version)?;
     request.groups = groups(query, version)?;
@@ -39,7 +66,7 @@ pub fn read(query: &Query, version: Microversion) -> Result<Request, ApiError> {
     Ok(request)
 }
 
-/// The parameters of the request as a whole. The first of repeated values counts, only here.
+/// The parameters of the request as a whole. The first of repeated values counts, unlike elsewhere.
 fn request_wide(query: &Query, version: Microversion) -> Result<Request, ApiError> {
     let mut request = Request {
         isolate: query.first("group_policy") == Some("isolate"),
@@ -98,13 +125,13 @@ fn limit(value: &str) -> Result<usize, ApiError> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     match value.parse::<usize>() {
         Ok(limit) if digits && limit > 0 => Ok(limit),
-        // More than there can be is as good as no limit.
+        // A limit that no `usize` can hold is no limit.
         Err(_) if digits => Ok(usize::MAX),
         _ => Err(wrong()),
     }
 }
 
-/// The parameter and the suffix that a key is made of, if it belongs to a group.
+/// The parameter and the suffix in a key, if the key belongs to a group.
 fn split(key: &str, version: Microversion) -> Option<(&'static str, &str)> {
     GROUPED.iter().find_map(|name| {
         let suffix = key.strip_prefix(name)?;
@@ -154,7 +181,7 @@ fn in_tree(value: &str) -> Result<String, ApiError> {
     )))
 }
 
-/// From 1.36 on a group may lack resources, if `same_subtree` gives it a purpose.
+/// Checks groups without resources. From 1.36 on `same_subtree` may name such groups.
 fn check_resourceless(request: &Request) -> Result<(), ApiError> {
     let groups = &request.groups;
     if groups.iter().all(|group| group.resources.is_empty()) {
@@ -192,13 +219,13 @@ fn check_resourceless(request: &Request) -> Result<(), ApiError> {
     )))
 }
 
-/// A list as Python shows it.
+/// A list in the form in which Python prints it.
 fn list(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| python::repr_str(name)).collect();
     format!("[{}]", quoted.join(", "))
 }
 
-/// Before 1.36 every group must have resources.
+/// Checks that each group has resources, as versions before 1.36 require.
 fn check_orphans(groups: &[Group]) -> Result<(), ApiError> {
     let orphans = |name: &str, is_orphan: fn(&Group) -> bool| {
         let found = groups.iter().filter(|group| group.resources.is_empty() && is_orphan(group));

@@ -1,10 +1,10 @@
-//! A few threads for searches that may take milliseconds, for which other requests should not wait.
+//! A few threads for searches. A search may take milliseconds, and other requests should not wait for it.
 //!
-//! Each thread keeps what its largest answer took from the allocator. Were there as many as there may be
-//! requests, the same answer given by one after the other would cost that many times.
+//! Each thread keeps the memory that its largest answer took from the allocator, so the number of threads limits
+//! that memory.
 //!
-//! A request whose client hangs up is dropped by the HTTP layer, and its handler with it. A search that has
-//! to wait for a thread thereby loses its place, and one that runs is told to stop.
+//! The HTTP layer drops the handler of a client that hangs up. A search that waits for a thread then loses its place
+//! in the queue, and a running search is told to stop.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -16,24 +16,24 @@ use crate::metrics::candidates::Searching;
 use crate::stop::Stop;
 use crate::wire::ApiError;
 
-/// The threads, made when they are wanted; those that find no work for ten seconds end.
+/// The threads. A thread starts when a search needs it, and ends after ten seconds without work.
 pub struct Searchers {
     handle: Handle,
-    /// Until this is dropped.
+    /// The threads' runtime. `None` while `self` is dropped.
     runtime: Option<Runtime>,
-    /// A permit for each thread, given in the order in which searches come.
+    /// A permit for each thread. Searches get permits in the order of their arrival.
     free: Arc<Semaphore>,
     searching: Arc<Searching>,
 }
 
 impl Searchers {
-    /// Twice as many as there are CPUs, so that a few long searches do not stop all short ones.
+    /// Two threads for each CPU, so that a few long searches do not stop all short ones.
     pub fn new() -> std::io::Result<Searchers> {
         Searchers::with_threads(available_parallelism().map_or(1, usize::from) * 2)
     }
 
     fn with_threads(threads: usize) -> std::io::Result<Searchers> {
-        // Only this runtime's threads for blocking work are used.
+        // Only the runtime's threads for blocking work are used.
         let runtime =
             Builder::new_current_thread().thread_name("search").max_blocking_threads(threads).build()?;
         Ok(Searchers {
@@ -44,13 +44,13 @@ impl Searchers {
         })
     }
 
-    /// How many searches are under way.
+    /// The numbers of waiting and of running searches.
     pub fn searching(&self) -> &Arc<Searching> {
         &self.searching
     }
 
-    /// Runs `search` on one of the threads, as soon as one is free. When the future is dropped, `search` is
-    /// told to stop.
+    /// Runs `search` on one of the threads as soon as one is free. `search` is told to stop when the future is
+    /// dropped.
     pub async fn run<T: Send + 'static>(
         &self,
         search: impl FnOnce(&Stop) -> T + Send + 'static,
@@ -70,8 +70,8 @@ impl Searchers {
 }
 
 impl Drop for Searchers {
-    /// Does not wait for the searches, since this may happen on a thread that serves others. No search is
-    /// wanted any more: each handler holds the application that owns the threads.
+    /// Does not wait for the searches, since the dropping thread may serve other requests. No search is needed any
+    /// more: each handler holds the application that owns the threads.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -79,7 +79,7 @@ impl Drop for Searchers {
     }
 }
 
-/// One search, of which the handler may be dropped at any time.
+/// The place of a search in the queue or on a thread. Its handler may be dropped at any time.
 struct Place {
     searching: Arc<Searching>,
     state: State,

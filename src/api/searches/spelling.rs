@@ -1,8 +1,8 @@
-//! Spells the names and uuids of a search as the database has them, before they are looked up in the picture.
+//! Replaces the names and uuids of a search by the database's spelling, before the picture is searched.
 
 use std::collections::HashMap;
 
-use crate::api::App;
+use crate::api::app::App;
 use crate::db::Kind;
 use crate::placement::spelling::Unknown;
 use crate::search::Request;
@@ -43,8 +43,8 @@ impl<'a> Texts<'a> {
         texts
     }
 
-    /// Spells the texts as the database has them, where the database takes several spellings for the same.
-    /// Only MariaDB does so, and it is asked only about texts that the picture does not know.
+    /// Replaces the texts by the database's spelling. Only MariaDB takes several spellings for the same text. It is
+    /// asked only about texts that the picture does not know.
     pub async fn respell(self, app: &App) -> Result<(), ApiError> {
         if app.db.kind() != Kind::Mysql {
             return Ok(());

@@ -1,42 +1,42 @@
-//! A text of which long parts are shared with others instead of copied.
+//! A text whose long parts are shared with other texts instead of copied.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// How much of a text is handed out at once: enough to be worth a call of the kernel.
+/// The bytes of a text that are handed out at once: enough to be worth a call of the kernel.
 const SLICE: usize = 64 * 1024;
 
-/// From how many bytes on a part is shared: a short one is copied faster.
+/// A part of at least this many bytes is shared. A shorter part is copied faster.
 const SHARED: usize = 256;
 
-/// How many of the latest texts are looked through for one that comes again. Nearly all providers have one of a
-/// few texts.
+/// The number of latest texts among which a text that comes again is found. Nearly all providers have one of a few
+/// texts.
 const REMEMBERED: usize = 8;
 
-/// Puts a text together.
+/// Builds a text.
 #[derive(Debug, Default)]
 pub struct Writer {
     own: String,
-    /// Texts of others.
+    /// The shared texts.
     texts: Vec<Bytes>,
-    /// The place in `own` before which a shared text comes, and the place of that text in `texts`.
+    /// For each shared part: the place in `own` before which it comes, and the place of its text in `texts`.
     shared: Vec<(usize, usize)>,
     shared_bytes: usize,
 }
 
 impl Writer {
-    /// How many bytes there are.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.own.len() + self.shared_bytes
     }
 
-    /// Whether there is nothing yet.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Makes room for a number of bytes that are not shared.
+    /// Makes room for a number of unshared bytes.
     pub fn reserve(&mut self, bytes: usize) {
         self.own.reserve(bytes);
     }
@@ -53,7 +53,7 @@ impl Writer {
         self.own.push_str(text);
     }
 
-    /// Adds a text, which is shared if that is worth it.
+    /// Adds a text, which is shared if it is long.
     pub fn share(&mut self, text: &SharedStr) {
         if text.0.len() < SHARED {
             self.own.push_str(text.as_str());
@@ -64,8 +64,8 @@ impl Writer {
         }
     }
 
-    /// The place of a text in `texts`. A text that came lately is not counted as shared once more: many answers
-    /// are written at once, and all would count the same texts.
+    /// The place of a text in `texts`. A text that came lately is not added once more. Many answers are written at
+    /// the same time, and each addition would change the count of owners that all of them share.
     fn remember(&mut self, text: &Bytes) -> usize {
         let start = self.texts.len().saturating_sub(REMEMBERED);
         let known = self.texts[start..].iter().position(|known| std::ptr::eq(&**known, &**text));
@@ -78,10 +78,10 @@ impl Writer {
         )
     }
 
-    /// The text.
-    pub fn finish(self) -> Spliced {
+    /// The built text.
+    pub fn finish(self) -> SharedText {
         let len = self.len();
-        Spliced { own: self.own.into(), at: 0, texts: self.texts, shared: self.shared, next: 0, len }
+        SharedText { own: self.own.into(), at: 0, texts: self.texts, shared: self.shared, next: 0, len }
     }
 }
 
@@ -103,7 +103,7 @@ impl SharedStr {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Whether nobody else has it.
+    /// Whether no other text or owner shares the text.
     pub fn is_unique(&self) -> bool {
         self.0.is_unique()
     }
@@ -123,24 +123,24 @@ impl fmt::Debug for SharedStr {
 
 /// A text in parts, which it hands out in order as an iterator.
 #[derive(Clone, Debug)]
-pub struct Spliced {
+pub struct SharedText {
     own: Bytes,
-    /// How much of `own` was handed out.
+    /// The number of bytes of `own` that were handed out.
     at: usize,
     texts: Vec<Bytes>,
     shared: Vec<(usize, usize)>,
-    /// Which of `shared` comes next.
+    /// The place in `shared` of the next shared part.
     next: usize,
     len: usize,
 }
 
-impl Spliced {
-    /// How many bytes there are in all, handed out or not.
+impl SharedText {
+    /// The number of all bytes, handed out or not.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -151,7 +151,7 @@ impl Spliced {
     }
 }
 
-impl Iterator for Spliced {
+impl Iterator for SharedText {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
@@ -161,7 +161,7 @@ impl Iterator for Spliced {
             self.at = until;
             return (!slice.is_empty()).then_some(slice);
         }
-        // Parts are small, so that to hand out each by itself would take longer than to copy it.
+        // Parts are small. To hand out each part by itself would take longer than to copy it.
         let mut slice = Vec::with_capacity(self.len.min(SLICE + 4 * SHARED));
         while slice.len() < SLICE
             && let Some((place, text)) = self.shared.get(self.next)
@@ -178,20 +178,20 @@ impl Iterator for Spliced {
     }
 }
 
-impl From<Bytes> for Spliced {
+impl From<Bytes> for SharedText {
     fn from(own: Bytes) -> Self {
         let len = own.len();
-        Spliced { own, at: 0, texts: Vec::new(), shared: Vec::new(), next: 0, len }
+        SharedText { own, at: 0, texts: Vec::new(), shared: Vec::new(), next: 0, len }
     }
 }
 
-impl From<Vec<u8>> for Spliced {
+impl From<Vec<u8>> for SharedText {
     fn from(own: Vec<u8>) -> Self {
         Bytes::from(own).into()
     }
 }
 
-impl From<String> for Spliced {
+impl From<String> for SharedText {
     fn from(own: String) -> Self {
         Bytes::from(own).into()
     }
@@ -234,7 +234,7 @@ mod tests {
             .collect();
         let (mut writer, mut whole) = (Writer::default(), String::new());
         for number in 0..2_000 {
-            // Mostly one of a few, and own parts from none at all to more than a slice.
+            // Most texts are one of a few. Own parts are from empty to longer than a slice.
             let text = &texts[if number % 10 == 0 { number / 10 % 20 } else { number % 3 }];
             let own = "-".repeat(if number == 1_000 { 3 * SLICE } else { number % 50 });
             writer.push_str(&own);
@@ -253,7 +253,7 @@ mod tests {
     fn long_texts_come_in_slices() {
         for length in [0, 1, SLICE, SLICE + 1, 5 * SLICE, 5 * SLICE + 7] {
             let body: Bytes = (0..length).map(|n| n as u8).collect::<Vec<_>>().into();
-            let slices: Vec<Bytes> = Spliced::from(body.clone()).collect();
+            let slices: Vec<Bytes> = SharedText::from(body.clone()).collect();
             assert!(slices.iter().all(|slice| (1..=SLICE).contains(&slice.len())));
             assert_eq!(slices.concat(), body, "{length}");
         }

@@ -1,0 +1,113 @@
+//! `/openapi.json` and `/docs`: the documentation of all requests, for programs and for people.
+
+use std::sync::OnceLock;
+
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+
+use crate::api::call::Call;
+use crate::api::openapi::broken::Broken;
+use crate::api::openapi::document::document;
+use crate::api::operation::{SHOWN, Success, html, json, operation};
+use crate::api::reply::{HandlerResult, Reply};
+use crate::api::route;
+use crate::api::route::{Handler, Route, answer};
+use crate::api::schemas::schemas;
+use crate::wire::ApiError;
+use crate::wire::error_body::escape;
+use crate::wire::microversion::{MAX, MAX_MINOR, MIN, Microversion, V1_0};
+use crate::wire::schema::Versions;
+
+schemas! {
+    query OPENAPI_QUERY = "openapi_query_1_0";
+}
+
+const DOCUMENTS: &str = "Documents";
+const DOCUMENT: &[Success] = &[json(200, SHOWN, &[(V1_0, "openapi_1_0")]).dated(None)];
+const PAGE: &[Success] = &[html(200, SHOWN)];
+
+/// The routes of the documents. The OpenAPI document describes all rows of the table, so `openapi`, its handler,
+/// comes from the table.
+pub(crate) const fn routes(openapi: Handler) -> [Route; 2] {
+    [
+        route::get("/openapi.json", "", openapi).any_accept().unguarded().described(
+            operation(DOCUMENTS, "Show this document")
+                .query(Versions::only(V1_0, &OPENAPI_QUERY))
+                .answers(DOCUMENT),
+        ),
+        route::get("/docs", "", answer!(page))
+            .any_accept()
+            .unguarded()
+            .described(operation(DOCUMENTS, "Show a page that leads to the documents").answers(PAGE)),
+    ]
+}
+
+type Built = OnceLock<Result<Bytes, Broken>>;
+
+/// The documents that were made: the document of all versions, then one for each version.
+static MADE: [Built; MAX_MINOR + 2] = [const { Built::new() }; MAX_MINOR + 2];
+
+/// `GET /openapi.json`. The document describes `rows`, which must be the same at each call.
+pub async fn openapi(call: Call, rows: &[&Route]) -> HandlerResult {
+    let query = call.checked_query(&OPENAPI_QUERY)?;
+    let version = query
+        .last("microversion")
+        .map(Microversion::parse)
+        .transpose()
+        .map_err(|error| ApiError::bad_request(format!("Invalid query string parameters: {error}")))?;
+    let place = version.map_or(0, |version| version.minor() + 1);
+    let built = MADE.get(place).ok_or_else(|| ApiError::internal("no place for the document"))?;
+    let made = built.get_or_init(|| Ok(document(rows, version)?.to_string().into()));
+    let bytes = made.as_ref().map_err(ApiError::internal)?;
+    Ok(Reply::raw_json(StatusCode::OK, below(&call.prefix, bytes)))
+}
+
+/// The document for a client that found the service below a path. The paths of a document without a `servers`
+/// entry begin at the root of the host.
+fn below(prefix: &str, document: &Bytes) -> Bytes {
+    match document.strip_prefix(b"{") {
+        Some(rest) if !prefix.is_empty() => {
+            let start = format!("{{\"servers\":[{{\"url\":\"{prefix}\"}}],");
+            [start.as_bytes(), rest].concat().into()
+        }
+        _ => document.clone(),
+    }
+}
+
+/// `GET /docs`
+pub async fn page(call: Call) -> HandlerResult {
+    let reference = match &call.app.settings.api_ref_url {
+        Some(url) => format!(r#"The <a href="{}">API reference</a> explains"#, escape(url)),
+        None => "The API reference, a site that <code>make api-ref</code> builds, explains".to_owned(),
+    };
+    // Links are relative, so that they are right below any path under which a proxy serves the API.
+    Ok(Reply::html(
+        StatusCode::OK,
+        format!(
+            r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>allotment</title>
+<style>
+body {{ font: 1rem/1.5 sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; color: #222; }}
+code {{ background: #eee; padding: 0 0.2em; }}
+</style>
+</head>
+<body>
+<h1>allotment</h1>
+<p>This is the OpenStack Placement API, microversions {MIN} to {MAX}.</p>
+<ul>
+<li>{reference} resources, versions, errors and generations, with an example of each request.</li>
+<li><a href="openapi.json">openapi.json</a> describes every request for programs (OpenAPI 3.1). One version
+alone, for tools that do not know OpenStack's: <a
+href="openapi.json?microversion={MAX}">openapi.json?microversion={MAX}</a>.</li>
+<li><a href="./">/</a> tells which versions there are.</li>
+</ul>
+</body>
+</html>
+"#
+        ),
+    ))
+}

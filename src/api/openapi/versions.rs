@@ -1,0 +1,93 @@
+//! Ranges of versions, and the versions that a document describes.
+
+use serde_json::{Value, json};
+
+use crate::wire::microversion::Microversion;
+
+/// The versions for which something holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VersionRange {
+    pub(crate) since: Microversion,
+    /// The first version that is too new, if there is one.
+    pub(crate) until: Option<Microversion>,
+}
+
+impl VersionRange {
+    pub(crate) fn from(since: Microversion) -> Self {
+        Self { since, until: None }
+    }
+
+    /// The versions that both ranges have; `None` if there are none.
+    pub(crate) fn and(self, other: VersionRange) -> Option<VersionRange> {
+        let since = self.since.max(other.since);
+        let until = match (self.until, other.until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        until.is_none_or(|until| since < until).then_some(VersionRange { since, until })
+    }
+
+    /// The smallest range that contains both.
+    pub(crate) fn or(self, other: VersionRange) -> VersionRange {
+        let until = self.until.zip(other.until).map(|(a, b)| a.max(b));
+        VersionRange { since: self.since.min(other.since), until }
+    }
+
+    fn has(self, version: Microversion) -> bool {
+        self.since <= version && self.until.is_none_or(|until| version < until)
+    }
+
+    /// The range as OpenStack's code generators write it.
+    pub(crate) fn extension(self) -> Value {
+        let mut extension = json!({"min-ver": self.since.to_string()});
+        if let Some(last) = self.until.and_then(Microversion::previous) {
+            extension["max-ver"] = last.to_string().into();
+        }
+        extension
+    }
+}
+
+/// The versions that a document describes: one, or with `None` all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edition(pub(crate) Option<Microversion>);
+
+impl Edition {
+    /// Whether the document describes a version of a range.
+    pub(crate) fn has(self, range: VersionRange) -> bool {
+        self.0.is_none_or(|version| range.has(version))
+    }
+
+    /// Whether a range has all versions of `of` that the document describes.
+    pub(crate) fn is_all(self, range: VersionRange, of: VersionRange) -> bool {
+        self.0.is_some() || range == of
+    }
+
+    /// The pieces of a history that the document describes, each with its versions within `within`.
+    pub(crate) fn pieces<T>(
+        self,
+        history: impl IntoIterator<Item = (Microversion, T)>,
+        within: VersionRange,
+    ) -> Vec<(VersionRange, T)> {
+        let mut pieces: Vec<(VersionRange, T)> = Vec::new();
+        for (since, piece) in history {
+            if let Some((last, _)) = pieces.last_mut() {
+                last.until = Some(since);
+            }
+            pieces.push((VersionRange::from(since), piece));
+        }
+        pieces
+            .into_iter()
+            .filter_map(|(range, piece)| Some((range.and(within)?, piece)))
+            .filter(|(range, _)| self.has(*range))
+            .collect()
+    }
+}
+
+/// One schema, or a choice by version.
+pub(crate) fn one_of(mut branches: Vec<(VersionRange, Value)>) -> Value {
+    if branches.len() == 1 {
+        return branches.remove(0).1;
+    }
+    let branches: Vec<Value> = branches.into_iter().map(|(_, schema)| schema).collect();
+    json!({"oneOf": branches, "x-openstack": {"discriminator": "microversion"}})
+}

@@ -1,0 +1,18 @@
+//! Loads the JSON Schemas of bodies and query strings, which are files in `schemas/`.
+
+/// Declares the schemas of a noun: `body` or `query`, a name, and the name of the file.
+macro_rules! schemas {
+    ($($kind:ident $visible:vis $name:ident = $file:literal;)*) => {
+        $(
+            $visible static $name: $crate::wire::schema::LazySchema = std::sync::LazyLock::new(|| {
+                let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/api/schemas/", $file, ".json"));
+                $crate::wire::schema::Schema::$kind($file, text)
+            });
+        )*
+    };
+}
+pub(crate) use schemas;
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;
