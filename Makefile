@@ -25,7 +25,7 @@ RUN := $(SERVERS) run -- tests/run.sh
         openapi apiref examples bench fmt lint servers clean-servers
 
 all:
-	cargo build --release --all-features
+	cargo build --profile dist --all-features
 
 setup:
 	@tests/setup.sh $(VENV)
@@ -47,7 +47,7 @@ api-ref-update: setup
 # Takes half an hour without the build, most of it upstream's.
 bench: setup
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check uwsgi==2.0.31
-	cargo build --locked --release --all-features
+	cargo build --locked --profile dist --all-features
 	$(VENV)/bin/python benches/compare.py --hosts 1000
 	$(VENV)/bin/python benches/compare.py --hosts 1000 --nested
 	$(VENV)/bin/python benches/compare.py --hosts 10000

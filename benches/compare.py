@@ -2,7 +2,7 @@
 """allotment beside upstream Placement: the same work on both, in turn, in one run.
 
     make bench                     what benches/RESULTS.md shows, from scratch
-    benches/compare.py [OPTIONS]   with a release build and its load driver at hand
+    benches/compare.py [OPTIONS]   with a build of the profile dist and its load driver at hand
 
 Both run on one PostgreSQL server of the run's own, with fsync on, each on a database of its own;
 upstream's is a copy of ours, which it takes over. Upstream runs under uwsgi with 2 processes of 4
@@ -142,7 +142,7 @@ class Load:
 
 def load_driver():
     built = subprocess.run(
-        ['cargo', 'build', '--locked', '--release', '--all-features', '--bench', 'load',
+        ['cargo', 'build', '--locked', '--profile', 'dist', '--all-features', '--bench', 'load',
          '--message-format=json'], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
     for line in built.stdout.splitlines():
         message = json.loads(line)
@@ -292,10 +292,10 @@ def fill(load, server, database, nested):
 
 @contextlib.contextmanager
 def surroundings(kind='postgres', durable=True):
-    """A directory, and a database server of the run's own unless the kind of database is SQLite. The release
-    build is measured unless the environment names another."""
+    """A directory, and a database server of the run's own unless the kind of database is SQLite. The build
+    of the profile dist is measured unless the environment names another."""
     made = DURABLE if durable else UNSYNCED
-    os.environ.setdefault('ALLOTMENT_BIN', str(PROJECT / 'target' / 'release' / 'allotment'))
+    os.environ.setdefault('ALLOTMENT_BIN', str(PROJECT / 'target' / 'dist' / 'allotment'))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix='allotment-bench-') as directory:
         os.chmod(directory, 0o755)
