@@ -10,10 +10,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use allotment::api::resources::allocation_candidates::shape;
 use allotment::api::searches::candidate_query::read;
-use allotment::config::Strategy;
 use allotment::fleet::Picture;
 use allotment::search::render::render;
-use allotment::search::{Options, search};
+use allotment::search::{Options, Strategy, search};
 use allotment::stop::Stop;
 use allotment::store::fleet::{NameRows, ProviderRow, UsageRow};
 use allotment::store::inventories::Amounts;

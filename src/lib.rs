@@ -19,6 +19,7 @@
 //! - [`logging`]: what is logged, of all of them
 //! - [`metrics`]: what all of them count
 //! - [`clock`]: the host's wall clock
+//! - [`setting`]: a setting that cannot be used
 //! - [`shared_text`]: texts of which long parts are shared
 //! - [`standard`]: the standard resource classes and traits, used by all
 //! - [`stop`]: when long work is given up
@@ -38,6 +39,7 @@ pub mod metrics;
 pub mod placement;
 pub mod search;
 pub mod server;
+pub mod setting;
 pub mod shared_text;
 pub mod standard;
 pub mod stop;

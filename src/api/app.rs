@@ -4,21 +4,17 @@ use std::sync::Arc;
 
 use crate::admin::Admin;
 use crate::api::searches::searchers::Searchers;
-use crate::auth::Authenticator;
+use crate::api::settings::Settings;
 use crate::auth::policy::Enforcer;
 use crate::commit::Db;
-use crate::config::Settings;
-use crate::edge::Memory;
 use crate::fleet::Fleet;
 use crate::store::known_traits::KnownTraits;
 use crate::waitlist::Waitlist;
 
-/// The parts of the service that handlers and the checks before them use.
+/// The parts of the service that handlers use.
 pub struct App {
-    /// The settings of the service.
+    /// The settings that handlers read.
     pub settings: Settings,
-    /// Finds out who sends a request.
-    pub auth: Authenticator,
     /// The policy: who may do what.
     pub policy: Enforcer,
     /// The database.
@@ -33,6 +29,4 @@ pub struct App {
     pub waitlist: Arc<Waitlist>,
     /// Health and metrics.
     pub admin: Admin,
-    /// The memory that the bodies of all requests may take together.
-    pub bodies: Memory,
 }

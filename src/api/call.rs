@@ -101,7 +101,7 @@ impl Call {
         A: Fn(&mut Tx, AtOnce) -> Result<Option<T>, E> + Send + 'static,
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
     {
-        let most = self.app.settings.waitlist.group_tickets;
+        let most = self.app.waitlist.settings().group_tickets;
         let tickets = fence::tickets(self.fence.as_deref(), most)?;
         let fenced = !tickets.is_empty();
         let at_once = move |tx: &mut Tx, what| {

@@ -10,6 +10,7 @@
 //! - `fence`: writes that depend on tickets
 //! - `permission`: asks the policy about a request
 //! - `searches`: requests that search the picture: their query strings, spelling and threads
+//! - `settings`: the settings that handlers read
 //! - `resources`: Placement's resources: a file a noun, with its routes and handlers
 //! - `waitlist`: the routes and handlers of the waitlist
 //! - `cnapi`: the waitlist in the dialects of CNAPI
@@ -30,6 +31,7 @@ mod route;
 pub mod routes;
 mod schemas;
 pub mod searches;
+mod settings;
 pub mod waitlist;
 
 pub use app::App;
@@ -37,3 +39,4 @@ pub use call::Call;
 pub use door::Door;
 pub use reply::{Answer, HandlerResult, Reply};
 pub use searches::searchers::Searchers;
+pub use settings::Settings;

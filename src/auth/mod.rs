@@ -5,10 +5,12 @@ mod identity;
 pub mod keystone;
 pub mod noauth2;
 pub mod policy;
+mod settings;
 
 pub use error::Error;
 pub use identity::{Identity, TokenScope};
 pub use keystone::Keystone;
+pub use settings::{AuthSettings, AuthStrategy};
 
 /// The parts of a request that authentication uses.
 ///

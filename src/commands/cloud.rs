@@ -2,7 +2,8 @@
 
 use std::env;
 
-use allotment::auth::keystone::{Interface, Issued, Settings, Unusable};
+use allotment::auth::keystone::{Interface, Issued, Settings};
+use allotment::setting::Unusable;
 use reqwest::Url;
 
 /// A function that returns the value of a variable.

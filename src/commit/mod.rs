@@ -22,10 +22,9 @@ use pool::{Place, Pool, Pooled};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use crate::config::DatabaseSettings;
 #[cfg(feature = "sqlite")]
 use crate::db::file_lock;
-use crate::db::{DbConnection, Error, Kind, Target, connection};
+use crate::db::{DatabaseSettings, DbConnection, Error, Kind, Target, connection};
 #[cfg(feature = "sqlite")]
 use crate::metrics;
 

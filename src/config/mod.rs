@@ -2,21 +2,13 @@
 //! once.
 
 mod admin;
-mod auth;
-mod base_path;
 mod changes;
-mod cors;
-mod database;
+mod checks;
 #[cfg(test)]
 mod documented;
 mod environment;
-mod limits;
-mod placement;
-mod policy;
-mod proxies;
 mod tls;
 mod values;
-mod waitlist;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,17 +17,16 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use admin::AdminSettings;
-pub use auth::{AuthSettings, AuthStrategy};
-pub use base_path::BasePath;
-pub use cors::CorsSettings;
-pub use database::DatabaseSettings;
 pub use environment::ENV_PREFIX;
-pub use limits::Limits;
-pub use placement::{PlacementSettings, Strategy};
-pub use policy::PolicySettings;
-pub use proxies::{ProxyHeaders, TrustedProxies};
 pub use tls::TlsSettings;
-pub use waitlist::WaitlistSettings;
+
+use crate::auth::AuthSettings;
+use crate::auth::policy::PolicySettings;
+use crate::db::DatabaseSettings;
+use crate::edge::{BasePath, CorsSettings, Limits, ProxyHeaders, TrustedProxies};
+use crate::search::PlacementSettings;
+use crate::setting::Unusable;
+use crate::waitlist::WaitlistSettings;
 
 /// All settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -152,13 +143,8 @@ pub enum Error {
     #[error("{0}")]
     Value(String),
     /// A value has the right type, but is not allowed.
-    #[error("{key}: {problem}")]
-    Invalid {
-        /// The key, with its table.
-        key: &'static str,
-        /// The fault of its value.
-        problem: String,
-    },
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
 }
 
 impl Settings {
@@ -171,30 +157,6 @@ impl Settings {
         settings.check()?;
         Ok(settings)
     }
-
-    fn check(&self) -> Result<(), Error> {
-        self.database.check()?;
-        self.auth.check(self.listen)?;
-        self.tls.check()?;
-        self.admin.check(self.listen)?;
-        if self.workers == Some(0) {
-            return invalid("workers", "at least one is needed".to_owned());
-        }
-        self.cors.check()?;
-        if let Some(url) = &self.api_ref_url
-            && !["http://", "https://", "/"].iter().any(|start| url.starts_with(start))
-        {
-            return invalid("api_ref_url", format!("{url:?} is neither a URL nor a path"));
-        }
-        self.placement.check()?;
-        self.waitlist.check(self.listen)?;
-        self.limits.check()
-    }
-}
-
-/// Refuses the value of `key`.
-fn invalid(key: &'static str, problem: String) -> Result<(), Error> {
-    Err(Error::Invalid { key, problem })
 }
 
 fn read(path: &Path) -> Result<Table, Error> {
@@ -210,6 +172,7 @@ fn read(path: &Path) -> Result<Table, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::Strategy;
 
     fn load(toml: &str) -> Result<Settings, Error> {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, invalid};
+use crate::setting::{Unusable, refuse};
 
 /// The `[tls]` table. Without files the service speaks plain HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +24,10 @@ impl TlsSettings {
     }
 
     /// Refuses a certificate without a key, and a key without a certificate.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), Unusable> {
         match (&self.cert, &self.key) {
-            (Some(_), None) => invalid("tls.key", "tls.cert is set, so this is needed too".to_owned()),
-            (None, Some(_)) => invalid("tls.cert", "tls.key is set, so this is needed too".to_owned()),
+            (Some(_), None) => refuse("tls.key", "tls.cert is set, so this is needed too"),
+            (None, Some(_)) => refuse("tls.cert", "tls.key is set, so this is needed too"),
             _ => Ok(()),
         }
     }

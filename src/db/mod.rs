@@ -14,6 +14,7 @@ mod option_file;
 #[cfg(feature = "postgres")]
 mod postgres_url;
 pub mod schema;
+mod settings;
 pub mod statement;
 mod target;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -22,6 +23,7 @@ mod watch;
 pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, MultiBackend};
 pub use error::{Error, is_unstorable_text};
+pub use settings::DatabaseSettings;
 pub use target::{Kind, Target, Times};
 
 /// The most values that the `IN (…)` of one statement has: SQLite takes 32,766 binds, and short lists

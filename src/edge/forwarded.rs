@@ -8,8 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
 
-use crate::config::{BasePath, ProxyHeaders, TrustedProxies};
 use crate::edge::address::is_host;
+use crate::edge::base_path::BasePath;
+use crate::edge::proxies::{ProxyHeaders, TrustedProxies};
 
 /// Where a request comes from.
 #[derive(Debug, Default, PartialEq, Eq)]

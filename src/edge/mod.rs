@@ -9,26 +9,57 @@
 //! - `body`: bodies of answers, as the HTTP layer takes them
 //! - `access_log`: a line for each request
 
-use actix_web::web;
-
-use crate::api::Door;
-
 mod access_log;
 mod address;
+mod base_path;
 mod body;
 mod cors;
 mod forwarded;
+mod limits;
 mod origin;
 mod path;
 pub mod pipeline;
+mod proxies;
 mod request_body;
+mod settings;
 
-pub use request_body::Memory;
+use actix_web::web;
 
-/// Installs the door of an address in an actix application, which holds a `web::Data<App>`.
+use crate::api::{App, Door};
+use crate::auth::Authenticator;
+use request_body::Memory;
+
+pub use base_path::BasePath;
+pub use cors::CorsSettings;
+pub use limits::Limits;
+pub use proxies::{ProxyHeaders, TrustedProxies};
+pub use settings::Settings;
+
+/// The parts that every request uses around its handler. All addresses of the service share them.
+pub struct Edge {
+    /// The application whose handlers answer.
+    pub app: web::Data<App>,
+    /// The settings of this room.
+    pub settings: Settings,
+    /// The way in which requests are authenticated.
+    pub auth: Authenticator,
+    /// The memory that the bodies of all requests may take together.
+    bodies: Memory,
+}
+
+impl Edge {
+    /// The edge of an application.
+    #[must_use]
+    pub fn new(app: web::Data<App>, settings: Settings, auth: Authenticator) -> Edge {
+        let bodies = Memory::new(&settings.limits);
+        Edge { app, settings, auth, bodies }
+    }
+}
+
+/// Installs the door of an address in an actix application.
 ///
 /// One service takes every request. The order of the checks decides which of several faults of a request is
 /// told, and that order is ours (see `pipeline`), not the framework's.
-pub fn configure(config: &mut web::ServiceConfig, door: Door) {
-    config.app_data(door).default_service(web::to(pipeline::serve));
+pub fn configure(config: &mut web::ServiceConfig, edge: web::Data<Edge>, door: Door) {
+    config.app_data(edge).app_data(door).default_service(web::to(pipeline::serve));
 }

@@ -3,7 +3,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::config::BasePath;
+use crate::edge::base_path::BasePath;
 
 /// Where a request leads.
 #[derive(Debug, PartialEq, Eq)]

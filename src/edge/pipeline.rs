@@ -28,7 +28,7 @@ use crate::api::reply;
 use crate::api::reply::{Body, Reply};
 use crate::api::routes;
 use crate::api::routes::{BodyKind, Dialect, Found, Params, Resolved, Route, TooOld};
-use crate::api::{Answer, App, Call, Door, HandlerResult, cnapi, permission};
+use crate::api::{Answer, Call, Door, HandlerResult, cnapi, permission};
 use crate::auth;
 use crate::auth::policy;
 use crate::auth::policy::Target;
@@ -39,6 +39,7 @@ use crate::edge::forwarded::Origin;
 use crate::edge::path::Place;
 use crate::edge::request_body;
 use crate::edge::request_body::{Announced, Held};
+use crate::edge::Edge;
 use crate::edge::{access_log, address, cors, origin};
 use crate::metrics;
 use crate::shared_text::SharedText;
@@ -46,6 +47,7 @@ use crate::wire::accept::Accept;
 use crate::wire::error::ApiError;
 use crate::wire::error_body;
 use crate::wire::microversion::{MIN, Microversion, SERVICE, VersionError};
+use crate::wire::headers::set;
 use crate::wire::query::Query;
 
 const API_VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
@@ -71,7 +73,7 @@ impl From<ApiError> for Refusal {
 /// A request and what has been found out about it.
 struct Exchange {
     request: HttpRequest,
-    app: web::Data<App>,
+    edge: web::Data<Edge>,
     request_id: String,
     accept: Accept,
     version: Option<Microversion>,
@@ -96,13 +98,13 @@ struct Exchange {
 pub(crate) async fn serve(
     request: HttpRequest,
     mut payload: web::Payload,
-    app: web::Data<App>,
+    edge: web::Data<Edge>,
 ) -> HttpResponse {
     let started = Instant::now();
     let accept = Accept::new(joined(request.headers(), &header::ACCEPT).as_deref());
     let request_id = format!("req-{}", uuid::Uuid::new_v4());
     let peer = request.peer_addr().map(|address| address.ip());
-    let settings = &app.settings;
+    let settings = &edge.settings;
     let origin =
         forwarded::origin(peer, &settings.trusted_proxies, settings.proxy_headers, request.headers());
     let Place { path, prefix } =
@@ -111,7 +113,7 @@ pub(crate) async fn serve(
     let resolved = routes::resolve(door, request.method(), path.as_deref());
     let mut exchange = Exchange {
         request,
-        app,
+        edge,
         request_id,
         accept,
         version: None,
@@ -195,12 +197,12 @@ impl Exchange {
             Dialect::Cnapi => Query::parse_form(self.request.query_string()),
         };
         self.check_policy(route, &identity, query.as_ref().ok())?;
-        let body = self.app.bodies.read(&self.app.settings.limits, self.announced(), payload).await?;
+        let body = self.edge.bodies.read(&self.edge.settings.limits, self.announced(), payload).await?;
         self.is_read = true;
         // No handler of such a route reads the body, and a wait for a turn would keep its memory for long.
         let body = if route.body == BodyKind::Ignored { Held::default() } else { body };
         let call = Call {
-            app: self.app.clone(),
+            app: self.edge.app.clone(),
             version,
             identity,
             request_id: self.request_id.clone(),
@@ -237,7 +239,7 @@ impl Exchange {
             Door::Api { .. } if self.resolved.is_open => return Ok(Identity::default()),
             Door::Api { .. } => {}
         }
-        if let Some(why) = odd(self.request.headers(), self.app.auth.headers()) {
+        if let Some(why) = odd(self.request.headers(), self.edge.auth.headers()) {
             permission::log_unknown(&self.request_id, why);
             return Err(Refusal::Unauthorized);
         }
@@ -249,9 +251,9 @@ impl Exchange {
             },
             method: self.request.method().as_str(),
             path: self.path.as_deref().unwrap_or_default(),
-            base_path: self.app.settings.base_path.as_str(),
+            base_path: self.edge.settings.base_path.as_str(),
         };
-        self.app.auth.authenticate(presented).await.map_err(|error| match error {
+        self.edge.auth.authenticate(presented).await.map_err(|error| match error {
             auth::Error::Unknown(why) => {
                 permission::log_unknown(&self.request_id, why);
                 Refusal::Unauthorized
@@ -269,7 +271,7 @@ impl Exchange {
     }
 
     fn check_size(&self) -> Result<(), ApiError> {
-        let limits = &self.app.settings.limits;
+        let limits = &self.edge.settings.limits;
         let query = self.request.query_string();
         if query.len() > limits.query_bytes {
             return Err(ApiError::query_too_long(limits.query_bytes));
@@ -351,7 +353,7 @@ impl Exchange {
                 .with("project_id", identity.project.as_deref())
                 .with("user_id", Some(identity.user.as_str())),
         };
-        permission::check(&self.app, rule, identity, &target, &self.request_id)
+        permission::check(&self.edge.app, rule, identity, &target, &self.request_id)
     }
 
     /// The response and how long its body is.
@@ -375,7 +377,7 @@ impl Exchange {
 
     /// Tells browsers whose pages may call.
     fn tell_pages(&self, response: &mut HttpResponse, length: &mut usize) {
-        let cors = &self.app.settings.cors;
+        let cors = &self.edge.settings.cors;
         if cors::is_preflight(cors, &self.request) {
             // No route takes OPTIONS, and the page gets no error for that.
             (*response, *length) = (HttpResponse::new(StatusCode::OK), 0);
@@ -391,7 +393,7 @@ impl Exchange {
                 cnapi::render(&ApiError::new(StatusCode::UNAUTHORIZED, "")),
             );
         }
-        let Some(challenge) = self.app.auth.challenge() else {
+        let Some(challenge) = self.edge.auth.challenge() else {
             return with_body(StatusCode::UNAUTHORIZED, error_body::unauthorized(self.accept.error_format()));
         };
         let (mut response, length) = with_body(
@@ -476,8 +478,8 @@ impl Exchange {
 
     /// The URL of `/`, as the client knows the service.
     fn base_url(&self) -> String {
-        let settings = &self.app.settings;
-        let is_https = self.origin.https.unwrap_or_else(|| settings.tls.files().is_some());
+        let settings = &self.edge.settings;
+        let is_https = self.origin.https.unwrap_or_else(|| settings.is_https);
         // A request with a `Host` that is no host was refused before there was anything to locate.
         let host = self.origin.host.as_deref().or_else(|| self.asked_host().ok().flatten());
         format!("{}{}", address::root_url(is_https, host, settings.listen), self.prefix)
@@ -536,13 +538,6 @@ fn with_body(status: StatusCode, rendered: (&str, impl Into<SharedText>)) -> (Ht
     let mut response = HttpResponse::with_body(status, Pieces(body)).map_into_boxed_body();
     set(response.headers_mut(), header::CONTENT_TYPE, content_type);
     (response, length)
-}
-
-/// Sets a header; a value that no header can have is left out.
-pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
 }
 
 /// The values of a header that may be repeated, as one.

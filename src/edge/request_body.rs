@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::config::Limits;
+use crate::edge::limits::Limits;
 use crate::wire::ApiError;
 
 /// Up to how many bytes a body is a small one, as nearly all are.

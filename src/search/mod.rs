@@ -7,6 +7,7 @@
 //! - `walk`: the combinations within one tree, one at a time, with hopeless ones left out early
 //! - `visit`: tree after tree, or a bit of each in turn, until there are enough
 //! - [`render`]: the answer's JSON, mostly copied from the picture
+//! - `settings`: the `[placement]` table
 //!
 //! Nothing here knows HTTP or the database, and nothing builds the product of the groups: a search
 //! for ten candidates visits about as many trees as it takes to find ten.
@@ -16,9 +17,11 @@ pub mod listing;
 mod plan;
 pub mod render;
 pub mod request;
+mod settings;
 mod subtree;
 mod visit;
 mod walk;
 
 pub use request::{Group, Request};
-pub use visit::{Error, Found, Options, search};
+pub use settings::PlacementSettings;
+pub use visit::{Error, Found, Options, Strategy, search};

@@ -5,8 +5,8 @@ use std::collections::{HashSet, VecDeque};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
 
-use crate::config::Strategy;
 use crate::fleet::{Picture, Slot};
 use crate::search::lending::Lending;
 use crate::search::plan::Plan;
@@ -16,6 +16,16 @@ use crate::stop::{GivenUp, Stop};
 
 /// The largest number of candidates from which a random sample is drawn.
 const SAMPLED: usize = 100_000;
+
+/// The order in which a search visits trees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// All candidates of a tree before the next tree.
+    DepthFirst,
+    /// One candidate of each tree in turn.
+    BreadthFirst,
+}
 
 /// The bounds of a search and the order of its results.
 #[derive(Clone, Debug)]

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::commit::Db;
-use crate::config::DatabaseSettings;
-use crate::db::Error;
+use crate::db::{DatabaseSettings, Error};
 use crate::store::migrations;
 
 /// The pause after a try.

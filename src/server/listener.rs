@@ -13,7 +13,8 @@ use actix_web::{App, web};
 use super::connection::{Connection, Patience};
 use super::http;
 use super::tls::Tls;
-use crate::api::{self, Door};
+use crate::api::Door;
+use crate::edge::{self, Edge};
 
 /// How many connections the kernel accepts before a worker does.
 const BACKLOG: u32 = 1_024;
@@ -48,7 +49,7 @@ pub(super) fn serve(
     listener: TcpListener,
     options: Options,
     tls: Option<Arc<Tls>>,
-    app: &web::Data<api::App>,
+    edge: &web::Data<Edge>,
     door: Door,
 ) -> std::io::Result<(Server, GracefulShutdownSignal)> {
     let mut builder = ServerBuilder::new()
@@ -62,10 +63,9 @@ pub(super) fn serve(
     }
     let stop = builder.graceful_shutdown_signal();
     let stopping = stop.clone();
-    let (patience, app) = (options.patience, app.clone());
+    let (patience, edge) = (options.patience, edge.clone());
     let builder = builder.listen("http", listener, move || {
-        let application =
-            App::new().app_data(app.clone()).configure(|config| crate::edge::configure(config, door));
+        let application = App::new().configure(|config| edge::configure(config, edge.clone(), door));
         let application = map_config(application, |()| AppConfig::default());
         let (tls, stopping) = (tls.clone(), stopping.clone());
         fn_factory(move || {

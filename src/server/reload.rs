@@ -8,27 +8,27 @@ use actix_web::web;
 use tokio::signal::unix::Signal;
 
 use super::manager;
-use super::tls::Tls;
+use super::service::Service;
 use crate::api::App;
 use crate::auth::policy::Enforcer;
 use crate::config::{Flags, Settings};
 use crate::logging;
 
-/// Reads again at each SIGHUP, for as long as the service runs.
-pub(super) async fn on_hangup(mut hangups: Signal, app: web::Data<App>, tls: Option<Arc<Tls>>, flags: Flags) {
+/// Reads the files again at each SIGHUP, for as long as the service runs.
+pub(super) async fn on_hangup(mut hangups: Signal, service: Arc<Service>, flags: Flags) {
     while hangups.recv().await.is_some() {
         manager::reloading();
-        reload(&app, tls.as_deref(), &flags);
+        reload(&service, &flags);
         manager::tell(manager::READY);
     }
 }
 
-fn reload(app: &App, tls: Option<&Tls>, flags: &Flags) {
-    app.policy.reload();
+fn reload(service: &Service, flags: &Flags) {
+    service.app().policy.reload();
     let fresh = match Settings::load(flags) {
         Ok(fresh) => {
             logging::set_filter(fresh.log.as_deref());
-            let late = app.settings.changes_for_the_next_start(&fresh);
+            let late = service.settings.changes_for_the_next_start(&fresh);
             if !late.is_empty() {
                 log::warn!("these settings have changed, for the next start only: {}", late.join(", "));
             }
@@ -39,8 +39,8 @@ fn reload(app: &App, tls: Option<&Tls>, flags: &Flags) {
             None
         }
     };
-    if let Some(tls) = tls {
-        match tls.reload(fresh.as_ref().map_or(&app.settings.tls, |fresh| &fresh.tls)) {
+    if let Some(tls) = &service.tls {
+        match tls.reload(fresh.as_ref().map_or(&service.settings.tls, |fresh| &fresh.tls)) {
             Ok(()) => log::info!("the certificate is read again"),
             Err(error) => log::error!("the certificate of before stays in force: {error}"),
         }
@@ -50,9 +50,9 @@ fn reload(app: &App, tls: Option<&Tls>, flags: &Flags) {
     );
 }
 
-/// Has the policy follow its file for as long as the service is there, whether requests come or not.
+/// Starts a thread that looks at the policy file for as long as the service runs, whether requests come or not.
 ///
-/// A thread of its own does so: a file system that does not answer delays no request and no stop.
+/// A file system that does not answer then delays no request and no stop.
 pub(super) fn follow_policy(app: &web::Data<App>) -> std::io::Result<()> {
     if !app.policy.has_file() {
         return Ok(());

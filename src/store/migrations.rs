@@ -12,11 +12,10 @@ use crate::commit::transaction::savepoint;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::commit::transaction::{commit, transaction};
 use crate::commit::{Db, Tx};
-use crate::config::DatabaseSettings;
 #[cfg(feature = "sqlite")]
 use crate::db::Kind;
 use crate::db::schema::alembic_version;
-use crate::db::{DbConnection, Error, MultiBackend, connection};
+use crate::db::{DatabaseSettings, DbConnection, Error, MultiBackend, connection};
 
 #[cfg(feature = "sqlite")]
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");

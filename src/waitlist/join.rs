@@ -4,12 +4,12 @@ use chrono::{NaiveDateTime, TimeDelta};
 use uuid::Uuid;
 
 use crate::commit::Tx;
-use crate::config::WaitlistSettings;
 use crate::db::DbConnection;
 use crate::store::waitlist_queues::{self as queues, Queue};
 use crate::store::waitlist_tickets::{self as rows, ACTIVE, QUEUED, Ticket};
 use crate::store::{generation, resource_providers};
 
+use super::settings::WaitlistSettings;
 use super::{DEFAULT_OWNER, Error, Result, group};
 
 /// The lifetime of a ticket.

@@ -12,6 +12,7 @@
 //! - `keeper`: keeps queued tickets alive while their clients wait for them
 //! - `timer`: ends overdue tickets, and deletes old ones
 //! - `clock`: the time by which tickets expire, which tests set
+//! - `settings`: the `[waitlist]` table
 //!
 //! This room does not use HTTP.
 
@@ -26,6 +27,7 @@ mod listing;
 mod prove;
 mod prune;
 mod renew;
+mod settings;
 mod timer;
 mod waiters;
 
@@ -36,7 +38,6 @@ use chrono::NaiveDateTime;
 use tokio::time::Instant;
 
 use crate::commit::{Db, Listener, Turns};
-use crate::config::WaitlistSettings;
 use crate::db::DbConnection;
 use crate::metrics::waitlist::{WokenBy, handed_off};
 use crate::store::waitlist_clock;
@@ -52,6 +53,7 @@ pub use listing::{Lengths, Listing, ahead, find, find_of, lengths, list, list_by
 pub use prove::prove_active;
 pub use prune::prune;
 pub use renew::{Renewal, renew};
+pub use settings::WaitlistSettings;
 
 use timer::Timer;
 use waiters::{Waiter, Waiters, Waking};

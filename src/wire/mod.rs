@@ -5,11 +5,13 @@
 //! - `ordered`: JSON objects whose members keep their order
 //! - `uuids`, `times`: uuids and times in the forms in which clients write them
 //! - `error`, `code`: the errors of the API; `error_body`: their bodies
+//! - `headers`: headers of answers
 
 pub mod accept;
 mod code;
 pub mod error;
 pub(crate) mod error_body;
+pub(crate) mod headers;
 pub mod json;
 pub mod microversion;
 pub mod ordered;

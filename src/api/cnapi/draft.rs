@@ -72,7 +72,7 @@ struct CreateBody {
 
 impl CreateBody {
     fn into_new(self, call: &Call, owner: String) -> Result<NewTicket, ApiError> {
-        let settings = &call.app.settings.waitlist;
+        let settings = call.app.waitlist.settings();
         let id = self.id.or(self.uid);
         let id =
             id.ok_or_else(|| ApiError::bad_request("JSON does not validate: 'id' is a required property"))?;
@@ -156,7 +156,7 @@ pub async fn show(call: Call) -> HandlerResult {
     let waits = [query, &more].iter().any(|query| query.last("wait") == Some("true"));
     let mut ticket = find(&call, policy::WAITLIST_SHOW, uuid, Some(owner)).await?;
     if waits {
-        let timeout = std::time::Duration::from_secs(call.app.settings.waitlist.max_wait_seconds);
+        let timeout = std::time::Duration::from_secs(call.app.waitlist.settings().max_wait_seconds);
         let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
         ticket = Box::pin(wait).await.map_err(error::refused)?;
     }

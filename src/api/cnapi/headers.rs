@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
-use crate::edge::pipeline::set;
+use crate::wire::headers::set;
 
 /// The header with a client's own id, in request and answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -104,7 +104,7 @@ struct CreateBody {
 
 impl CreateBody {
     fn into_new(self, call: &Call, owner: String) -> Result<NewTicket, ApiError> {
-        let settings = &call.app.settings.waitlist;
+        let settings = call.app.waitlist.settings();
         let names = [("scope", &self.scope), ("id", &self.id), ("expires_at", &self.expires_at)];
         let others = [("action", &self.action), ("req_id", &self.req_id)];
         let others = others.iter().filter_map(|(what, text)| Some((*what, text.as_ref()?)));
@@ -212,7 +212,7 @@ pub async fn wait(call: Call) -> HandlerResult {
     if ticket.status == EXPIRED {
         return Err(expired(format!("ticket {uuid} is expired")));
     }
-    let timeout = Duration::from_secs(call.app.settings.waitlist.max_wait_seconds);
+    let timeout = Duration::from_secs(call.app.waitlist.settings().max_wait_seconds);
     let wait = call.app.waitlist.wait(&call.app.db, &uuid, timeout);
     let ticket = Box::pin(wait).await.map_err(error::refused)?;
     match ticket.status.as_str() {

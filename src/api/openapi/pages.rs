@@ -76,7 +76,7 @@ fn below(prefix: &str, document: &Bytes) -> Bytes {
 
 /// `GET /docs`
 pub async fn page(call: Call) -> HandlerResult {
-    let reference = match &call.app.settings.api_ref_url {
+    let reference = match &call.app.settings.reference_url {
         Some(url) => format!(r#"The <a href="{}">API reference</a> explains"#, escape(url)),
         None => "The API reference, a site that <code>make api-ref</code> builds, explains".to_owned(),
     };

@@ -9,7 +9,6 @@ use crate::api::route::{Route, answer};
 use crate::api::searches::candidate_query::{CANDIDATES_QUERY, parse};
 use crate::api::searches::spelling::Texts;
 use crate::api::{Call, HandlerResult, Reply, route};
-use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::metrics;
 use crate::search::render::{Shape, render};
@@ -50,27 +49,16 @@ pub fn shape(version: Microversion) -> Shape {
     }
 }
 
-/// The bounds and the order of searches, by the settings.
-pub fn options(settings: &Settings) -> Options {
-    Options {
-        strategy: settings.placement.allocation_candidates_generation_strategy,
-        randomize: settings.placement.randomize_allocation_candidates,
-        // -1 means no limit.
-        max_candidates: usize::try_from(settings.placement.max_allocation_candidates).ok(),
-        max_visits: settings.limits.candidate_visits,
-    }
-}
-
 /// `GET /allocation_candidates`
 pub async fn list(call: Call) -> HandlerResult {
     let mut request = parse(&call)?;
     Texts::of_request(&mut request).respell(&call.app).await?;
-    let (fleet, options) = (Arc::clone(&call.app.fleet), options(&call.app.settings));
-    let (shape, limits) = (shape(call.version), call.app.settings.limits.clone());
+    let (fleet, settings) = (Arc::clone(&call.app.fleet), call.app.settings.clone());
+    let shape = shape(call.version);
     let search = move |stop: &Stop| {
         // Time in the queue does not count.
-        let stop = stop.within(limits.candidate_seconds);
-        answer(&fleet, &request, &options, shape, limits.candidate_bytes, &stop)
+        let stop = stop.within(settings.candidate_seconds);
+        answer(&fleet, &request, &settings.search, shape, settings.candidate_bytes, &stop)
     };
     let body = call.app.searchers.run(search).await??;
     Ok(Reply::raw_json(StatusCode::OK, body).cacheable(call.version, None))

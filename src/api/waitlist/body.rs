@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Call;
 use crate::api::schemas::schemas;
-use crate::config::WaitlistSettings;
-use crate::waitlist::{ExpectedQueue, NewTicket, Renewal, Term};
+use crate::waitlist::{ExpectedQueue, NewTicket, Renewal, Term, WaitlistSettings};
 use crate::wire::json::{Integer, integer, optional_integer};
 use crate::wire::uuids::canonical_uuid;
 use crate::wire::{ApiError, times};
@@ -112,7 +111,7 @@ pub(crate) fn owner(call: &Call) -> String {
 
 impl TicketBody {
     fn into_new(self, call: &Call, owner: String, term: Term) -> Result<NewTicket, ApiError> {
-        let settings = &call.app.settings.waitlist;
+        let settings = call.app.waitlist.settings();
         check_name("scope", &self.scope, settings)?;
         check_name("id", &self.id, settings)?;
         check_name("action", self.action.as_deref().unwrap_or_default(), settings)?;
@@ -135,7 +134,7 @@ impl TicketBody {
 impl GroupBody {
     /// The tickets that the body asks for. A ticket without an own `action` or `extra` gets that of the group.
     pub(crate) fn into_new(self, call: &Call) -> Result<Vec<NewTicket>, ApiError> {
-        let most = call.app.settings.waitlist.group_tickets;
+        let most = call.app.waitlist.settings().group_tickets;
         if self.tickets.len() > most {
             return Err(ApiError::bad_request(format!("A group may have at most {most} tickets.")));
         }
@@ -167,7 +166,7 @@ impl TermBody {
             (None, None) => Ok(None),
             (Some(text), None) => end(text, call.app.waitlist.now()).map(|at| Some(Term::Until(at))),
             (None, Some(seconds)) => {
-                let seconds = lease(seconds, &call.app.settings.waitlist)?;
+                let seconds = lease(seconds, call.app.waitlist.settings())?;
                 let is_kept = self.lease_while_queued;
                 Ok(Some(if is_kept { Term::KeptAlive(seconds) } else { Term::Lease(seconds) }))
             }
@@ -181,7 +180,7 @@ impl TermBody {
 impl RenewBody {
     /// The renewal that the body asks for.
     pub(crate) fn renewal(self, call: &Call) -> Result<Renewal, ApiError> {
-        let settings = &call.app.settings.waitlist;
+        let settings = call.app.waitlist.settings();
         let term = self.term.given(call)?;
         let extra = match self.extra {
             None => None,
@@ -227,7 +226,7 @@ pub(crate) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) ->
 /// The time for which a request waits, at most the setting's time. `None` if the request does not wait.
 pub(crate) fn patience(call: &Call) -> Result<Option<Duration>, ApiError> {
     let query = call.checked_query(&WAITLIST_TICKET_QUERY)?;
-    let most = call.app.settings.waitlist.max_wait_seconds;
+    let most = call.app.waitlist.settings().max_wait_seconds;
     // The schema allows numbers alone.
     let timeout =
         query.last("timeout").and_then(|text| text.parse().ok()).map_or(most, |own: u64| own.min(most));

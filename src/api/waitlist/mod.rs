@@ -135,7 +135,7 @@ pub async fn list_all(call: Call) -> HandlerResult {
 async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
     let query = call.checked_query(&WAITLIST_QUERY)?;
     let text = |name| query.last(name).map(str::to_owned);
-    let most = i64::from(call.app.settings.waitlist.list_tickets);
+    let most = i64::from(call.app.waitlist.settings().list_tickets);
     let limit = query.last("limit").and_then(|text| text.parse().ok()).map_or(most, |own: i64| own.min(most));
     let queues = QueueFilter { owner, scope: text("scope"), resource_id: text("id") };
     let statuses = statuses(query.last("status"));

@@ -3,7 +3,8 @@
 use reqwest::Url;
 
 use super::credentials::Credentials;
-use super::settings::{Settings, Unusable};
+use super::settings::Settings;
+use crate::setting::Unusable;
 
 impl Settings {
     /// Refuses settings that are incomplete or wrong.

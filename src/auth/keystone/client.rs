@@ -10,8 +10,9 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::answer;
 use super::log_in::{LogIn, SUBJECT_TOKEN, tokens_of};
-use super::settings::{Interface, Settings, Unusable};
+use super::settings::{Interface, Settings};
 use super::token::{Body, Validated};
+use crate::setting::Unusable;
 use crate::{clock, tls_roots};
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::settings::{Secret, Settings, Unusable};
+use super::settings::{Secret, Settings};
+use crate::setting::Unusable;
 
 /// The body of `POST /v3/auth/tokens`, which holds a secret.
 #[derive(Clone)]

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::answer;
 use super::credentials::Credentials;
-use super::settings::{Interface, Settings, Unusable};
+use super::settings::{Interface, Settings};
+use crate::setting::Unusable;
 
 pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 

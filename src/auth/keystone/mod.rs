@@ -26,9 +26,10 @@ use self::cache::Cache;
 use self::client::{Client, Failure};
 use self::token::Validated;
 use super::{Error, Identity, Presented};
+use crate::setting::Unusable;
 
 pub use self::log_in::{Issued, LogIn, NoToken};
-pub use self::settings::{Interface, Secret, Settings, TEXT_KEYS, Unusable};
+pub use self::settings::{Interface, Secret, Settings, TEXT_KEYS};
 
 /// The longest token, in bytes. A longer one is refused without a question, since Keystone issues none.
 const LONGEST_TOKEN: usize = 8 << 10;

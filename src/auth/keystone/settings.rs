@@ -27,16 +27,6 @@ pub const TEXT_KEYS: [&str; 17] = [
     "service_type",
 ];
 
-/// A setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {problem}")]
-pub struct Unusable {
-    /// The key, with its table.
-    pub key: &'static str,
-    /// The fault of its value.
-    pub problem: String,
-}
-
 /// A text that is never printed.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

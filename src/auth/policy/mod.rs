@@ -6,6 +6,7 @@
 //! - `file`: policy files
 //! - `rules`: the default rules and those of a file together, checked
 //! - `enforcer`: the rules in force, which follow the file
+//! - `settings`: the `[policy]` table
 
 mod check;
 mod defaults;
@@ -13,6 +14,7 @@ mod enforcer;
 mod file;
 mod parser;
 mod rules;
+mod settings;
 
 pub use check::{Check, Credentials, Target, as_text};
 pub use defaults::{
@@ -22,3 +24,4 @@ pub use defaults::{
 pub use enforcer::Enforcer;
 pub use file::{Error, Wrong};
 pub use rules::{Denied, Options, Rules};
+pub use settings::PolicySettings;

@@ -16,10 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use allotment::api::resources::allocation_candidates::shape;
 use allotment::api::searches::candidate_query::read;
-use allotment::config::Strategy;
 use allotment::fleet::Picture;
 use allotment::search::render::render;
-use allotment::search::{Options, search};
+use allotment::search::{Options, Strategy, search};
 use allotment::stop::Stop;
 use allotment::wire::query::Query as Parameters;
 use rand::rngs::StdRng;

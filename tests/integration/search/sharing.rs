@@ -1,8 +1,7 @@
 //! Many sharing providers in many aggregates: they are filtered once, and what is looked at is counted.
 
 use allotment::api::searches::candidate_query::read;
-use allotment::config::Strategy;
-use allotment::search::{Error, search};
+use allotment::search::{Error, Strategy, search};
 use allotment::stop::Stop;
 use allotment::wire::microversion::Microversion;
 use allotment::wire::query::Query as Parameters;

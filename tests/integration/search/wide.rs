@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use allotment::api::searches::candidate_query::read;
-use allotment::config::Strategy;
-use allotment::search::{Error, search};
+use allotment::search::{Error, Strategy, search};
 use allotment::stop::Stop;
 use allotment::wire::microversion::Microversion;
 use allotment::wire::query::Query as Parameters;

@@ -1,11 +1,9 @@
 //! The `[auth]` table: the authentication of requests.
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Error, invalid};
-use crate::auth::keystone;
+use super::keystone;
+use crate::setting::Unusable;
 
 /// The `[auth]` table.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -31,19 +29,10 @@ pub enum AuthStrategy {
 }
 
 impl AuthSettings {
-    /// Refuses values that do not fit a service that listens on `listen`.
-    pub(super) fn check(&self, listen: SocketAddr) -> Result<(), Error> {
+    /// Refuses values that are not allowed.
+    pub fn check(&self) -> Result<(), Unusable> {
         match self.strategy {
-            AuthStrategy::Keystone => {
-                self.keystone.check().or_else(|wrong| invalid(wrong.key, wrong.problem))
-            }
-            AuthStrategy::Noauth2 if !listen.ip().is_loopback() && !self.insecure_noauth2 => invalid(
-                "listen",
-                format!(
-                    "noauth2 believes every request, and {listen} is not a loopback address: --insecure-noauth2 \
-                     allows this"
-                ),
-            ),
+            AuthStrategy::Keystone => self.keystone.check(),
             AuthStrategy::Noauth2 => Ok(()),
         }
     }

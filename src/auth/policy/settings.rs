@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::AuthStrategy;
-use crate::auth::policy;
+use super::rules::Options;
+use crate::auth::settings::AuthStrategy;
 
 /// The `[policy]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,9 +29,9 @@ impl Default for PolicySettings {
 impl PolicySettings {
     /// The options of the rules, with the defaults for this way of authentication.
     #[must_use]
-    pub fn options(&self, strategy: AuthStrategy) -> policy::Options {
+    pub fn options(&self, strategy: AuthStrategy) -> Options {
         let by_strategy = strategy == AuthStrategy::Keystone;
-        policy::Options {
+        Options {
             enforce_new_defaults: self.enforce_new_defaults.unwrap_or(by_strategy),
             enforce_scope: self.enforce_scope,
         }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, invalid};
+use super::visit::{Options, Strategy};
+use crate::setting::{Unusable, refuse};
 
 /// The `[placement]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,16 +20,6 @@ pub struct PlacementSettings {
     pub recheck_seconds: u64,
 }
 
-/// The order in which a search visits trees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// All candidates of a tree before the next tree.
-    DepthFirst,
-    /// One candidate of each tree in turn.
-    BreadthFirst,
-}
-
 impl Default for PlacementSettings {
     fn default() -> Self {
         PlacementSettings {
@@ -42,16 +33,28 @@ impl Default for PlacementSettings {
 }
 
 impl PlacementSettings {
+    /// The options of a search that may try `max_visits` providers.
+    #[must_use]
+    pub fn options(&self, max_visits: u64) -> Options {
+        Options {
+            strategy: self.allocation_candidates_generation_strategy,
+            randomize: self.randomize_allocation_candidates,
+            // -1 stands for all.
+            max_candidates: usize::try_from(self.max_allocation_candidates).ok(),
+            max_visits,
+        }
+    }
+
     /// Refuses values that are not allowed.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), Unusable> {
         let candidates = self.max_allocation_candidates;
         if candidates != -1 && candidates < 1 {
             let problem = format!("{candidates} is neither -1 nor positive");
-            return invalid("placement.max_allocation_candidates", problem);
+            return refuse("placement.max_allocation_candidates", problem);
         }
         if !(1..=3_600).contains(&self.recheck_seconds) {
             let problem = format!("{} is not from 1 to 3600", self.recheck_seconds);
-            return invalid("placement.recheck_seconds", problem);
+            return refuse("placement.recheck_seconds", problem);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, invalid};
+use crate::setting::{Unusable, within};
 
 /// The largest number of characters in the columns for names.
 const LONGEST_NAME: usize = 255;
@@ -55,23 +55,9 @@ impl Default for WaitlistSettings {
     }
 }
 
-/// Refuses a number that is too small or too large.
-fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Error> {
-    let problem = match value {
-        _ if value < least => format!("{value} is less than {least}"),
-        _ if value > most => format!("{value} is more than {most}"),
-        _ => return Ok(()),
-    };
-    invalid(key, problem)
-}
-
 impl WaitlistSettings {
-    /// Refuses values that are not allowed, or that do not fit a service that listens on `listen`.
-    pub(super) fn check(&self, listen: SocketAddr) -> Result<(), Error> {
-        // Port 0 stands for any free port, so two such addresses differ.
-        if listen.port() != 0 && self.cnapi_listen == Some(listen) {
-            return invalid("waitlist.cnapi_listen", format!("{listen} is where the service listens"));
-        }
+    /// Refuses values that are not allowed.
+    pub fn check(&self) -> Result<(), Unusable> {
         // All databases can express a time that is a century away.
         const CENTURY: u64 = 36_525;
         let lease = u64::try_from(self.max_lease_seconds).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use crate::setting::{Unusable, within};
 
 /// The `[limits]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,11 +63,8 @@ impl Default for Limits {
 
 impl Limits {
     /// Refuses values that are too small.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        let at_least = |key, value: u64, least: u64| {
-            let problem = format!("{value} is less than {least}");
-            if value < least { Err(Error::Invalid { key, problem }) } else { Ok(()) }
-        };
+    pub fn check(&self) -> Result<(), Unusable> {
+        let at_least = |key, value, least| within(key, value, least, u64::MAX);
         at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
         // Large bodies share three quarters of this memory, and the largest body must fit.
         at_least(

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, invalid};
-use crate::db::{Target, Times};
+use super::target::{Target, Times};
+use crate::setting::{Unusable, refuse};
 
 /// The `[database]` table.
 #[derive(Clone, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl DatabaseSettings {
     }
 
     /// Refuses values that are not allowed.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), Unusable> {
         for (key, least, seconds) in [
             ("database.connect_seconds", 1, self.connect_seconds),
             ("database.statement_seconds", 0, self.statement_seconds),
@@ -86,14 +86,14 @@ impl DatabaseSettings {
             ("database.start_seconds", 0, self.start_seconds),
         ] {
             if !(least..=LONGEST_SECONDS).contains(&seconds) {
-                return invalid(key, format!("must be between {least} and {LONGEST_SECONDS}"));
+                return refuse(key, format!("must be between {least} and {LONGEST_SECONDS}"));
             }
         }
         if let Err(problem) = self.target() {
-            return invalid("database.url", problem);
+            return refuse("database.url", problem);
         }
         if self.pool_size == 0 {
-            return invalid("database.pool_size", "at least one connection is needed".to_owned());
+            return refuse("database.pool_size", "at least one connection is needed");
         }
         Ok(())
     }

@@ -1,0 +1,63 @@
+//! The checks of all settings: those of the rooms, and those that concern several rooms.
+
+use std::net::SocketAddr;
+
+use super::Settings;
+use crate::auth::AuthStrategy;
+use crate::setting::{Unusable, refuse};
+
+impl Settings {
+    /// Refuses values that are not allowed, or that do not go with each other.
+    pub(super) fn check(&self) -> Result<(), Unusable> {
+        self.database.check()?;
+        self.auth.check()?;
+        self.check_noauth2()?;
+        self.tls.check()?;
+        self.check_address("admin.listen", self.admin.listen, "the address of the service")?;
+        if self.workers == Some(0) {
+            return refuse("workers", "at least one is needed");
+        }
+        self.cors.check()?;
+        self.check_reference()?;
+        self.placement.check()?;
+        self.check_address("waitlist.cnapi_listen", self.waitlist.cnapi_listen, "where the service listens")?;
+        self.waitlist.check()?;
+        self.limits.check()
+    }
+
+    /// Refuses noauth2 on an address that other machines can reach, unless it is explicitly allowed.
+    fn check_noauth2(&self) -> Result<(), Unusable> {
+        let is_noauth2 = self.auth.strategy == AuthStrategy::Noauth2;
+        if !is_noauth2 || self.auth.insecure_noauth2 || self.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        let problem = format!(
+            "noauth2 believes every request, and {} is not a loopback address: --insecure-noauth2 allows this",
+            self.listen
+        );
+        refuse("listen", problem)
+    }
+
+    /// Refuses another address that is the service's own. Port 0 stands for any free port, so two addresses with
+    /// port 0 differ.
+    fn check_address(
+        &self,
+        key: &'static str,
+        other: Option<SocketAddr>,
+        own: &str,
+    ) -> Result<(), Unusable> {
+        if self.listen.port() != 0 && other == Some(self.listen) {
+            return refuse(key, format!("{} is {own}", self.listen));
+        }
+        Ok(())
+    }
+
+    fn check_reference(&self) -> Result<(), Unusable> {
+        match &self.api_ref_url {
+            Some(url) if !["http://", "https://", "/"].iter().any(|start| url.starts_with(start)) => {
+                refuse("api_ref_url", format!("{url:?} is neither a URL nor a path"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

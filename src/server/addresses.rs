@@ -1,0 +1,141 @@
+//! The addresses of the service: each has a server, and they stop together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
+use actix_web::{rt, web};
+
+use super::connection::Patience;
+use super::listener::{self, Options};
+use super::service::Service;
+use super::tls::Tls;
+use super::{Error, files, manager};
+use crate::api::{App, Door};
+use crate::config::Settings;
+
+/// The largest number of connections at the address of health and metrics.
+const ADMIN_CONNECTIONS: usize = 1_000;
+
+/// The servers of all addresses. They listen already, and answer once [`Bound::serve`] runs.
+pub(super) struct Bound {
+    pub(super) api: Listening,
+    /// Health and metrics, if they have an address of their own.
+    pub(super) admin: Option<Listening>,
+    /// The dialects of CNAPI without tokens, if they have an address.
+    pub(super) cnapi: Option<Listening>,
+}
+
+/// The server of one address.
+pub(super) struct Listening {
+    server: Server,
+    pub(super) addr: SocketAddr,
+    /// Tells when the server begins to stop.
+    stopping: GracefulShutdownSignal,
+}
+
+impl Listening {
+    pub(super) fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+}
+
+impl Bound {
+    /// Listens on the addresses of the settings, and starts the service's upkeep. `files` is the number of files
+    /// that the process may have open, if the process is the service's own. Signals then stop the service.
+    pub(super) fn new(service: &Service, files: Option<usize>) -> Result<Bound, Error> {
+        let settings = &service.settings;
+        let options = options(settings, files);
+        let few = Options {
+            workers: Some(1),
+            connections: ADMIN_CONNECTIONS,
+            shutdown_seconds: 0,
+            signals: false,
+            ..options
+        };
+        let admin = settings.admin.listen;
+        let admin = admin.map(|address| bind(service, address, few, None, Door::Admin)).transpose()?;
+        let beside = Options { signals: false, ..options };
+        let tls = service.tls.as_ref();
+        let cnapi = settings.waitlist.cnapi_listen;
+        let cnapi = cnapi.map(|address| bind(service, address, beside, tls, Door::Cnapi)).transpose()?;
+        service.start_upkeep()?;
+        let api = bind(service, settings.listen, options, tls, Door::Api { admin: admin.is_none() })?;
+        let bound = Bound { api, admin, cnapi };
+        bound.stop_together(service.app().clone(), options.signals);
+        Ok(bound)
+    }
+
+    /// Has all that writes stop when the API begins to stop.
+    fn stop_together(&self, app: web::Data<App>, is_managed: bool) {
+        let stopping = self.api.stopping.clone();
+        let cnapi = self.cnapi.as_ref().map(Listening::handle);
+        rt::spawn(async move {
+            stopping.notified().await;
+            if is_managed {
+                manager::tell(manager::STOPPING);
+            }
+            app.admin.stop();
+            if let Some(cnapi) = cnapi {
+                drop(cnapi.stop(true));
+            }
+            // Waits for a ticket are answered, so that their clients can ask another replica.
+            app.waitlist.close();
+        });
+    }
+
+    /// Serves until the API is told to stop. The address of health and metrics stops last.
+    pub(super) async fn serve(self) -> Result<(), Error> {
+        let address = self.api.addr;
+        let admin = self.admin.map(|admin| {
+            let handle = admin.handle();
+            rt::spawn(admin.server);
+            handle
+        });
+        let cnapi = self.cnapi.map(|cnapi| (cnapi.handle(), rt::spawn(cnapi.server)));
+        let outcome = self.api.server.await;
+        if let Some((handle, serving)) = cnapi {
+            // A graceful stop has stopped this server already. The call then has no effect.
+            drop(handle.stop(false));
+            if let Err(error) = serving.await {
+                log::error!("the service at the address of CNAPI ended: {error}");
+            }
+        }
+        if let Some(admin) = admin {
+            admin.stop(false).await;
+        }
+        outcome.map_err(|cause| Error::Network { address, cause })
+    }
+}
+
+fn bind(
+    service: &Service,
+    address: SocketAddr,
+    options: Options,
+    tls: Option<&Arc<Tls>>,
+    door: Door,
+) -> Result<Listening, Error> {
+    let network = |cause| Error::Network { address, cause };
+    let listener = listener::bind(address).map_err(network)?;
+    let addr = listener.local_addr().map_err(network)?;
+    let (server, stopping) =
+        listener::serve(listener, options, tls.cloned(), &service.edge, door).map_err(network)?;
+    Ok(Listening { server, addr, stopping })
+}
+
+/// The options of the API's server.
+fn options(settings: &Settings, files: Option<usize>) -> Options {
+    let limits = &settings.limits;
+    Options {
+        patience: Patience {
+            head: Duration::from_secs(limits.header_seconds),
+            next: Duration::from_secs(limits.keep_alive_seconds),
+            answer: Duration::from_secs(limits.answer_seconds),
+        },
+        workers: settings.workers,
+        connections: files.map_or(limits.connections, |files| files::connections(settings, files)),
+        shutdown_seconds: limits.shutdown_seconds,
+        signals: files.is_some(),
+    }
+}
