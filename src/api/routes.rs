@@ -85,9 +85,11 @@ pub enum Found {
     Nothing,
 }
 
-/// The place of a request in the table of routes.
+/// The place of a request in the API.
 #[derive(Debug)]
 pub struct Resolved {
+    /// The address that the request came to.
+    pub door: Door,
     /// The API that the path belongs to. A path without a route belongs to the API of its address.
     pub dialect: Dialect,
     /// Whether the path has a route without a policy rule. Requests for such a path need no token.
@@ -134,6 +136,7 @@ pub fn resolve(door: Door, method: &Method, path: Option<&str>) -> Resolved {
         }
     };
     Resolved {
+        door,
         dialect: foreign.map_or(door.dialect(), |(route, _)| route.dialect),
         is_open: fitting.iter().any(|(route, _)| route.rule.is_none()),
         found,

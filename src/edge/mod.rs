@@ -1,6 +1,7 @@
 //! The things that happen to every request around its handler.
 //!
-//! - `pipeline`: all checks in order, up to the handler and back
+//! - `pipeline`: the steps of a request in order, up to the handler and back
+//! - `exchange`: a request and the facts about it; `checks`: the checks of its head; `respond`: its response
 //! - `path`, `address`: the routed part of a request's path, and the address under which its client found the
 //!   service
 //! - `request_body`: bodies of requests, and the memory that all of them may take
@@ -8,19 +9,23 @@
 //! - `forwarded`: what trusted proxies say of a request's client
 //! - `body`: bodies of answers, as the HTTP layer takes them
 //! - `access_log`: a line for each request
+//! - `settings`, `limits`, `proxies`, `base_path`: the settings of this room
 
 mod access_log;
 mod address;
 mod base_path;
 mod body;
+mod checks;
 mod cors;
+mod exchange;
 mod forwarded;
 mod limits;
 mod origin;
 mod path;
-pub mod pipeline;
+mod pipeline;
 mod proxies;
 mod request_body;
+mod respond;
 mod settings;
 
 use actix_web::web;

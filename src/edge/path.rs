@@ -7,15 +7,15 @@ use crate::edge::base_path::BasePath;
 
 /// Where a request leads.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct RequestPath {
     /// The path that is routed: percent-decoded, below the service's own path, with one slash at its
     /// start. `None` if no route can have it.
-    pub(crate) path: Option<String>,
+    pub(crate) routed: Option<String>,
     /// The path below which the client found the service, with which links begin.
     pub(crate) prefix: String,
 }
 
-impl Place {
+impl RequestPath {
     /// The place of a path as it came to a service that is known below `base`.
     ///
     /// A proxy may pass a path on as it is, or without what stands before the service's own paths; both
@@ -23,7 +23,7 @@ impl Place {
     ///
     /// Everything that depends on a path (routes, access rules, what is open to all) asks for the one
     /// here, so that all of them decide about the same resource.
-    pub(crate) fn new(raw: &str, base: &BasePath, forwarded: Option<&BasePath>) -> Place {
+    pub(crate) fn new(raw: &str, base: &BasePath, forwarded: Option<&BasePath>) -> RequestPath {
         let decoded = decoded(raw);
         let below = decoded.as_deref().and_then(|path| base.rest_of(path));
         let prefix = match forwarded {
@@ -34,11 +34,11 @@ impl Place {
             }
             Some(taken) => taken.as_str().to_owned(),
         };
-        let path = match below {
+        let routed = match below {
             Some(rest) => Some(format!("/{}", rest.trim_start_matches('/'))),
             None => decoded,
         };
-        Place { path, prefix }
+        RequestPath { routed, prefix }
     }
 }
 
@@ -55,8 +55,8 @@ mod tests {
 
     fn place(raw: &str, base: &str, forwarded: Option<&str>) -> (Option<String>, String) {
         let parse = |text| BasePath::parse(text).unwrap();
-        let place = Place::new(raw, &parse(base), forwarded.map(parse).as_ref());
-        (place.path, place.prefix)
+        let path = RequestPath::new(raw, &parse(base), forwarded.map(parse).as_ref());
+        (path.routed, path.prefix)
     }
 
     #[test]

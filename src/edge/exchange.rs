@@ -1,0 +1,180 @@
+//! A request on its way: the facts about it, and its line in the log.
+
+use std::time::Instant;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, web};
+use log::Level;
+
+use super::forwarded::{self, Origin};
+use super::path::RequestPath;
+use super::request_body::Announced;
+use super::{Edge, access_log, address};
+use crate::api::Door;
+use crate::api::routes::{self, Dialect, Resolved, Route};
+use crate::auth::Identity;
+use crate::metrics;
+use crate::wire::accept::Accept;
+use crate::wire::error::ApiError;
+use crate::wire::microversion::Microversion;
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// A request and the facts that are known about it.
+pub(super) struct Exchange {
+    pub(super) edge: web::Data<Edge>,
+    pub(super) request: HttpRequest,
+    pub(super) request_id: String,
+    pub(super) started: Instant,
+    pub(super) origin: Origin,
+    pub(super) path: RequestPath,
+    /// The place of the request in the API.
+    pub(super) resolved: Resolved,
+    pub(super) accept: Accept,
+    /// The microversion that the request obeys, once it is known.
+    pub(super) version: Option<Microversion>,
+    /// Whether the request's body was read to the end.
+    pub(super) is_read: bool,
+    /// The ids of the client's user and project, once they are known.
+    who: Option<(String, Option<String>)>,
+    is_logged: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(request: HttpRequest, edge: web::Data<Edge>) -> Exchange {
+        let started = Instant::now();
+        let settings = &edge.settings;
+        let peer = request.peer_addr().map(|address| address.ip());
+        let origin =
+            forwarded::origin(peer, &settings.trusted_proxies, settings.proxy_headers, request.headers());
+        let path = RequestPath::new(request.uri().path(), &settings.base_path, origin.prefix.as_ref());
+        let door = request.app_data::<Door>().copied().unwrap_or(Door::Api { admin: false });
+        Exchange {
+            resolved: routes::resolve(door, request.method(), path.routed.as_deref()),
+            accept: Accept::new(joined(request.headers(), &header::ACCEPT).as_deref()),
+            request_id: format!("req-{}", uuid::Uuid::new_v4()),
+            edge,
+            request,
+            started,
+            origin,
+            path,
+            version: None,
+            is_read: false,
+            who: None,
+            is_logged: false,
+        }
+    }
+
+    pub(super) fn is_of(&self, dialect: Dialect) -> bool {
+        self.resolved.dialect == dialect
+    }
+
+    /// Remembers the client for the log.
+    pub(super) fn set_client(&mut self, identity: &Identity) {
+        self.who = Some((identity.user.clone(), identity.project.clone()));
+    }
+
+    pub(super) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.request.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The length of the body, as the head announces it.
+    pub(super) fn announced(&self) -> Announced {
+        match self.content_length() {
+            0 if self.request.headers().contains_key(header::TRANSFER_ENCODING) => Announced::Unknown,
+            0 => Announced::Nothing,
+            length => Announced::Length(length),
+        }
+    }
+
+    /// The length in the header, or 0. A chunked body has no such header.
+    pub(super) fn content_length(&self) -> u64 {
+        self.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    pub(super) fn content_type(&self) -> Option<&str> {
+        self.header(header::CONTENT_TYPE).filter(|text| !text.is_empty())
+    }
+
+    /// The content type without its parameters.
+    pub(super) fn media_type(&self) -> Option<&str> {
+        self.content_type().and_then(|text| text.split(';').next()).map(str::trim)
+    }
+
+    /// The host that the request names, if it names one. A text that is no host is a 400.
+    pub(super) fn asked_host(&self) -> Result<Option<&str>, ApiError> {
+        address::asked_host(self.request.uri(), self.request.headers())
+    }
+
+    /// Counts the request, and writes its line in the log.
+    pub(super) fn log(&mut self, status: StatusCode, length: usize) {
+        self.is_logged = true;
+        let (took, route) = (self.started.elapsed(), self.resolved.route());
+        let method = self.request.method();
+        metrics::http::count(route.and_then(Route::metrics), method, status.as_u16(), took);
+        let uri = self.request.uri();
+        // Operators' machinery asks every few seconds, and its lines would hide the others.
+        let level = if self.is_of(Dialect::Admin) { Level::Debug } else { Level::Info };
+        let entry = access_log::Entry {
+            client: self.origin.client,
+            method,
+            target: uri.path_and_query().map_or("/", |target| target.as_str()),
+            status,
+            length: if method == Method::HEAD { 0 } else { length },
+            version: self.version,
+            request_id: &self.request_id,
+            user: self.who.as_ref().map(|who| who.0.as_str()),
+            project: self.who.as_ref().and_then(|who| who.1.as_deref()),
+            caller_id: self.header(REQUEST_ID).filter(|id| is_request_id(id)),
+            took,
+        };
+        access_log::write(level, &entry);
+    }
+}
+
+impl Drop for Exchange {
+    /// Logs a request without an answer. Such a request is dropped when its client hangs up.
+    fn drop(&mut self) {
+        if !self.is_logged
+            && let Ok(status) = StatusCode::from_u16(access_log::CLIENT_CLOSED_REQUEST)
+        {
+            self.log(status, 0);
+        }
+    }
+}
+
+/// The values of a header that may be repeated, as one text.
+pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<_> =
+        headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// Whether a text is the id of a request. Other texts of a caller do not get into the log.
+fn is_request_id(text: &str) -> bool {
+    text.strip_prefix("req-").is_some_and(|id| {
+        id.len() == 36
+            && uuid::Uuid::try_parse(id).is_ok()
+            && id.bytes().all(|byte| !byte.is_ascii_uppercase())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_request_ids_pass_for_one() {
+        assert!(is_request_id("req-5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2b1"));
+        for other in [
+            "5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2b1",
+            "req-5A6B0B4E-9a5c-4c3a-8a38-6ab5d3f0f2b1",
+            "req-{5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2}",
+            "req-x",
+            "",
+        ] {
+            assert!(!is_request_id(other), "{other}");
+        }
+    }
+}
