@@ -40,12 +40,7 @@ impl Settings {
 
     /// Refuses another address that is the service's own. Port 0 stands for any free port, so two addresses with
     /// port 0 differ.
-    fn check_address(
-        &self,
-        key: &'static str,
-        other: Option<SocketAddr>,
-        own: &str,
-    ) -> Result<(), Unusable> {
+    fn check_address(&self, key: &'static str, other: Option<SocketAddr>, own: &str) -> Result<(), Unusable> {
         if self.listen.port() != 0 && other == Some(self.listen) {
             return refuse(key, format!("{} is {own}", self.listen));
         }

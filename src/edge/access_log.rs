@@ -1,4 +1,4 @@
-//! One line on the log for each request.
+//! A line in the log for each request.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use log::Level;
 
 use crate::wire::microversion::Microversion;
 
-/// The parts of the line.
+/// The facts in the line.
 pub(crate) struct Entry<'a> {
-    /// The address of the client, as far as it is known.
+    /// The address of the client, if it is known.
     pub client: Option<IpAddr>,
     pub method: &'a Method,
-    /// Path and query string as they came, percent-encoded still.
+    /// Path and query string, as the client encoded them.
     pub target: &'a str,
     pub status: StatusCode,
     pub length: usize,
     pub version: Option<Microversion>,
     pub request_id: &'a str,
-    /// The ids of the user and of the project, once they are known.
+    /// The ids of the user and of the project, if they are known.
     pub user: Option<&'a str>,
     pub project: Option<&'a str>,
-    /// The id that the caller gave, which follows a task through several services.
+    /// The id that the caller gave. It follows a task through several services.
     pub caller_id: Option<&'a str>,
     pub took: Duration,
 }
 
-/// The status of a request whose client hung up before it was answered. It is nginx's, which operators know.
+/// The status of a request whose client hung up before the answer. nginx has the same, and operators know it.
 pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The longest id that is shown. Keystone's ids are not longer. With noauth2 the user's id is the token, which
-/// may be one of Keystone's by mistake, and a token does not belong on the log.
+/// The longest id in the line, in bytes. Keystone's ids are not longer. With noauth2, the user's id is the token.
+/// By mistake, a client may send a token of Keystone, which is longer and does not belong in the log.
 const LONGEST_ID: usize = 64;
 
 pub(crate) fn write(level: Level, entry: &Entry<'_>) {
@@ -56,7 +56,7 @@ fn line(entry: &Entry<'_>) -> String {
     )
 }
 
-/// An id in such a form that it can't pass for another part of the line.
+/// An id without characters that would look like another part of the line.
 fn shown(id: Option<&str>) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '?' };
     match id.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {

@@ -1,4 +1,4 @@
-//! The address under which a client knows the service, with which `Location` begins.
+//! The address under which a client knows the service. `Location` begins with this address.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
@@ -7,10 +7,10 @@ use actix_web::http::header::{self, HeaderMap};
 
 use crate::wire::error::ApiError;
 
-/// The longest host: a name of 255 characters, a colon and a port.
+/// The longest host, in bytes: a name of 255 characters, a colon and a port.
 const LONGEST_HOST: usize = 261;
 
-/// Whether a text is a host with or without a port, and nothing that would change a URL.
+/// Whether a text is a host with or without a port. Other texts could change the meaning of a URL.
 pub(crate) fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -26,10 +26,10 @@ pub(crate) fn is_host(text: &str) -> bool {
     text.len() <= LONGEST_HOST && is_name && is_port
 }
 
-/// The host that a request names, if it names one: the host of its URL, or else the value of `Host`. It is
-/// 400 if that is no host, or if there are several.
+/// The host that a request names, if it names one: the host of its URL, or else the value of `Host`. A text that
+/// is no host is a 400, and so are several hosts.
 ///
-/// The host comes back to the client in `Location`, and others may see the answer where it is cached.
+/// The host comes back to the client in `Location`. A cache may show this answer to other clients.
 pub(crate) fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Option<&'a str>, ApiError> {
     let mut named = headers.get_all(header::HOST);
     let (first, second) = (named.next(), named.next());
@@ -46,8 +46,8 @@ pub(crate) fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Opt
     }
 }
 
-/// The URL of the root of a host, or of the address where the service listens if no host is named. It is
-/// empty if clients can't reach the service at that address: a link is then relative.
+/// The URL of the root of a host. Without a host, it is the URL of the address where the service listens. If that
+/// address stands for all addresses of the machine, the URL is empty, and links are relative.
 pub(crate) fn root_url(is_https: bool, host: Option<&str>, listen: SocketAddr) -> String {
     let (scheme, usual_port) = if is_https { ("https", ":443") } else { ("http", ":80") };
     let own = || (!listen.ip().is_unspecified()).then(|| listen.to_string());

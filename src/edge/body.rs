@@ -1,4 +1,4 @@
-//! Bodies of answers, as they are handed to the HTTP layer.
+//! Bodies of answers, as the HTTP layer takes them.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use crate::shared_text::SharedText;
 
-/// A body that is handed over piece by piece, so that the copy which the HTTP layer makes of a large
-/// one stays in the processor's cache, and the connection's buffer needs not grow and shrink.
+/// A body that the HTTP layer takes piece by piece. The HTTP layer copies each piece. The copy of a short piece
+/// stays in the processor's cache, and the connection's buffer keeps its size.
 pub(crate) struct Pieces(pub SharedText);
 
 impl MessageBody for Pieces {

@@ -1,4 +1,4 @@
-//! Cross-origin requests: which web pages may call, as oslo.middleware tells their browsers.
+//! Cross-origin requests: the headers that tell browsers which web pages may call. oslo.middleware sends the same.
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
@@ -72,7 +72,7 @@ impl CorsSettings {
     }
 }
 
-/// Headers that any page may send.
+/// The headers that the pages of allowed origins may always send.
 const SIMPLE_HEADERS: [&str; 8] = [
     "Accept",
     "Accept-Language",
@@ -84,13 +84,12 @@ const SIMPLE_HEADERS: [&str; 8] = [
     "Pragma",
 ];
 
-/// Whether a request asks for permission instead of something; if there is any to give, nothing else
-/// is to be said of it.
+/// True for a CORS preflight, if the settings allow any origin.
 pub(crate) fn is_preflight(settings: &CorsSettings, request: &HttpRequest) -> bool {
     !settings.allowed_origins.is_empty() && request.method() == Method::OPTIONS
 }
 
-/// Adds to an answer what the settings allow the page that asks.
+/// Adds the headers to an answer that tell a browser what its page may do.
 pub(crate) fn decorate(settings: &CorsSettings, request: &HttpRequest, headers: &mut HeaderMap) {
     let Some(origin) = allowed_origin(settings, request.headers()) else {
         return;
@@ -120,14 +119,14 @@ pub(crate) fn decorate(settings: &CorsSettings, request: &HttpRequest, headers: 
     }
 }
 
-/// How the answer names the origin of a page that may call.
+/// The origin of a page that may call, as the answer names it.
 fn allowed_origin<'a>(settings: &'a CorsSettings, headers: &HeaderMap) -> Option<&'a str> {
     let origin = text(headers, &header::ORIGIN)?;
     let named = |wanted: &str| settings.allowed_origins.iter().find(|allowed| *allowed == wanted);
     named(origin).or_else(|| named("*")).map(String::as_str)
 }
 
-/// The method and the headers that a page asks leave for, if it may use all of them.
+/// The method and the headers that a page asks for, if it may use all of them.
 fn allowed_request<'a>(settings: &CorsSettings, headers: &'a HeaderMap) -> Option<(&'a str, Vec<&'a str>)> {
     let method = text(headers, &header::ACCESS_CONTROL_REQUEST_METHOD)?;
     let asked: Vec<&str> = text(headers, &header::ACCESS_CONTROL_REQUEST_HEADERS)

@@ -1,8 +1,8 @@
-//! The client of a request, and the name under which it asked the service, where proxies stand in between.
+//! The client of a request behind proxies, and the address at which the client asked.
 //!
-//! Trusted proxies are believed, and no others, and only in the headers that they write by the settings. Any
-//! other header may come from a client, since proxies pass it on. Each proxy adds what it saw at the end of
-//! the list, so the list is read from its end, as far as trusted proxies wrote it.
+//! Only trusted proxies are believed, and only in the headers that the settings name. Any other header may come
+//! from a client, since proxies pass it on. Each proxy adds an entry at the end of a list. So the list is read
+//! from its end, up to the first entry that no trusted proxy wrote.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,20 +12,20 @@ use crate::edge::address::is_host;
 use crate::edge::base_path::BasePath;
 use crate::edge::proxies::{ProxyHeaders, TrustedProxies};
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// The client's address, as far as that is known.
+    /// The client's address, if it is known.
     pub(crate) client: Option<IpAddr>,
-    /// Whether the client asked over TLS, if a proxy says so.
+    /// Whether the client used TLS, if a proxy says so.
     pub(crate) https: Option<bool>,
-    /// The host that the client asked, if a proxy says so.
+    /// The host that the client named, if a proxy says so.
     pub(crate) host: Option<String>,
-    /// The path below which the client asked for the service, if a proxy says so.
+    /// The path below which the client finds the service, if a proxy says so.
     pub(crate) prefix: Option<BasePath>,
 }
 
-/// The request as one proxy saw it.
+/// The facts that one proxy tells about the request.
 #[derive(Debug, Default)]
 struct Hop {
     client: Option<IpAddr>,
@@ -34,7 +34,7 @@ struct Hop {
     prefix: Option<BasePath>,
 }
 
-/// The origin of a request that came from the address `peer`, where `written` is what proxies write.
+/// The origin of a request from the address `peer`. Proxies write the headers `written`.
 pub(crate) fn origin(
     peer: Option<IpAddr>,
     trusted: &TrustedProxies,
@@ -57,7 +57,7 @@ pub(crate) fn origin(
         origin.prefix = hop.prefix;
         match hop.client {
             Some(client) => origin.client = Some(client),
-            // The proxy does not tell: it is the last that is known.
+            // The proxy does not name its client, so the proxy itself is the last known client.
             None => break,
         }
         if !hop.client.is_some_and(|client| trusted.contains(client)) {
@@ -82,7 +82,7 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
     let (clients, protos) = (list("x-forwarded-for"), list("x-forwarded-proto"));
     let (hosts, prefixes) = (list("x-forwarded-host"), list("x-forwarded-prefix"));
     let count = clients.len().max(1);
-    // Many proxies add to the list of clients, but replace the others.
+    // Many proxies add to the list of clients, but replace the other headers.
     let of = |items: &[String], place: usize| {
         if items.len() == count { items.get(place).cloned() } else { items.last().cloned() }
     };
@@ -117,7 +117,7 @@ fn forwarded(text: &str) -> Vec<Hop> {
     hops
 }
 
-/// Splits at a character that stands outside of quotes.
+/// Splits a text at a character outside of quotes.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |character| {
@@ -146,7 +146,7 @@ fn unquoted(text: &str) -> String {
         .collect()
 }
 
-/// An address with or without a port; `unknown` and made-up names are none.
+/// An address with or without a port. `unknown` and made-up names are no addresses.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
@@ -225,7 +225,7 @@ mod tests {
         for (list, client) in [
             ("192.0.2.1", "192.0.2.1"),
             ("192.0.2.1, 10.1.1.1", "192.0.2.1"),
-            // The client itself may have written the first.
+            // The client itself may have written the first entry.
             ("198.51.100.7, 192.0.2.1, 10.1.1.1", "192.0.2.1"),
             ("10.9.9.9, 10.1.1.1", "10.9.9.9"),
             ("198.51.100.7, unknown", "10.0.0.1"),
@@ -266,7 +266,7 @@ mod tests {
         ];
         let expected = ("2001:db8::17".to_owned(), Some(true), Some("a.example:1".to_owned()));
         assert_eq!(seen_in_forwarded("2001:db8:1::5", &headers), expected);
-        // The client wrote one of the two headers, and the proxy the other.
+        // The client wrote one of the two headers, and the proxy wrote the other one.
         assert_eq!(seen("2001:db8:1::5", &headers), ("192.0.2.1".to_owned(), None, None));
         let without = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-host", "evil.example")];
         assert_eq!(seen_in_forwarded("10.0.0.1", &without), ("10.0.0.1".to_owned(), None, None));

@@ -1,4 +1,4 @@
-//! Whether a browser sends a request for the page of another site.
+//! Requests that a browser sends for the page of another site.
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 

@@ -5,30 +5,30 @@ use percent_encoding::percent_decode_str;
 
 use crate::edge::base_path::BasePath;
 
-/// Where a request leads.
+/// The path of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RequestPath {
-    /// The path that is routed: percent-decoded, below the service's own path, with one slash at its
-    /// start. `None` if no route can have it.
+    /// The path that is routed: percent-decoded, without the service's own path, with one slash at its
+    /// start. `None` if no route can have the path.
     pub(crate) routed: Option<String>,
-    /// The path below which the client found the service, with which links begin.
+    /// The path below which the client finds the service. Links begin with this path.
     pub(crate) prefix: String,
 }
 
 impl RequestPath {
-    /// The place of a path as it came to a service that is known below `base`.
+    /// Reads the path of a request to a service that clients find below `base`.
     ///
-    /// A proxy may pass a path on as it is, or without what stands before the service's own paths; both
-    /// are understood. A proxy that says what it took away (`forwarded`) is believed in place of `base`.
+    /// A proxy may pass a path on with `base` or without it. If the proxy says which path it has taken away
+    /// (`forwarded`), links begin with that path instead of `base`.
     ///
-    /// Everything that depends on a path (routes, access rules, what is open to all) asks for the one
-    /// here, so that all of them decide about the same resource.
+    /// Every decision by path uses `routed`: the route, the access rules, and the paths that are open to all. So
+    /// all of them decide about the same resource.
     pub(crate) fn new(raw: &str, base: &BasePath, forwarded: Option<&BasePath>) -> RequestPath {
         let decoded = decoded(raw);
         let below = decoded.as_deref().and_then(|path| base.rest_of(path));
         let prefix = match forwarded {
             None => base.as_str().to_owned(),
-            // The proxy took away a part, and the service's own path is still there.
+            // The proxy took a path away, and the service's own path is still there.
             Some(taken) if below.is_some() && !taken.as_str().ends_with(base.as_str()) => {
                 format!("{}{}", taken.as_str(), base.as_str())
             }
@@ -42,10 +42,10 @@ impl RequestPath {
     }
 }
 
-/// A path, percent-decoded and with one slash at its start. `None` if no route can have it.
+/// A path, percent-decoded and with one slash at its start. `None` if no route can have the path.
 fn decoded(raw: &str) -> Option<String> {
     let path = percent_decode_str(raw).decode_utf8().ok()?;
-    // Databases have no NUL in strings, so nothing is called so.
+    // Databases have no NUL in strings, so no name contains one.
     (!path.contains('\0')).then(|| format!("/{}", path.trim_start_matches('/')))
 }
 

@@ -22,10 +22,10 @@ use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
-use super::Edge;
 use super::checks::{FORM, Refusal};
 use super::exchange::{Exchange, joined};
 use super::request_body::{self, Announced, Held};
+use super::shared::Edge;
 use crate::api::fence::TICKET_HEADER;
 use crate::api::reply::Reply;
 use crate::api::routes::{BodyKind, Dialect};

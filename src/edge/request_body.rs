@@ -1,4 +1,4 @@
-//! Bodies of requests: each is read once it is wanted, and all of them together are bounded.
+//! Bodies of requests. A body is read when the head is accepted, and all bodies share a bounded memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,33 +12,33 @@ use tokio::time::timeout;
 use crate::edge::limits::Limits;
 use crate::wire::ApiError;
 
-/// Up to how many bytes a body is a small one, as nearly all are.
+/// The size up to which a body is small, in bytes. Nearly all bodies are.
 const SMALL: usize = 64 << 10;
 
-/// In what portions bytes are counted.
+/// The unit in which memory is counted, in bytes.
 const PORTION: usize = 1 << 10;
 
-/// How long a request waits for other bodies to be done with.
+/// The time for which a request waits until other bodies have released enough memory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the small body of a refused request may take to arrive, so that its connection can be kept.
+/// The time within which the small body of a refused request must arrive. After that, its connection is closed.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// The memory for the bodies of all requests under way, in portions. Small bodies have a part of it for
-/// themselves, so that they do not wait for large ones that come slowly.
+/// The memory for the bodies of all requests under way. A part of it is for small bodies alone, so that they do
+/// not wait for large bodies that come slowly.
 pub struct Memory {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
 
-/// A body, and the memory that it has until this is dropped.
+/// A body and its share of the memory. The share is released when this value is dropped.
 #[derive(Default)]
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
     pub(crate) _memory: Option<OwnedSemaphorePermit>,
 }
 
-/// How long a body will be, as its request's head has it.
+/// The length of a body, as the head of its request announces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Announced {
     Nothing,
@@ -48,7 +48,7 @@ pub(crate) enum Announced {
 }
 
 impl Memory {
-    /// As much as the settings allow.
+    /// The memory that the settings allow.
     #[must_use]
     pub fn new(limits: &Limits) -> Memory {
         let small = (limits.all_bodies_bytes / 4).max(SMALL.min(limits.body_bytes));
@@ -56,8 +56,8 @@ impl Memory {
         Memory { small: portions(small), large: portions(limits.all_bodies_bytes - small) }
     }
 
-    /// Reads a body up to the limits. A client that was promised `100 Continue` gets it when there is memory
-    /// for the body.
+    /// Reads a body up to the limits. A client that waits for `100 Continue` gets it when there is memory for the
+    /// body.
     pub(crate) async fn read(
         &self,
         limits: &Limits,
@@ -101,8 +101,8 @@ async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, A
     Ok(body.freeze())
 }
 
-/// Whether the body of a refused request is over, or is so in a moment. The rest of a longer body must not
-/// pass for the next request.
+/// Whether the body of a refused request has ended, or ends in a moment. Otherwise, its rest would be taken for
+/// the next request.
 pub(crate) async fn is_over(announced: Announced, payload: &mut web::Payload) -> bool {
     match announced {
         Announced::Nothing => true,

@@ -8,10 +8,11 @@ use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_web::{rt, web};
 
 use super::connection::Patience;
+use super::error::Error;
 use super::listener::{self, Options};
 use super::service::Service;
 use super::tls::Tls;
-use super::{Error, files, manager};
+use super::{files, manager, upkeep};
 use crate::api::{App, Door};
 use crate::config::Settings;
 
@@ -60,7 +61,7 @@ impl Bound {
         let tls = service.tls.as_ref();
         let cnapi = settings.waitlist.cnapi_listen;
         let cnapi = cnapi.map(|address| bind(service, address, beside, tls, Door::Cnapi)).transpose()?;
-        service.start_upkeep()?;
+        upkeep::start(service)?;
         let api = bind(service, settings.listen, options, tls, Door::Api { admin: admin.is_none() })?;
         let bound = Bound { api, admin, cnapi };
         bound.stop_together(service.app().clone(), options.signals);

@@ -1,4 +1,4 @@
-//! One connection: its states, how long each may last, and how it is served to its end.
+//! One connection: a small state machine with a deadline for each state, below the HTTP layer.
 //!
 //! ARCHITECTURE.md has a drawing of the states.
 
@@ -19,50 +19,50 @@ use tokio_rustls::server::TlsStream;
 
 use super::tls::Tls;
 
-/// How long a refused body is read on, so that its sender gets to see the answer.
+/// The time for which a refused body is read on. A sender that is still sending would not see the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How much is read ahead while a request is worked on, in bytes. Beyond that a hang-up is not noticed.
+/// The number of bytes that are read ahead during the work on a request. A hang-up after more bytes is not noticed.
 const AHEAD: usize = 64 << 10;
 
 const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// How long a client may take.
+/// The time limits for a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// For the head of a request, from its first byte on, and for a TLS handshake.
+    /// The limit for the head of a request, from its first byte on, and for a TLS handshake.
     pub(super) head: Duration,
-    /// For the next request on a connection that is kept.
+    /// The limit for the next request on a connection that is kept.
     pub(super) next: Duration,
-    /// For reading some more of an answer.
+    /// The limit for the client's next step in reading an answer.
     pub(super) answer: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The first request is waited for, or the TLS handshake.
+    /// The connection waits for the TLS handshake or for the first request.
     Opening,
-    /// The head of a request has come in part.
+    /// A part of a request's head has come.
     Head,
-    /// A request is worked on; its body has a limit elsewhere.
+    /// A request is worked on. The limit for its body is in `edge`.
     Working,
-    /// The answer is complete, and the client has still to take some of it.
+    /// The answer is complete, and a part of it is not sent yet.
     Writing,
-    /// The next request is waited for.
+    /// The connection waits for the next request.
     Idle,
 }
 
-/// The state of a connection, and until when it may last. The connection and its requests share it, and are
-/// all on one thread.
+/// The state of a connection, with its deadlines. The connection and its requests share this value on one
+/// thread.
 #[derive(Debug)]
 pub(super) struct Watch {
     patience: Patience,
     state: Cell<State>,
-    /// Until when the state may last.
+    /// The time until which the state may last.
     deadline: Cell<Option<Instant>>,
-    /// Until when the client must have taken something of what could not be sent.
+    /// The time until which the client must take more bytes, if some could not be sent.
     stalled: Cell<Option<Instant>>,
-    /// Whether something of the last request was left unread.
+    /// Whether a part of the last request was not read.
     unread: Cell<bool>,
 }
 
@@ -85,25 +85,25 @@ impl Watch {
         self.deadline.set(limit.map(|limit| Instant::now() + limit));
     }
 
-    /// The head of a request is complete.
+    /// Notes that the head of a request is complete.
     pub(super) fn begin(&self) {
         self.unread.set(false);
         self.enter(State::Working);
     }
 
-    /// A part of the request's body is not wanted.
+    /// Notes that a part of the request's body will not be read.
     pub(super) fn leave_unread(&self) {
         self.unread.set(true);
     }
 
-    /// The answer is handed over to its end.
+    /// Notes that the HTTP layer has taken the whole answer.
     pub(super) fn answered(&self) {
         self.enter(State::Writing);
     }
 
     fn received(&self) {
         match self.state.get() {
-            // The first head has no more time for coming late.
+            // The deadline of `Opening` stays, so that a late first head gets no more time.
             State::Opening => self.state.set(State::Head),
             State::Idle | State::Writing => self.enter(State::Head),
             State::Head | State::Working => {}
@@ -131,7 +131,7 @@ impl Watch {
     }
 }
 
-/// A socket that tells a [`Watch`] what comes and goes, below any encryption.
+/// A socket below any encryption, which tells a [`Watch`] when bytes come and go.
 struct Watched<S> {
     io: S,
     watch: Rc<Watch>,
@@ -200,7 +200,7 @@ enum Transport<S> {
     Encrypted(Box<TlsStream<Watched<S>>>),
 }
 
-/// A connection. All clones are the same one: the HTTP layer has one clone, and the code that serves it
+/// A connection. All clones are the same connection: the HTTP layer has one clone, and [`Connection::serve`] has
 /// another.
 pub(super) struct Connection<S = TcpStream>(Rc<Inner<S>>);
 
@@ -209,7 +209,7 @@ struct Inner<S> {
     transport: RefCell<Transport<S>>,
     /// Bytes that were read before the HTTP layer asked for them.
     ahead: RefCell<BytesMut>,
-    /// Whether the HTTP layer is told when more comes.
+    /// Whether the HTTP layer waits for bytes.
     is_reading: Cell<bool>,
 }
 
@@ -219,7 +219,7 @@ impl<S> Clone for Connection<S> {
     }
 }
 
-/// How the HTTP layer's work on a connection ends.
+/// The end of the HTTP layer's work on a connection.
 enum End {
     /// The HTTP layer has closed its side.
     Closed(hyper::Result<()>),
@@ -230,14 +230,14 @@ enum End {
 }
 
 impl Connection {
-    /// Takes a new connection, and shakes hands where that is needed.
+    /// Takes a new connection, and does the handshake if there is TLS.
     pub(super) async fn accept(
         stream: TcpStream,
         patience: Patience,
         tls: Option<&Tls>,
     ) -> io::Result<Connection> {
-        // The end of an answer is not to wait until its beginning is acknowledged, which a client may
-        // put off for 40 ms.
+        // Otherwise, the end of an answer waits for the acknowledgement of its beginning, which a client may delay
+        // by 40 ms.
         stream.set_nodelay(true)?;
         let mut connection = Connection::new(stream, patience);
         if let Some(tls) = tls {
@@ -268,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(io::Error::other("the connection is encrypted already"));
         };
         let deadline = Instant::now() + watch.patience.head;
-        // The handshake is in a box, so that its memory is free afterwards.
+        // The box frees the memory of the handshake after its end.
         let encrypted = Box::pin(timeout_at(deadline, acceptor.accept(plain))).await??;
         watch.enter(State::Opening);
         Ok(Connection::over(Transport::Encrypted(Box::new(encrypted)), watch))
@@ -278,8 +278,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &self.0.watch
     }
 
-    /// Has the HTTP layer serve the connection to its end. When the service stops, `stop` is called once,
-    /// and what is under way is still answered.
+    /// Serves the connection by the HTTP layer, to its end. When the service stops, `stop` is called once, and a
+    /// request under way is still answered.
     pub(super) async fn serve<H>(
         mut self,
         mut http: Pin<Box<H>>,
@@ -315,13 +315,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         if is_refused {
             let words = if matches!(end, End::Late) { TOO_LATE } else { b"" };
-            // In a box, which few connections need.
+            // The box costs memory only for the few connections that come here.
             Box::pin(self.part(words)).await;
         }
     }
 
-    /// While a request is worked on, reads what the HTTP layer does not ask for yet. Ready when the client
-    /// has gone.
+    /// Reads ahead while a request is worked on and the HTTP layer reads nothing. It is ready when the client has
+    /// hung up.
     fn look_ahead(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.0.is_reading.get() || self.watch().state.get() != State::Working {
             return Poll::Pending;
@@ -339,7 +339,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Pending
     }
 
-    /// Says a last word, and reads on for a moment: a client that is still sending would not see the answer.
+    /// Sends a last answer, and reads on for a moment. A client that is still sending would not see the answer.
     async fn part(&mut self, words: &[u8]) {
         let parting = async {
             self.write_all(words).await?;
@@ -349,14 +349,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             while self.read(&mut rest).await? > 0 {}
             Ok::<_, io::Error>(())
         };
-        // Nobody is left to be told of an error.
+        // The client is gone, so an error has no reader.
         let _ = timeout(LINGER, parting).await;
     }
 }
 
 impl Watch {
-    /// Ready when the client took too long. The timer fires at the deadline or before it, and is set anew
-    /// only for an earlier one, so that a busy connection leaves it alone.
+    /// It is ready when a deadline is over. The timer fires at the deadline or before it. It is reset only for an
+    /// earlier deadline, so that a busy connection seldom resets it.
     fn poll_deadline(&self, timer: &mut Pin<Box<Sleep>>, context: &mut Context<'_>) -> Poll<()> {
         while let Some(deadline) = self.deadline() {
             if deadline < timer.deadline() {
@@ -372,7 +372,7 @@ impl Watch {
     }
 }
 
-/// The same call on either kind. Nothing else borrows the transport while it is polled.
+/// Makes the same call on a plain stream or an encrypted one. Nothing else borrows the transport during the call.
 macro_rules! on_either {
     ($connection:expr, $stream:ident => $call:expr) => {
         match &mut *$connection.0.transport.borrow_mut() {

@@ -24,7 +24,7 @@ fn test(work: impl Future<Output = ()>) {
     runtime.enable_time().start_paused(true).build().unwrap().block_on(work);
 }
 
-/// After how many seconds a connection ends on which the HTTP layer does this.
+/// The number of seconds after which a connection ends, if the HTTP layer does `layer`.
 async fn ends(connection: &Connection<DuplexStream>, layer: impl Future<Output = ()>) -> u64 {
     let begun = Instant::now();
     let layer = Box::pin(async move {
@@ -56,7 +56,7 @@ fn a_head_that_dribbles_ends_in_time_and_is_told() {
             seconds = ends(&connection, read_on(connection.clone())) => seconds,
             () = dribble => unreachable!(),
         };
-        // A second is for the client to read the answer.
+        // The client has another second to read the answer.
         assert_eq!(seconds, 11);
         theirs.read_exact(&mut told).await.unwrap();
         assert_eq!(told, TOO_LATE);

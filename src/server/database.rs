@@ -1,4 +1,4 @@
-//! Opens the database at the start, trying for as long as it may take to be there.
+//! The opening of the database at the start. A database that is away is tried again for a while.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use crate::commit::Db;
 use crate::db::{DatabaseSettings, Error};
 use crate::store::migrations;
 
-/// The pause after a try.
+/// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Opens the database and brings it up to date, as far as the settings allow.

@@ -1,4 +1,4 @@
-//! How many files the process may have open, and how many connections fit under that.
+//! The number of files that the process may have open, and of the connections that it allows.
 
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
@@ -14,10 +14,10 @@ const OTHERS: usize = 64;
 /// The files that a worker has open for itself.
 const OF_A_WORKER: usize = 8;
 
-/// The files of a connection of the database; on SQLite these are the database, its log and its index.
+/// The files of a connection of the database. On SQLite, they are the database, its log and its index.
 const OF_THE_POOL: usize = 3;
 
-/// Raises the soft limit to the hard one, and tells how many files may be open.
+/// Raises the soft limit of open files to the hard one. Returns the number of files that may be open.
 pub(super) fn raise() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let mut most = maximum;
@@ -30,8 +30,8 @@ pub(super) fn raise() -> usize {
     most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
 }
 
-/// How many connections a worker may have: `limits.connections`, or less so that connections run out before
-/// files do, which the log says.
+/// The number of connections that a worker may have: `limits.connections`, or fewer with a line in the log. The
+/// connections must run out before the files do.
 pub(super) fn connections(settings: &Settings, files: usize) -> usize {
     let workers = settings.workers.unwrap_or_else(|| available_parallelism().map_or(2, NonZeroUsize::get));
     let addresses = 1 + usize::from(settings.waitlist.cnapi_listen.is_some());

@@ -1,4 +1,4 @@
-//! The HTTP layer: hyper speaks the protocol, and the application answers in actix-web's terms.
+//! The HTTP layer: hyper speaks the protocol, and an application of actix-web answers.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,10 +28,10 @@ use crate::clock;
 /// The longest head that is parsed, in bytes. `limits.header_bytes` has an answer for shorter ones.
 const LONGEST_HEAD: usize = 128 << 10;
 
-/// Serves a connection to its end; `stopping` tells when the service begins to stop.
+/// Serves a connection to its end. `stopping` is ready when the service begins to stop.
 ///
-/// An `Upgrade` is not offered, so that such a request is answered as one without it. hyper asks for a body
-/// (`100 Continue`) when it is first read from, and not before.
+/// No `Upgrade` is offered, so a request with one is answered like any other. hyper sends `100 Continue` when the
+/// body is first read from, and not before.
 pub(super) async fn serve<A>(
     application: Rc<A>,
     connection: Connection,
@@ -46,8 +46,8 @@ pub(super) async fn serve<A>(
     let http = http1::Builder::new()
         // The connection has limits of its own.
         .header_read_timeout(None)
-        // hyper keeps the date that it has written until the clock is past it. A clock that is set back by an
-        // hour would leave one date in all answers of that hour.
+        // hyper writes the same date until the clock is past it. If the clock is set back by an hour, all answers
+        // of that hour would have one date.
         .auto_date_header(false)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(connection.clone()), service);
@@ -81,7 +81,7 @@ fn refusal() -> Response<BoxBody> {
     response
 }
 
-/// The request in actix-web's terms, which has another version of the crate `http`.
+/// The request as a request of actix-web, which uses another version of the crate `http`.
 fn translated(
     request: hyper::Request<Incoming>,
     watch: &Rc<Watch>,
@@ -116,7 +116,7 @@ fn translated(
 fn returned(response: Response<BoxBody>, watch: Rc<Watch>) -> hyper::Response<Sent> {
     let (head, body) = response.into_parts();
     let mut response = hyper::Response::new(Sent { body, watch });
-    // Both know the same numbers.
+    // Both crates know the same numbers, so the default is never used.
     *response.status_mut() = hyper::StatusCode::from_u16(head.status().as_u16()).unwrap_or_default();
     let headers = response.headers_mut();
     for (name, value) in head.headers() {
@@ -148,7 +148,7 @@ impl Stream for Received {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         while !self.body.is_end_stream() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                // A frame without data has trailers, which nobody reads.
+                // A frame without data has trailers, which are ignored.
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Poll::Ready(Some(Ok(data)));

@@ -1,4 +1,4 @@
-//! An address: its connections, and the application that answers on them.
+//! One address: its connections, and the application that answers on them.
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -16,35 +16,35 @@ use super::tls::Tls;
 use crate::api::Door;
 use crate::edge::{self, Edge};
 
-/// How many connections the kernel accepts before a worker does.
+/// The number of connections that the kernel holds until a worker accepts them.
 const BACKLOG: u32 = 1_024;
 
-/// How an address is served.
+/// The options of the server at an address.
 #[derive(Clone, Copy)]
 pub(super) struct Options {
     pub(super) patience: Patience,
     pub(super) workers: Option<usize>,
-    /// How many connections each worker has at most.
+    /// The largest number of connections for each worker.
     pub(super) connections: usize,
-    /// How many seconds requests under way get at a stop.
+    /// The time that requests under way have to end at a stop, in seconds.
     pub(super) shutdown_seconds: u64,
-    /// Whether the process's signals stop it.
+    /// Whether signals of the process stop the server.
     pub(super) signals: bool,
 }
 
 /// Listens on an address.
 pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // So that the address can be taken again while connections of an earlier process die away.
+    // The address can be used again while connections of an earlier process end.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Serves what listens, with an application for each worker. The signal tells when the server begins to
-/// stop.
+/// Makes the server of a listener, with an application for each worker. The signal tells when the server begins
+/// to stop.
 ///
-/// This is what actix-web's `HttpServer` does, but that connections and the HTTP layer on them are ours.
+/// actix-web's `HttpServer` does the same with its own connections and HTTP layer, in place of which ours are used.
 pub(super) fn serve(
     listener: TcpListener,
     options: Options,
@@ -71,7 +71,7 @@ pub(super) fn serve(
         fn_factory(move || {
             let (application, tls, stopping) = (application.new_service(()), tls.clone(), stopping.clone());
             async move {
-                // As any service of actix-web, it is always ready.
+                // An application of actix-web is always ready, so it is called without a question.
                 let application = Rc::new(application.await?);
                 Ok::<_, ()>(fn_service(move |stream: TcpStream| {
                     let (application, tls, stopping) =

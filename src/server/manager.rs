@@ -1,4 +1,4 @@
-//! Tells the service manager how the service fares, as systemd's `Type=notify` has it.
+//! Messages to the service manager about the state of the service, in the form of systemd's `Type=notify`.
 
 use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
@@ -13,14 +13,14 @@ pub(super) const READY: &str = "READY=1";
 /// The service ends.
 pub(super) const STOPPING: &str = "STOPPING=1";
 
-/// Tells the manager that settings are read again, until [`READY`] follows.
+/// Tells the manager that settings are read again. [`READY`] must follow.
 pub(super) fn reloading() {
     let now = clock_gettime(ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
     tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
 }
 
-/// Tells the manager something, if there is one that listens.
+/// Tells the manager a state, if a manager listens.
 pub(super) fn tell(state: &str) {
     if let Some(name) = env::var_os("NOTIFY_SOCKET")
         && let Err(error) = send(&name, state)

@@ -7,11 +7,13 @@
 //!   encryption below it
 //! - `starting`, `reload`: signals while the service starts, and SIGHUP
 //! - `manager`: tells the service manager how the service fares
+//! - `upkeep`: the work that no request asks for
 //! - `files`: the number of files that the process may have open
 
 mod addresses;
 mod connection;
 mod database;
+mod error;
 mod files;
 mod http;
 mod listener;
@@ -20,6 +22,7 @@ mod reload;
 mod service;
 mod starting;
 mod tls;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
@@ -30,44 +33,16 @@ use actix_web::rt;
 use actix_web::rt::SystemRunner;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::auth::policy;
 use crate::config::{Flags, Settings};
 use crate::db;
 use crate::fleet::Fleet;
-use crate::setting::Unusable;
 use crate::waitlist::{Clock, Waitlist};
 
 use addresses::{Bound, Listening};
 use service::Service;
 use starting::Stops;
 
-/// The reason why the service did not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The database cannot be used.
-    #[error(transparent)]
-    Database(#[from] db::Error),
-    /// The policy file cannot be used.
-    #[error(transparent)]
-    Policy(#[from] policy::Error),
-    /// The settings of Keystone cannot be used.
-    #[error(transparent)]
-    Keystone(#[from] Unusable),
-    /// The certificate or its key cannot be used.
-    #[error(transparent)]
-    Tls(#[from] tls::Error),
-    /// A thread cannot be started.
-    #[error("cannot have threads for searches, or for the policy file: {0}")]
-    Threads(std::io::Error),
-    /// The service cannot listen on the address, or the network failed.
-    #[error("cannot serve on {address}: {cause}")]
-    Network {
-        /// The address.
-        address: SocketAddr,
-        /// The cause.
-        cause: std::io::Error,
-    },
-}
+pub use error::Error;
 
 /// A service that runs on threads of its own. It stops when this value is dropped.
 #[derive(Debug)]
@@ -118,7 +93,7 @@ pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Err
         let service = Arc::new(service?);
         let bound = Bound::new(&service, Some(files))?;
         log_addresses(&bound, service.tls.is_some());
-        service.try_out_keystone();
+        upkeep::try_out_keystone(&service);
         rt::spawn(reload::on_hangup(hangups, service, flags));
         manager::tell(manager::READY);
         let api = bound.api.handle();

@@ -1,16 +1,11 @@
-//! Reads changed files again: policy, certificate and log filter at SIGHUP, and the policy file also whenever
-//! it changes.
+//! SIGHUP: policy, certificate and log filter are read again.
 
 use std::sync::Arc;
-use std::thread;
 
-use actix_web::web;
 use tokio::signal::unix::Signal;
 
 use super::manager;
 use super::service::Service;
-use crate::api::App;
-use crate::auth::policy::Enforcer;
 use crate::config::{Flags, Settings};
 use crate::logging;
 
@@ -48,22 +43,4 @@ fn reload(service: &Service, flags: &Flags) {
     log::info!(
         "SIGHUP: policy, certificate and log filter are read again; the other changes take effect at the next start"
     );
-}
-
-/// Starts a thread that looks at the policy file for as long as the service runs, whether requests come or not.
-///
-/// A file system that does not answer then delays no request and no stop.
-pub(super) fn follow_policy(app: &web::Data<App>) -> std::io::Result<()> {
-    if !app.policy.has_file() {
-        return Ok(());
-    }
-    let app = Arc::downgrade(&app.clone().into_inner());
-    let follow = move || {
-        while let Some(app) = app.upgrade() {
-            app.policy.look();
-            drop(app);
-            thread::sleep(Enforcer::INTERVAL);
-        }
-    };
-    thread::Builder::new().name("policy".to_owned()).spawn(follow).map(drop)
 }

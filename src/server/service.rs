@@ -1,19 +1,19 @@
 //! The parts of the service, made from its settings.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::{rt, web};
+use actix_web::web;
 
+use super::database;
+use super::error::Error;
 use super::tls::Tls;
-use super::{Error, database, reload};
 use crate::admin::Admin;
 use crate::api::{self, App, Searchers};
 use crate::auth::policy::Enforcer;
 use crate::auth::{AuthSettings, AuthStrategy, Authenticator, Keystone};
 use crate::config::Settings;
 use crate::edge::{self, Edge};
-use crate::fleet::{Fleet, sweep};
+use crate::fleet::Fleet;
 use crate::setting::Unusable;
 use crate::waitlist::{Clock, Waitlist};
 
@@ -39,29 +39,6 @@ impl Service {
 
     pub(super) fn app(&self) -> &web::Data<App> {
         &self.edge.app
-    }
-
-    /// Starts the work that no request asks for, in the caller's runtime and on threads.
-    pub(super) fn start_upkeep(&self) -> Result<(), Error> {
-        let app = self.app();
-        reload::follow_policy(app).map_err(Error::Threads)?;
-        rt::spawn(Arc::clone(&app.waitlist).keep(app.db.clone()));
-        let recheck = Duration::from_secs(self.settings.placement.recheck_seconds);
-        rt::spawn(sweep::keep(Arc::clone(&app.fleet), app.db.clone(), recheck));
-        Ok(())
-    }
-
-    /// Starts a first log-in at Keystone, so that the log soon has an error if Keystone cannot be used. The
-    /// service starts nevertheless, since Keystone may be starting too.
-    pub(super) fn try_out_keystone(&self) {
-        let edge = self.edge.clone();
-        rt::spawn(async move {
-            if let Authenticator::Keystone(keystone) = &edge.auth
-                && let Err(error) = keystone.try_out().await
-            {
-                log::error!("Keystone cannot be used, and no request can be let in before it can: {error}");
-            }
-        });
     }
 }
 

@@ -1,14 +1,14 @@
-//! The start of the service, which a signal to stop ends at once.
+//! The start of the service. A signal to stop ends the start at once.
 
 use std::io::{Error, Result};
 
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// The signals that stop the process, which are listened to from before the start. One that comes between the
-/// start and the service's own listening is not lost.
+/// The signals that stop the process. The process listens to them before the start, so no signal is lost between
+/// the start and the service's own listening.
 ///
-/// The first process of a container is not ended by a signal that it takes no notice of.
+/// A signal without a listener does not end the first process of a container.
 pub struct Stops {
     terminate: Signal,
     interrupt: Signal,
@@ -21,7 +21,7 @@ impl Stops {
         Ok(Stops { terminate, interrupt })
     }
 
-    /// Waits until the process is told to stop. Says whether requests that are under way may end.
+    /// Waits until a signal stops the process. Returns whether requests under way may end.
     pub async fn told(&mut self) -> bool {
         tokio::select! {
             _ = self.terminate.recv() => true,
@@ -29,14 +29,14 @@ impl Stops {
         }
     }
 
-    /// Does `work` on a thread of its own, and returns without it when the process is told to stop meanwhile.
+    /// Does `work` on a thread of its own. Returns `None` if a signal stops the process before the end of `work`.
     pub async fn or<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Option<T>> {
         let (answer, answered) = oneshot::channel();
         std::thread::Builder::new().name("start".to_owned()).spawn(move || {
-            // When the process has been told to stop, nobody waits for the answer.
+            // After a signal to stop, the answer has no receiver.
             let _ = answer.send(work());
         })?;
         tokio::select! {

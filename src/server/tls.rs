@@ -1,4 +1,4 @@
-//! TLS: the certificate and its key, read from files, and read again while connections are served.
+//! TLS: the certificate and its key. The service reads their files at the start and at SIGHUP.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,29 +15,29 @@ use crate::config::TlsSettings;
 /// A fault of the files.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// One of them can't be read.
+    /// A file cannot be read.
     #[error("{key}: cannot read {path}: {cause}")]
     Unreadable {
-        /// The setting that names it.
+        /// The setting that names the file.
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: std::io::Error,
     },
-    /// One of them is not what it should be.
+    /// The content of a file cannot be used.
     #[error("{key}: {path}: {problem}")]
     Unusable {
-        /// The setting that names it.
+        /// The setting that names the file.
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// The fault.
+        /// The fault of the content.
         problem: String,
     },
 }
 
-/// The encryption of new connections. Open connections stay as they are.
+/// The encryption of new connections. A change does not affect open connections.
 #[derive(Debug)]
 pub(super) struct Tls {
     current: RwLock<Arc<ServerConfig>>,
@@ -52,7 +52,7 @@ impl Tls {
         Ok(Some(Arc::new(Tls { current: RwLock::new(read(cert, key)?) })))
     }
 
-    /// Reads the files again; on an error those of before stay in force.
+    /// Reads the files again. After an error, the earlier certificate stays in force.
     pub(super) fn reload(&self, settings: &TlsSettings) -> Result<(), Error> {
         if let Some((cert, key)) = settings.files() {
             *self.current.write() = read(cert, key)?;
