@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Settings;
+use super::settings::Settings;
 
 impl Settings {
     /// The keys whose values in `fresh` differ and take effect only at the next start. The values are left out,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Settings;
+use super::settings::Settings;
 use crate::auth::AuthStrategy;
 use crate::setting::{Unusable, refuse};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Settings;
+use super::settings::Settings;
 
 const PAGE: &str = include_str!("../../docs/configuration.md");
 

@@ -5,7 +5,9 @@ use std::env;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::{Error, Settings, values};
+use super::error::Error;
+use super::settings::Settings;
+use super::values;
 use crate::auth::keystone;
 
 /// The prefix of all variables of allotment. Two underscores separate a table from a key.
