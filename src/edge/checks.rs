@@ -182,7 +182,7 @@ fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// The fault of the headers in which a client says who it is, if there is one. A header that is not ASCII is not
+/// The fault of the headers by which a client identifies itself, if there is one. A header that is not ASCII is not
 /// taken for a missing one. If a header is there twice, nobody knows which one is meant.
 fn fault_of_identity(headers: &HeaderMap, believed: &[&str]) -> Option<&'static str> {
     let mut seen = 0_u32;
