@@ -6,7 +6,7 @@ use prometheus::{Error, Gauge, GaugeVec, Opts, Registry};
 
 use super::Admin;
 use crate::metrics;
-use crate::waitlist::{self, ACTIVE, Lengths, QUEUED};
+use crate::waitlist::{self, Lengths, Status};
 
 /// The time within which the database must answer. After that, its values are left out.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -97,7 +97,7 @@ fn show_lengths(lengths: Lengths, registry: &Registry) -> Result<(), Error> {
     let [queues, active, queued] = [lengths.queues, lengths.active, lengths.queued].map(|count| count as f64);
     let help = "Queues that have live tickets.";
     gauge(registry, "allotment_waitlist_queues", help, queues)?;
-    let states = [(ACTIVE, active), (QUEUED, queued)];
+    let states = [(Status::Active.as_str(), active), (Status::Queued.as_str(), queued)];
     let help = "Live tickets of all queues, by status.";
     gauges(registry, "allotment_waitlist_tickets", help, "status", states)?;
     let help = "Live tickets of the longest queue.";

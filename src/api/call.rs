@@ -5,10 +5,9 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::api::app::App;
-use crate::api::fence;
-use crate::api::fence::Fenced;
+use crate::api::fence::{self, Fenced, FencedWrite};
 use crate::auth::Identity;
-use crate::commit::{AtOnce, TransactionError, Tx};
+use crate::commit::Write;
 use crate::placement::resource_providers;
 use crate::wire::error::ApiError;
 use crate::wire::json;
@@ -73,46 +72,12 @@ impl Call {
         }
     }
 
-    /// Runs `work` in a transaction, if all tickets are active that fence the request. Otherwise nothing is written
-    /// and the answer is 409. All writes of requests go through here.
-    pub async fn write<T, E, F>(&self, name: &'static str, work: F) -> Result<Result<T, E>, ApiError>
-    where
-        T: Send + 'static,
-        E: TransactionError + Send + 'static,
-        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
-    {
-        self.write_at_once(name, None, |_, _| Ok(None), work).await
-    }
-
-    /// Does what `work` does as [`Self::write`], but by `at_once` where that can and no tickets are
-    /// named, whose proof takes a transaction. See [`Db::write_at_once`].
-    ///
-    /// [`Db::write_at_once`]: crate::commit::Db::write_at_once
-    pub async fn write_at_once<T, E, A, F>(
-        &self,
-        name: &'static str,
-        compared: Option<&str>,
-        at_once: A,
-        work: F,
-    ) -> Result<Result<T, E>, ApiError>
-    where
-        T: Send + 'static,
-        E: TransactionError + Send + 'static,
-        A: Fn(&mut Tx, AtOnce) -> Result<Option<T>, E> + Send + 'static,
-        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
-    {
+    /// Writes, if all tickets are active that the request names to fence it. Otherwise nothing is written and the
+    /// answer is 409. All writes of requests go through here.
+    pub(crate) async fn write<W: Write>(&self, write: W) -> Result<W::Output, Fenced<W::Error>> {
         let most = self.app.waitlist.settings().group_tickets;
-        let tickets = fence::tickets(self.fence.as_deref(), most)?;
-        let fenced = !tickets.is_empty();
-        let at_once = move |tx: &mut Tx, what| {
-            if fenced { Ok(None) } else { at_once(tx, what).map_err(Fenced::Work) }
-        };
-        let work = move |tx: &mut Tx| fence::prove_then(tx, &tickets, &work);
-        match self.app.db.write_at_once(name, compared, at_once, work).await {
-            Ok(value) => Ok(Ok(value)),
-            Err(Fenced::Work(error)) => Ok(Err(error)),
-            Err(Fenced::NotActive(error)) => Err(error.into()),
-        }
+        let tickets = fence::tickets(self.fence.as_deref(), most).map_err(Fenced::Header)?;
+        self.app.db.write(FencedWrite { tickets, write }).await
     }
 
     /// The body of a request to a provider. 404 if the provider is missing, even if the body is wrong.

@@ -1,6 +1,6 @@
 //! Fenced writes: a fenced write happens only while the tickets are active that its request names.
 
-use crate::commit::{TransactionError, Tx};
+use crate::commit::{StatementStep, TransactionError, Tx, Write};
 use crate::db;
 use crate::waitlist;
 use crate::wire::error::ApiError;
@@ -11,10 +11,29 @@ pub(crate) const TICKET_HEADER: &str = "x-waitlist-ticket";
 
 /// The error of a fenced write.
 pub(crate) enum Fenced<E> {
+    /// The header names no tickets.
+    Header(ApiError),
     /// A ticket is not active.
     NotActive(waitlist::Error),
     /// The write itself was refused, or the database failed.
     Work(E),
+}
+
+impl<E> Fenced<E> {
+    /// The answer, in which `told` tells the errors of the write itself.
+    pub(crate) fn told(told: impl FnOnce(E) -> ApiError) -> impl FnOnce(Fenced<E>) -> ApiError {
+        move |error| match error {
+            Fenced::Header(error) => error,
+            Fenced::NotActive(error) => error.into(),
+            Fenced::Work(error) => told(error),
+        }
+    }
+}
+
+impl<E: Into<ApiError>> From<Fenced<E>> for ApiError {
+    fn from(error: Fenced<E>) -> Self {
+        Fenced::told(|error: E| error.into())(error)
+    }
 }
 
 impl<E: From<db::Error>> From<db::Error> for Fenced<E> {
@@ -32,23 +51,49 @@ impl<E: From<diesel::result::Error>> From<diesel::result::Error> for Fenced<E> {
 impl<E: TransactionError> TransactionError for Fenced<E> {
     fn database(&self) -> Option<&db::Error> {
         match self {
+            Fenced::Header(_) => None,
             Fenced::NotActive(error) => error.database(),
             Fenced::Work(error) => error.database(),
         }
     }
 }
 
-/// Proves that tickets are active, then does the work.
-pub(crate) fn prove_then<T, E: TransactionError>(
-    tx: &mut Tx,
-    tickets: &[String],
-    work: &impl Fn(&mut Tx) -> Result<T, E>,
-) -> Result<T, Fenced<E>> {
-    waitlist::prove_active(tx, tickets).map_err(|error| match error {
-        waitlist::Error::Database(error) => Fenced::from(error),
-        error => Fenced::NotActive(error),
-    })?;
-    work(tx).map_err(Fenced::Work)
+/// A write that happens only while tickets are active.
+pub(crate) struct FencedWrite<W> {
+    /// The uuids of the tickets; none if nothing fences the write.
+    pub(crate) tickets: Vec<String>,
+    /// The write itself.
+    pub(crate) write: W,
+}
+
+impl<W: Write> Write for FencedWrite<W> {
+    type Output = W::Output;
+    type Error = Fenced<W::Error>;
+
+    fn name(&self) -> &'static str {
+        self.write.name()
+    }
+
+    fn in_transaction(&self, tx: &mut Tx) -> Result<W::Output, Self::Error> {
+        waitlist::prove_active(tx, &self.tickets).map_err(|error| match error {
+            waitlist::Error::Database(error) => Fenced::from(error),
+            error => Fenced::NotActive(error),
+        })?;
+        self.write.in_transaction(tx).map_err(Fenced::Work)
+    }
+
+    /// The proof of tickets takes a transaction.
+    fn in_statement(&self, tx: &mut Tx, step: StatementStep) -> Result<Option<W::Output>, Self::Error> {
+        if self.tickets.is_empty() {
+            self.write.in_statement(tx, step).map_err(Fenced::Work)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn lane(&self) -> Option<&str> {
+        self.write.lane()
+    }
 }
 
 /// The tickets that a header names. 400 if there are more than `most`, or if a name is no uuid.

@@ -1,8 +1,8 @@
-//! Which transactions are between their COMMIT and its answer, so that no reader shows a half of one.
+//! The transactions between their COMMIT and its answer, so that no reader shows a half of one.
 
 use std::collections::BTreeMap;
 
-use crate::commit::Touched;
+use crate::commit::touched::Touched;
 
 /// The transactions whose COMMIT is sent and not yet answered. Transactions that have no halves are left out.
 ///

@@ -1,5 +1,5 @@
-//! Order among those who write by comparing the generation of one thing: one at a time, so that none
-//! of a process makes another's comparison fail.
+//! Lanes: statements that compare the generation of the same thing run one after the other, so that no statement
+//! of this process makes the comparison of another one fail.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 type ByName = HashMap<Box<str>, Arc<AsyncMutex<()>>>;
 
-/// The lanes of a process, one for each name that somebody uses.
+/// The lanes of a process. Each name in use has one lane.
 #[derive(Clone, Default)]
 pub struct Lanes(Arc<Mutex<ByName>>);
 
-/// The right to write to a thing, until this is dropped.
+/// The right to use a lane, until this is dropped.
 pub struct Lane {
-    // The guard is dropped first, before the entry looks whether anybody else uses the lane.
+    // The guard is dropped before the entry, which looks whether another writer uses the lane.
     _guard: OwnedMutexGuard<()>,
     _entry: Entry,
 }
@@ -28,7 +28,7 @@ struct Entry {
 }
 
 impl Lanes {
-    /// Waits, in the order of coming, until nobody else writes to what is named so.
+    /// Waits until the lane of this name is free. Waiters get the lane in the order of their coming.
     pub async fn enter(&self, name: &str) -> Lane {
         let name: Box<str> = name.into();
         let lane = Arc::clone(self.0.lock().entry(name.clone()).or_default());
@@ -40,7 +40,7 @@ impl Lanes {
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut lanes = self.lanes.0.lock();
-        // The map and this entry have the lane; all others take it under the map's lock.
+        // Only the map and this entry refer to the lane. Other writers take the lane under the map's lock.
         if Arc::strong_count(&self.lane) == 2 {
             lanes.remove(&self.name);
         }

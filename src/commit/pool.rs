@@ -1,4 +1,4 @@
-//! Connections for requests: in the order of their coming, and alive as far as that can be told.
+//! Connections for requests, which get them in the order of their coming.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,39 +8,41 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::lanes::{Lane, Lanes};
-use crate::commit::{TransactionError, Tx};
-use crate::db::connection::{establish, is_broken};
-use crate::db::{Error, Kind, Target};
+use crate::commit::transaction::TransactionError;
+use crate::commit::tx::Tx;
+use crate::db::connection::is_broken;
+use crate::db::establish::establish;
+use crate::db::{DbTarget, Error, Kind};
 use crate::metrics;
 
-/// How long a request waits for a free connection.
+/// The longest time that a request waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a request may still wait for a connection after its own has ended under its work, however long
-/// the work took until then.
+/// The time that a request may wait for another connection after its connection has ended during the work, however
+/// long the work took until then.
 const PATIENCE_AGAIN: Duration = Duration::from_secs(5);
 
-/// How often work is run at most while connections end under it.
+/// The largest number of runs of work whose connections end.
 pub const MAX_RUNS: u32 = 3;
 
-/// A connection that was idle for so long is asked whether it is alive before work is done on it.
+/// The idle time after which a connection is tested before it is used.
 const TEST_AFTER: Duration = Duration::from_secs(1);
 
-/// How long r2d2 is waited for at a time. It wakes nobody when a broken connection leaves it, so a waiter has
-/// to ask again.
+/// The time of one wait for r2d2. r2d2 wakes no waiter when a broken connection leaves its pool, so a waiter asks
+/// again.
 const SLICE: Duration = Duration::from_millis(250);
 
-/// How long the log is spared the same trouble again.
+/// The time for which the log does not repeat the same trouble.
 const LOG_AGAIN: Duration = Duration::from_secs(10);
 
 /// Makes connections for the pool.
 pub struct Manager {
-    target: Target,
+    target: DbTarget,
 }
 
 impl Manager {
     /// A manager of connections to `target`.
-    pub fn new(target: Target) -> Self {
+    pub fn new(target: DbTarget) -> Self {
         Manager { target }
     }
 }
@@ -57,7 +59,7 @@ impl r2d2::ManageConnection for Manager {
         Ok(conn.batch_execute("SELECT 1")?)
     }
 
-    /// Asked when a connection returns to the pool.
+    /// r2d2 asks this when a connection returns to the pool.
     fn has_broken(&self, conn: &mut Tx) -> bool {
         conn.rest();
         std::thread::panicking() || conn.is_lost() || is_broken(conn)
@@ -67,55 +69,55 @@ impl r2d2::ManageConnection for Manager {
 /// A connection of the pool, to which it returns.
 pub type Pooled = r2d2::PooledConnection<Manager>;
 
-/// The connections.
+/// The connections of the service.
 pub struct Pool {
     pool: r2d2::Pool<Manager>,
     kind: Kind,
-    /// As many as there may be connections.
-    turns: Arc<Semaphore>,
+    /// One place for each connection that there may be.
+    places: Arc<Semaphore>,
     lanes: Lanes,
-    /// When a connection was last found to have ended.
+    /// The time when a connection was last found to have ended.
     outage: Mutex<Option<Instant>>,
 }
 
 /// The right to a connection, for as long as this lives.
 pub struct Place {
     _permit: OwnedSemaphorePermit,
-    /// The lane that was asked for.
+    /// The lane, if the caller asked for one.
     pub lane: Option<Lane>,
-    /// Since when a connection was waited for.
+    /// The time when the wait for a connection began.
     since: Instant,
 }
 
-/// How many connections of a pool there are.
+/// The numbers of a pool's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
-    /// The connections on which work is done.
+    /// The connections in use.
     pub in_use: u32,
     /// The connections that wait for work.
     pub idle: u32,
-    /// How many connections there may be in all.
+    /// The largest number of connections.
     pub max: u32,
 }
 
 impl Pool {
-    /// At most `size` connections to `target`, made when they are wanted.
-    pub fn new(target: Target, size: u32) -> Pool {
+    /// A pool of at most `size` connections to `target`. Connections are made when they are needed.
+    pub fn new(target: DbTarget, size: u32) -> Pool {
         let kind = target.kind;
         let pool = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
             .test_on_check_out(false)
-            // Half of this is the longest pause between two attempts to connect, so that a database
-            // that is back is noticed at once. Nobody waits by it.
+            // r2d2 pauses at most half of this between two attempts to connect, so that it notices soon when the
+            // database is back. No caller waits for this time.
             .connection_timeout(2 * SLICE)
             .error_handler(Box::new(LogErrors::default()))
             .build_unchecked(Manager::new(target));
-        let turns = Arc::new(Semaphore::new(size as usize));
-        Pool { pool, kind, turns, lanes: Lanes::default(), outage: Mutex::default() }
+        let places = Arc::new(Semaphore::new(size as usize));
+        Pool { pool, kind, places, lanes: Lanes::default(), outage: Mutex::default() }
     }
 
-    /// How many connections are in use.
+    /// The numbers of connections.
     pub fn usage(&self) -> PoolUse {
         let state = self.pool.state();
         PoolUse {
@@ -125,8 +127,8 @@ impl Pool {
         }
     }
 
-    /// Waits until a connection is free for the caller, and before that for the lane it wants, if any: a
-    /// caller that can do nothing yet keeps no connection from others.
+    /// Waits for a place. A caller that asks for a lane waits for the lane first, so that it keeps no connection from
+    /// others meanwhile.
     ///
     /// In r2d2's pool each waiter would hold a thread, and the one that has waited longest would not be the
     /// first to be served.
@@ -137,8 +139,8 @@ impl Pool {
                 None => None,
             };
             let since = Instant::now();
-            // Nobody closes the semaphore.
-            let permit = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Error::CutShort)?;
+            // The semaphore is never closed.
+            let permit = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::CutShort)?;
             Ok(Place { _permit: permit, lane, since })
         };
         match tokio::time::timeout(PATIENCE, place).await {
@@ -150,7 +152,7 @@ impl Pool {
         }
     }
 
-    /// A connection for a caller that has a place; it may have to be made, in what is left of the time.
+    /// A connection for a caller that has a place. If none is idle, a connection is made in the rest of the time.
     pub fn connection(&self, place: &Place) -> Result<Pooled, Error> {
         let conn = self.alive(place.since + PATIENCE, false)?;
         metrics::database::CHECKOUT.observe(place.since.elapsed().as_secs_f64());
@@ -174,13 +176,12 @@ impl Pool {
     }
 
     /// A connection that is idle, if there is one.
-    #[cfg(feature = "sqlite")]
     pub fn idle_connection(&self) -> Option<Pooled> {
         self.pool.try_get()
     }
 
-    /// Runs `work` on `conn`. If the connection ends under it, nothing of the work remains, and it runs again
-    /// on a connection from `another`.
+    /// Runs `work` on `conn`. If the connection ends during the work, nothing of the work remains, and `work` runs
+    /// again on a connection from `another`.
     pub fn run<T, E: TransactionError>(
         &self,
         mut conn: Pooled,
@@ -210,7 +211,7 @@ impl Pool {
         gone
     }
 
-    /// Sees to it that a connection does not stay in the pool.
+    /// Marks a connection, so that it does not stay in the pool.
     fn lose(&self, conn: &mut Tx) {
         conn.lose();
         metrics::database::LOST.inc();
@@ -221,14 +222,14 @@ impl Pool {
     /// when another one ended is tested.
     fn alive(&self, deadline: Instant, care: bool) -> Result<Pooled, Error> {
         loop {
-            let mut conn = self.take(deadline)?;
+            let mut conn = self.check_out(deadline)?;
             if self.kind == Kind::Sqlite || self.is_alive(&mut conn, care) {
                 return Ok(conn);
             }
         }
     }
 
-    fn take(&self, deadline: Instant) -> Result<Pooled, Error> {
+    fn check_out(&self, deadline: Instant) -> Result<Pooled, Error> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.pool.get_timeout(left.min(SLICE)) {
@@ -245,8 +246,8 @@ impl Pool {
     fn is_alive(&self, conn: &mut Tx, care: bool) -> bool {
         let outage = *self.outage.lock();
         let before_outage = |when: Instant| outage.is_some_and(|outage| when <= outage);
-        // A connection that was idle when another one ended most likely ended with it. It is not tested:
-        // where packets vanish, the answer takes as long as the network's time-outs.
+        // A connection that was idle when another one ended most likely ended too. It is not tested: if the network
+        // loses packets, the answer takes as long as the network's time-outs.
         if before_outage(conn.idle_since()) {
             conn.lose();
             metrics::database::LOST.inc();
@@ -266,7 +267,7 @@ impl Pool {
     }
 }
 
-/// Puts the pool's troubles with new connections on the log, each once in a while.
+/// Logs the pool's troubles with new connections, and repeats the same trouble only after a while.
 #[derive(Debug, Default)]
 struct LogErrors {
     last: Mutex<Option<(Instant, String)>>,

@@ -1,17 +1,19 @@
 //! Lets the follower keep up with the commits of a server database, many writers at a time.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::commit::commits::Commits;
+use crate::commit::follower::{FOLLOWING, Follower, FollowerSlot};
+use crate::commit::touched::Touched;
 use crate::commit::transaction::{begin_snapshot, commit, end_snapshot};
-use crate::commit::{FOLLOWING, Follower, Touched, Tx};
-use crate::db::Target;
-use crate::db::connection::establish;
+use crate::commit::tx::Tx;
+use crate::db::DbTarget;
+use crate::db::establish::establish;
 use crate::db::{DbConnection, Error};
 
 /// How long the refresher waits before it tries again when the database is away.
@@ -82,10 +84,10 @@ struct Books {
 /// a part of a transaction under way reads all of it, as of one moment.
 struct Shared {
     books: Mutex<Books>,
-    /// The lock of the thread that reads back. A thread that finds it held leaves the work to the holder,
-    /// which looks again after releasing the lock.
+    /// Held by the thread that reads back. A thread that finds it held leaves the reading to the holder, which looks
+    /// again after it has let go of it.
     following: Mutex<()>,
-    follower: Arc<OnceLock<Arc<dyn Follower>>>,
+    follower: FollowerSlot,
     /// Told again and again for as long as the follower is late.
     late: Notify,
 }
@@ -98,7 +100,7 @@ pub struct Refresher {
 
 impl Refresher {
     /// Starts its threads, which end when the `Refresher` is gone.
-    pub fn start(target: Target, follower: Arc<OnceLock<Arc<dyn Follower>>>) -> std::io::Result<Refresher> {
+    pub fn start(target: DbTarget, follower: FollowerSlot) -> std::io::Result<Refresher> {
         let (wake, woken) = channel();
         let (books, following, late) = Default::default();
         let shared = Arc::new(Shared { books, following, follower, late });
@@ -331,7 +333,7 @@ impl Shared {
 }
 
 struct Thread {
-    target: Target,
+    target: DbTarget,
     shared: Arc<Shared>,
 }
 
@@ -378,8 +380,11 @@ impl Thread {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "postgres")]
+    use std::sync::OnceLock;
+
     use super::*;
-    use crate::commit::Part;
+    use crate::commit::touched::Part;
 
     /// Never sees anything.
     struct Blind;
@@ -394,7 +399,7 @@ mod tests {
     #[actix_web::test]
     async fn a_writer_waits_until_the_follower_has_caught_up_or_is_late() {
         // No server has this port.
-        let target: Target = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
+        let target: DbTarget = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
         let follower = Arc::new(OnceLock::new());
         follower.set(Arc::new(Blind) as Arc<dyn Follower>).ok().unwrap();
         let refresher = Refresher::start(target, follower).unwrap();

@@ -1,4 +1,4 @@
-//! Transactions: begun so that reading then writing waits instead of failing, run again on conflict.
+//! Transactions, which wait for other writers instead of failing, and run again after a conflict.
 
 #![expect(clippy::disallowed_methods, reason = "this file alone begins and ends transactions")]
 
@@ -9,24 +9,26 @@ use diesel::connection::AnsiTransactionManager;
 use diesel::connection::{SimpleConnection, TransactionManager};
 use rand::Rng;
 
-use crate::commit::Tx;
-use crate::db::{DbConnection, Error};
+use crate::commit::tx::Tx;
+use crate::db::{DbConnection, Error, Kind};
 use crate::metrics;
 
-/// How often a transaction is run before its conflict is given up.
+/// The number of runs of a transaction after which a conflict becomes an error.
 const MAX_RUNS: u32 = 30;
 
-/// How often a transaction may meet the same unique key in a row. The row that is in the way is
-/// committed, so the next run finds it, unless the row went and came again in between: rivals that make and
-/// end one consumer over and over do that several times in a row. A transaction that meets the key every time
-/// compares otherwise than the key does, and would meet it for ever.
+/// How often a transaction may meet the same unique key in a row.
+///
+/// The row in the way is committed, so the next run finds it, unless the row was deleted and inserted again
+/// in between. Clients that create and end one consumer over and over cause that several times in a row. A
+/// transaction that meets the key every time compares texts otherwise than the key does, and would meet it
+/// for ever.
 const MAX_SAME_KEY: u32 = 20;
 
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
-/// An error of the work inside a transaction, which may be the database's.
+/// An error of the work inside a transaction. It may be an error of the database.
 pub trait TransactionError: From<Error> + From<diesel::result::Error> {
-    /// The database's part of it, if it has one.
+    /// The database's error, if it is one.
     fn database(&self) -> Option<&Error>;
 }
 
@@ -94,7 +96,7 @@ pub fn retrying<T, E: TransactionError>(
     let mut run = 1;
     let mut violated: Option<(String, u32)> = None;
     loop {
-        // The writes of an earlier run were rolled back.
+        // The parts that an earlier run touched were rolled back with it.
         tx.forget();
         let error = match transaction(tx, &work, &commit) {
             Ok(value) => return Ok(value),
@@ -124,7 +126,6 @@ pub fn retrying<T, E: TransactionError>(
 
 /// The meaning of an error where nobody else writes between a look and an insert: a transaction that meets a
 /// unique key there has lost no race.
-#[cfg(feature = "sqlite")]
 pub fn without_rivals<E: TransactionError>(error: E) -> E {
     match error.database().and_then(Error::violated_key) {
         Some(key) => E::from(Error::Duplicate(key)),
@@ -138,7 +139,7 @@ fn pause(run: u32) -> Duration {
     Duration::from_micros(rand::rng().random_range(0..longest))
 }
 
-/// Runs `work` where all its questions get their answers of one moment.
+/// Runs `work` in a transaction whose reads all see the same moment.
 pub fn in_snapshot<T, E: From<Error>>(
     conn: &mut DbConnection,
     work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
@@ -152,16 +153,13 @@ pub fn in_snapshot<T, E: From<Error>>(
     Ok(value)
 }
 
-/// Opens a transaction in which all questions get their answers of one moment.
+/// Opens a transaction whose reads all see the same moment.
 pub fn begin_snapshot(conn: &mut DbConnection) -> Result<(), Error> {
-    let sql = match conn {
-        // The first question fixes the moment, here as on PostgreSQL.
-        #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(_) => "BEGIN; SELECT 1 FROM alembic_version",
-        #[cfg(feature = "postgres")]
-        DbConnection::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1",
-        #[cfg(feature = "mysql")]
-        DbConnection::Mysql(_) => {
+    let sql = match conn.kind() {
+        // The first read fixes the moment, on SQLite and on PostgreSQL.
+        Kind::Sqlite => "BEGIN; SELECT 1 FROM alembic_version",
+        Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1",
+        Kind::Mysql => {
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT"
         }
     };

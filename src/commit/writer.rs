@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use diesel::connection::TransactionManager;
@@ -12,17 +12,20 @@ use diesel::{QueryableByName, RunQueryDsl};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::{Ears, FOLLOWING, Follower, Touched, Turns, Tx};
+use crate::commit::follower::{FOLLOWING, FollowerSlot, ListenerSlot};
+use crate::commit::touched::{Touched, WaitlistChanges};
 use crate::commit::transaction::{
     TransactionError, commit, roll_back, savepoint, transaction, without_rivals,
 };
-use crate::db::Target;
-use crate::db::connection::{establish, is_broken};
+use crate::commit::tx::Tx;
+use crate::db::DbTarget;
+use crate::db::connection::is_broken;
+use crate::db::establish::establish;
 use crate::db::{DbConnection, Error};
 
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
-/// How many transactions share a commit at most, so that the first does not wait for ever.
+/// The largest number of transactions that share a commit, so that the first does not wait for ever.
 const MAX_BATCH: usize = 256;
 
 /// How long the writer waits before it tries again to read back what it wrote.
@@ -31,7 +34,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// How often the writer looks whether another process has written.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A transaction that waits: it runs and returns what is to be done once the commit is known.
+/// A waiting transaction. It runs, and returns the work that follows its commit.
 type Job = Box<dyn FnOnce(&mut Tx) -> Completion + Send>;
 /// Tells the waiting caller; the argument is the batch's failure, if it failed.
 type Completion = Box<dyn FnOnce(Option<String>) + Send>;
@@ -42,16 +45,16 @@ pub struct Writer {
     behind_since: Behind,
 }
 
-/// Since when the follower has not seen something that is committed.
+/// The time of the oldest commit that the follower has not seen.
 type Behind = Arc<Mutex<Option<Instant>>>;
 
 impl Writer {
     /// Starts the thread, which ends when the last `Writer` is gone.
     pub fn start(
         tx: Tx,
-        target: Target,
-        follower: Arc<OnceLock<Arc<dyn Follower>>>,
-        listener: Ears,
+        target: DbTarget,
+        follower: FollowerSlot,
+        listener: ListenerSlot,
         others: Arc<Notify>,
     ) -> std::io::Result<Writer> {
         let (jobs, waiting) = channel();
@@ -63,12 +66,12 @@ impl Writer {
         Ok(Writer { jobs, behind_since })
     }
 
-    /// Since when the oldest commit waits that the follower has not seen.
+    /// The time of the oldest commit that the follower has not seen.
     pub fn behind_since(&self) -> Option<Instant> {
         *self.behind_since.lock()
     }
 
-    /// Has the follower read what somebody else may have written.
+    /// Has the follower read the parts that another process may have written.
     pub async fn read_again(&self, touched: Touched) {
         let work = move |tx: &mut Tx| {
             tx.touch(touched);
@@ -113,9 +116,9 @@ fn commit_failed(reason: String) -> Error {
 
 struct Thread {
     tx: Tx,
-    target: Target,
-    follower: Arc<OnceLock<Arc<dyn Follower>>>,
-    listener: Ears,
+    target: DbTarget,
+    follower: FollowerSlot,
+    listener: ListenerSlot,
     /// The commits that the follower has not seen.
     owed: Touched,
     behind: Behind,
@@ -137,7 +140,7 @@ impl Thread {
         while let Some(first) = self.next(waiting) {
             let mut completions = Vec::new();
             let mut touched = Touched::default();
-            let mut turns = Turns::default();
+            let mut changes = WaitlistChanges::default();
             let outcome = transaction(
                 &mut self.tx,
                 |tx| {
@@ -148,7 +151,7 @@ impl Thread {
                         // A job that leaves a savepoint open would take the commit for itself.
                         expect_depth(tx, 1)?;
                         touched.merge(tx.take_touched());
-                        turns.merge(tx.take_turns());
+                        changes.merge(tx.take_waitlist_changes());
                         taken += 1;
                         next = if taken < MAX_BATCH { waiting.try_recv().ok() } else { None };
                     }
@@ -164,8 +167,8 @@ impl Thread {
                 log::error!("a commit of {} transactions failed: {reason}", completions.len());
                 self.recover();
             }
-            // A commit that failed may have happened all the same: what the database says counts.
-            self.listener.tell(&turns);
+            // A failed commit may have happened all the same, so the listener asks the database.
+            self.listener.tell(&changes);
             self.follow(touched);
             for completion in completions {
                 completion(failure.clone());
@@ -173,8 +176,8 @@ impl Thread {
         }
     }
 
-    /// Waits for the next job, and meanwhile tries again what the follower could not read, and looks whether
-    /// others write; `None` once the service ends.
+    /// Waits for the next job; `None` once the service ends. Meanwhile it repeats reads that failed for the follower,
+    /// and looks whether another process writes.
     fn next(&mut self, waiting: &Receiver<Job>) -> Option<Job> {
         loop {
             if self.looked.elapsed() >= LOOK {
@@ -205,7 +208,7 @@ impl Thread {
         }
     }
 
-    /// Lets the follower catch up, as often as that takes, but not for long: the writers wait.
+    /// Lets the follower catch up, with repetitions for a short time, since the writers wait.
     fn follow(&mut self, touched: Touched) {
         if self.follower.get().is_none() || touched.is_empty() {
             return;
@@ -225,7 +228,7 @@ impl Thread {
         let Some(follower) = self.follower.get().map(Arc::clone) else {
             return;
         };
-        // Nobody else writes, so all of each transaction is there.
+        // There is no other writer, so each transaction is complete.
         match follower.follow(&mut self.tx, &self.owed, &|| true) {
             Ok(_) => {
                 self.owed = Touched::default();
@@ -238,7 +241,7 @@ impl Thread {
         }
     }
 
-    /// Ends what may be left of a transaction, on a new connection if need be.
+    /// Rolls back the open transaction, or makes a new connection if that fails.
     fn recover(&mut self) {
         self.tx.forget();
         let mut is_rolled_back = roll_back(&mut self.tx).is_ok();
@@ -260,7 +263,7 @@ impl Thread {
     }
 }
 
-/// Does `work`, and makes an error of a panic in it, with the savepoints undone that the panic left open.
+/// Does `work`. A panic in it becomes an error, and the savepoints that it left open are rolled back.
 fn undo_panic<T, E: TransactionError>(
     tx: &mut Tx,
     work: impl FnOnce(&mut Tx) -> Result<T, E>,
@@ -275,7 +278,7 @@ fn undo_panic<T, E: TransactionError>(
     })
 }
 
-/// How many transactions are open, each in the one before; `None` if that can't be told any more.
+/// The number of open transactions, each inside the one before; `None` if the number is lost.
 fn depth(tx: &mut Tx) -> Option<u32> {
     let status = Manager::transaction_manager_status_mut(tx.conn());
     status.transaction_depth().ok().map(|depth| depth.map_or(0, NonZeroU32::get))
@@ -289,6 +292,7 @@ fn expect_depth(tx: &mut Tx, expected: u32) -> Result<(), Error> {
     Err(Error::CutShort)
 }
 
+#[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -296,8 +300,11 @@ mod tests {
     use diesel::RunQueryDsl;
     use diesel::connection::SimpleConnection;
 
+    use std::sync::OnceLock;
+
     use super::*;
-    use crate::commit::Part;
+    use crate::commit::follower::Follower;
+    use crate::commit::touched::Part;
     use crate::db::DbConnection;
 
     /// Fails a few times before it notes what it was told to follow.
@@ -325,7 +332,7 @@ mod tests {
 
     fn writer(directory: &tempfile::TempDir, failures: usize) -> (Writer, Arc<Follows>) {
         let path = directory.path().join("test.db");
-        let target: Target = format!("sqlite:{}", path.display()).parse().unwrap();
+        let target: DbTarget = format!("sqlite:{}", path.display()).parse().unwrap();
         let mut conn = establish(&target).unwrap();
         conn.batch_execute(
             "CREATE TABLE parent (id INTEGER PRIMARY KEY);
@@ -335,7 +342,10 @@ mod tests {
         let follows = Arc::new(Follows { failures: failures.into(), ..Follows::default() });
         let follower = Arc::new(OnceLock::new());
         follower.set(Arc::<Follows>::clone(&follows) as Arc<dyn Follower>).ok().unwrap();
-        (Writer::start(Tx::new(conn), target, follower, Ears::default(), Arc::default()).unwrap(), follows)
+        (
+            Writer::start(Tx::new(conn), target, follower, ListenerSlot::default(), Arc::default()).unwrap(),
+            follows,
+        )
     }
 
     async fn write(writer: &Writer, provider: i32, sql: &'static str) -> Result<(), Error> {
@@ -433,7 +443,7 @@ mod tests {
             held.and(before).and(after).unwrap();
             assert!(matches!(panicked, Err(Error::CutShort)), "{panicked:?}");
             // Somebody else sees what was acknowledged, and nothing of the job that panicked.
-            let target: Target =
+            let target: DbTarget =
                 format!("sqlite:{}", directory.path().join("test.db").display()).parse().unwrap();
             let mut other = establish(&target).unwrap();
             let rows =

@@ -7,8 +7,8 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{Bool, HasSqlType, SingleValue};
 
-/// Up to how many values a statement is kept for, one for each number of them.
-const FEW: usize = 64;
+/// The largest number of values whose statement stays prepared. There is one statement for each number.
+const MAX_PREPARED_VALUES: usize = 64;
 
 /// Whether a column is among some values, on databases that take a list as so many values.
 ///
@@ -18,7 +18,7 @@ pub fn among<C: Expression, T>(column: C, values: &[T]) -> Among<'_, C, T> {
     Among { column, values }
 }
 
-/// The result of [`among`].
+/// The expression of [`among`].
 #[derive(Debug)]
 pub struct Among<'a, C, T> {
     column: C,
@@ -48,7 +48,7 @@ where
     T: ToSql<C::SqlType, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        if self.values.len() > FEW {
+        if self.values.len() > MAX_PREPARED_VALUES {
             out.unsafe_to_cache_prepared();
         }
         if self.values.is_empty() {

@@ -1,4 +1,4 @@
-//! The failures of the database, and the failures after which a transaction runs again.
+//! Errors of the database, and the list of errors after which a transaction runs again.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub enum Error {
     /// No connection could be made.
     #[error("cannot connect to the database: {0}")]
     Connection(#[from] diesel::ConnectionError),
-    /// No connection was to be had.
+    /// The pool had no connection.
     #[error("no database connection: {0}")]
     Pool(#[from] r2d2::Error),
     /// All connections were busy for too long.

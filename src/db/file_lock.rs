@@ -1,4 +1,4 @@
-//! One service to an SQLite file: a lock beside it, which ends with the process that holds it.
+//! A lock beside an SQLite file, so that one service at a time uses the file. The lock ends with the process.
 //!
 //! SQLite itself lets many processes use a file. But a service shows its picture of the file, which other
 //! processes' writes do not reach. The database's own file cannot bear the lock: closing any descriptor of it
@@ -15,22 +15,21 @@ use super::Error;
 /// The mode of SQLite's files: only their owner may read and write them. SQLite gives the database's mode to
 /// the files beside it.
 const MODE: u32 = 0o600;
-/// How long a service that is just ending is waited for.
+/// The time for which a service that is just ending may hold the lock.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How many links may lead from one to the next, as for the kernel.
+/// The longest chain of links, as in the kernel.
 const MAX_LINKS: u32 = 40;
 
-/// The lock; it ends when this is dropped, and with the process however that ends.
+/// The lock. It ends when this is dropped, or when the process ends in any way.
 #[derive(Debug)]
 pub struct FileLock {
     _file: File,
 }
 
 impl FileLock {
-    /// Takes the lock of the database at `path`, and makes an empty file that only its owner may read
-    /// where there is none.
+    /// Takes the lock of the database at `path`. A missing database file is made empty, for its owner only.
     pub fn take(path: &str) -> Result<FileLock, Error> {
         let path = real_path(Path::new(path), MAX_LINKS);
         let unusable = |what: &Path, cause: &dyn std::fmt::Display| {
@@ -74,13 +73,13 @@ fn open(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(path)
 }
 
-/// The one path of a file that may be written in several ways, also of one that is still to be made.
+/// The one path of a file whose path may be written in several ways. The file may be missing.
 fn real_path(path: &Path, links: u32) -> PathBuf {
     let beside = |name: &Path| path.parent().unwrap_or(Path::new("")).join(name);
     match path.canonicalize() {
         Ok(real) => real,
         Err(error) if error.kind() == ErrorKind::NotFound => match (path.read_link(), path.file_name()) {
-            // A link to a file that is still to be made.
+            // The link leads to a missing file.
             (Ok(link), _) if links > 0 => real_path(&beside(&link), links - 1),
             (_, Some(name)) => match beside(Path::new(".")).canonicalize() {
                 Ok(directory) => directory.join(name),

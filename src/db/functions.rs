@@ -7,7 +7,7 @@ extern "SQL" {
     /// The first of two times that is there.
     fn coalesce(first: Nullable<Timestamp>, second: Nullable<Timestamp>) -> Nullable<Timestamp>;
 
-    /// Two numbers and two texts as one text, with the separator between them; what is not there is left out.
+    /// Two numbers and two texts as one text, with the separator between them; NULLs are left out.
     fn concat_ws(
         separator: Text,
         first: Nullable<Integer>,
@@ -15,22 +15,11 @@ extern "SQL" {
         third: Nullable<Text>,
         fourth: Nullable<Text>,
     ) -> Text;
-}
 
-/// A function that MariaDB has under another name.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod aggregates {
-    use diesel::sql_types::{Nullable, Text};
-
-    #[diesel::declare_sql_function]
-    extern "SQL" {
-        /// All texts in one, with the separator between them.
-        #[aggregate]
-        fn string_agg(text: Nullable<Text>, separator: Text) -> Nullable<Text>;
-    }
+    /// All texts in one, with the separator between them. MariaDB has another name for this function.
+    #[aggregate]
+    fn string_agg(text: Nullable<Text>, separator: Text) -> Nullable<Text>;
 }
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub use aggregates::string_agg;
 
 #[cfg(feature = "postgres")]
 mod arrays {

@@ -6,7 +6,8 @@
 //! name and finds none, so it connects to nothing.
 
 use super::option_file;
-use super::target::{Kind, Parts, Target, encoded, login};
+use super::target::{DbTarget, Kind};
+use super::url_parts::{Parts, encoded, login};
 use percent_encoding::percent_decode_str;
 
 /// The port where the URL names none.
@@ -51,7 +52,7 @@ struct Options {
 }
 
 /// Reads a URL of MariaDB.
-pub(crate) fn read(parts: Parts) -> Result<Target, String> {
+pub(crate) fn read(parts: Parts) -> Result<DbTarget, String> {
     let query = parts.query.iter().map(|(name, value)| Ok((name.as_str(), decoded(value)?)));
     let query = query.collect::<Result<Vec<_>, String>>()?;
     let mut options = from_file(&query)?;
@@ -181,7 +182,7 @@ impl Options {
         }
     }
 
-    fn target(mut self) -> Result<Target, String> {
+    fn target(mut self) -> Result<DbTarget, String> {
         let tls = self.asked()?;
         let host = if self.socket.is_some() { None } else { self.host.as_deref() };
         let host = host.unwrap_or("localhost");
@@ -224,7 +225,7 @@ impl Options {
         }
         let needs_tls = matches!(tls, Tls::Required | Tls::Verified);
         let (ports, remarks) = (vec![port], self.remarks);
-        Ok(Target { needs_tls, ports, remarks, ..Target::new(Kind::Mysql, address) })
+        Ok(DbTarget { needs_tls, ports, remarks, ..DbTarget::new(Kind::Mysql, address) })
     }
 }
 
@@ -278,7 +279,7 @@ fn host_and_port(text: &str) -> Result<(Option<String>, Option<u16>), String> {
 mod tests {
     use super::*;
 
-    fn read(query: &str) -> Result<Target, String> {
+    fn read(query: &str) -> Result<DbTarget, String> {
         format!("mysql+pymysql://u:hush@h/d{query}").parse()
     }
 
@@ -331,9 +332,9 @@ mod tests {
             let error = read(query).err().expect(query);
             assert!(error.contains(word) && !error.contains("hush"), "{query}: {error}");
         }
-        let error = "mysql://h;ssl-verify-server-cert=0/d?ssl_ca=/ca".parse::<Target>().err().unwrap();
+        let error = "mysql://h;ssl-verify-server-cert=0/d?ssl_ca=/ca".parse::<DbTarget>().err().unwrap();
         assert!(error.contains("host"), "{error}");
-        let error = "mysql://[::1]/d?ssl_ca=/ca".parse::<Target>().err().unwrap();
+        let error = "mysql://[::1]/d?ssl_ca=/ca".parse::<DbTarget>().err().unwrap();
         assert!(error.contains("IPv6"), "{error}");
     }
 
@@ -361,10 +362,10 @@ mod tests {
             ),
             ("mysql://u@h/", "mysql://u@h:3306/"),
         ] {
-            assert_eq!(url.parse::<Target>().map(|target| target.address), Ok(address.to_owned()), "{url}");
+            assert_eq!(url.parse::<DbTarget>().map(|target| target.address), Ok(address.to_owned()), "{url}");
         }
         for url in ["mysql://h:port/d", "mysql://[::1/d", "mysql://[h]/d", "mysql://h/d/e", "mysql:h/d"] {
-            assert!(url.parse::<Target>().is_err(), "{url}");
+            assert!(url.parse::<DbTarget>().is_err(), "{url}");
         }
     }
 

@@ -1,10 +1,9 @@
 //! Differences between databases, and nothing else: connections, migrations, types, statements.
 
-#[cfg(any(feature = "sqlite", feature = "mysql"))]
 pub mod among;
 pub mod connection;
 mod error;
-#[cfg(feature = "sqlite")]
+pub mod establish;
 pub mod file_lock;
 pub mod functions;
 #[cfg(feature = "mysql")]
@@ -14,9 +13,16 @@ mod option_file;
 #[cfg(feature = "postgres")]
 mod postgres_url;
 pub mod schema;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod server;
 mod settings;
+#[cfg(feature = "sqlite")]
+mod sqlite_file;
 pub mod statement;
 mod target;
+mod url;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod url_parts;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod watch;
 
@@ -24,7 +30,7 @@ pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, MultiBackend};
 pub use error::{Error, is_unstorable_text};
 pub use settings::DatabaseSettings;
-pub use target::{Kind, Target, Times};
+pub use target::{DbTarget, Kind, Times};
 
 /// The most values that the `IN (…)` of one statement has: SQLite takes 32,766 binds, and short lists
 /// are planned faster.

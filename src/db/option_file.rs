@@ -10,8 +10,7 @@ const GROUPS: [&str; 2] = ["client", "client-mariadb"];
 /// An option, and its value unless it stands alone.
 type Entry = (String, Option<String>);
 
-/// The options that a file has for clients, and those of `group`, in the order in which they count: a later
-/// one beats an earlier one.
+/// The options of a file for clients, and then the options of `group`. A later option beats an earlier one.
 pub(crate) fn read(path: &str, group: Option<&str>) -> Result<Vec<Entry>, String> {
     let problem = |cause: &dyn std::fmt::Display| format!("read_default_file: cannot read {path}: {cause}");
     let home = std::env::var("HOME").unwrap_or_default();
@@ -26,8 +25,8 @@ pub(crate) fn read(path: &str, group: Option<&str>) -> Result<Vec<Entry>, String
     Ok(options.into_iter().map(|(_, entry)| entry).collect())
 }
 
-/// All options with their groups, or the number of a line that is none. The line itself is not repeated,
-/// since a password may stand in it.
+/// All options with their groups, or the number of a line that is no option. The error does not repeat the line,
+/// which may contain a password.
 fn entries(text: &str) -> Result<Vec<(String, Entry)>, usize> {
     let mut group = String::new();
     let mut entries = Vec::new();
@@ -40,7 +39,7 @@ fn entries(text: &str) -> Result<Vec<(String, Entry)>, usize> {
             group = name.split(']').next().unwrap_or_default().trim().to_owned();
             continue;
         }
-        // Another file may hold what is asked for of TLS.
+        // The included file may have options for TLS.
         if line.starts_with('!') {
             return Err(at + 1);
         }

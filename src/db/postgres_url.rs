@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::target::{Kind, Parts, Target, Times, decoded, encoded, login};
+use super::target::{DbTarget, Kind, Times};
+use super::url_parts::{Parts, decoded, encoded, login};
 
 /// The port where the URL and the environment name none.
 const PORT: u16 = 5432;
@@ -65,7 +66,7 @@ const UNDERSTOOD: [&str; 53] = [
 ];
 
 /// Reads a URL of PostgreSQL.
-pub(crate) fn read(parts: &Parts) -> Result<Target, String> {
+pub(crate) fn read(parts: &Parts) -> Result<DbTarget, String> {
     let mut remarks = Vec::new();
     let mut query = Vec::new();
     for (name, value) in &parts.query {
@@ -97,7 +98,7 @@ pub(crate) fn read(parts: &Parts) -> Result<Target, String> {
     for (at, (name, value)) in query.iter().enumerate() {
         address.push_str(&format!("{}{name}={value}", if at == 0 { '?' } else { '&' }));
     }
-    Ok(Target { ports, remarks, ..Target::new(Kind::Postgres, address) })
+    Ok(DbTarget { ports, remarks, ..DbTarget::new(Kind::Postgres, address) })
 }
 
 fn concerns_tls(name: &str) -> bool {
@@ -106,7 +107,7 @@ fn concerns_tls(name: &str) -> bool {
 }
 
 /// The address with the time that a connection may take, unless the URL has one.
-pub(crate) fn address(target: &Target) -> String {
+pub(crate) fn address(target: &DbTarget) -> String {
     let Times { connect, .. } = target.times;
     if target.address.contains("connect_timeout=") {
         return target.address.clone();
@@ -139,7 +140,7 @@ fn port_of(host: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn read(url: &str) -> Result<Target, String> {
+    fn read(url: &str) -> Result<DbTarget, String> {
         url.parse()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::target::{Target, Times};
+use super::target::{DbTarget, Times};
 use crate::setting::{Unusable, refuse};
 
 /// The `[database]` table.
@@ -68,13 +68,13 @@ const LONGEST_SECONDS: u64 = 86_400;
 
 impl DatabaseSettings {
     /// The address of the database, with its time limits.
-    pub fn target(&self) -> Result<Target, String> {
-        let target: Target = self.url.parse()?;
+    pub fn target(&self) -> Result<DbTarget, String> {
+        let target: DbTarget = self.url.parse()?;
         let statement = Some(Duration::from_secs(self.statement_seconds)).filter(|limit| !limit.is_zero());
         let (connect, network) =
             (Duration::from_secs(self.connect_seconds), Duration::from_secs(self.network_seconds));
         let times = Times { connect, statement, network };
-        Ok(Target { times, keeps_sessions: self.prepared_statements, ..target })
+        Ok(DbTarget { times, keeps_sessions: self.prepared_statements, ..target })
     }
 
     /// Refuses values that are not allowed.

@@ -1,12 +1,13 @@
-//! Which aggregates a provider is a member of.
+//! Membership of providers in aggregates.
 
 use std::collections::HashSet;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
 use crate::store::aggregates as rows;
+use crate::store::resource_providers::ProviderKey;
 
-use super::resource_providers::{find_key, hold, take_at};
+use super::resource_providers::{bump_at, find_key, lock};
 use super::{Error, Result};
 
 /// A provider's generation and the uuids of its aggregates.
@@ -14,17 +15,17 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Makes a provider a member of exactly these aggregates; returns the generation that it has then.
+/// Makes a provider a member of exactly these aggregates; returns its generation after that.
 ///
-/// With a generation `given` it must be that one, and is incremented; without, it is left alone.
+/// If a generation is `given`, the provider must have it, and it is incremented. Otherwise the generation stays.
 pub fn replace(tx: &mut Tx, uuid: &str, given: Option<i64>, aggregates: &[String]) -> Result<i32> {
-    let (id, mut generation) = find_key(tx, uuid)?;
+    let ProviderKey { id, mut generation } = find_key(tx, uuid)?;
     match given {
         Some(given) => {
-            take_at(tx, uuid, given)?;
+            bump_at(tx, uuid, given)?;
             generation += 1;
         }
-        None => hold(tx, id)?,
+        None => lock(tx, id)?,
     }
     let wanted: HashSet<&str> = aggregates.iter().map(String::as_str).collect();
     let present = rows::list_by_provider(tx, id)?;

@@ -2,35 +2,32 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::NaiveDateTime;
-
-use crate::commit::{AtOnce, Tx};
+use crate::commit::Tx;
 use crate::db::DbConnection;
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation};
-use crate::store::claims::{self, NewClaim};
+use crate::store::capacity::Misfit;
 use crate::store::consumers::{self, Consumer, Known};
 use crate::store::inventories::{self, UsedInventory};
-use crate::store::lines::Lines;
+use crate::store::joined_rows::JoinedRows;
 use crate::store::{generation, resource_providers};
 
-use super::capacity::Misfit;
 use super::resource_classes::find_ids;
-use super::resource_providers::take_id;
+use super::resource_providers::bump_id;
 use super::{Error, Result};
 
-/// The generation of the consumer that a writer states.
+/// The state of the consumer that a writer expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Nothing, as before there were consumer generations.
+    /// Any state. Microversions before consumer generations state none.
     Anything,
-    /// There is no such consumer.
+    /// The consumer does not exist.
     New,
-    /// It is this one.
+    /// The consumer has this generation.
     Generation(i64),
 }
 
-/// All that a consumer is to hold from now on, in place of what it holds.
+/// The allocations that replace all allocations of a consumer.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// The consumer's uuid.
@@ -39,29 +36,29 @@ pub struct Claim {
     pub project_id: String,
     /// The consumer's user, as Keystone names it.
     pub user_id: String,
-    /// The consumer's type; `None` leaves the type as it is.
+    /// The consumer's type; `None` keeps the type.
     pub consumer_type: Option<String>,
-    /// The generation that the writer states.
+    /// The state of the consumer that the writer expects.
     pub expected: Expected,
-    /// By provider's uuid, the amounts by class; none at all ends the consumer.
+    /// The amounts by class for each provider's uuid. An empty list ends the consumer.
     pub allocations: Vec<(String, Vec<(String, i64)>)>,
 }
 
-/// A claim whose consumer's row is taken.
-struct Taken<'a> {
+/// A claim whose consumer's row is locked.
+struct LockedClaim<'a> {
     claim: &'a Claim,
-    /// The claim's place among all claims, which are written in that order.
+    /// The place of the claim. Claims are written in the order of their places.
     place: usize,
     consumer: Holder,
 }
 
-/// A consumer, and what it holds until now.
+/// A consumer with its allocations before the write.
 struct Holder {
     /// The consumer's uuid as it is stored.
     uuid: String,
     held: Vec<Held>,
-    /// Whether the old allocations are deleted already. Allocations of a consumer without a row are deleted
-    /// at once, since there was no row to take: so no other transaction gives them back as well.
+    /// Whether the old allocations are deleted already. A consumer without a row cannot be locked, so its
+    /// allocations are deleted first, and no other transaction gives them back as well.
     given_back: bool,
 }
 
@@ -77,25 +74,25 @@ struct Item<'a> {
     provider_uuid: &'a str,
     class: &'a str,
     provider_id: i32,
-    /// Not known before its inventory is looked at.
+    /// 0 until the inventory of the class is read.
     class_id: i32,
     amount: i64,
 }
 
-/// The allocations of a consumer.
+/// All allocations of a consumer.
 pub fn list_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> Result<Vec<ConsumerAllocation>> {
     Ok(rows::list_by_consumer(conn, consumer_uuid)?)
 }
 
-/// The allocations from a provider, each a line of a `ProviderAllocation`.
-pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<Lines> {
+/// All allocations from a provider; each row is a line of a `ProviderAllocation`.
+pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<JoinedRows> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Ends a consumer: all that it holds is free again.
+/// Ends a consumer: deletes its row and all its allocations.
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     let nothing = || Error::NoAllocations(consumer_uuid.to_owned());
-    // That takes the consumer's row, so nobody changes what it holds from here on.
+    // The deletion locks the consumer's row, so no other transaction changes its allocations from here on.
     let Some(ended) = consumers::delete(tx, consumer_uuid)? else {
         return Err(nothing());
     };
@@ -109,92 +106,30 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     Ok(rows::delete_orphans(tx, &orphans)?)
 }
 
-/// Ends a consumer as [`delete`] does, with one statement and no transaction round it; `None` if that
-/// can't be, and nothing is written.
-///
-/// A look afterwards takes the end for done if the consumer has gone. The consumer may never have been there:
-/// nothing tells the two apart, and either is what the client asked for.
-pub fn delete_at_once(tx: &mut Tx, consumer_uuid: &str, what: AtOnce) -> Result<Option<()>> {
-    let done = match what {
-        AtOnce::Write => claims::delete(tx, consumer_uuid)?,
-        AtOnce::Look => {
-            !claims::exists(tx, consumer_uuid, None)? && rows::orphans_of(tx, consumer_uuid)?.is_empty()
-        }
-    };
-    Ok(done.then_some(()))
-}
-
-/// The uuid of the provider that claims are on, where it is a single claim on a single one.
-pub fn only_provider(claims: &[Claim]) -> Option<&str> {
-    match claims {
-        [Claim { allocations, .. }] => match allocations.as_slice() {
-            [(provider_uuid, _)] => Some(provider_uuid),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// Writes a claim as [`replace_all`] does, with one statement and no transaction round it, where it is as
-/// nearly all are: of a new consumer, on one provider on which it fits, and nobody else writes there.
-/// `None`, with nothing written, for any other claim, also for one that is to be refused. `now` is the same
-/// for all calls of one request, and tells the rows of this request from those of others.
-pub fn claim_at_once(tx: &mut Tx, claims: &[Claim], now: NaiveDateTime, what: AtOnce) -> Result<Option<()>> {
-    let [claim] = claims else {
-        return Ok(None);
-    };
-    let ([(provider_uuid, resources)], Expected::Anything | Expected::New) =
-        (claim.allocations.as_slice(), claim.expected)
-    else {
-        return Ok(None);
-    };
-    let named = resources.iter().map(|(class, amount)| Some((class.as_str(), i32::try_from(*amount).ok()?)));
-    let Some(resources) = named.collect::<Option<Vec<_>>>() else {
-        return Ok(None);
-    };
-    if !(1..=rows::FEW).contains(&resources.len()) {
-        return Ok(None);
-    }
-    let new = NewClaim {
-        consumer_uuid: &claim.consumer_uuid,
-        project_id: &claim.project_id,
-        user_id: &claim.user_id,
-        consumer_type: claim.consumer_type.as_deref(),
-        provider_uuid,
-        resources: &resources,
-        now,
-    };
-    let done = match what {
-        AtOnce::Write => claims::insert(tx, &new)?,
-        AtOnce::Look => claims::exists(tx, new.consumer_uuid, Some(now))?,
-    };
-    Ok(done.then_some(()))
-}
-
 /// Writes all claims, or none.
 ///
-/// Nobody states a provider's generation here, so no conflict over one is ever shown: the rows of
-/// consumers, then of providers, are taken in the order of their ids, and only then is capacity
-/// looked at, which nobody else can change until the transaction ends.
+/// A claim states no provider generation, so no client sees a conflict over one. The transaction locks the rows of
+/// consumers, then the rows of providers, in the order of their ids. Then it looks at capacity, which no
+/// other transaction can change until this one ends.
 pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
     let mut claims: Vec<(usize, &Claim)> = claims.iter().enumerate().collect();
     claims.sort_by_key(|(_, claim)| &claim.consumer_uuid);
     let mut taken = Vec::with_capacity(claims.len());
     for (place, claim) in claims {
-        if let Some(consumer) = take_consumer(tx, claim)? {
-            taken.push(Taken { claim, place, consumer });
+        if let Some(consumer) = lock_consumer(tx, claim)? {
+            taken.push(LockedClaim { claim, place, consumer });
         }
     }
     taken.sort_by_key(|taken| taken.place);
-    let mut items = take_providers(tx, &taken)?;
+    let mut items = lock_providers(tx, &taken)?;
     check_capacity(tx, &taken, &mut items)?;
-    for Taken { consumer, .. } in &taken {
+    for LockedClaim { consumer, .. } in &taken {
         if !consumer.held.is_empty() && !consumer.given_back {
             rows::delete_by_consumer(tx, &consumer.uuid)?;
         }
     }
     insert(tx, &items)?;
-    for Taken { claim, consumer, .. } in &taken {
+    for LockedClaim { claim, consumer, .. } in &taken {
         if claim.allocations.is_empty() {
             consumers::delete_if_idle(tx, &consumer.uuid)?;
         }
@@ -202,13 +137,13 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
     Ok(())
 }
 
-/// Checks the consumer's generation and takes its row, or makes it; returns what it holds.
+/// Checks the consumer's generation and locks its row, or inserts the row; returns its allocations.
 ///
 /// `None` if the claim would end a consumer that holds nothing.
-fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
+fn lock_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
     let (uuid, project, user) = (&claim.consumer_uuid, &claim.project_id, &claim.user_id);
     let named = claim.consumer_type.as_deref();
-    // As nearly always: nothing is there of it yet, and its owner is known.
+    // Nearly all claims: the consumer is new, and the rows of its project, user and type exist.
     if claim.expected == Expected::New
         && !claim.allocations.is_empty()
         && consumers::insert_new(tx, uuid, project, user, named)?
@@ -216,7 +151,7 @@ fn take_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
         return Ok(Some(Holder::new(uuid)));
     }
     let Known { consumer, owner, holds } = consumers::find_for_claim(tx, uuid, project, user, named)?;
-    let known = take_known(tx, claim, consumer)?;
+    let known = lock_known(tx, claim, consumer)?;
     if known.is_none() && claim.allocations.is_empty() {
         return if holds { give_back_orphans(tx, uuid).map(Some) } else { Ok(None) };
     }
@@ -248,18 +183,18 @@ fn give_back_orphans(tx: &mut Tx, uuid: &str) -> Result<Holder> {
     Ok(Holder { uuid: uuid.to_owned(), held, given_back: true })
 }
 
-/// Takes the row of the claim's consumer, if it exists and its generation is as expected.
-fn take_known(tx: &mut Tx, claim: &Claim, known: Option<Consumer>) -> Result<Option<Consumer>> {
+/// Locks the row of the claim's consumer, if the consumer exists and its generation is as expected.
+fn lock_known(tx: &mut Tx, claim: &Claim, known: Option<Consumer>) -> Result<Option<Consumer>> {
     check_expected(claim.expected, known.as_ref().map(|consumer| consumer.generation))?;
     let Some(consumer) = known else {
         return Ok(None);
     };
-    // Lost: the second run compares with the new generation, and reports it if one was stated.
+    // After a lost race, the second run compares with the new generation, and reports a conflict with it.
     if claim.expected != Expected::Anything {
         let taken = generation::swap_consumer(tx, consumer.id, consumer.generation)?;
         return if taken { Ok(Some(consumer)) } else { Err(Error::lost_race()) };
     }
-    // None was stated: whoever came in between is waited for, and what it left is read again.
+    // Without a stated generation, this waits for a writer in between, and then reads the consumer again.
     if !generation::bump_consumer(tx, consumer.id)? {
         return Err(Error::lost_race());
     }
@@ -282,17 +217,17 @@ fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
     })
 }
 
-/// Takes the rows of the providers that are claimed from, and of those that a consumer leaves when
-/// it ends. A provider that a consumer merely moves away from is not touched.
+/// Locks the rows of all providers that the claims name, and of the providers of consumers that end. Providers
+/// that a consumer merely moves away from are not locked.
 ///
-/// Returns all amounts that are claimed.
-fn take_providers<'a>(tx: &mut Tx, taken: &'a [Taken<'a>]) -> Result<Vec<Item<'a>>> {
+/// Returns all claimed amounts.
+fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>]) -> Result<Vec<Item<'a>>> {
     let named = || taken.iter().flat_map(|t| t.claim.allocations.iter().map(move |a| (&t.consumer, a)));
     let uuids = distinct(named().map(|(_, (uuid, _))| uuid.as_str()));
     let ended = taken.iter().filter(|t| t.claim.allocations.is_empty()).flat_map(|t| &t.consumer.held);
     let mut ids: Vec<i32> = ended.map(|held| held.provider_id).collect();
     let providers: HashMap<String, i32> = match uuids.as_slice() {
-        // As nearly always: found and taken at once.
+        // Nearly all claims name one provider: one statement finds and locks it.
         [uuid] if ids.is_empty() => {
             let id = generation::bump_provider_by_uuid(tx, uuid)?;
             id.map(|id| ((*uuid).to_owned(), id)).into_iter().collect()
@@ -318,13 +253,13 @@ fn take_providers<'a>(tx: &mut Tx, taken: &'a [Taken<'a>]) -> Result<Vec<Item<'a
         }));
     }
     for id in distinct(ids.into_iter()) {
-        take_id(tx, id)?;
+        bump_id(tx, id)?;
     }
     Ok(items)
 }
 
-/// Refuses what does not fit, and notes the row ids of the items' classes.
-fn check_capacity(conn: &mut DbConnection, taken: &[Taken<'_>], items: &mut [Item<'_>]) -> Result<()> {
+/// Refuses amounts that do not fit, and notes the row ids of the items' classes.
+fn check_capacity(conn: &mut DbConnection, taken: &[LockedClaim<'_>], items: &mut [Item<'_>]) -> Result<()> {
     if items.is_empty() {
         return Ok(());
     }
@@ -334,14 +269,14 @@ fn check_capacity(conn: &mut DbConnection, taken: &[Taken<'_>], items: &mut [Ite
     let stocks: HashMap<(i32, &str), &UsedInventory> =
         found.iter().map(|stock| ((stock.provider_id, stock.class.as_str()), stock)).collect();
     if items.iter().any(|item| !stocks.contains_key(&(item.provider_id, item.class))) {
-        // A class that is not there at all is told before anything that does not fit.
+        // A missing class is reported before any amount that does not fit.
         find_ids(conn, &classes)?;
     }
     let mut used: HashMap<(i32, i32), i64> =
         found.iter().map(|stock| ((stock.provider_id, stock.class_id), stock.used.unwrap_or(0))).collect();
     let mut before: HashMap<(i32, i32), i64> =
         found.iter().filter_map(|stock| Some(((stock.provider_id, stock.class_id), stock.used?))).collect();
-    // The consumers give back their present allocations before they take new ones.
+    // The consumers' old allocations are given back before the new ones are counted.
     for consumer in taken.iter().map(|t| &t.consumer) {
         for held in &consumer.held {
             let key = (held.provider_id, held.class_id);
@@ -379,7 +314,7 @@ fn insert(tx: &mut Tx, items: &[Item<'_>]) -> Result<()> {
     let mut new = Vec::with_capacity(items.len());
     for item in items {
         let (provider_id, class_id) = (item.provider_id, item.class_id);
-        // Beyond 32 bits it would have been above max_unit.
+        // An amount of more than 32 bits is above every max_unit.
         let used = i32::try_from(item.amount).map_err(|_| Error::ConstraintsViolated {
             class: item.class.to_owned(),
             uuid: item.provider_uuid.to_owned(),

@@ -35,7 +35,7 @@ pub enum Error {
         uuid: String,
         /// Its generation.
         actual: i32,
-        /// The client's value.
+        /// The generation that the client stated.
         given: i64,
     },
     /// The consumer's generation is not the one that the client saw.
@@ -43,7 +43,7 @@ pub enum Error {
     ConsumerGeneration {
         /// The generation, or `null` when there is no such consumer.
         expected: String,
-        /// The client's value.
+        /// The generation that the client stated.
         given: String,
     },
 
@@ -98,7 +98,7 @@ pub enum Error {
     /// The provider's place in the tree, or its name, can't be as asked.
     #[error("Object action {action} failed because: {reason}")]
     Tree {
-        /// The attempted action: create or update.
+        /// The action: create or update.
         action: &'static str,
         /// Why it can't be.
         reason: &'static str,

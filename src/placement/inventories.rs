@@ -1,4 +1,4 @@
-//! The inventories of providers, by resource class.
+//! Inventories of providers, by resource class.
 
 use std::collections::HashMap;
 
@@ -8,23 +8,23 @@ use crate::store::inventories as rows;
 use crate::store::inventories::{Amounts, Inventory};
 use crate::store::{allocations, resource_classes};
 
-use super::resource_classes::{find, find_ids, hold};
-use super::resource_providers::{find_key, take, take_at};
+use super::resource_classes::{find, find_ids, lock_classes};
+use super::resource_providers::{bump, bump_at, find_key};
 use super::{Error, Result};
 
-/// How much of a total may be reserved.
+/// The largest part of a total that may be reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReservedLimit {
-    /// Something must be left.
+    /// Less than the total.
     BelowTotal,
-    /// Nothing needs to be left.
+    /// The whole total.
     Total,
 }
 
 impl ReservedLimit {
     /// Refuses numbers that reserve more than this allows.
     pub fn check(self, uuid: &str, class: &str, amounts: &Amounts) -> Result<()> {
-        // Whole units count: a capacity of 0.4 holds nothing.
+        // Only whole units count: a capacity of 0.4 is a capacity of 0.
         let capacity = amounts.capacity().trunc();
         let allowed = match self {
             ReservedLimit::BelowTotal => capacity > 0.0,
@@ -52,7 +52,7 @@ pub fn replace(
     list: &[(String, Amounts)],
     limit: ReservedLimit,
 ) -> Result<i32> {
-    let id = take_at(tx, uuid, given)?;
+    let id = bump_at(tx, uuid, given)?;
     list.iter().try_for_each(|(class, amounts)| limit.check(uuid, class, amounts))?;
     set_all(tx, id, uuid, list)?;
     generation_after(tx, uuid)
@@ -60,19 +60,19 @@ pub fn replace(
 
 /// Takes all inventories from a provider.
 pub fn delete_all(tx: &mut Tx, uuid: &str) -> Result<()> {
-    let id = take(tx, uuid)?;
+    let id = bump(tx, uuid)?;
     set_all(tx, id, uuid, &[])
 }
 
 /// Gives a provider inventory of a class that it had none of; returns the new generation.
 pub fn create(tx: &mut Tx, uuid: &str, class: &str, amounts: Amounts, limit: ReservedLimit) -> Result<i32> {
-    let id = take(tx, uuid)?;
+    let id = bump(tx, uuid)?;
     limit.check(uuid, class, &amounts)?;
     let class_id = find(tx, class)?.id;
     if rows::class_ids(tx, id)?.contains(&class_id) {
         return Err(Error::DuplicateInventory { uuid: uuid.to_owned(), class: class.to_owned() });
     }
-    hold(tx, &[class_id])?;
+    lock_classes(tx, &[class_id])?;
     rows::insert(tx, id, &[(class_id, amounts)])?;
     generation_after(tx, uuid)
 }
@@ -86,7 +86,7 @@ pub fn update(
     (class, amounts): (&str, Amounts),
     limit: ReservedLimit,
 ) -> Result<i32> {
-    let id = take_at(tx, uuid, given)?;
+    let id = bump_at(tx, uuid, given)?;
     limit.check(uuid, class, &amounts)?;
     let class_id = find(tx, class)?.id;
     if !rows::update(tx, id, class_id, &amounts)? {
@@ -97,14 +97,14 @@ pub fn update(
 
 /// Takes the inventory of one class from a provider.
 pub fn delete(tx: &mut Tx, uuid: &str, class: &str) -> Result<()> {
-    let id = take(tx, uuid)?;
+    let id = bump(tx, uuid)?;
     let class_id = find(tx, class)?.id;
     remove(tx, id, uuid, &[class_id])?
         .then_some(())
         .ok_or_else(|| Error::NoInventoryToDelete(class.to_owned()))
 }
 
-/// Gives a provider, whose row the caller has taken, exactly these inventories.
+/// Gives a provider exactly these inventories. The caller has locked the provider's row.
 pub(super) fn set_all(tx: &mut Tx, id: i32, uuid: &str, list: &[(String, Amounts)]) -> Result<()> {
     let names: Vec<&str> = list.iter().map(|(class, _)| class.as_str()).collect();
     let wanted: HashMap<i32, Amounts> =
@@ -121,11 +121,11 @@ pub(super) fn set_all(tx: &mut Tx, id: i32, uuid: &str, list: &[(String, Amounts
         }
     }
     added.sort_unstable_by_key(|(class_id, _)| *class_id);
-    hold(tx, &added.iter().map(|(class_id, _)| *class_id).collect::<Vec<_>>())?;
+    lock_classes(tx, &added.iter().map(|(class_id, _)| *class_id).collect::<Vec<_>>())?;
     Ok(rows::insert(tx, id, &added)?)
 }
 
-/// Deletes inventories of which nothing is allocated; returns whether there were any.
+/// Deletes inventories without allocations; returns whether any row was deleted.
 fn remove(tx: &mut Tx, id: i32, uuid: &str, class_ids: &[i32]) -> Result<bool> {
     if class_ids.is_empty() {
         return Ok(false);
@@ -140,5 +140,5 @@ fn remove(tx: &mut Tx, id: i32, uuid: &str, class_ids: &[i32]) -> Result<bool> {
 }
 
 fn generation_after(conn: &mut DbConnection, uuid: &str) -> Result<i32> {
-    Ok(find_key(conn, uuid)?.1)
+    Ok(find_key(conn, uuid)?.generation)
 }

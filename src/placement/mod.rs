@@ -1,11 +1,10 @@
 //! The rules of Placement: what may be written, what it changes, and what is refused.
 //!
-//! Functions here take a connection inside a transaction that their caller owns, know no HTTP and
-//! no microversion, and leave nothing behind when they fail.
+//! Functions here take a connection inside a transaction of their caller. They know no HTTP and no microversion,
+//! and write nothing when they fail.
 
 pub mod aggregates;
 pub mod allocations;
-pub mod capacity;
 mod error;
 pub mod inventories;
 pub mod reshaper;
@@ -14,6 +13,7 @@ pub mod resource_providers;
 pub mod spelling;
 pub mod traits;
 pub mod usages;
+pub mod writes;
 
 pub use error::Error;
 

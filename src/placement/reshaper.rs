@@ -7,10 +7,10 @@ use crate::store::resource_providers;
 
 use super::allocations::{Claim, replace_all};
 use super::inventories::set_all;
-use super::resource_providers::{take_at, take_id};
+use super::resource_providers::{bump_at, bump_id};
 use super::{Error, Result};
 
-/// All that a provider is to have from now on.
+/// The inventories that replace all inventories of a provider.
 #[derive(Clone, Debug)]
 pub struct NewInventories {
     /// The provider.
@@ -23,9 +23,9 @@ pub struct NewInventories {
 
 /// Replaces the inventories of providers and the claims on them in one go.
 ///
-/// Allocations need inventory to stand on, and inventory that is allocated from can't go. So each
-/// provider first has its old and its new inventories together, then the claims are written, and
-/// then what is no longer wanted goes.
+/// Allocations need inventory, and inventory with allocations cannot be deleted. So each provider first has its
+/// old and its new inventories together. Then the claims are written, and then the unwanted inventories are
+/// deleted.
 pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> Result<()> {
     let mut ordered = Vec::with_capacity(providers.len());
     let uuids: Vec<&str> = providers.iter().map(|p| p.uuid.as_str()).collect();
@@ -36,7 +36,7 @@ pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> R
     }
     ordered.sort_by_key(|(id, _)| *id);
     for (_, provider) in &ordered {
-        take_at(tx, &provider.uuid, provider.generation)?;
+        bump_at(tx, &provider.uuid, provider.generation)?;
     }
     for (id, provider) in &ordered {
         let union = with_old(tx, *id, &provider.inventories)?;
@@ -44,9 +44,10 @@ pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> R
     }
     replace_all(tx, claims)?;
     for (id, provider) in &ordered {
-        // Each change of a provider's inventories counts; with none wanted, there was only one.
+        // Each change of a provider's inventories increments the generation. Without new inventories there was
+        // one change.
         if !provider.inventories.is_empty() {
-            take_id(tx, *id)?;
+            bump_id(tx, *id)?;
         }
         set_all(tx, *id, &provider.uuid, &provider.inventories)?;
     }

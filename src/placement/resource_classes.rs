@@ -39,7 +39,7 @@ pub fn create(tx: &mut Tx, name: &str) -> Result<()> {
     Ok(rows::insert_custom(tx, name)?)
 }
 
-/// Creates a custom class unless it exists; returns whether it was made just now.
+/// Creates a custom class unless it exists; returns whether it is new.
 pub fn ensure(tx: &mut Tx, name: &str) -> Result<bool> {
     match create(tx, name) {
         Ok(()) => Ok(true),
@@ -61,9 +61,9 @@ pub fn rename(tx: &mut Tx, name: &str, new_name: &str) -> Result<ResourceClass> 
 /// Deletes a custom class of which no provider has inventory.
 pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     let class = find_custom(tx, name)?;
-    // A transaction that gives a provider inventory of the class keeps the class's row until its commit. So
-    // this deletion waits for that transaction, and then sees what it wrote. A transaction that comes later
-    // finds the class gone.
+    // A transaction that gives a provider inventory of the class locks the class's row until its commit. So this
+    // deletion waits for that transaction, and then sees the inventory. A later transaction finds the class
+    // gone.
     if rows::delete(tx, class.id)? == 0 {
         return Err(Error::lost_race());
     }
@@ -73,10 +73,10 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Keeps classes that were found a moment ago from being deleted before the transaction ends.
-pub(super) fn hold(tx: &mut Tx, ids: &[i32]) -> Result<()> {
-    // A class has gone in between: the second run does not find it any more and says so.
-    if rows::hold(tx, ids)? { Ok(()) } else { Err(Error::lost_race()) }
+/// Locks classes that were found a moment ago against deletion until the transaction ends.
+pub(super) fn lock_classes(tx: &mut Tx, ids: &[i32]) -> Result<()> {
+    // A class was deleted in between: the second run does not find it and says so.
+    if rows::lock_shared(tx, ids)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
 fn find_custom(conn: &mut DbConnection, name: &str) -> Result<ResourceClass> {

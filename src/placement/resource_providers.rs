@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
-use crate::store::resource_providers::{self as rows, ResourceProvider};
+use crate::store::resource_providers::{self as rows, ProviderKey, ResourceProvider};
 use crate::store::{allocations, generation, waitlist_queues};
 
 use super::{Error, Result};
 
 const NO_PARENT: &str = "parent provider UUID does not exist.";
 
-/// The fields of a new provider.
+/// A provider that is to be created.
 #[derive(Clone, Debug)]
 pub struct NewProvider {
     /// Its uuid, in canonical form.
@@ -22,9 +22,9 @@ pub struct NewProvider {
     pub parent_uuid: Option<String>,
 }
 
-/// The fields of a provider that may change.
+/// Changes of a provider.
 #[derive(Clone, Debug)]
-pub struct Changes {
+pub struct ProviderChanges {
     /// Its new name.
     pub name: String,
     /// Its new parent, if that is to change at all: `Some(None)` makes it a root.
@@ -39,29 +39,29 @@ pub fn find(conn: &mut DbConnection, uuid: &str) -> Result<ResourceProvider> {
 }
 
 /// Row id and generation of the provider of this uuid.
-pub fn find_key(conn: &mut DbConnection, uuid: &str) -> Result<(i32, i32)> {
+pub fn find_key(conn: &mut DbConnection, uuid: &str) -> Result<ProviderKey> {
     rows::find_key(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Row id of the provider of this uuid, whose row stays taken; its generation is one higher.
-pub(super) fn take(tx: &mut Tx, uuid: &str) -> Result<i32> {
-    let (id, _) = find_key(tx, uuid)?;
-    take_id(tx, id)?;
+/// Locks the row of the provider of this uuid and increments its generation; returns the row id.
+pub(super) fn bump(tx: &mut Tx, uuid: &str) -> Result<i32> {
+    let ProviderKey { id, .. } = find_key(tx, uuid)?;
+    bump_id(tx, id)?;
     Ok(id)
 }
 
-/// Takes a provider's row that was found a moment ago.
-pub(super) fn take_id(tx: &mut Tx, id: i32) -> Result<()> {
-    // Gone in between: the second run does not find it any more and says so.
+/// Locks a provider's row that was found a moment ago, and increments its generation.
+pub(super) fn bump_id(tx: &mut Tx, id: i32) -> Result<()> {
+    // The provider was deleted in between: the second run does not find it and says so.
     if generation::bump_provider(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
-/// Row id of the provider of this uuid if its generation is `given`; its row stays taken, and its
-/// generation is one higher.
-pub(super) fn take_at(tx: &mut Tx, uuid: &str, given: i64) -> Result<i32> {
-    let (id, actual) = find_key(tx, uuid)?;
+/// Locks the row of the provider of this uuid and increments its generation, which must be `given`; returns the
+/// row id.
+pub(super) fn bump_at(tx: &mut Tx, uuid: &str, given: i64) -> Result<i32> {
+    let ProviderKey { id, generation: actual } = find_key(tx, uuid)?;
     check_given(uuid, actual, given)?;
-    // Lost: the second run finds the new generation and reports the conflict with it.
+    // After a lost race, the second run finds the new generation and reports a conflict with it.
     if generation::swap_provider(tx, id, actual)? { Ok(id) } else { Err(Error::lost_race()) }
 }
 
@@ -73,9 +73,9 @@ pub(super) fn check_given(uuid: &str, actual: i32, given: i64) -> Result<()> {
     Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given })
 }
 
-/// Takes a provider's row and leaves its generation as it is.
-pub(super) fn hold(tx: &mut Tx, id: i32) -> Result<()> {
-    if rows::hold(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
+/// Locks a provider's row without a change.
+pub(super) fn lock(tx: &mut Tx, id: i32) -> Result<()> {
+    if rows::lock(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
 /// Creates a provider.
@@ -101,14 +101,14 @@ pub fn create(tx: &mut Tx, new: &NewProvider) -> Result<ResourceProvider> {
     }
     // The root must not move to another tree between here and the commit.
     if let Some(parent) = &parent {
-        take_trees(tx, vec![parent.root_id], &[parent])?;
+        lock_trees(tx, vec![parent.root_id], &[parent])?;
     }
     rows::insert(tx, &new.uuid, &new.name, parent.as_ref())?;
     find(tx, &new.uuid)
 }
 
 /// Renames a provider, or moves it with all below it to another place.
-pub fn update(tx: &mut Tx, uuid: &str, changes: &Changes) -> Result<ResourceProvider> {
+pub fn update(tx: &mut Tx, uuid: &str, changes: &ProviderChanges) -> Result<ResourceProvider> {
     let provider = find(tx, uuid)?;
     if rows::find_id_by_name(tx, &changes.name)?.is_some_and(|id| id != provider.id) {
         return Err(Error::DuplicateProviderName(changes.name.clone()));
@@ -120,12 +120,11 @@ pub fn update(tx: &mut Tx, uuid: &str, changes: &Changes) -> Result<ResourceProv
     find(tx, uuid)
 }
 
-/// Deletes a provider from which nothing is allocated, which has no children and for which nobody has a
-/// ticket.
+/// Deletes a provider without allocations, children and tickets.
 pub fn delete(tx: &mut Tx, uuid: &str) -> Result<()> {
     let provider = find(tx, uuid)?;
     let id = provider.id;
-    take_id(tx, id)?;
+    bump_id(tx, id)?;
     if rows::has_children(tx, id)? {
         return Err(Error::ProviderHasChildren);
     }
@@ -152,29 +151,29 @@ fn move_below(
         if !allow_reparenting {
             return Err(refused("un-parenting a provider is not currently allowed."));
         }
-        take_trees(tx, vec![provider.root_id], &[provider])?;
-        return hang(tx, provider, None, provider.id);
+        lock_trees(tx, vec![provider.root_id], &[provider])?;
+        return reparent(tx, provider, None, provider.id);
     };
-    // The action is said to be "create" here as well; clients may look for it.
+    // Placement reports the action "create" here as well, and clients may look for that word.
     let parent =
         rows::find_by_uuid(tx, parent_uuid)?.ok_or(Error::Tree { action: "create", reason: NO_PARENT })?;
     if provider.parent_id.is_some_and(|id| id != parent.id) && !allow_reparenting {
         return Err(refused("re-parenting a provider is not currently allowed."));
     }
-    take_trees(tx, vec![provider.root_id, parent.root_id], &[provider, &parent])?;
+    lock_trees(tx, vec![provider.root_id, parent.root_id], &[provider, &parent])?;
     if subtree(tx, provider)?.contains(&parent.id) {
         return Err(refused("creating loop in the provider tree is not allowed."));
     }
     if provider.parent_id == Some(parent.id) {
         return Ok(());
     }
-    hang(tx, provider, Some(parent.id), parent.root_id)
+    reparent(tx, provider, Some(parent.id), parent.root_id)
 }
 
-/// Takes the trees with these roots; a provider that has changed its tree since it was read makes
-/// the transaction run again.
-fn take_trees(tx: &mut Tx, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -> Result<()> {
-    rows::take_roots(tx, &mut root_ids)?;
+/// Locks the trees with these roots. If a provider has changed its tree since it was read, the transaction runs
+/// again.
+fn lock_trees(tx: &mut Tx, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -> Result<()> {
+    rows::lock_roots(tx, &mut root_ids)?;
     for provider in seen {
         let now = rows::find_by_uuid(tx, &provider.uuid)?;
         if now.is_none_or(|now| (now.root_id, now.parent_id) != (provider.root_id, provider.parent_id)) {
@@ -184,7 +183,7 @@ fn take_trees(tx: &mut Tx, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -
     Ok(())
 }
 
-fn hang(tx: &mut Tx, provider: &ResourceProvider, parent_id: Option<i32>, root_id: i32) -> Result<()> {
+fn reparent(tx: &mut Tx, provider: &ResourceProvider, parent_id: Option<i32>, root_id: i32) -> Result<()> {
     let moved = subtree(tx, provider)?;
     rows::set_parent(tx, provider.id, parent_id)?;
     if root_id != provider.root_id {
@@ -204,7 +203,7 @@ fn subtree(conn: &mut DbConnection, provider: &ResourceProvider) -> Result<Vec<i
     let mut found = vec![provider.id];
     let mut next = 0;
     while let Some(id) = found.get(next) {
-        // Removed as it is used, so that a loop in a broken database ends.
+        // Each entry is removed when it is used, so that a loop in a broken database ends.
         found.extend(children.remove(id).unwrap_or_default());
         next += 1;
     }

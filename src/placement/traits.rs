@@ -1,33 +1,34 @@
-//! Traits, and which providers have them.
+//! Traits, and the traits of providers.
 
 use std::collections::HashSet;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
+use crate::store::joined_rows::JoinedRows;
 use crate::store::known_traits::KnownTraits;
-use crate::store::lines::Lines;
+use crate::store::resource_providers::ProviderKey;
 use crate::store::traits as rows;
 use crate::store::traits::Trait;
 
-use super::resource_providers::{check_given, find_key, take_at, take_id};
+use super::resource_providers::{bump_at, bump_id, check_given, find_key};
 use super::{Error, Result};
 
-/// Custom traits begin like this; all others are standard.
+/// The prefix of custom traits. All other traits are standard.
 pub const CUSTOM_PREFIX: &str = "CUSTOM_";
 
-/// Which traits to list; everything that is given must hold.
+/// The traits of a list. Every condition that is given must hold.
 #[derive(Clone, Debug, Default)]
-pub struct ListFilter {
+pub struct TraitFilter {
     /// Only these names.
     pub names: Option<HashSet<String>>,
     /// Only names that begin like this.
     pub prefix: Option<String>,
-    /// Only those that some provider has, or that none has.
+    /// Only traits that some provider has (true), or that no provider has (false).
     pub associated: Option<bool>,
 }
 
 /// The traits for which all of `filter` holds, standard ones first.
-pub fn list(conn: &mut DbConnection, filter: &ListFilter) -> Result<Vec<Trait>> {
+pub fn list(conn: &mut DbConnection, filter: &TraitFilter) -> Result<Vec<Trait>> {
     let associated = match filter.associated {
         Some(wanted) => Some((wanted, rows::associated_ids(conn)?)),
         None => None,
@@ -56,7 +57,7 @@ pub fn find_all(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<Trait>> {
     if unknown.is_empty() { Ok(found) } else { Err(Error::TraitNotFound(unknown.join(", "))) }
 }
 
-/// The trait of this name and whether it was made just now.
+/// The trait of this name, and whether it is new.
 pub fn ensure(tx: &mut Tx, name: &str) -> Result<(Trait, bool)> {
     if let Some(found) = rows::find_by_name(tx, name)? {
         return Ok((found, false));
@@ -79,26 +80,26 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
 }
 
 /// The names of a provider's traits, in the order of their ids.
-pub fn list_by_provider(conn: &mut DbConnection, known: &KnownTraits, uuid: &str) -> Result<Lines> {
+pub fn list_by_provider(conn: &mut DbConnection, known: &KnownTraits, uuid: &str) -> Result<JoinedRows> {
     rows::list_by_provider_uuid(conn, known, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Gives a provider exactly these traits if its generation is `given`; returns the generation that
-/// it has then, which is a new one only if its traits changed.
+/// Gives a provider exactly these traits if its generation is `given`; returns its generation after that, which is
+/// a new one only if its traits changed.
 pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<(i32, Vec<Trait>)> {
-    let (id, actual) = find_key(tx, uuid)?;
+    let ProviderKey { id, generation: actual } = find_key(tx, uuid)?;
     check_given(uuid, actual, given)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let wanted = find_all(tx, &names)?;
     let (to_add, to_remove) = difference(tx, id, &wanted)?;
     if to_add.is_empty() && to_remove.is_empty() {
-        // Another writer may have made them so since the generation was read.
-        let (_, actual) = find_key(tx, uuid)?;
+        // Another writer may have set these traits after the generation was read.
+        let actual = find_key(tx, uuid)?.generation;
         check_given(uuid, actual, given)?;
         return Ok((actual, wanted));
     }
-    // Traits change only together with the generation, so the difference still holds if this does.
-    take_at(tx, uuid, given)?;
+    // Traits change only together with the generation, so the difference holds if the generation does.
+    bump_at(tx, uuid, given)?;
     rows::dissociate(tx, id, &to_remove)?;
     rows::associate(tx, id, &to_add)?;
     Ok((actual + 1, wanted))
@@ -106,16 +107,16 @@ pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<
 
 /// Takes all traits from a provider.
 pub fn delete_by_provider(tx: &mut Tx, uuid: &str) -> Result<()> {
-    let (id, _) = find_key(tx, uuid)?;
+    let id = find_key(tx, uuid)?.id;
     if rows::list_by_provider(tx, id)?.is_empty() {
         return Ok(());
     }
-    take_id(tx, id)?;
+    bump_id(tx, id)?;
     let (_, to_remove) = difference(tx, id, &[])?;
     Ok(rows::dissociate(tx, id, &to_remove)?)
 }
 
-/// The ids of the traits to add to a provider and of those to take from it.
+/// The ids of the traits to add to a provider, and the ids of the traits to remove.
 fn difference(conn: &mut DbConnection, provider_id: i32, wanted: &[Trait]) -> Result<(Vec<i32>, Vec<i32>)> {
     let wanted: HashSet<i32> = wanted.iter().map(|t| t.id).collect();
     let present: HashSet<i32> = rows::list_by_provider(conn, provider_id)?.iter().map(|t| t.id).collect();

@@ -1,4 +1,4 @@
-//! The usages of a provider and of a project.
+//! The use of resources: of a provider, or by a project.
 
 use std::collections::BTreeMap;
 
@@ -7,36 +7,36 @@ use crate::store::usages as rows;
 
 use super::{Error, Result};
 
-/// Stands for consumers that have no type.
+/// The name of the type of consumers without one.
 pub const UNKNOWN_TYPE: &str = "unknown";
 
-/// Amounts in use, by class.
-pub type Amounts = BTreeMap<String, i64>;
+/// UsedByClass in use, by class.
+pub type UsedByClass = BTreeMap<String, i64>;
 
-/// The usages of the consumers of one type.
+/// The use of all consumers of one type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TypeUsage {
-    /// How many consumers there are.
+    /// The number of consumers.
     pub consumer_count: i64,
-    /// Their usages.
-    pub amounts: Amounts,
+    /// The amounts in use.
+    pub amounts: UsedByClass,
 }
 
-/// A provider's generation, and what is in use of each class that it has inventory of.
+/// A provider's generation, and the amount in use of each class of its inventories.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<(String, i64)>)> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// The usages of a project, or of one of its users.
-pub fn by_project(conn: &mut DbConnection, project_id: &str, user_id: Option<&str>) -> Result<Amounts> {
-    let mut amounts = Amounts::new();
+/// The amounts in use by a project, or by one of its users.
+pub fn by_project(conn: &mut DbConnection, project_id: &str, user_id: Option<&str>) -> Result<UsedByClass> {
+    let mut amounts = UsedByClass::new();
     for (class, used, _) in rows::list_by_project(conn, project_id, user_id)? {
         *amounts.entry(class).or_default() += used;
     }
     Ok(amounts)
 }
 
-/// The usages of a project, or of one of its users, by the type of consumer.
+/// The amounts in use by a project, or by one of its users, for each type of consumer.
 pub fn by_consumer_type(
     conn: &mut DbConnection,
     project_id: &str,
@@ -48,7 +48,7 @@ pub fn by_consumer_type(
         *by_type.entry(named(kind)).or_default().amounts.entry(class).or_default() += used;
     }
     for (consumers, kind) in rows::count_consumers(conn, project_id, user_id)? {
-        // A type that came up between the two questions is left for the next request.
+        // A type that appeared between the two questions is left out; the next request shows it.
         if let Some(usage) = by_type.get_mut(&named(kind)) {
             usage.consumer_count = consumers;
         }

@@ -1,29 +1,22 @@
 //! Rows of allocations.
 
 use chrono::NaiveDateTime;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use diesel::dsl::max;
+use diesel::dsl::auto_type;
 use diesel::prelude::*;
 
 use crate::commit::{Part, Tx};
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use crate::db::functions::string_agg;
 use crate::db::functions::{coalesce, concat_ws};
 use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, projects, resource_classes as rc,
     resource_providers as rp, users,
 };
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::db::statement::returning_numbers;
-use crate::db::statement::{Bind, execute, named};
-use crate::db::{DbConnection, on_backend};
+use crate::db::statement::{Bind, execute, named, returning_numbers};
+use crate::db::{DbConnection, Kind, on_backend};
 
-use super::lines::Lines;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use super::lines::SEPARATOR;
-use super::{Found, load_typed, now};
+use super::joined_rows::JoinedRows;
+use super::{Found, by_database, load_typed, now};
 
-/// A part of a consumer's allocations, joined with all that is shown of it.
+/// One allocation of a consumer, with the columns of other tables that answers show.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct ConsumerAllocation {
     /// The provider's uuid.
@@ -42,13 +35,13 @@ pub struct ConsumerAllocation {
     pub user_id: String,
     /// The consumer's type, if it has one.
     pub consumer_type: Option<String>,
-    /// When it was created.
+    /// The time of its creation.
     pub created_at: Option<NaiveDateTime>,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: Option<NaiveDateTime>,
 }
 
-/// A part of what is allocated from a provider.
+/// One allocation from a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProviderAllocation<'a> {
     /// The consumer's uuid.
@@ -74,10 +67,10 @@ impl<'a> ProviderAllocation<'a> {
     }
 }
 
-/// The text between the fields of a line.
-const FIELD: &str = " ";
+/// The separator of the fields of a line.
+pub(super) const FIELD: &str = " ";
 
-/// An amount of a class that a consumer holds on a provider, by row ids.
+/// One allocation by row ids: a provider, a class and an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable)]
 pub struct Held {
     /// Row id of the provider.
@@ -93,11 +86,11 @@ pub struct Held {
 pub struct NewAllocation<'a> {
     /// The consumer's uuid.
     pub consumer_uuid: &'a str,
-    /// Where, of what and how much.
+    /// The provider, the class and the amount.
     pub held: Held,
 }
 
-/// All that a consumer holds, in the order it was written.
+/// All allocations of a consumer, in the order in which they were written.
 pub fn list_by_consumer(
     conn: &mut DbConnection,
     consumer_uuid: &str,
@@ -127,41 +120,38 @@ pub fn list_by_consumer(
     Ok(rows.found()?.unwrap_or_default())
 }
 
-/// All that is allocated from a provider, in the order it was written, each a line for [`ProviderAllocation::of_line`].
-pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Lines>> {
-    let changed_at = coalesce(alloc::updated_at.nullable(), alloc::created_at.nullable());
-    let line = concat_ws(
-        FIELD,
+/// All allocations from a provider, in the order in which they were written. Each row is a line for
+/// [`ProviderAllocation::of_line`].
+pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<JoinedRows>> {
+    by_database!(conn, allocations(uuid))
+}
+
+/// A provider with its allocations and their classes and consumers.
+#[auto_type]
+pub(super) fn with_allocations<'a>(uuid: &'a str) -> _ {
+    rp::table
+        .left_join(alloc::table.on(alloc::resource_provider_id.eq(rp::id)))
+        .left_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
+        .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
+        .filter(rp::uuid.eq(uuid))
+}
+
+/// An allocation as a line for [`ProviderAllocation::of_line`].
+#[auto_type]
+pub(super) fn allocation_line<'a>(separator: &'a str) -> _ {
+    concat_ws(
+        separator,
         consumers::generation.nullable(),
         alloc::used.nullable(),
         rc::name.nullable(),
         consumers::uuid.nullable(),
-    );
-    let joined = rp::table
-        .left_join(alloc::table.on(alloc::resource_provider_id.eq(rp::id)))
-        .left_join(rc::table.on(rc::id.eq(alloc::resource_class_id)))
-        .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
-        .filter(rp::uuid.eq(uuid));
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    let one_row = joined.select((
-        max(rp::id),
-        max(rp::generation),
-        string_agg(line.nullable(), SEPARATOR).aggregate_order(alloc::id.nullable()),
-        // A row without either time was made just now.
-        max(coalesce(changed_at, Some(now()))),
-    ));
-    match conn {
-        #[cfg(feature = "postgres")]
-        DbConnection::Postgres(c) => Ok(one_row.get_result(c).found()?.and_then(Lines::of_row)),
-        #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(c) => Ok(one_row.get_result(c).found()?.and_then(Lines::of_row)),
-        #[cfg(feature = "mysql")]
-        DbConnection::Mysql(c) => {
-            let columns = (rp::generation, (line, changed_at).nullable());
-            let rows = joined.order(alloc::id).select(columns).load(c).found()?.unwrap_or_default();
-            Ok(Lines::of_rows(super::of_provider(rows)))
-        }
-    }
+    )
+}
+
+/// The time of an allocation's change or creation.
+#[auto_type]
+pub(super) fn allocation_time() -> _ {
+    coalesce(alloc::updated_at.nullable(), alloc::created_at.nullable())
 }
 
 /// The allocations of a consumer, by row ids.
@@ -201,7 +191,7 @@ pub fn provider_in_use(conn: &mut DbConnection, provider_id: i32) -> QueryResult
     Ok(found.optional()?.is_some())
 }
 
-/// The given classes that have allocations from a provider, in the order of ids.
+/// The classes among these of which something is allocated from a provider, in the order of ids.
 pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i32]) -> QueryResult<Vec<i32>> {
     alloc::table
         .filter(alloc::resource_provider_id.eq(provider_id))
@@ -212,14 +202,14 @@ pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i3
         .load(conn)
 }
 
-/// Up to how many rows the statement that inserts them is kept prepared, one for each number.
-pub const FEW: usize = 8;
+/// The largest number of rows whose INSERT is kept prepared. There is one statement for each number.
+pub const MAX_PREPARED_ROWS: usize = 8;
 
 /// Inserts allocations.
 pub fn insert(tx: &mut Tx, rows: &[NewAllocation<'_>]) -> QueryResult<()> {
     rows.iter().for_each(|row| tx.touch_provider(row.held.provider_id, Part::Usage));
     let created_at = now();
-    if rows.len() <= FEW {
+    if rows.len() <= MAX_PREPARED_ROWS {
         return insert_few(tx, rows, created_at);
     }
     for chunk in rows.chunks(super::CHUNK) {
@@ -260,39 +250,21 @@ fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime
     Ok(())
 }
 
-/// Deletes all that a consumer holds; returns how much that was.
+/// Deletes all allocations of a consumer; returns their number.
 pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<usize> {
     let binds = [consumer_uuid.into()];
-    let providers: Vec<i32> = match tx.conn() {
-        #[cfg(feature = "mysql")]
-        DbConnection::Mysql(_) => {
-            let held = held_by_consumer(tx, consumer_uuid)?;
-            execute(tx, named!("DELETE FROM allocations WHERE consumer_id = ?"), &binds)?;
-            held.iter().map(|held| held.provider_id).collect()
-        }
-        #[cfg(any(feature = "sqlite", feature = "postgres"))]
-        _ => {
-            let sql = named!("DELETE FROM allocations WHERE consumer_id = ? RETURNING resource_provider_id");
-            returning_numbers(tx, sql, &binds)?
-        }
+    // MariaDB's client library gets no rows from RETURNING.
+    let providers: Vec<i32> = if tx.kind() == Kind::Mysql {
+        let held = held_by_consumer(tx, consumer_uuid)?;
+        execute(tx, named!("DELETE FROM allocations WHERE consumer_id = ?"), &binds)?;
+        held.iter().map(|held| held.provider_id).collect()
+    } else {
+        let sql = named!("DELETE FROM allocations WHERE consumer_id = ? RETURNING resource_provider_id");
+        returning_numbers(tx, sql, &binds)?
     };
     providers.iter().for_each(|id| tx.touch_provider(*id, Part::Usage));
     Ok(providers.len())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_read() {
-        let line = "3 512 MEMORY_MB 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11";
-        let consumer_uuid = "6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11";
-        let read =
-            ProviderAllocation { consumer_uuid, consumer_generation: 3, class: "MEMORY_MB", used: 512 };
-        assert_eq!(ProviderAllocation::of_line(line), Some(read));
-        for without_consumer in ["512 MEMORY_MB", ""] {
-            assert_eq!(ProviderAllocation::of_line(without_consumer), None);
-        }
-    }
-}
+mod tests;

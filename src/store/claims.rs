@@ -10,9 +10,10 @@ use crate::db::schema::consumers;
 use crate::db::statement::{Bind, Sql, named, returning_numbers};
 
 use super::Found;
+use super::capacity::fits_sql;
 use super::generation::bump_provider_sql;
 
-/// The allocations of a new consumer from a provider, by the names that clients use.
+/// A new consumer and its claim on one provider, by the names that clients use.
 #[derive(Clone, Copy, Debug)]
 pub struct NewClaim<'a> {
     /// The consumer's uuid.
@@ -31,39 +32,47 @@ pub struct NewClaim<'a> {
     pub now: NaiveDateTime,
 }
 
-// The statement of [`insert`]. An amount fits if `Amounts::check_claim` says so of a provider that is not over its
-// capacity. Subselects look up the rows one by one. A join would be planned by the size that tables have when
-// the statement is prepared.
+// The statement of [`insert`].
+//
+// Rows are looked up one by one, by subselects. So the database plans no joins, whose plans would depend on how
+// large the tables were at that time.
+#[rustfmt::skip]
 macro_rules! insert_sql {
     (typed $values:expr) => {
-        insert_sql!(
-            $values,
-            "(SELECT id FROM consumer_types WHERE name = ?)",
-            " AND type_id IS NOT NULL"
-        )
+        insert_sql!($values, "(SELECT id FROM consumer_types WHERE name = ?)", "AND type_id IS NOT NULL ")
     };
     (untyped $values:expr) => {
         insert_sql!($values, "CAST(NULL AS integer)", "")
     };
     ($values:expr, $type_id:expr, $has_type:expr) => {
         concat!(
-            "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM resource_providers WHERE uuid = ?), \
-             wanted AS MATERIALIZED (SELECT (SELECT id FROM resource_classes WHERE name = class) AS class_id, \
-             amount, place FROM (VALUES ", $values, ") AS named (class, amount, place)), \
-             fitting AS (SELECT class_id, amount, place FROM wanted WHERE \
-             (SELECT amount BETWEEN min_unit AND max_unit AND amount % greatest(step_size, 1) = 0 \
-             AND amount + coalesce((SELECT sum(used) FROM allocations \
-             WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id), 0) \
-             <= (total - reserved) * allocation_ratio FROM inventories \
-             WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id)), \
-             owner AS (SELECT (SELECT id FROM projects WHERE external_id = ?) AS project_id, \
-             (SELECT id FROM users WHERE external_id = ?) AS user_id, ", $type_id, " AS type_id), \
-             provider AS (", bump_provider_sql!(), " WHERE id = (SELECT seen_id FROM seen) \
+            // The provider and its generation as the statement began.
+            "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation \
+             FROM resource_providers WHERE uuid = ?), ",
+            // The amounts of the claim, in the order in which they are written.
+            "wanted AS MATERIALIZED (SELECT (SELECT id FROM resource_classes WHERE name = class) AS class_id, \
+             amount, place FROM (VALUES ", $values, ") AS named (class, amount, place)), ",
+            // The amounts that fit.
+            "fitting AS (SELECT class_id, amount, place FROM wanted WHERE (SELECT ",
+            fits_sql!(
+                "coalesce((SELECT sum(used) FROM allocations \
+                 WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id), 0)"
+            ),
+            " FROM inventories \
+             WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id)), ",
+            // The consumer's project, user and type.
+            "owner AS (SELECT (SELECT id FROM projects WHERE external_id = ?) AS project_id, \
+             (SELECT id FROM users WHERE external_id = ?) AS user_id, ", $type_id, " AS type_id), ",
+            // The provider takes the next generation if all amounts fit, the owner is known, the consumer is new, and
+            // no other writer was first.
+            "provider AS (", bump_provider_sql!(), " WHERE id = (SELECT seen_id FROM seen) \
              AND generation = (SELECT seen_generation FROM seen) AND (SELECT count(*) FROM fitting) = ? \
-             AND (SELECT project_id IS NOT NULL AND user_id IS NOT NULL", $has_type, " FROM owner) \
+             AND (SELECT project_id IS NOT NULL AND user_id IS NOT NULL ", $has_type, "FROM owner) \
              AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
-             AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?) RETURNING id), \
-             consumer AS (INSERT INTO consumers (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
+             AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?) RETURNING id), ",
+            // The consumer and its allocations, if the provider took the next generation.
+            "consumer AS (INSERT INTO consumers \
+             (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
              SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid) \
              INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
              SELECT consumer.uuid, provider.id, class_id, amount, ? FROM consumer, provider, fitting ORDER BY place \
@@ -109,8 +118,8 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
 /// Deletes a consumer and all that it holds. `false`, and nothing is written, if that is nothing or of
 /// several providers, or another writer came in between.
 ///
-/// Every change of a consumer's allocations increments the consumer's generation. As long as the generation
-/// is the one that this statement saw when it began, the statement sees all of the allocations.
+/// Each write that changes a consumer's allocations increments its generation. So the statement sees all of them
+/// while the generation is the one that it saw when it began.
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
     let sql = named!(
         "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM consumers WHERE uuid = ?), \

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::commit::Tx;
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
 use crate::db::statement::{Bind, execute, named};
-use crate::db::{DbConnection, on_backend};
+use crate::db::{DbConnection, Kind, on_backend};
 
 use super::{Found, now};
 
@@ -19,13 +19,13 @@ pub struct Consumer {
     pub uuid: String,
     /// Its generation.
     pub generation: i32,
-    /// The owner: row ids of project, user and type.
-    pub owner: Owner,
+    /// Row ids of its project, user and type.
+    pub owner: OwnerIds,
 }
 
 /// Row ids of a consumer's project, user and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable)]
-pub struct Owner {
+pub struct OwnerIds {
     /// Row id of the project.
     pub project_id: i32,
     /// Row id of the user.
@@ -52,19 +52,19 @@ pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<C
     consumers::table.filter(consumers::uuid.eq(uuid)).select(COLUMNS).get_result(conn).found()
 }
 
-/// The consumer of a claim, as the claim finds it.
+/// The state of a claim's consumer before the claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The consumer, if it is there.
     pub consumer: Option<Consumer>,
     /// Row ids of the owner that the claim names, which may differ from the consumer's; `None` if a part is
     /// new.
-    pub owner: Option<Owner>,
+    pub owner: Option<OwnerIds>,
     /// Whether anything is allocated to the consumer, which may be although the consumer is not there.
     pub holds: bool,
 }
 
-/// All that a claim asks first about its consumer, nearly always in one question.
+/// The state of a claim's consumer before the claim, nearly always in one question.
 pub fn find_for_claim(
     conn: &mut DbConnection,
     uuid: &str,
@@ -105,14 +105,14 @@ fn find_with_owner(
     let found: Option<Row> = on_backend!(conn, c => query.get_result(c)).optional()?;
     Ok(found.filter(|(_, _, type_id, ..)| kind.is_none() || type_id.is_some()).map(
         |(project_id, user_id, consumer_type_id, consumer, holds)| {
-            let owner = Some(Owner { project_id, user_id, consumer_type_id });
+            let owner = Some(OwnerIds { project_id, user_id, consumer_type_id });
             Known { consumer, owner, holds }
         },
     ))
 }
 
-/// Inserts a consumer that has just been written to for the first time: at generation 1.
-pub fn insert(tx: &mut Tx, uuid: &str, owner: Owner) -> QueryResult<usize> {
+/// Inserts a consumer at generation 1, the generation after its first write.
+pub fn insert(tx: &mut Tx, uuid: &str, owner: OwnerIds) -> QueryResult<usize> {
     let insert = diesel::insert_into(consumers::table).values((
         consumers::uuid.eq(uuid),
         consumers::generation.eq(1),
@@ -124,10 +124,12 @@ pub fn insert(tx: &mut Tx, uuid: &str, owner: Owner) -> QueryResult<usize> {
     on_backend!(tx.conn(), c => insert.execute(c))
 }
 
-/// Inserts a consumer that nobody knows yet as [`insert`] does, for an owner whose parts are known: all that
-/// most claims ask of consumers, in one question. It is `false`, and nothing is written, if any of that is
-/// otherwise, or if something is allocated to the consumer all the same. It is always so on MariaDB, which
-/// takes a lock on the whole table to insert what it selects, and fails where two such statements meet.
+/// Inserts a new consumer as [`insert`] does, in one statement that looks up the consumer's project, user and
+/// type. Most claims need no other question about consumers. The result is `false`, and nothing is written, if
+/// the consumer exists, if its project, user or type is missing, or if something is allocated to its uuid.
+///
+/// The result is always `false` on MariaDB, where INSERT … SELECT locks the whole table, and two such
+/// statements at once fail.
 pub fn insert_new(
     tx: &mut Tx,
     uuid: &str,
@@ -135,8 +137,7 @@ pub fn insert_new(
     user: &str,
     kind: Option<&str>,
 ) -> QueryResult<bool> {
-    #[cfg(feature = "mysql")]
-    if matches!(tx.conn(), DbConnection::Mysql(_)) {
+    if tx.kind() == Kind::Mysql {
         return Ok(false);
     }
     let uuid = Bind::Text(uuid);
@@ -167,8 +168,8 @@ pub fn insert_new(
     Ok(changed == 1)
 }
 
-/// Gives a consumer to another project, user or type.
-pub fn set_owner(tx: &mut Tx, id: i32, owner: Owner) -> QueryResult<usize> {
+/// Changes a consumer's project, user and type.
+pub fn set_owner(tx: &mut Tx, id: i32, owner: OwnerIds) -> QueryResult<usize> {
     diesel::update(consumers::table.filter(consumers::id.eq(id)))
         .set((
             consumers::project_id.eq(owner.project_id),
@@ -178,13 +179,13 @@ pub fn set_owner(tx: &mut Tx, id: i32, owner: Owner) -> QueryResult<usize> {
         .execute(tx.conn())
 }
 
-/// Deletes a consumer; returns how many there were, or nothing if none can be of this uuid. Its row
-/// stays taken, in that nobody can make it again before the transaction ends.
+/// Deletes a consumer; returns the number of deleted rows. The result is `None` if the tables cannot hold such
+/// a uuid. No other transaction can create the consumer again before this one ends.
 pub fn delete(tx: &mut Tx, uuid: &str) -> QueryResult<Option<usize>> {
     execute(tx, named!("DELETE FROM consumers WHERE uuid = ?"), &[uuid.into()]).found()
 }
 
-/// Deletes a consumer if nothing is allocated to it; returns how many were deleted.
+/// Deletes a consumer if nothing is allocated to it; returns the number of deleted rows.
 pub fn delete_if_idle(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
     let idle = diesel::dsl::not(exists(
         allocations::table.filter(allocations::consumer_id.eq(uuid)).select(allocations::id),
@@ -199,7 +200,7 @@ macro_rules! find {
     };
 }
 
-/// The same, of a text that is inserted first.
+/// Inserts a unique text into a table; the value is its row id.
 macro_rules! insert {
     ($tx:expr, $table:ident . $column:ident, $value:expr) => {{
         diesel::insert_into($table::table)
@@ -209,10 +210,10 @@ macro_rules! insert {
     }};
 }
 
-/// Row ids of a project and a user, by their ids in Keystone, and of a consumer type if one is
-/// named; what is new is inserted.
-pub fn ensure_owner(tx: &mut Tx, project: &str, user: &str, kind: Option<&str>) -> QueryResult<Owner> {
-    // All are looked for at once: nearly always all are there.
+/// Row ids of a project and a user, by their ids in Keystone, and of a consumer type if one is named. Missing
+/// rows are inserted.
+pub fn ensure_owner(tx: &mut Tx, project: &str, user: &str, kind: Option<&str>) -> QueryResult<OwnerIds> {
+    // One question looks for all of them. Nearly always all are there.
     let (project_id, user_id, type_id): (Option<i32>, Option<i32>, Option<i32>) = diesel::select((
         find!(projects.external_id, project).single_value(),
         find!(users.external_id, user).single_value(),
@@ -220,7 +221,7 @@ pub fn ensure_owner(tx: &mut Tx, project: &str, user: &str, kind: Option<&str>) 
         find!(consumer_types.name, kind.unwrap_or_default()).single_value(),
     ))
     .get_result(tx.conn())?;
-    Ok(Owner {
+    Ok(OwnerIds {
         project_id: match project_id {
             Some(id) => id,
             None => insert!(tx, projects.external_id, project),

@@ -1,4 +1,4 @@
-//! Everything about providers in plain rows, read at once, for the fleet's picture.
+//! All rows about providers that the fleet's picture needs.
 
 use std::collections::HashMap;
 
@@ -6,22 +6,23 @@ use chrono::NaiveDateTime;
 use diesel::dsl::sum;
 use diesel::prelude::*;
 
-#[cfg(feature = "postgres")]
-use crate::db::functions::{any, array_agg};
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+use crate::db::schema::resource_provider_traits as rpt;
 use crate::db::schema::{
     allocations as alloc, inventories as inv, placement_aggregates as agg, resource_classes as rc,
-    resource_provider_aggregates as rpa, resource_provider_traits as rpt, resource_providers as rp, traits,
+    resource_provider_aggregates as rpa, resource_providers as rp, traits,
 };
 use crate::db::{DbConnection, MultiBackend};
 
 use super::inventories::Amounts;
 use super::load_listed;
+#[cfg(feature = "postgres")]
+use super::on_postgres;
 
-/// How many providers are read at a time; a result is held in memory as a whole by some client
-/// libraries.
+/// The number of providers that are read at a time. Some client libraries hold a whole result in memory.
 const BATCH: usize = 2_000;
 
-/// A provider with all that a search needs to know of it.
+/// A provider with everything that a search needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProviderRow {
     /// Row id.
@@ -42,7 +43,7 @@ pub struct ProviderRow {
     pub updated_at: Option<NaiveDateTime>,
     /// Its inventories, by class id.
     pub inventories: Vec<(i32, Amounts)>,
-    /// The allocated amounts, by class id.
+    /// The amounts that are allocated from it, by class id.
     pub used: Vec<(i32, i64)>,
     /// The ids of its traits.
     pub traits: Vec<i32>,
@@ -50,7 +51,7 @@ pub struct ProviderRow {
     pub aggregates: Vec<String>,
 }
 
-/// The parts of a provider that a claim changes.
+/// The columns of a provider that change with an allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
     /// Row id.
@@ -59,7 +60,7 @@ pub struct UsageRow {
     pub generation: i32,
     /// When it was last changed.
     pub updated_at: Option<NaiveDateTime>,
-    /// The allocated amounts, by class id.
+    /// The amounts that are allocated from it, by class id.
     pub used: Vec<(i32, i64)>,
 }
 
@@ -77,7 +78,7 @@ pub struct NameRows {
 enum Selection<'a> {
     /// The providers with ids from the first to the second.
     Range(i32, i32),
-    /// These.
+    /// The providers with these ids.
     Ids(&'a [i32]),
 }
 
@@ -101,18 +102,18 @@ pub fn load_names(conn: &mut DbConnection) -> QueryResult<NameRows> {
     })
 }
 
-/// Calls `take` with all providers, some at a time.
-pub fn load_all(conn: &mut DbConnection, mut take: impl FnMut(Vec<ProviderRow>)) -> QueryResult<()> {
+/// Hands all providers to `receive`, some at a time.
+pub fn load_all(conn: &mut DbConnection, mut receive: impl FnMut(Vec<ProviderRow>)) -> QueryResult<()> {
     let ids: Vec<i32> = rp::table.order(rp::id).select(rp::id).load(conn)?;
     for batch in ids.chunks(BATCH) {
         if let (Some(first), Some(last)) = (batch.first(), batch.last()) {
-            take(load_selection(conn, Selection::Range(*first, *last))?);
+            receive(load_selection(conn, Selection::Range(*first, *last))?);
         }
     }
     Ok(())
 }
 
-/// At most so many providers in the order of their ids, from the first whose id is greater than `after`.
+/// At most `most` providers with ids greater than `after`, in the order of their ids.
 pub fn load_after(conn: &mut DbConnection, after: i32, most: i64) -> QueryResult<Vec<ProviderRow>> {
     let ids: Vec<i32> =
         rp::table.filter(rp::id.gt(after)).order(rp::id).limit(most).select(rp::id).load(conn)?;
@@ -122,7 +123,7 @@ pub fn load_after(conn: &mut DbConnection, after: i32, most: i64) -> QueryResult
     }
 }
 
-/// The rows of the given providers, without the providers that do not exist.
+/// The providers among these that exist.
 pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow>> {
     let mut rows = Vec::with_capacity(ids.len());
     for batch in ids.chunks(super::CHUNK) {
@@ -131,8 +132,8 @@ pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow
     Ok(rows)
 }
 
-/// The allocated amounts of the given providers that exist. It is a single question unless the ids are
-/// more than fit into one list, so its answer is of one moment.
+/// The use of the providers among these that exist. Providers that fit into one list are one question, whose
+/// answer is of one moment.
 pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<UsageRow>> {
     type Row = (i32, Option<i32>, Option<NaiveDateTime>, Option<i32>, Option<i64>);
     macro_rules! query {
@@ -213,7 +214,7 @@ fn load_selection(conn: &mut DbConnection, selection: Selection<'_>) -> QueryRes
         .collect())
 }
 
-/// The rows of each provider, by the provider's row id.
+/// The rows of each provider, by its row id.
 type ByProvider<T> = HashMap<i32, Vec<T>>;
 
 fn grouped<T>(rows: impl Iterator<Item = (i32, T)>) -> ByProvider<T> {
@@ -269,21 +270,12 @@ fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<B
 
 fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<i32>> {
     match conn {
-        // These rows are the most by far, so PostgreSQL sends one row for each provider.
+        // Most rows of the whole picture are traits, so PostgreSQL sends one row for each provider.
         #[cfg(feature = "postgres")]
         DbConnection::Postgres(conn) => {
-            macro_rules! lists {
-                ($filter:expr) => {
-                    rpt::table
-                        .filter($filter)
-                        .group_by(rpt::resource_provider_id)
-                        .select((rpt::resource_provider_id, array_agg(rpt::trait_id)))
-                        .load::<(i32, Vec<i32>)>(conn)?
-                };
-            }
             let lists = match selection {
-                Selection::Range(first, last) => lists!(rpt::resource_provider_id.between(first, last)),
-                Selection::Ids(ids) => lists!(rpt::resource_provider_id.eq(any(ids))),
+                Selection::Range(first, last) => on_postgres::trait_ids_between(conn, first, last)?,
+                Selection::Ids(ids) => on_postgres::trait_ids(conn, ids)?,
             };
             Ok(lists.into_iter().collect())
         }

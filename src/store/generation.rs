@@ -4,15 +4,13 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::commit::{Part, Tx};
-#[cfg(feature = "mysql")]
-use crate::db::DbConnection;
+use crate::db::Kind;
 use crate::db::schema::waitlist_tickets as tickets;
 use crate::db::statement::{execute, execute_listed, named, returning_numbers};
 
 use super::now;
-#[cfg(feature = "mysql")]
-use super::resource_providers;
-use super::waitlist_tickets::{Ticket, TicketChanges, from_micros, micros};
+use super::resource_providers::{self, ProviderKey};
+use super::ticket::{Ticket, TicketChanges, from_micros, micros};
 
 /// How the increment of a provider's generation begins, for statements that do more beside.
 macro_rules! bump_provider_sql {
@@ -43,9 +41,8 @@ pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
 /// Increments the generation of the provider of this uuid; returns its row id.
 pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>> {
     // MariaDB's UPDATE returns nothing.
-    #[cfg(feature = "mysql")]
-    if matches!(tx.conn(), DbConnection::Mysql(_)) {
-        let Some((id, _)) = resource_providers::find_key(tx, uuid)? else {
+    if tx.kind() == Kind::Mysql {
+        let Some(ProviderKey { id, .. }) = resource_providers::find_key(tx, uuid)? else {
             return Ok(None);
         };
         return Ok(bump_provider(tx, id)?.then_some(id));
@@ -117,7 +114,7 @@ pub fn swap_ticket(
     changes: TicketChanges,
 ) -> QueryResult<bool> {
     if changes.status.is_some() {
-        tx.touch_turn(&seen.uuid);
+        tx.touch_ticket(&seen.uuid);
     }
     tx.touch_expiry(changes.expires_at.flatten().map(from_micros));
     let row =
@@ -131,7 +128,7 @@ pub fn swap_ticket(
 /// Has tickets expire that are live and whose time has run out, and increments their generations; returns
 /// how many did.
 pub fn expire_tickets(tx: &mut Tx, uuids: &[&str], now: NaiveDateTime) -> QueryResult<usize> {
-    uuids.iter().for_each(|uuid| tx.touch_turn(uuid));
+    uuids.iter().for_each(|uuid| tx.touch_ticket(uuid));
     // Behind CASE are conditions by which no database looks for rows. Each row is found by its uuid, so
     // that no other row is locked.
     let sql = "UPDATE waitlist_tickets SET status = 'expired', holds = NULL, generation = generation + 1, \
@@ -150,7 +147,7 @@ pub fn swap_group(tx: &mut Tx, uuid: &str, seen: i64) -> QueryResult<bool> {
 
 /// Takes the rows of groups of tickets and increments their generations, as far as they are there.
 pub fn bump_groups(tx: &mut Tx, uuids: &[&str]) -> QueryResult<()> {
-    uuids.iter().for_each(|uuid| tx.touch_turn(uuid));
+    uuids.iter().for_each(|uuid| tx.touch_ticket(uuid));
     let sql = "UPDATE waitlist_groups SET generation = generation + 1 WHERE uuid";
     execute_listed(tx, sql, &[], uuids)?;
     Ok(())

@@ -12,12 +12,12 @@ use crate::db::{DbConnection, on_backend};
 
 use super::{Found, OfProvider, load_listed, load_typed, now};
 
-/// The inventory of one resource class: the numbers that a client sets.
+/// The numbers of an inventory, as a client sets them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Amounts {
-    /// All there is.
+    /// All units.
     pub total: i32,
-    /// Kept back from claims.
+    /// Units that no claim may have.
     pub reserved: i32,
     /// The smallest claim.
     pub min_unit: i32,
@@ -80,8 +80,8 @@ fn inventories(conn: &DbConnection, rows: Vec<Row>) -> Vec<Inventory> {
     rows.into_iter().map(inventory).collect()
 }
 
-/// A provider's generation and its inventories, in the order of their class ids: one question, since
-/// this is asked the most.
+/// A provider's generation and its inventories, in the order of their class ids. This most frequent read is one
+/// question.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<Inventory>> {
     let query = rp::table
         .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
@@ -106,7 +106,7 @@ pub fn class_ids(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<i
         .load(conn)
 }
 
-/// An inventory with what of it is in use.
+/// An inventory with its use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UsedInventory {
     /// Row id of the provider.
@@ -117,7 +117,7 @@ pub struct UsedInventory {
     pub class: String,
     /// Its numbers.
     pub amounts: Amounts,
-    /// The sum of what is allocated, if anything is.
+    /// The sum of its allocations, if there are any.
     pub used: Option<i64>,
 }
 
@@ -155,7 +155,7 @@ pub fn list_with_used(
 /// Whether any provider has inventory of a class, or anything is allocated of it.
 pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool> {
     let stocked = exists(inv::table.filter(inv::resource_class_id.eq(class_id)).select(inv::id));
-    // Allocations without inventory come from other servers.
+    // Another server may have stored allocations without inventory.
     let allocated = exists(alloc::table.filter(alloc::resource_class_id.eq(class_id)).select(alloc::id));
     diesel::select(stocked.or(allocated)).get_result(conn)
 }
@@ -208,7 +208,7 @@ pub fn update(tx: &mut Tx, provider_id: i32, class_id: i32, a: &Amounts) -> Quer
     Ok(changed == 1)
 }
 
-/// Deletes a provider's inventories of these classes; returns how many there were.
+/// Deletes a provider's inventories of these classes; returns their number.
 pub fn delete(tx: &mut Tx, provider_id: i32, class_ids: &[i32]) -> QueryResult<usize> {
     tx.touch_provider(provider_id, Part::Whole);
     let rows = inv::table

@@ -1,6 +1,5 @@
 //! The schema's versions: applied once, also when several replicas start together.
 
-#[cfg(feature = "postgres")]
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
@@ -8,14 +7,11 @@ use diesel::sql_query;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::standard;
-use crate::commit::transaction::savepoint;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::commit::transaction::{commit, transaction};
+use crate::commit::transaction::{commit, savepoint, transaction};
 use crate::commit::{Db, Tx};
-#[cfg(feature = "sqlite")]
-use crate::db::Kind;
+use crate::db::establish::establish;
 use crate::db::schema::alembic_version;
-use crate::db::{DatabaseSettings, DbConnection, Error, MultiBackend, connection};
+use crate::db::{DatabaseSettings, DbConnection, Error, Kind, MultiBackend};
 
 #[cfg(feature = "sqlite")]
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -28,10 +24,8 @@ const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 const PLACEMENT_REVISION: &str = "a082b8bb98d0";
 
 /// Names the lock that a migrating process holds.
-#[cfg(feature = "mysql")]
 const LOCK_NAME: &str = "allotment_migrate";
 /// The same lock where locks have numbers.
-#[cfg(feature = "postgres")]
 const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
 
 /// Brings the schema and the standard names up to date while no other process does; returns how many
@@ -41,7 +35,7 @@ pub fn migrate(db: &Db) -> Result<usize, Error> {
     db.without_limits(|tx| {
         under_lock(tx, |tx| {
             refuse_other_revisions(tx)?;
-            let done = on_source(tx, |conn, source| Ok(conn.run_pending_migrations(source)?.len()))?;
+            let done = on_source(tx.kind(), |source| Ok(tx.conn().run_pending_migrations(source)?.len()))?;
             synchronise(tx)?;
             Ok(done)
         })
@@ -69,32 +63,28 @@ pub fn keep_schema(db: &Db) -> Result<(), Error> {
 /// The migrations that have not run on the database that `settings` name, which may be in use.
 pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
     let target = Db::target(settings)?;
-    #[cfg(feature = "sqlite")]
     if target.kind == Kind::Sqlite && !std::path::Path::new(&target.address).exists() {
-        // To look into a file that is not there would make it.
-        return of_new_file();
+        // A connection would create the file.
+        return on_source(target.kind, |source| missing(&source, &[]));
     }
-    pending(&mut connection::establish(&target)?)
+    pending(&mut establish(&target)?)
 }
 
 /// Does `work` while no other process does such work on the database.
 fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
-    match tx.conn() {
+    match tx.kind() {
         // The write lock of one transaction round all migrations is the lock.
-        #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(_) => transaction(tx, work, commit),
+        Kind::Sqlite => transaction(tx, work, commit),
         // The lock ends with the one transaction, which a pooler of transactions leaves on one session.
-        #[cfg(feature = "postgres")]
-        DbConnection::Postgres(_) => {
+        Kind::Postgres => {
             let locked = |tx: &mut Tx| {
                 tx.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK_NUMBER})"))?;
                 work(tx)
             };
             transaction(tx, locked, commit)
         }
-        #[cfg(feature = "mysql")]
-        DbConnection::Mysql(conn) => {
-            sql_query(format!("DO GET_LOCK('{LOCK_NAME}', 600)")).execute(conn)?;
+        Kind::Mysql => {
+            sql_query(format!("DO GET_LOCK('{LOCK_NAME}', 600)")).execute(tx.conn())?;
             let outcome = work(tx);
             sql_query(format!("DO RELEASE_LOCK('{LOCK_NAME}')")).execute(tx.conn())?;
             outcome
@@ -123,13 +113,7 @@ pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
         Err(error) if is_missing_table(&error) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    on_source(conn, |_, source| missing(&source, &applied))
-}
-
-/// The names of the migrations that a file has before it that is still to be made.
-#[cfg(feature = "sqlite")]
-fn of_new_file() -> Result<Vec<String>, Error> {
-    missing(&SQLITE, &[]).map_err(|error| Error::Migration(error.to_string()))
+    on_source(conn.kind(), |source| missing(&source, &applied))
 }
 
 fn missing(source: &EmbeddedMigrations, applied: &[Applied]) -> Outcome<Vec<String>> {
@@ -165,17 +149,17 @@ fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-fn on_source<T>(
-    conn: &mut DbConnection,
-    run: impl FnOnce(&mut DbConnection, EmbeddedMigrations) -> Outcome<T>,
-) -> Result<T, Error> {
-    let source = match conn {
+/// Runs `run` on the migrations of a database.
+fn on_source<T>(kind: Kind, run: impl FnOnce(EmbeddedMigrations) -> Outcome<T>) -> Result<T, Error> {
+    let source = match kind {
         #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(_) => SQLITE,
+        Kind::Sqlite => SQLITE,
         #[cfg(feature = "postgres")]
-        DbConnection::Postgres(_) => POSTGRES,
+        Kind::Postgres => POSTGRES,
         #[cfg(feature = "mysql")]
-        DbConnection::Mysql(_) => MYSQL,
+        Kind::Mysql => MYSQL,
+        #[allow(unreachable_patterns, reason = "which databases are left depends on the features")]
+        other => return Err(Error::Unusable(format!("built without the {} feature", other.feature()))),
     };
-    run(conn, source).map_err(|error| Error::Migration(error.to_string()))
+    run(source).map_err(|error| Error::Migration(error.to_string()))
 }

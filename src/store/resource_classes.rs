@@ -5,13 +5,13 @@ use diesel::dsl::max;
 use diesel::prelude::*;
 
 use crate::commit::Tx;
-use crate::db::DbConnection;
 use crate::db::schema::{allocations as alloc, inventories as inv, resource_classes as rc};
 use crate::db::statement::returning_numbers;
+use crate::db::{DbConnection, Kind};
 
 use super::{Found, load_typed, now};
 
-/// The first id of custom classes; those below are of the standard ones.
+/// The first id of custom classes. Standard classes have smaller ids.
 pub const FIRST_CUSTOM_ID: i32 = 10_000;
 
 /// A resource class.
@@ -55,20 +55,17 @@ pub fn names_of(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<(i32, S
     rc::table.filter(rc::id.eq_any(ids)).order(rc::id).select((rc::id, rc::name)).load(conn)
 }
 
-/// Keeps custom classes from being deleted before the transaction ends; `false` if one is gone. Others
-/// that keep them are not waited for.
+/// Locks custom classes against deletion until the transaction ends; `false` if one is gone. Several transactions
+/// can hold this lock at once.
 #[must_use = "a class that is gone can't be used"]
-pub fn hold(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
+pub fn lock_shared(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
     let mut custom: Vec<i32> = ids.iter().copied().filter(|id| *id >= FIRST_CUSTOM_ID).collect();
     custom.sort_unstable();
-    let lock: Option<&str> = match tx.conn() {
-        // SQLite has one writer, which is this one.
-        #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(_) => None,
-        #[cfg(feature = "postgres")]
-        DbConnection::Postgres(_) => Some("FOR KEY SHARE"),
-        #[cfg(feature = "mysql")]
-        DbConnection::Mysql(_) => Some("LOCK IN SHARE MODE"),
+    let lock: Option<&str> = match tx.kind() {
+        // SQLite has one writer, and this transaction is it.
+        Kind::Sqlite => None,
+        Kind::Postgres => Some("FOR KEY SHARE"),
+        Kind::Mysql => Some("LOCK IN SHARE MODE"),
     };
     let Some(lock) = lock else {
         return Ok(true);
@@ -108,7 +105,7 @@ pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
         .execute(tx.conn())
 }
 
-/// Deletes a class; returns how many there were.
+/// Deletes a class; returns the number of deleted rows.
 pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<usize> {
     tx.touch_names();
     diesel::delete(rc::table.filter(rc::id.eq(id))).execute(tx.conn())

@@ -10,7 +10,7 @@ use crate::db::schema::{
     inventories, resource_provider_aggregates as rpa, resource_provider_traits as rpt,
     resource_providers as rp,
 };
-use crate::db::{DbConnection, on_backend};
+use crate::db::{DbConnection, Kind, on_backend};
 
 use super::{Found, load_typed, now};
 
@@ -37,6 +37,15 @@ pub struct ResourceProvider {
     pub created_at: Option<NaiveDateTime>,
     /// When it was last changed.
     pub updated_at: Option<NaiveDateTime>,
+}
+
+/// Row id and generation of a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderKey {
+    /// Row id.
+    pub id: i32,
+    /// Its generation.
+    pub generation: i32,
 }
 
 impl ResourceProvider {
@@ -82,11 +91,11 @@ pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<R
     on_backend!(conn, c => query.get_result(c)).found()
 }
 
-/// Row id and generation of the provider of this uuid: all that most requests need of it.
-pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<(i32, i32)>> {
+/// Row id and generation of the provider of this uuid. Most requests need nothing else of a provider.
+pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<ProviderKey>> {
     let found: Option<(i32, Option<i32>)> =
         rp::table.filter(rp::uuid.eq(uuid)).select((rp::id, rp::generation)).get_result(conn).found()?;
-    Ok(found.map(|(id, generation)| (id, generation.unwrap_or(0))))
+    Ok(found.map(|(id, generation)| ProviderKey { id, generation: generation.unwrap_or(0) }))
 }
 
 /// Row ids of the providers that exist among `uuids`, by the uuid as it is spelled there.
@@ -94,14 +103,12 @@ pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<
     let found: Vec<(String, i32)> = super::chunked(uuids, |chunk| {
         load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)))
     })?;
-    #[cfg_attr(not(feature = "mysql"), expect(unused_mut))]
     let mut ids: HashMap<String, i32> = found.into_iter().collect();
-    #[cfg(feature = "mysql")]
-    if matches!(conn, DbConnection::Mysql(_)) {
-        // The list also finds what is spelled otherwise, but does not tell of which of `uuids` it is.
+    if conn.kind() == Kind::Mysql {
+        // A list also finds other spellings of a uuid, but does not tell which of `uuids` a row matches.
         for uuid in uuids {
             if !ids.contains_key(*uuid)
-                && let Some((id, _)) = find_key(conn, uuid)?
+                && let Some(ProviderKey { id, .. }) = find_key(conn, uuid)?
             {
                 ids.insert((*uuid).to_owned(), id);
             }
@@ -159,16 +166,16 @@ pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
         .execute(tx.conn())
 }
 
-/// Takes a provider's row without changing it; `false` when it is gone.
+/// Locks a provider's row without a change; `false` if the provider is gone.
 #[must_use = "a provider that is gone can't be written to"]
-pub fn hold(tx: &mut Tx, id: i32) -> QueryResult<bool> {
+pub fn lock(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     let row = rp::table.filter(rp::id.eq(id));
     Ok(diesel::update(row).set(rp::generation.eq(rp::generation)).execute(tx.conn())? == 1)
 }
 
-/// Takes the rows of trees' roots, in the order of their ids, so that no other writer reshapes
-/// these trees before the transaction ends.
-pub fn take_roots(tx: &mut Tx, ids: &mut Vec<i32>) -> QueryResult<()> {
+/// Locks the rows of trees' roots, in the order of their ids, so that no other writer changes the shape of these
+/// trees before the transaction ends.
+pub fn lock_roots(tx: &mut Tx, ids: &mut Vec<i32>) -> QueryResult<()> {
     ids.sort_unstable();
     ids.dedup();
     for id in ids.iter() {
@@ -184,7 +191,7 @@ pub fn tree_edges(conn: &mut DbConnection, root_id: i32) -> QueryResult<Vec<(i32
     rp::table.filter(rp::root_provider_id.eq(root_id)).select((rp::id, rp::parent_provider_id)).load(conn)
 }
 
-/// Hangs a provider below another parent, or below none.
+/// Sets a provider's parent, or makes the provider a root.
 pub fn set_parent(tx: &mut Tx, id: i32, parent_id: Option<i32>) -> QueryResult<usize> {
     tx.touch_provider(id, Part::Whole);
     diesel::update(rp::table.filter(rp::id.eq(id)))
@@ -216,7 +223,7 @@ pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<()> {
     diesel::delete(inventories::table.filter(inventories::resource_provider_id.eq(id))).execute(tx.conn())?;
     diesel::delete(rpa::table.filter(rpa::resource_provider_id.eq(id))).execute(tx.conn())?;
     diesel::delete(rpt::table.filter(rpt::resource_provider_id.eq(id))).execute(tx.conn())?;
-    // A root points to itself, which on MariaDB would keep it from being deleted.
+    // A root refers to itself, and MariaDB refuses to delete such a row.
     diesel::update(rp::table.filter(rp::id.eq(id)))
         .set(rp::root_provider_id.eq(None::<i32>))
         .execute(tx.conn())?;

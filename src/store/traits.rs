@@ -3,25 +3,21 @@
 use std::collections::HashSet;
 
 use chrono::NaiveDateTime;
-#[cfg(feature = "postgres")]
-use diesel::dsl::array;
-#[cfg(feature = "sqlite")]
-use diesel::dsl::max;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use diesel::dsl::auto_type;
 use diesel::prelude::*;
 
 use crate::commit::{Part, Tx};
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 use crate::db::functions::coalesce;
-#[cfg(feature = "sqlite")]
-use crate::db::functions::string_agg;
-use crate::db::schema::{resource_provider_traits as rpt, resource_providers as rp, traits};
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use crate::db::schema::resource_providers as rp;
+use crate::db::schema::{resource_provider_traits as rpt, traits};
 use crate::db::{DbConnection, on_backend};
 
+use super::joined_rows::JoinedRows;
 use super::known_traits::KnownTraits;
-use super::lines::Lines;
-#[cfg(feature = "sqlite")]
-use super::lines::SEPARATOR;
-use super::{Found, now};
+use super::{Found, by_database, now};
 
 /// A trait.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -57,7 +53,7 @@ pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<T
     Ok(found.filter(|t| t.name == name))
 }
 
-/// The existing traits among `names`, in the order of their ids.
+/// The traits among `names` that exist, in the order of their ids.
 pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec<Trait>> {
     let mut found: Vec<Trait> = super::chunked(names, |chunk| {
         traits::table.filter(traits::name.eq_any(chunk)).select(COLUMNS).load(conn)
@@ -70,46 +66,29 @@ pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec
 }
 
 /// The names of a provider's traits, in the order of their ids.
-#[cfg_attr(not(feature = "postgres"), expect(unused_variables))]
 pub fn list_by_provider_uuid(
     conn: &mut DbConnection,
     known: &KnownTraits,
     uuid: &str,
-) -> QueryResult<Option<Lines>> {
-    #[cfg(any(feature = "mysql", feature = "sqlite"))]
-    let changed_at = coalesce(traits::updated_at.nullable(), traits::created_at.nullable());
-    #[cfg(any(feature = "mysql", feature = "sqlite"))]
-    let joined = rp::table
+) -> QueryResult<Option<JoinedRows>> {
+    by_database!(conn, trait_names(known, uuid))
+}
+
+/// A provider with its traits.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+#[auto_type]
+pub(super) fn with_traits<'a>(uuid: &'a str) -> _ {
+    rp::table
         .left_join(rpt::table.on(rpt::resource_provider_id.eq(rp::id)))
         .left_join(traits::table.on(traits::id.eq(rpt::trait_id)))
-        .filter(rp::uuid.eq(uuid));
-    match conn {
-        #[cfg(feature = "postgres")]
-        DbConnection::Postgres(c) => {
-            let ids = rpt::table.filter(rpt::resource_provider_id.eq(rp::id)).order(rpt::trait_id);
-            let columns = (rp::generation, array(ids.select(rpt::trait_id)));
-            let found: Option<(Option<i32>, Vec<i32>)> =
-                rp::table.filter(rp::uuid.eq(uuid)).select(columns).get_result(c).found()?;
-            found.map(|(generation, ids)| known.names(c, generation.unwrap_or(0), &ids)).transpose()
-        }
-        #[cfg(feature = "sqlite")]
-        DbConnection::Sqlite(c) => {
-            let row = joined.select((
-                max(rp::id),
-                max(rp::generation),
-                string_agg(traits::name.nullable(), SEPARATOR).aggregate_order(traits::id.nullable()),
-                // A row without either time was made just now.
-                max(coalesce(changed_at, Some(now()))),
-            ));
-            Ok(row.get_result(c).found()?.and_then(Lines::of_row))
-        }
-        #[cfg(feature = "mysql")]
-        DbConnection::Mysql(c) => {
-            let columns = (rp::generation, (traits::name, changed_at).nullable());
-            let rows = joined.order(traits::id).select(columns).load(c).found()?.unwrap_or_default();
-            Ok(Lines::of_rows(super::of_provider(rows)))
-        }
-    }
+        .filter(rp::uuid.eq(uuid))
+}
+
+/// The time of a trait's change or creation.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+#[auto_type]
+pub(super) fn trait_time() -> _ {
+    coalesce(traits::updated_at.nullable(), traits::created_at.nullable())
 }
 
 /// The traits of a provider, in the order of their ids.
@@ -141,7 +120,7 @@ pub fn insert(tx: &mut Tx, names: &[&str]) -> QueryResult<()> {
     Ok(())
 }
 
-/// Deletes a trait; returns how many there were.
+/// Deletes a trait; returns the number of deleted rows.
 pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<usize> {
     tx.touch_names();
     diesel::delete(traits::table.filter(traits::id.eq(id))).execute(tx.conn())

@@ -1,4 +1,4 @@
-//! Rows of tickets whose time has run out, or will.
+//! Rows of tickets by the time of their expiry.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -7,9 +7,9 @@ use crate::db::DbConnection;
 use crate::db::schema::waitlist_tickets as tickets;
 
 use super::load_typed;
-use super::waitlist_tickets::{ACTIVE, QUEUED, from_micros, micros};
+use super::ticket::{Status, from_micros, micros};
 
-/// A ticket whose time has run out, and its queue.
+/// An overdue ticket and its queue.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct Overdue {
     /// The ticket's uuid.
@@ -18,12 +18,12 @@ pub struct Overdue {
     pub queue_id: i32,
 }
 
-/// Tickets of this status whose time has run out, the longest ago first.
+/// The overdue tickets of this status, the earliest expiry first.
 ///
-/// Statuses are asked for one by one: no database reads the index of two statuses in the order of times.
+/// A list has one status, since no database reads the index of two statuses in the order of times.
 pub fn list(
     conn: &mut DbConnection,
-    status: &str,
+    status: Status,
     now: NaiveDateTime,
     limit: i64,
 ) -> QueryResult<Vec<Overdue>> {
@@ -38,10 +38,10 @@ pub fn list(
     )
 }
 
-/// When the next of the live tickets runs out.
+/// The earliest expiry of all live tickets.
 pub fn earliest_expiry(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateTime>> {
     let mut next = None;
-    for status in [QUEUED, ACTIVE] {
+    for status in Status::LIVE {
         let found: Vec<Option<i64>> = load_typed!(
             conn,
             tickets::table
@@ -63,7 +63,7 @@ pub fn list_idle_groups(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<
             conn,
             tickets::table
                 .filter(tickets::group_uuid.eq_any(chunk))
-                .filter(tickets::status.eq(ACTIVE))
+                .filter(tickets::status.eq(Status::Active))
                 .filter(tickets::lease_seconds.is_not_null())
                 .filter(tickets::expires_at.is_null())
                 .select(tickets::group_uuid)

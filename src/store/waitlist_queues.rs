@@ -1,4 +1,4 @@
-//! Rows of the waitlist's queues, of those who own them, and of groups of tickets.
+//! Rows of the waitlist's queues, of their owners, and of groups of tickets.
 
 use chrono::NaiveDateTime;
 use diesel::dsl::{count_star, max, sum};
@@ -13,20 +13,20 @@ use crate::db::schema::{
 
 use super::{generation, load_typed, now};
 
-/// A queue: those who want their turn at one thing.
+/// A queue of tickets for one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct Queue {
     /// Row id.
     pub id: i32,
     /// The uuid of the resource provider, or the name of an owner that is none.
     pub owner: String,
-    /// The kind of thing that the queue's tickets are for.
+    /// The scope: the kind of the resource that its tickets are for.
     pub scope: String,
-    /// Which one of that kind.
+    /// The id of the resource within the scope.
     pub resource_id: String,
     /// Its generation: one more with each ticket that comes or ends.
     pub generation: i64,
-    /// How many of its tickets are queued or active.
+    /// The number of its tickets that are queued or active.
     pub live: i32,
     /// When it was created.
     pub created_at: NaiveDateTime,
@@ -34,7 +34,7 @@ pub struct Queue {
     pub updated_at: NaiveDateTime,
 }
 
-/// Which queues a list is to have; what is `None` is any.
+/// The queues of a list; a column with `None` may have any value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueFilter {
     /// Their owner.
@@ -73,8 +73,8 @@ pub fn list_by_ids(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<Queu
     Ok(found)
 }
 
-/// How many queues have live tickets, how many tickets these are, and how many the longest one has. It
-/// takes the index alone and is as long as there are such queues.
+/// The number of queues with live tickets, the number of these tickets, and the length of the longest queue. The
+/// question reads the index of such queues and nothing else.
 pub fn measure(conn: &mut DbConnection) -> QueryResult<(i64, i64, i32)> {
     let measured: (i64, Option<i64>, Option<i32>) = queues::table
         .filter(queues::live.gt(0))
@@ -137,8 +137,7 @@ pub fn insert(tx: &mut Tx, owner: &str, scope: &str, resource_id: &str, floor: i
         .get_result(tx.conn())
 }
 
-/// Queues that nobody is in any more, that have not changed since a time and whose tickets are all
-/// forgotten.
+/// Queues without tickets that have not changed since a time.
 pub fn list_forgotten(conn: &mut DbConnection, before: NaiveDateTime, limit: i64) -> QueryResult<Vec<Queue>> {
     let tickets = tickets::table.filter(tickets::queue_id.eq(queues::id)).select(tickets::position);
     queues::table
@@ -150,8 +149,8 @@ pub fn list_forgotten(conn: &mut DbConnection, before: NaiveDateTime, limit: i64
         .load(conn)
 }
 
-/// Deletes a queue if it still is as it was read, and keeps its owner's fences above it. The owner's
-/// row must be taken.
+/// Deletes a queue if it is unchanged since it was read, and raises the owner's fence floor to the queue's
+/// generation. The owner's row must be locked.
 #[must_use = "a queue that has changed stays"]
 pub fn forget(tx: &mut Tx, queue: &Queue, floor: i64) -> QueryResult<bool> {
     let row = queues::table.filter(queues::id.eq(queue.id)).filter(queues::generation.eq(queue.generation));

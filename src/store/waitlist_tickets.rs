@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
-use diesel::backend::Backend;
-use diesel::deserialize::FromStaticSqlRow;
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
 
 use crate::commit::Tx;
 use crate::db::schema::{waitlist_queues as queues, waitlist_tickets as tickets};
@@ -14,183 +11,8 @@ use crate::db::statement::{execute, execute_listed};
 use crate::db::{DbConnection, MultiBackend};
 
 use super::load_typed;
+use super::ticket::{NewTicket, Status, Ticket, from_micros, micros};
 use super::waitlist_queues::QueueFilter;
-
-/// The status of a ticket that waits for its turn.
-pub const QUEUED: &str = "queued";
-/// The status of the ticket whose turn it is.
-pub const ACTIVE: &str = "active";
-/// The status of a ticket that was released, or given up while it waited.
-pub const FINISHED: &str = "finished";
-/// The status of a ticket whose time ran out.
-pub const EXPIRED: &str = "expired";
-
-/// A ticket with what its queue says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
-pub struct Ticket {
-    /// Row id of its queue.
-    pub queue_id: i32,
-    /// Its place in the queue's order: the queue's generation when it came.
-    pub position: i64,
-    /// The uuid under which clients know it.
-    pub uuid: String,
-    /// The uuid of the resource provider, or the name of an owner that is none.
-    pub owner: String,
-    /// The kind of thing that the ticket is for.
-    pub scope: String,
-    /// Which one of that kind.
-    pub resource_id: String,
-    /// [`QUEUED`], [`ACTIVE`], [`FINISHED`] or [`EXPIRED`].
-    pub status: String,
-    /// Its generation: one more with each change.
-    pub generation: i64,
-    /// The queue's generation when it became active.
-    pub fence: Option<i64>,
-    /// The group that it was created with.
-    pub group_uuid: Option<String>,
-    /// The work that the holder is going to do, in the client's words.
-    pub action: Option<String>,
-    /// Any object of the client, as JSON.
-    pub extra: Option<String>,
-    /// The project of whoever created it.
-    pub project_id: Option<String>,
-    /// The user that created the ticket.
-    pub user_id: Option<String>,
-    /// The id of the request that created it.
-    pub request_id: Option<String>,
-    /// When its time runs out; none if it has a lease that does not run yet, or no end at all.
-    #[diesel(deserialize_as = StoredTime)]
-    pub expires_at: Option<NaiveDateTime>,
-    /// The end of its time as the client spelled it, where that is told again.
-    pub expires_text: Option<String>,
-    /// How long it may be active.
-    pub lease_seconds: Option<i32>,
-    /// When it was created.
-    pub created_at: NaiveDateTime,
-    /// When it was last changed.
-    pub updated_at: NaiveDateTime,
-    /// When it became active.
-    pub activated_at: Option<NaiveDateTime>,
-}
-
-/// A time as the row has it: in microseconds since 1970, if there is one.
-#[derive(Clone, Copy, Debug)]
-pub struct StoredTime(Option<i64>);
-
-impl<DB> Queryable<Nullable<BigInt>, DB> for StoredTime
-where
-    DB: Backend,
-    Option<i64>: FromStaticSqlRow<Nullable<BigInt>, DB>,
-{
-    type Row = Option<i64>;
-
-    fn build(row: Self::Row) -> diesel::deserialize::Result<Self> {
-        Ok(StoredTime(row))
-    }
-}
-
-impl From<StoredTime> for Option<NaiveDateTime> {
-    fn from(StoredTime(micros): StoredTime) -> Self {
-        micros.map(from_micros)
-    }
-}
-
-pub(super) fn from_micros(micros: i64) -> NaiveDateTime {
-    DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::<Utc>::MAX_UTC).naive_utc()
-}
-
-/// A time in microseconds since 1970, as rows have the ends of tickets.
-pub fn micros(time: NaiveDateTime) -> i64 {
-    time.and_utc().timestamp_micros()
-}
-
-impl Ticket {
-    /// Whether it is queued or active.
-    pub fn is_live(&self) -> bool {
-        self.status == QUEUED || self.status == ACTIVE
-    }
-
-    /// Whether the ticket's time has run out.
-    pub fn is_overdue(&self, now: NaiveDateTime) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
-    }
-
-    /// The length and the end of the ticket's lease, if the lease runs while the ticket is queued.
-    pub fn queued_lease(&self) -> Option<(i32, NaiveDateTime)> {
-        if self.status != QUEUED {
-            return None;
-        }
-        self.lease_seconds.zip(self.expires_at)
-    }
-}
-
-/// A ticket that is to be inserted.
-#[derive(Clone, Debug, Insertable)]
-#[diesel(table_name = tickets)]
-pub struct NewTicket<'a> {
-    /// Row id of its queue.
-    pub queue_id: i32,
-    /// The queue's generation.
-    pub position: i64,
-    /// Its uuid.
-    pub uuid: &'a str,
-    /// Queued or active.
-    pub status: &'static str,
-    /// The queue, if it is active.
-    pub holds: Option<i32>,
-    /// Its generation.
-    pub generation: i64,
-    /// The queue's generation, if it is active.
-    pub fence: Option<i64>,
-    /// How many writes it has fenced.
-    pub fenced_writes: i64,
-    /// The group that it is created with.
-    pub group_uuid: Option<&'a str>,
-    /// The work that the holder is going to do.
-    pub action: Option<&'a str>,
-    /// Any object of the client, as JSON.
-    pub extra: Option<&'a str>,
-    /// The project of whoever creates it.
-    pub project_id: Option<&'a str>,
-    /// The user that creates the ticket.
-    pub user_id: Option<&'a str>,
-    /// The id of the request that creates it.
-    pub request_id: Option<&'a str>,
-    /// When its time runs out, in [`micros`].
-    pub expires_at: Option<i64>,
-    /// The same as the client spelled it.
-    pub expires_text: Option<&'a str>,
-    /// How long it may be active.
-    pub lease_seconds: Option<i32>,
-    /// Now.
-    pub created_at: NaiveDateTime,
-    /// Now.
-    pub updated_at: NaiveDateTime,
-    /// Now, if it is active.
-    pub activated_at: Option<NaiveDateTime>,
-}
-
-/// The changes of a ticket; a field that is `None` stays.
-#[derive(Clone, Debug, Default, AsChangeset)]
-#[diesel(table_name = tickets)]
-pub struct TicketChanges {
-    /// Its status.
-    pub status: Option<&'static str>,
-    /// The queue that it holds.
-    pub holds: Option<Option<i32>>,
-    /// The queue's generation at which it became active.
-    pub fence: Option<Option<i64>>,
-    /// Any object of the client, as JSON.
-    pub extra: Option<Option<String>>,
-    /// When its time runs out, in [`micros`].
-    pub expires_at: Option<Option<i64>>,
-    /// The same as the client spelled it.
-    pub expires_text: Option<Option<String>>,
-    /// How long it may be active.
-    pub lease_seconds: Option<Option<i32>>,
-    /// When it became active.
-    pub activated_at: Option<Option<NaiveDateTime>>,
-}
 
 /// The columns of [`Ticket`], joined.
 macro_rules! full_rows {
@@ -226,12 +48,12 @@ pub fn find(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Ticket>> 
     full_rows!().filter(tickets::uuid.eq(uuid)).get_result(conn).optional()
 }
 
-/// The tickets of these uuids, as far as there are such.
+/// The tickets among these uuids that exist.
 pub fn find_several(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<Ticket>> {
     super::chunked(uuids, |chunk| load_typed!(conn, full_rows!().filter(tickets::uuid.eq_any(chunk))))
 }
 
-/// The tickets of a group, in the order in which its queues are taken.
+/// The tickets of a group, in the order in which transactions lock queues.
 pub fn list_by_group(conn: &mut DbConnection, group_uuid: &str) -> QueryResult<Vec<Ticket>> {
     full_rows!()
         .filter(tickets::group_uuid.eq(group_uuid))
@@ -243,27 +65,27 @@ pub fn list_by_group(conn: &mut DbConnection, group_uuid: &str) -> QueryResult<V
 pub fn list_live(conn: &mut DbConnection, queue_id: i32, limit: i64) -> QueryResult<Vec<Ticket>> {
     full_rows!()
         .filter(tickets::queue_id.eq(queue_id))
-        .filter(tickets::status.eq_any([QUEUED, ACTIVE]))
+        .filter(tickets::status.eq_any(Status::LIVE))
         .order(tickets::position)
         .limit(limit)
         .load(conn)
 }
 
-/// The oldest tickets of a queue that wait.
+/// The oldest queued tickets of a queue.
 pub fn list_heads(conn: &mut DbConnection, queue_id: i32, limit: i64) -> QueryResult<Vec<Ticket>> {
     full_rows!()
         .filter(tickets::queue_id.eq(queue_id))
-        .filter(tickets::status.eq(QUEUED))
+        .filter(tickets::status.eq(Status::Queued))
         .order(tickets::position)
         .limit(limit)
         .load(conn)
 }
 
-/// How many tickets of a queue are before this position and still live.
+/// The number of live tickets of a queue before this position.
 pub fn count_ahead(conn: &mut DbConnection, queue_id: i32, position: i64) -> QueryResult<i64> {
     tickets::table
         .filter(tickets::queue_id.eq(queue_id))
-        .filter(tickets::status.eq_any([QUEUED, ACTIVE]))
+        .filter(tickets::status.eq_any(Status::LIVE))
         .filter(tickets::position.lt(position))
         .count()
         .get_result(conn)
@@ -280,20 +102,20 @@ pub fn find_active(conn: &mut DbConnection, queue_ids: &[i32]) -> QueryResult<Ve
     })
 }
 
-/// Which tickets a list is to have.
+/// The tickets of a list.
 #[derive(Clone, Debug)]
 pub struct TicketFilter {
-    /// The queues of the listed tickets.
+    /// The queues of the tickets.
     pub queues: QueueFilter,
-    /// With which status; any, if none is named.
-    pub statuses: Vec<&'static str>,
-    /// Only those after this place: a queue's row id and a position.
+    /// The statuses of the tickets; none for all statuses.
+    pub statuses: Vec<Status>,
+    /// The place after which the list begins: a queue's row id and a position.
     pub after: Option<(i32, i64)>,
     /// How many at most.
     pub limit: i64,
 }
 
-/// The columns of [`Ticket`] of those that a filter lets through, without its limit.
+/// The tickets that a filter admits, without its limit.
 macro_rules! filtered_rows {
     ($filter:expr) => {{
         let filter: &TicketFilter = $filter;
@@ -311,7 +133,8 @@ macro_rules! filtered_rows {
             query = query.filter(tickets::status.eq_any(filter.statuses.clone()));
         }
         if let Some((queue_id, position)) = filter.after {
-            // The first condition says where the index is entered, so that no page reads those before.
+            // The first condition lets the database enter the index at the place, so that no page reads the tickets
+            // before it.
             query = query.filter(tickets::queue_id.ge(queue_id));
             query = query.filter(tickets::queue_id.gt(queue_id).or(tickets::position.gt(position)));
         }
@@ -324,7 +147,7 @@ pub fn list(conn: &mut DbConnection, filter: &TicketFilter) -> QueryResult<Vec<T
     filtered_rows!(filter).order((tickets::queue_id, tickets::position)).limit(filter.limit).load(conn)
 }
 
-/// Tickets in the order in which they were created, without the first so many.
+/// Tickets in the order of their creation, without the first `offset`.
 pub fn list_by_creation(
     conn: &mut DbConnection,
     filter: &TicketFilter,
@@ -346,22 +169,22 @@ pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> Q
         .load(conn)
 }
 
-/// The given tickets that are still queued.
+/// The tickets among these that are queued.
 pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
     super::chunked(uuids, |chunk| {
         load_typed!(
             conn,
             tickets::table
                 .filter(tickets::uuid.eq_any(chunk))
-                .filter(tickets::status.eq(QUEUED))
+                .filter(tickets::status.eq(Status::Queued))
                 .select(tickets::uuid)
         )
     })
 }
 
-/// The given groups that still wait: a ticket is queued, and none has ended.
+/// The groups among these that wait: a ticket is queued, and no ticket has ended.
 pub fn list_queued_groups(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
-    let members: Vec<(Option<String>, String)> = super::chunked(uuids, |chunk| {
+    let members: Vec<(Option<String>, Status)> = super::chunked(uuids, |chunk| {
         load_typed!(
             conn,
             tickets::table
@@ -369,11 +192,11 @@ pub fn list_queued_groups(conn: &mut DbConnection, uuids: &[String]) -> QueryRes
                 .select((tickets::group_uuid, tickets::status))
         )
     })?;
-    let with = |statuses: &[&str]| -> BTreeSet<String> {
-        let members = members.iter().filter(|(_, status)| statuses.contains(&status.as_str()));
+    let with = |statuses: &[Status]| -> BTreeSet<String> {
+        let members = members.iter().filter(|(_, status)| statuses.contains(status));
         members.filter_map(|(group_uuid, _)| group_uuid.clone()).collect()
     };
-    Ok(with(&[QUEUED]).difference(&with(&[FINISHED, EXPIRED])).cloned().collect())
+    Ok(with(&[Status::Queued]).difference(&with(&[Status::Finished, Status::Expired])).cloned().collect())
 }
 
 /// Inserts a ticket.
@@ -383,26 +206,25 @@ pub fn insert(tx: &mut Tx, ticket: &NewTicket<'_>) -> QueryResult<()> {
     Ok(())
 }
 
-/// Takes the row of a ticket by a write, if the ticket is active: until the transaction ends it stays
-/// so. A write, since Galera certifies nothing else.
+/// Locks the row of a ticket if the ticket is active, so that the ticket stays active until the transaction ends.
+/// The lock is a write, since Galera certifies nothing else.
 #[must_use = "a ticket that is not active proves nothing"]
 pub fn prove_active(tx: &mut Tx, uuid: &str) -> QueryResult<bool> {
     let sql = "UPDATE waitlist_tickets SET fenced_writes = fenced_writes + 1 WHERE uuid = ? AND status = ?";
-    Ok(execute(tx, sql, &[uuid.into(), ACTIVE.into()])? == 1)
+    Ok(execute(tx, sql, &[uuid.into(), Status::Active.as_str().into()])? == 1)
 }
 
-/// How many tickets are kept alive by one statement.
+/// The largest number of tickets whose leases one statement starts again.
 pub const KEPT_ALIVE_AT_ONCE: usize = 100;
 
-/// Starts the leases of these tickets again, as far as they run while a ticket is queued.
+/// Starts the leases of these tickets again if they are queued and their leases run.
 ///
-/// Generations stay as they are: a client that waits has not changed its ticket, and would not know of
-/// a new one.
+/// The generations of the tickets stay, since the waiting clients would not learn of new ones.
 pub fn keep_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
     restart_leases(tx, "status = 'queued' AND uuid", uuids, now)
 }
 
-/// Starts the leases of the tickets of these groups again, those of active tickets as well.
+/// Starts the leases of the live tickets of these groups again.
 pub fn keep_groups_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
     restart_leases(tx, "status IN ('queued', 'active') AND group_uuid", uuids, now)
 }
@@ -419,14 +241,14 @@ fn restart_leases(tx: &mut Tx, named: &str, uuids: &[String], now: NaiveDateTime
 
 /// Deletes a ticket that has ended.
 pub fn delete(tx: &mut Tx, ticket: &Ticket) -> QueryResult<usize> {
-    tx.touch_turn(&ticket.uuid);
+    tx.touch_ticket(&ticket.uuid);
     diesel::delete(tickets::table.filter(tickets::uuid.eq(&ticket.uuid))).execute(tx.conn())
 }
 
-/// Deletes tickets that ended before a time, at most so many; returns how many.
+/// Deletes at most `limit` tickets that ended before a time; returns their number.
 pub fn prune(tx: &mut Tx, before: NaiveDateTime, limit: i64) -> QueryResult<usize> {
     let uuids: Vec<String> = tickets::table
-        .filter(tickets::status.eq_any([FINISHED, EXPIRED]))
+        .filter(tickets::status.eq_any([Status::Finished, Status::Expired]))
         .filter(tickets::updated_at.lt(before))
         .limit(limit)
         .select(tickets::uuid)

@@ -6,8 +6,9 @@ use chrono::NaiveDateTime;
 
 use crate::commit::Tx;
 use crate::store::generation;
+use crate::store::ticket::{Status, Ticket, TicketChanges, micros};
 use crate::store::waitlist_queues as queues;
-use crate::store::waitlist_tickets::{self as rows, ACTIVE, FINISHED, QUEUED, Ticket, TicketChanges};
+use crate::store::waitlist_tickets as rows;
 
 use super::group::{self, Effects};
 use super::join::lease_end;
@@ -23,7 +24,7 @@ pub fn end(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> R
         return Ok(ticket);
     }
     check_given(&ticket, given)?;
-    end_all(tx, std::slice::from_ref(&ticket), FINISHED, now)?;
+    end_all(tx, std::slice::from_ref(&ticket), Status::Finished, now)?;
     find(tx, uuid)
 }
 
@@ -39,7 +40,7 @@ pub fn remove(tx: &mut Tx, uuid: &str, now: NaiveDateTime) -> Result<()> {
 pub fn remove_some(tx: &mut Tx, owner: &str, limit: i64, now: NaiveDateTime) -> Result<usize> {
     let tickets = rows::list_last_by_owner(tx, owner, limit)?;
     let live: Vec<Ticket> = tickets.iter().filter(|ticket| ticket.is_live()).cloned().collect();
-    end_all(tx, &live, FINISHED, now)?;
+    end_all(tx, &live, Status::Finished, now)?;
     for ticket in &tickets {
         rows::delete(tx, ticket)?;
     }
@@ -62,7 +63,7 @@ pub(super) fn check_given(ticket: &Ticket, given: Option<i64>) -> Result<()> {
 
 /// Ends live tickets. First it locks their queues, in the order that all transactions use. Then it changes the
 /// tickets, and makes the next ones active.
-pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: &'static str, now: NaiveDateTime) -> Result<()> {
+pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: Status, now: NaiveDateTime) -> Result<()> {
     let mut ordered: Vec<&Ticket> = tickets.iter().collect();
     ordered.sort_by(|a, b| (&a.owner, &a.scope, &a.resource_id).cmp(&(&b.owner, &b.scope, &b.resource_id)));
     for ticket in &ordered {
@@ -73,7 +74,7 @@ pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: &'static str, now: N
     for ticket in &ordered {
         close(tx, ticket, how, now)?;
         effects.ended.extend(ticket.group_uuid.clone());
-        if ticket.status == ACTIVE {
+        if ticket.status == Status::Active {
             vacant.insert((&ticket.owner, &ticket.scope, &ticket.resource_id), ticket.queue_id);
         }
     }
@@ -90,7 +91,7 @@ fn leave(tx: &mut Tx, ticket: &Ticket) -> Result<()> {
 
 /// Ends a ticket whose queue is locked. If the ticket has changed since it was read, the transaction runs
 /// again.
-fn close(tx: &mut Tx, ticket: &Ticket, how: &'static str, now: NaiveDateTime) -> Result<()> {
+fn close(tx: &mut Tx, ticket: &Ticket, how: Status, now: NaiveDateTime) -> Result<()> {
     let changes = TicketChanges { status: Some(how), holds: Some(None), ..TicketChanges::default() };
     if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }
@@ -112,14 +113,14 @@ fn activate(tx: &mut Tx, head: &Ticket, now: NaiveDateTime, effects: &mut Effect
     let queue = queues::find_by_id(tx, head.queue_id)?.ok_or_else(Error::lost_race)?;
     let runs = head.lease_seconds.filter(|_| head.group_uuid.is_none());
     let changes = TicketChanges {
-        status: Some(ACTIVE),
+        status: Some(Status::Active),
         holds: Some(Some(head.queue_id)),
         fence: Some(Some(queue.generation)),
-        expires_at: runs.map(|seconds| Some(rows::micros(lease_end(now, seconds)))),
+        expires_at: runs.map(|seconds| Some(micros(lease_end(now, seconds)))),
         activated_at: Some(Some(now)),
         ..TicketChanges::default()
     };
-    debug_assert_eq!(head.status, QUEUED);
+    debug_assert_eq!(head.status, Status::Queued);
     effects.activated.extend(head.group_uuid.clone());
     // Otherwise the ticket was renewed a moment ago, and the second run sees that.
     if generation::swap_ticket(tx, head, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }

@@ -1,6 +1,7 @@
 //! The errors of the waitlist, with messages for clients and without HTTP.
 
 use crate::db;
+use crate::store::ticket::Status;
 
 /// A refusal, or a failure of the database below.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum Error {
         /// The ticket.
         uuid: String,
         /// Its status.
-        status: String,
+        status: Status,
     },
     /// The ticket's generation is not the one that the client saw.
     #[error("ticket generation conflict for ticket {uuid}: actual: {actual}, given: {given}")]

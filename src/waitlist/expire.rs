@@ -9,9 +9,10 @@ use chrono::NaiveDateTime;
 
 use crate::commit::Tx;
 use crate::store::generation;
+use crate::store::ticket::{Status, Ticket};
 use crate::store::waitlist_overdue::Overdue;
 use crate::store::waitlist_queues as queues;
-use crate::store::waitlist_tickets::{self as rows, ACTIVE, Ticket};
+use crate::store::waitlist_tickets as rows;
 
 use super::end::promote;
 use super::group::{self, Effects};
@@ -41,8 +42,11 @@ pub fn expire(tx: &mut Tx, tickets: &[Overdue], now: NaiveDateTime) -> Result<()
     }
     let mut effects = Effects::default();
     close(tx, &overdue, now, &mut effects)?;
-    let vacant: BTreeSet<i32> =
-        overdue.iter().filter(|ticket| ticket.status == ACTIVE).map(|ticket| ticket.queue_id).collect();
+    let vacant: BTreeSet<i32> = overdue
+        .iter()
+        .filter(|ticket| ticket.status == Status::Active)
+        .map(|ticket| ticket.queue_id)
+        .collect();
     let vacant: Vec<i32> = vacant.into_iter().collect();
     for queue in queues::list_by_ids(tx, &vacant)?.iter().filter(|queue| queue.live > 0) {
         promote(tx, queue.id, now, &mut effects)?;

@@ -6,10 +6,10 @@ use chrono::NaiveDateTime;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
-use crate::store::waitlist_tickets::{
-    self as rows, ACTIVE, EXPIRED, FINISHED, QUEUED, Ticket, TicketChanges,
+use crate::store::ticket::{Status, Ticket, TicketChanges, micros};
+use crate::store::{
+    generation, waitlist_overdue as overdue, waitlist_queues as stored, waitlist_tickets as rows,
 };
-use crate::store::{generation, waitlist_overdue as overdue, waitlist_queues as stored};
 
 use super::end::end_all;
 use super::join::lease_end;
@@ -29,11 +29,14 @@ pub struct Group {
 }
 
 impl Group {
-    /// The status: [`ACTIVE`] if all tickets are active, the status of a ticket that has ended, or else
-    /// [`QUEUED`].
-    pub fn status(&self) -> &'static str {
+    /// The status: [`Status::Active`] if all tickets are active, the status of a ticket that has ended, or else
+    /// [`Status::Queued`].
+    pub fn status(&self) -> Status {
         let has = |status| self.tickets.iter().any(|ticket| ticket.status == status);
-        [EXPIRED, FINISHED, QUEUED].into_iter().find(|status| has(*status)).unwrap_or(ACTIVE)
+        [Status::Expired, Status::Finished, Status::Queued]
+            .into_iter()
+            .find(|status| has(*status))
+            .unwrap_or(Status::Active)
     }
 }
 
@@ -56,7 +59,7 @@ pub fn end_group(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime
         return Ok(group);
     }
     check_given(&group, given)?;
-    end_all(tx, &live, FINISHED, now)?;
+    end_all(tx, &live, Status::Finished, now)?;
     find_group(tx, uuid)
 }
 
@@ -70,7 +73,7 @@ pub fn renew_group(
 ) -> Result<Group> {
     let group = find_group(tx, uuid)?;
     if let Some(ended) = group.tickets.iter().find(|ticket| !ticket.is_live()) {
-        return Err(Error::Ended { uuid: ended.uuid.clone(), status: ended.status.clone() });
+        return Err(Error::Ended { uuid: ended.uuid.clone(), status: ended.status });
     }
     check_given(&group, given)?;
     for ticket in &group.tickets {
@@ -117,7 +120,7 @@ pub(super) fn settle(tx: &mut Tx, effects: &Effects, now: NaiveDateTime) -> Resu
     complete.extend(effects.activated.iter().cloned());
     for uuid in complete {
         let tickets = rows::list_by_group(tx, &uuid)?;
-        if tickets.iter().all(|ticket| ticket.status != QUEUED) {
+        if tickets.iter().all(|ticket| ticket.status != Status::Queued) {
             start_leases(tx, &tickets, now)?;
         }
     }
@@ -127,13 +130,13 @@ pub(super) fn settle(tx: &mut Tx, effects: &Effects, now: NaiveDateTime) -> Resu
 /// Starts the leases of active tickets that do not run yet. If all tickets are active, the last one has become
 /// active now, and leases that ran while that ticket was queued start again.
 pub(super) fn start_leases(tx: &mut Tx, tickets: &[Ticket], now: NaiveDateTime) -> Result<()> {
-    let all_active = tickets.iter().all(|ticket| ticket.status == ACTIVE);
+    let all_active = tickets.iter().all(|ticket| ticket.status == Status::Active);
     for ticket in tickets {
         let Some(seconds) = ticket.lease_seconds else { continue };
-        if ticket.status != ACTIVE || (ticket.expires_at.is_some() && !all_active) {
+        if ticket.status != Status::Active || (ticket.expires_at.is_some() && !all_active) {
             continue;
         }
-        let end = rows::micros(lease_end(now, seconds));
+        let end = micros(lease_end(now, seconds));
         let changes = TicketChanges { expires_at: Some(Some(end)), ..TicketChanges::default() };
         if !generation::swap_ticket(tx, ticket, now, changes)? {
             return Err(Error::lost_race());

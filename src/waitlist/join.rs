@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
+use crate::store::ticket::{self, Status, Ticket, micros};
 use crate::store::waitlist_queues::{self as queues, Queue};
-use crate::store::waitlist_tickets::{self as rows, ACTIVE, QUEUED, Ticket};
+use crate::store::waitlist_tickets as rows;
 use crate::store::{generation, resource_providers};
 
 use super::settings::WaitlistSettings;
@@ -106,7 +107,7 @@ pub fn join_together(
     queues::insert_group(tx, &uuid)?;
     let created = create_all(tx, new, Some(&uuid), now, settings)?;
     let created: Vec<Ticket> = created.into_iter().map(|(ticket, _)| ticket).collect();
-    if created.iter().all(|ticket| ticket.status == ACTIVE) {
+    if created.iter().all(|ticket| ticket.status == Status::Active) {
         group::start_leases(tx, &created, now)?;
     }
     group::find_group(tx, &uuid)
@@ -238,11 +239,11 @@ fn insert(
     let (expires_at, lease_seconds) = new.term.columns(now, is_active && group_uuid.is_none());
     rows::insert(
         tx,
-        &rows::NewTicket {
+        &ticket::NewTicket {
             queue_id: queue.id,
             position: queue.generation,
             uuid: &uuid,
-            status: if is_active { ACTIVE } else { QUEUED },
+            status: if is_active { Status::Active } else { Status::Queued },
             holds: is_active.then_some(queue.id),
             generation: 1,
             fence: is_active.then_some(queue.generation),
@@ -253,7 +254,7 @@ fn insert(
             project_id: new.project_id.as_deref(),
             user_id: new.user_id.as_deref(),
             request_id: new.request_id.as_deref(),
-            expires_at: expires_at.map(rows::micros),
+            expires_at: expires_at.map(micros),
             expires_text: new.expires_text.as_deref(),
             lease_seconds,
             created_at: now,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::commit::{Db, Tx};
+use crate::commit::{Db, Plain, Tx};
 use crate::store::waitlist_tickets::{self as rows, KEPT_ALIVE_AT_ONCE};
 
 use super::waiters::Due;
@@ -45,12 +45,12 @@ async fn restart(waitlist: &Waitlist, db: &Db, due: &Due) -> Result<(), Error> {
     for chunk in due.tickets.chunks(KEPT_ALIVE_AT_ONCE) {
         let (uuids, now) = (chunk.to_vec(), waitlist.now());
         let work = move |tx: &mut Tx| Ok::<_, Error>(rows::keep_alive(tx, &uuids, now)?);
-        db.write("keep tickets alive", work).await?;
+        db.write(Plain::new("keep tickets alive", work)).await?;
     }
     for chunk in due.groups.chunks(KEPT_ALIVE_AT_ONCE) {
         let (uuids, now) = (chunk.to_vec(), waitlist.now());
         let work = move |tx: &mut Tx| Ok::<_, Error>(rows::keep_groups_alive(tx, &uuids, now)?);
-        db.write("keep groups of tickets alive", work).await?;
+        db.write(Plain::new("keep groups of tickets alive", work)).await?;
     }
     Ok(())
 }

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use crate::db::DbConnection;
+use crate::store::ticket::Ticket;
 use crate::store::waitlist_queues::{self as queues, Queue};
-use crate::store::waitlist_tickets::{self as rows, Ticket, TicketFilter};
+use crate::store::waitlist_tickets::{self as rows, TicketFilter};
 
 use super::join::check_owner;
 use super::{Error, Result};

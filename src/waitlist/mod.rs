@@ -37,12 +37,13 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use tokio::time::Instant;
 
-use crate::commit::{Db, Listener, Turns};
+use crate::commit::{Db, Listener, WaitlistChanges};
 use crate::db::DbConnection;
 use crate::metrics::waitlist::{WokenBy, handed_off};
+pub use crate::store::ticket::{Status, Ticket};
 use crate::store::waitlist_clock;
 pub use crate::store::waitlist_queues::{Queue, QueueFilter};
-pub use crate::store::waitlist_tickets::{ACTIVE, EXPIRED, FINISHED, QUEUED, Ticket, TicketFilter};
+pub use crate::store::waitlist_tickets::TicketFilter;
 
 pub use clock::{Clock, ServiceClock, SystemClock};
 pub use end::{end, remove, remove_some};
@@ -127,10 +128,10 @@ impl Waitlist {
         };
         let is_over = |ticket: &Ticket| {
             self.keep_alive(&waiter, std::slice::from_ref(ticket));
-            ticket.status != QUEUED
+            ticket.status != Status::Queued
         };
         let (ticket, reason) = waiter.until(timeout, read, is_over).await?;
-        if ticket.status == ACTIVE {
+        if ticket.status == Status::Active {
             self.count_hand_off(reason, ticket.activated_at);
         }
         Ok(ticket)
@@ -146,10 +147,10 @@ impl Waitlist {
         };
         let is_over = |group: &Group| {
             self.keep_alive(&waiter, &group.tickets);
-            group.status() != QUEUED
+            group.status() != Status::Queued
         };
         let (group, reason) = waiter.until(timeout, read, is_over).await?;
-        if group.status() == ACTIVE {
+        if group.status() == Status::Active {
             self.count_hand_off(reason, group.tickets.iter().filter_map(|ticket| ticket.activated_at).max());
         }
         Ok(group)
@@ -196,10 +197,10 @@ impl std::fmt::Debug for Waitlist {
 }
 
 impl Listener for Waitlist {
-    fn changed(&self, turns: &Turns) {
+    fn changed(&self, changes: &WaitlistChanges) {
         let reason = Waking::Commit(Instant::now());
-        turns.changed.iter().for_each(|uuid| self.waiters.wake(uuid, reason));
-        if let Some(at) = turns.earliest_expiry {
+        changes.uuids.iter().for_each(|uuid| self.waiters.wake(uuid, reason));
+        if let Some(at) = changes.earliest_expiry {
             self.timer.expires_at(at);
         }
     }

@@ -4,7 +4,8 @@ use chrono::NaiveDateTime;
 
 use crate::commit::Tx;
 use crate::store::generation;
-use crate::store::waitlist_tickets::{self as rows, ACTIVE, Ticket, TicketChanges};
+use crate::store::ticket::{Status, Ticket, TicketChanges, micros};
+use crate::store::waitlist_tickets as rows;
 
 use super::end::check_given;
 use super::join::Term;
@@ -45,13 +46,13 @@ pub(super) fn change(tx: &mut Tx, ticket: &Ticket, renewal: &Renewal, now: Naive
     // A lease with an end runs. A lease without an end waits for the turn, or for other tickets of the group.
     let runs = match ticket.lease_seconds {
         Some(_) => ticket.expires_at.is_some(),
-        None => ticket.status == ACTIVE,
+        None => ticket.status == Status::Active,
     };
     let term = renewal.term.or(ticket.lease_seconds.filter(|_| runs).map(Term::Lease));
     let mut changes = TicketChanges { extra: renewal.extra.clone(), ..TicketChanges::default() };
     if let Some(term) = term {
         let (expires_at, lease_seconds) = term.columns(now, runs);
-        changes.expires_at = Some(expires_at.map(rows::micros));
+        changes.expires_at = Some(expires_at.map(micros));
         changes.lease_seconds = Some(lease_seconds);
         changes.expires_text = Some(renewal.expires_text.clone());
     }

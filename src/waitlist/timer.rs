@@ -8,11 +8,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::commit::Db;
+use crate::commit::{Db, Plain};
 use crate::db::DbConnection;
+use crate::store::ticket::Status;
 use crate::store::waitlist_clock;
 use crate::store::waitlist_overdue::{self as overdue, Overdue};
-use crate::store::waitlist_tickets::{self as rows, ACTIVE, QUEUED};
+use crate::store::waitlist_tickets as rows;
 
 use super::clock::up;
 use super::expire::{EXPIRED_AT_ONCE, expire, expire_heads};
@@ -124,11 +125,11 @@ async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     // The queues whose next ticket can become active only after others in `queued` have ended.
     let mut crowded = HashSet::new();
     loop {
-        let active = list_overdue(waitlist, db, ACTIVE, QUEUES_AT_ONCE + crowded.len()).await?;
+        let active = list_overdue(waitlist, db, Status::Active, QUEUES_AT_ONCE + crowded.len()).await?;
         let active = active.into_iter().filter(|ticket| !crowded.contains(&ticket.queue_id)).collect();
         let has_active = expire_holders(waitlist, db, active, &mut crowded).await?;
         if queued.is_empty() {
-            queued = list_overdue(waitlist, db, QUEUED, READ_AT_ONCE).await?.into();
+            queued = list_overdue(waitlist, db, Status::Queued, READ_AT_ONCE).await?.into();
         }
         if queued.is_empty() {
             if !has_active && crowded.is_empty() {
@@ -179,7 +180,7 @@ fn next_batch(tickets: &mut VecDeque<Overdue>) -> Vec<Overdue> {
 async fn list_overdue(
     waitlist: &Waitlist,
     db: &Db,
-    status: &'static str,
+    status: Status,
     limit: usize,
 ) -> Result<Vec<Overdue>, Error> {
     let (now, limit) = (waitlist.now(), i64::try_from(limit).unwrap_or(i64::MAX));
@@ -188,14 +189,14 @@ async fn list_overdue(
 
 async fn expire_batch(waitlist: &Waitlist, db: &Db, batch: &[Overdue]) -> Result<(), Error> {
     let (batch, now) = (batch.to_vec(), waitlist.now());
-    paced(db.write("expire tickets", move |tx| expire(tx, &batch, now))).await
+    paced(db.write(Plain::new("expire tickets", move |tx| expire(tx, &batch, now)))).await
 }
 
 /// Ends the overdue tickets at the head of a queue.
 pub(super) async fn clear(waitlist: &Waitlist, db: &Db, queue_id: i32) -> Result<(), Error> {
     let heads = || {
         let now = waitlist.now();
-        paced(db.write("expire tickets", move |tx| expire_heads(tx, queue_id, now)))
+        paced(db.write(Plain::new("expire tickets", move |tx| expire_heads(tx, queue_id, now))))
     };
     while heads().await? {}
     Ok(())
@@ -235,7 +236,7 @@ async fn prune_old(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     };
     loop {
         let work = move |tx: &mut _| prune(tx, before, PRUNED_AT_ONCE);
-        if db.write("forget old tickets", work).await? == 0 {
+        if db.write(Plain::new("forget old tickets", work)).await? == 0 {
             return Ok(());
         }
     }

@@ -6,13 +6,15 @@ use serde::Deserialize;
 use super::page::Page;
 use super::view::DraftView;
 use super::{error, find, known_owner, owner, params};
+use crate::api::fence::Fenced;
 use crate::api::operation::{SHOWN, Shapes, empty, operation, plain};
 use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::waitlist::{body, write_end};
 use crate::api::{Call, HandlerResult, Reply, route};
 use crate::auth::policy;
-use crate::waitlist::{self, ACTIVE, ExpectedQueue, NewTicket, QUEUED, QueueFilter, Term, TicketFilter};
+use crate::commit::Plain;
+use crate::waitlist::{self, ExpectedQueue, NewTicket, QueueFilter, Status, Term, TicketFilter};
 use crate::wire::microversion::V1_0;
 use crate::wire::query::Query;
 use crate::wire::schema::Versions;
@@ -113,7 +115,7 @@ pub async fn list(call: Call) -> HandlerResult {
     let text = |name| query.last(name).map(str::to_owned);
     let queues =
         QueueFilter { owner: Some(owner), scope: text("scope"), resource_id: text("id").or(text("uid")) };
-    let filter = TicketFilter { queues, statuses: vec![QUEUED, ACTIVE], after: None, limit: page.limit };
+    let filter = TicketFilter { queues, statuses: Status::LIVE.to_vec(), after: None, limit: page.limit };
     let work = move |conn: &mut _| waitlist::list_by_creation(conn, &filter, page.offset);
     let tickets = call.app.db.read_snapshot(work).await.map_err(error::refused)?;
     let shown: Vec<DraftView<'_>> = tickets.iter().map(DraftView::new).collect();
@@ -128,7 +130,8 @@ pub async fn create(call: Call) -> HandlerResult {
     let new = body.into_new(&call, owner)?;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings());
-    let (ticket, _) = call.write("take a ticket", work).await?.map_err(error::refused)?;
+    let (ticket, _) =
+        call.write(Plain::new("take a ticket", work)).await.map_err(Fenced::told(error::refused))?;
     Ok(Reply::json(StatusCode::OK, &serde_json::json!({ "ticket_uuid": ticket.uuid })))
 }
 
@@ -177,6 +180,6 @@ pub async fn delete(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE, uuid, Some(owner)).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::remove(tx, &uuid, app.waitlist.now());
-    write_end(&call, "delete a ticket", work).await?.map_err(error::refused)?;
+    write_end(&call, "delete a ticket", work).await.map_err(Fenced::told(error::refused))?;
     Ok(Reply::empty(StatusCode::ACCEPTED))
 }

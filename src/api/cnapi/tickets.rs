@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use super::page::{Page, Wrong};
 use super::view::{CreatedView, TicketView};
 use super::{MOST, error, find, known_owner, owner, params};
+use crate::api::fence::Fenced;
 use crate::api::operation::{SHOWN, Shapes, empty, operation, plain};
 use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::waitlist::{body, write_end};
 use crate::api::{Call, HandlerResult, Reply, route};
 use crate::auth::policy;
-use crate::waitlist::{
-    self, ACTIVE, EXPIRED, Error, ExpectedQueue, FINISHED, NewTicket, QueueFilter, Term, TicketFilter,
-};
+use crate::commit::Plain;
+use crate::waitlist::{self, Error, ExpectedQueue, NewTicket, QueueFilter, Status, Term, TicketFilter};
 use crate::wire::microversion::V1_0;
 use crate::wire::schema::Versions;
 use crate::wire::uuids::{canonical_uuid, is_dashed_uuid};
@@ -170,7 +170,8 @@ pub async fn create(call: Call) -> HandlerResult {
         }
         Ok::<_, Error>((ticket, queue))
     };
-    let (ticket, queue) = call.write("take a ticket", work).await?.map_err(error::refused)?;
+    let (ticket, queue) =
+        call.write(Plain::new("take a ticket", work)).await.map_err(Fenced::told(error::refused))?;
     Ok(Reply::json(StatusCode::ACCEPTED, &CreatedView::new(&ticket, &queue)))
 }
 
@@ -184,7 +185,7 @@ pub async fn delete_all(call: Call) -> HandlerResult {
     loop {
         let (app, owner) = (call.app.clone(), owner.clone());
         let work = move |tx: &mut _| waitlist::remove_some(tx, &owner, MOST, app.waitlist.now());
-        let gone = write_end(&call, "delete tickets", work).await?.map_err(error::refused)?;
+        let gone = write_end(&call, "delete tickets", work).await.map_err(Fenced::told(error::refused))?;
         // Tickets that come after the last page are newer than the request, and stay.
         if i64::try_from(gone).is_ok_and(|gone| gone < MOST) {
             return Ok(Reply::empty(StatusCode::NO_CONTENT));
@@ -209,18 +210,18 @@ pub async fn show(call: Call) -> HandlerResult {
 pub async fn wait(call: Call) -> HandlerResult {
     let ticket = find(&call, policy::WAITLIST_SHOW, named(&call)?, None).await?;
     let uuid = ticket.uuid;
-    if ticket.status == EXPIRED {
+    if ticket.status == Status::Expired {
         return Err(expired(format!("ticket {uuid} is expired")));
     }
     let timeout = Duration::from_secs(call.app.waitlist.settings().max_wait_seconds);
     let wait = call.app.waitlist.wait(&call.app.db, &uuid, timeout);
     let ticket = Box::pin(wait).await.map_err(error::refused)?;
-    match ticket.status.as_str() {
-        ACTIVE => Ok(Reply::empty(StatusCode::NO_CONTENT)),
-        EXPIRED => Err(expired("ticket has expired")),
-        FINISHED => Err(error::invalid(format!("ticket {uuid} is finished"))),
+    match ticket.status {
+        Status::Active => Ok(Reply::empty(StatusCode::NO_CONTENT)),
+        Status::Expired => Err(expired("ticket has expired")),
+        Status::Finished => Err(error::invalid(format!("ticket {uuid} is finished"))),
         // The time is over, or the service stops. The client may wait again.
-        _ => {
+        Status::Queued => {
             let message = format!("ticket {uuid} is still queued; wait again");
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message))
         }
@@ -238,7 +239,7 @@ pub async fn release(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::end(tx, &uuid, None, app.waitlist.now());
-    write_end(&call, "release a ticket", work).await?.map_err(error::refused)?;
+    write_end(&call, "release a ticket", work).await.map_err(Fenced::told(error::refused))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -247,6 +248,6 @@ pub async fn delete(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::remove(tx, &uuid, app.waitlist.now());
-    write_end(&call, "delete a ticket", work).await?.map_err(error::refused)?;
+    write_end(&call, "delete a ticket", work).await.map_err(Fenced::told(error::refused))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

@@ -17,7 +17,7 @@ pub(crate) struct TicketView<'a> {
     expires_at: Option<String>,
     created_at: String,
     updated_at: String,
-    status: &'a str,
+    status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'a str>,
     extra: Option<Box<RawValue>>,
@@ -36,7 +36,7 @@ impl<'a> TicketView<'a> {
             expires_at: end(ticket),
             created_at: times::show_millis(ticket.created_at),
             updated_at: times::show_millis(ticket.updated_at),
-            status: &ticket.status,
+            status: ticket.status.as_str(),
             action: ticket.action.as_deref(),
             extra: RawValue::from_string(extra).ok(),
             reqid: ticket.request_id.as_deref(),
@@ -65,7 +65,7 @@ pub(crate) struct DraftView<'a> {
     server_uuid: &'a str,
     scope: &'a str,
     id: &'a str,
-    status: &'a str,
+    status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
     updated_at: String,
@@ -79,7 +79,7 @@ impl<'a> DraftView<'a> {
             server_uuid: &ticket.owner,
             scope: &ticket.scope,
             id: &ticket.resource_id,
-            status: &ticket.status,
+            status: ticket.status.as_str(),
             expires_at: end(ticket),
             updated_at: times::show_millis(ticket.updated_at),
         }

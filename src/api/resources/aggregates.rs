@@ -3,10 +3,12 @@
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::api::fence::Fenced;
 use crate::api::operation::{SHOWN, Shapes, json, operation};
 use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
+use crate::commit::Plain;
 use crate::placement::{Error, aggregates};
 use crate::wire::json::integer;
 use crate::wire::microversion::{V1_1, V1_19};
@@ -85,11 +87,11 @@ pub async fn replace(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let echoed = list.clone();
     let work = move |conn: &mut _| aggregates::replace(conn, &uuid, given, &list);
-    let written = call.write("replace aggregates", work).await?;
-    let generation = written.map_err(|error| match error {
+    let written = call.write(Plain::new("replace aggregates", work)).await;
+    let generation = written.map_err(Fenced::told(|error| match error {
         Error::ProviderGeneration { .. } => generation_changed(),
         error => error.into(),
-    })?;
+    }))?;
     Ok(shown(&call, generation, echoed))
 }
 

@@ -1,23 +1,21 @@
 //! `/allocations`, `/allocations/{consumer_uuid}` and `/resource_providers/{uuid}/allocations`.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::api::fence::Fenced;
 use crate::api::operation::{SHOWN, Shapes, empty, json, operation};
 use crate::api::refusal::provider_missing;
 use crate::api::resources::view::newest;
 use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
-use crate::commit::{AtOnce, Tx};
 use crate::placement::allocations::{Claim, Expected};
 use crate::placement::usages::UNKNOWN_TYPE;
+use crate::placement::writes::{EndConsumer, ReplaceAllocations};
 use crate::placement::{Error, allocations};
-use crate::store;
 use crate::store::allocations::{ConsumerAllocation, ProviderAllocation};
-use crate::store::lines::Lines;
+use crate::store::joined_rows::JoinedRows;
 use crate::wire::json::{Integer, optional_integer};
 use crate::wire::microversion::{Microversion, V1_0, V1_8, V1_12, V1_13, V1_28, V1_34, V1_38};
 use crate::wire::ordered::Ordered;
@@ -244,7 +242,7 @@ fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> Consumer
     }
 }
 
-fn provider_view(found: &Lines, version: Microversion) -> ProviderView<'_> {
+fn provider_view(found: &JoinedRows, version: Microversion) -> ProviderView<'_> {
     let mut allocations: Ordered<&str, ResourcesView<'_>> = Ordered::default();
     for row in found.iter().filter_map(ProviderAllocation::of_line) {
         let view = allocations.entry(row.consumer_uuid, || ResourcesView {
@@ -291,14 +289,8 @@ pub async fn replace_several(call: Call) -> HandlerResult {
 }
 
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {
-    let claims: Arc<[Claim]> = claims.into();
-    let (same, again) = (Arc::clone(&claims), Arc::clone(&claims));
-    let now = store::now();
-    let at_once = move |tx: &mut Tx, what: AtOnce| allocations::claim_at_once(tx, &same, now, what);
-    let work = move |tx: &mut Tx| allocations::replace_all(tx, &again);
-    let compared = allocations::only_provider(&claims);
-    let written = call.write_at_once("replace allocations", compared, at_once, work).await?;
-    written.map_err(|error| refusal(error, unknown_class))?;
+    let written = call.write(ReplaceAllocations::new(claims)).await;
+    written.map_err(Fenced::told(|error| refusal(error, unknown_class)))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -315,10 +307,6 @@ pub(crate) fn refusal(error: Error, unknown_class: &str) -> ApiError {
 
 /// `DELETE /allocations/{consumer_uuid}`
 pub async fn delete(call: Call) -> HandlerResult {
-    let uuid: Arc<str> = call.param("consumer_uuid").into();
-    let same = Arc::clone(&uuid);
-    let at_once = move |tx: &mut Tx, what: AtOnce| allocations::delete_at_once(tx, &same, what);
-    let work = move |tx: &mut Tx| allocations::delete(tx, &uuid);
-    call.write_at_once("delete allocations", None, at_once, work).await??;
+    call.write(EndConsumer::new(call.param("consumer_uuid"))).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
+use crate::api::fence::Fenced;
 use crate::api::operation::{GONE, SHOWN, Shapes, empty, json, operation};
 use crate::api::refusal::provider_missing;
 use crate::api::resources::resource_providers::path;
@@ -13,6 +14,7 @@ use crate::api::resources::view::newest;
 use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
+use crate::commit::Plain;
 use crate::placement::inventories::ReservedLimit;
 use crate::placement::{Error, inventories};
 use crate::store::inventories::{Amounts, Inventory};
@@ -229,12 +231,12 @@ pub async fn create(call: Call) -> HandlerResult {
     let tried = format!("Unable to create inventory for resource provider {uuid}: ");
     let limit = reserved_limit(&call);
     let work = move |conn: &mut _| inventories::create(conn, &uuid, &class, amounts, limit);
-    let written = call.write("create inventory", work).await?;
-    let generation = written.map_err(|error| match error {
+    let written = call.write(Plain::new("create inventory", work)).await;
+    let generation = written.map_err(Fenced::told(|error| match error {
         Error::DuplicateInventory { .. } => ApiError::from(error).context("Update conflict: "),
         Error::ProviderNotFound(_) => error.into(),
         error => ApiError::from(error).not_found_is_bad().context(tried),
-    })?;
+    }))?;
     let reply = Reply::json(StatusCode::CREATED, &one_view(generation, &amounts));
     Ok(reply.cacheable(call.version, None).location(location))
 }
@@ -248,8 +250,8 @@ pub async fn replace(call: Call) -> HandlerResult {
     let (limit, given) = (reserved_limit(&call), body.resource_provider_generation);
     let shown = list.clone();
     let work = move |conn: &mut _| inventories::replace(conn, &uuid, given, &list, limit);
-    let written = call.write("replace inventories", work).await?;
-    let generation = written.map_err(|error| {
+    let written = call.write(Plain::new("replace inventories", work)).await;
+    let generation = written.map_err(Fenced::told(|error| {
         let uuid = call.param("uuid");
         match error {
             Error::ProviderGeneration { .. } => stale(),
@@ -260,7 +262,7 @@ pub async fn replace(call: Call) -> HandlerResult {
             Error::InventoryInUse { .. } => ApiError::from(error).context("update conflict: "),
             error => error.into(),
         }
-    })?;
+    }))?;
     Ok(list_reply(&call, generation, shown.iter().map(|(class, amounts)| (class, amounts)), None))
 }
 
@@ -271,8 +273,8 @@ pub async fn update(call: Call) -> HandlerResult {
     let (given, amounts) = (body.resource_provider_generation, Amounts::from(body.amounts));
     let limit = reserved_limit(&call);
     let work = move |conn: &mut _| inventories::update(conn, &uuid, given, (&class, amounts), limit);
-    let written = call.write("update inventory", work).await?;
-    let generation = written.map_err(|error| {
+    let written = call.write(Plain::new("update inventory", work)).await;
+    let generation = written.map_err(Fenced::told(|error| {
         let uuid = call.param("uuid");
         match error {
             Error::ProviderGeneration { .. } => stale(),
@@ -282,7 +284,7 @@ pub async fn update(call: Call) -> HandlerResult {
             Error::Reserved { .. } => cannot_update(uuid, error),
             error => error.into(),
         }
-    })?;
+    }))?;
     Ok(Reply::json(StatusCode::OK, &one_view(generation, &amounts)).cacheable(call.version, None))
 }
 
@@ -297,7 +299,7 @@ fn cannot_update(uuid: &str, error: Error) -> ApiError {
 /// `DELETE /resource_providers/{uuid}/inventories`
 pub async fn delete_all(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    call.write("delete inventories", move |conn| inventories::delete_all(conn, &uuid)).await??;
+    call.write(Plain::new("delete inventories", move |conn| inventories::delete_all(conn, &uuid))).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -305,9 +307,10 @@ pub async fn delete_all(call: Call) -> HandlerResult {
 pub async fn delete(call: Call) -> HandlerResult {
     let (uuid, class) = (call.param("uuid").to_owned(), call.param("resource_class").to_owned());
     let named = class.clone();
-    let deleted =
-        call.write("delete inventory", move |conn| inventories::delete(conn, &uuid, &class)).await?;
-    deleted.map_err(|error| match error {
+    let deleted = call
+        .write(Plain::new("delete inventory", move |conn| inventories::delete(conn, &uuid, &class)))
+        .await;
+    deleted.map_err(Fenced::told(|error| match error {
         Error::InventoryInUse { .. } => ApiError::from(error)
             .with_code(Code::ConcurrentUpdate)
             .context(format!("Unable to delete inventory of class {named}: ")),
@@ -315,6 +318,6 @@ pub async fn delete(call: Call) -> HandlerResult {
             ApiError::from(error).context(format!("No inventory of class {named} found for delete: "))
         }
         error => error.into(),
-    })?;
+    }))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

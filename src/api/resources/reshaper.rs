@@ -3,12 +3,14 @@
 use actix_web::http::StatusCode;
 use serde::Deserialize;
 
+use crate::api::fence::Fenced;
 use crate::api::operation::{empty, operation};
 use crate::api::resources::allocations::{ClaimBody, claims, refusal};
 use crate::api::resources::inventories::ReplaceBody;
 use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
+use crate::commit::Plain;
 use crate::placement::reshaper::NewInventories;
 use crate::placement::{Error, reshaper};
 use crate::wire::microversion::{V1_30, V1_34, V1_38};
@@ -61,7 +63,7 @@ pub async fn reshape(call: Call) -> HandlerResult {
         .collect();
     let claims = claims(body.allocations, call.version)?;
     let work = move |conn: &mut _| reshaper::reshape(conn, &providers, &claims);
-    call.write("reshape", work).await?.map_err(|error| match error {
+    call.write(Plain::new("reshape", work)).await.map_err(Fenced::told(|error| match error {
         Error::ProviderNotFound(uuid) => ApiError::bad_request_with(
             Code::ProviderNotFound,
             format!(
@@ -70,6 +72,6 @@ pub async fn reshape(call: Call) -> HandlerResult {
         ),
         Error::InventoryInUse { .. } => ApiError::from(error).context("update conflict: "),
         error => refusal(error, "malformed reshaper data: "),
-    })?;
+    }))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

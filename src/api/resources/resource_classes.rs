@@ -3,11 +3,13 @@
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::api::fence::Fenced;
 use crate::api::operation::{GONE, SHOWN, Shapes, empty, json, operation};
 use crate::api::resources::view::{Link, newest};
 use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
+use crate::commit::Plain;
 use crate::placement::{Error, resource_classes as classes};
 use crate::wire::microversion::{V1_2, V1_7};
 use crate::wire::schema::Versions;
@@ -98,13 +100,14 @@ pub async fn list(call: Call) -> HandlerResult {
 pub async fn create(call: Call) -> HandlerResult {
     let NameBody { name } = call.json(&RESOURCE_CLASS)?;
     let location = path(&name);
-    let created = call.write("create resource class", move |conn| classes::create(conn, &name)).await?;
-    created.map_err(|error| match error {
+    let created =
+        call.write(Plain::new("create resource class", move |conn| classes::create(conn, &name))).await;
+    created.map_err(Fenced::told(|error| match error {
         Error::DuplicateResourceClass(name) => {
             ApiError::conflict(format!("Conflicting resource class already exists: {name}"))
         }
         error => error.into(),
-    })?;
+    }))?;
     Ok(Reply::empty(StatusCode::CREATED).location(location))
 }
 
@@ -125,8 +128,8 @@ async fn rename(call: Call) -> HandlerResult {
     let body: NameBody = call.json(&RESOURCE_CLASS)?;
     let name = call.param("name").to_owned();
     let work = move |conn: &mut _| classes::rename(conn, &name, &body.name);
-    let renamed = call.write("rename resource class", work).await?;
-    let class = renamed.map_err(|error| match error {
+    let renamed = call.write(Plain::new("rename resource class", work)).await;
+    let class = renamed.map_err(Fenced::told(|error| match error {
         Error::DuplicateResourceClass(name) => {
             ApiError::conflict(format!("Resource class already exists: {name}"))
         }
@@ -134,7 +137,7 @@ async fn rename(call: Call) -> HandlerResult {
             ApiError::bad_request(format!("Cannot update standard resource class {name}"))
         }
         error => error.into(),
-    })?;
+    }))?;
     Ok(Reply::json(StatusCode::OK, &view(&class.name, &call.prefix)))
 }
 
@@ -143,7 +146,8 @@ async fn ensure(call: Call) -> HandlerResult {
     // The name in the path is held to the schema of a body with the same name.
     schema::loaded(&RESOURCE_CLASS)?.check(&serde_json::json!({ "name": name }))?;
     let location = path(&name);
-    let made = call.write("ensure resource class", move |conn| classes::ensure(conn, &name)).await??;
+    let made =
+        call.write(Plain::new("ensure resource class", move |conn| classes::ensure(conn, &name))).await?;
     let status = if made { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     Ok(Reply::empty(status).location(location))
 }
@@ -151,12 +155,13 @@ async fn ensure(call: Call) -> HandlerResult {
 /// `DELETE /resource_classes/{name}`
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
-    let deleted = call.write("delete resource class", move |conn| classes::delete(conn, &name)).await?;
-    deleted.map_err(|error| match error {
+    let deleted =
+        call.write(Plain::new("delete resource class", move |conn| classes::delete(conn, &name))).await;
+    deleted.map_err(Fenced::told(|error| match error {
         Error::StandardResourceClass(_) | Error::ResourceClassInUse(_) => {
             ApiError::from(error).context("Error in delete resource class: ")
         }
         error => error.into(),
-    })?;
+    }))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

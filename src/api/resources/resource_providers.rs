@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::api::fence::Fenced;
 use crate::api::operation::{GONE, SHOWN, Shapes, empty, json, operation};
 use crate::api::resources::view::{Link, newest};
 use crate::api::route::{Route, answer};
@@ -12,8 +13,9 @@ use crate::api::schemas::schemas;
 use crate::api::searches::constraints;
 use crate::api::searches::spelling::Texts;
 use crate::api::{Call, HandlerResult, Reply, route};
+use crate::commit::Plain;
 use crate::fleet::{Picture, Provider, Slot};
-use crate::placement::resource_providers::{Changes, NewProvider};
+use crate::placement::resource_providers::{NewProvider, ProviderChanges};
 use crate::placement::{Error, resource_providers as providers};
 use crate::search::listing;
 use crate::search::listing::ListFilter;
@@ -283,14 +285,15 @@ pub async fn create(call: Call) -> HandlerResult {
         body.uuid.as_deref().and_then(canonical_uuid).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let new = NewProvider { uuid, name: body.name, parent_uuid: body.parent_provider_uuid };
     let tried = format!("Unable to create resource provider \"{}\", {}: ", new.name, new.uuid);
-    let created = call.write("create resource provider", move |conn| providers::create(conn, &new)).await?;
-    let provider = created.map_err(|error| match error {
+    let created =
+        call.write(Plain::new("create resource provider", move |conn| providers::create(conn, &new))).await;
+    let provider = created.map_err(Fenced::told(|error| match error {
         Error::DuplicateProviderName(_) | Error::DuplicateProviderUuid(_) => {
             let message = format!("Conflicting resource provider {error} already exists.");
             ApiError::conflict_with(Code::DuplicateName, message)
         }
         error => ApiError::from(error).context(tried),
-    })?;
+    }))?;
     let reply =
         if call.at_least(V1_20) { shown(&call, &provider) } else { Reply::empty(StatusCode::CREATED) };
     Ok(reply.location(path(&provider.uuid)))
@@ -307,22 +310,22 @@ pub async fn show(call: Call) -> HandlerResult {
 pub async fn update(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let body: UpdateBody = call.provider_json(RESOURCE_PROVIDER_PUT.at(call.version)).await?;
-    let changes = Changes {
+    let changes = ProviderChanges {
         name: body.name,
         parent_uuid: body.parent_provider_uuid,
         allow_reparenting: call.at_least(V1_37),
     };
     let tried = format!("Unable to save resource provider {uuid}: ");
     let work = move |conn: &mut _| providers::update(conn, &uuid, &changes);
-    let updated = call.write("update resource provider", work).await?;
-    let provider = updated.map_err(|error| match error {
+    let updated = call.write(Plain::new("update resource provider", work)).await;
+    let provider = updated.map_err(Fenced::told(|error| match error {
         Error::DuplicateProviderName(name) => {
             let message = format!("Conflicting resource provider {name} already exists.");
             ApiError::conflict_with(Code::DuplicateName, message)
         }
         Error::Tree { .. } => ApiError::from(error).context(tried),
         error => error.into(),
-    })?;
+    }))?;
     Ok(shown(&call, &provider))
 }
 
@@ -330,8 +333,9 @@ pub async fn update(call: Call) -> HandlerResult {
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let named = uuid.clone();
-    let deleted = call.write("delete resource provider", move |conn| providers::delete(conn, &uuid)).await?;
-    deleted.map_err(|error| match error {
+    let deleted =
+        call.write(Plain::new("delete resource provider", move |conn| providers::delete(conn, &uuid))).await;
+    deleted.map_err(Fenced::told(|error| match error {
         Error::ProviderNotFound(_) => ApiError::not_found(format!("{error} for delete")),
         Error::ProviderHasChildren => ApiError::conflict_with(
             Code::CannotDeleteParent,
@@ -341,7 +345,7 @@ pub async fn delete(call: Call) -> HandlerResult {
             ApiError::from(error).context(format!("Unable to delete resource provider {named}: "))
         }
         error => error.into(),
-    })?;
+    }))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 

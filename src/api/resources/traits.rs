@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
+use crate::api::fence::Fenced;
 use crate::api::operation::{GONE, SHOWN, Shapes, empty, json, operation};
 use crate::api::refusal::provider_missing;
 use crate::api::resources::aggregates::generation_changed;
@@ -14,7 +15,8 @@ use crate::api::resources::view::newest;
 use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
-use crate::placement::traits::ListFilter;
+use crate::commit::Plain;
+use crate::placement::traits::TraitFilter;
 use crate::placement::{Error, traits};
 use crate::store::traits::Trait;
 use crate::wire::json::integer;
@@ -111,9 +113,9 @@ pub async fn list(call: Call) -> HandlerResult {
     Ok(shown(&call, &list, None))
 }
 
-fn filter(call: &Call) -> Result<ListFilter, ApiError> {
+fn filter(call: &Call) -> Result<TraitFilter, ApiError> {
     let query = call.checked_query(&TRAITS_QUERY)?;
-    let mut filter = ListFilter::default();
+    let mut filter = TraitFilter::default();
     if let Some(name) = query.last("name") {
         match name.split_once(':') {
             Some(("in", names)) => filter.names = Some(names.split(',').map(str::to_owned).collect()),
@@ -157,7 +159,8 @@ pub async fn ensure(call: Call) -> HandlerResult {
         ));
     }
     let location = format!("/traits/{name}");
-    let (found, made) = call.write("ensure trait", move |conn| traits::ensure(conn, &name)).await??;
+    let (found, made) =
+        call.write(Plain::new("ensure trait", move |conn| traits::ensure(conn, &name))).await?;
     let status = if made { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     Ok(Reply::empty(status).location(location).cacheable(call.version, found.created_at))
 }
@@ -174,7 +177,7 @@ fn is_custom_trait(name: &str) -> bool {
 /// `DELETE /traits/{name}`
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
-    call.write("delete trait", move |conn| traits::delete(conn, &name)).await??;
+    call.write(Plain::new("delete trait", move |conn| traits::delete(conn, &name))).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -193,19 +196,19 @@ pub async fn replace(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let work =
         move |conn: &mut _| traits::replace(conn, &uuid, body.resource_provider_generation, &body.traits);
-    let written = call.write("replace traits", work).await?;
-    let (generation, list) = written.map_err(|error| match error {
+    let written = call.write(Plain::new("replace traits", work)).await;
+    let (generation, list) = written.map_err(Fenced::told(|error| match error {
         Error::ProviderGeneration { .. } => generation_changed(),
         Error::TraitNotFound(names) => ApiError::bad_request(format!("No such trait {names}")),
         error => error.into(),
-    })?;
+    }))?;
     Ok(shown(&call, &list, Some(generation)))
 }
 
 /// `DELETE /resource_providers/{uuid}/traits`
 pub async fn delete_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
-    call.write("delete traits", move |conn| traits::delete_by_provider(conn, &uuid)).await??;
+    call.write(Plain::new("delete traits", move |conn| traits::delete_by_provider(conn, &uuid))).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 

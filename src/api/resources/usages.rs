@@ -12,7 +12,7 @@ use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
 use crate::auth::policy;
 use crate::placement::usages;
-use crate::placement::usages::{Amounts, TypeUsage};
+use crate::placement::usages::{TypeUsage, UsedByClass};
 use crate::wire::microversion::{V1_0, V1_9, V1_38};
 use crate::wire::schema::Versions;
 
@@ -65,7 +65,7 @@ struct ProjectView<T> {
 struct TypeView {
     consumer_count: i64,
     #[serde(flatten)]
-    amounts: Amounts,
+    amounts: UsedByClass,
 }
 
 /// `GET /resource_providers/{uuid}/usages`

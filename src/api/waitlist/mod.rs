@@ -5,6 +5,7 @@ mod view;
 
 use actix_web::http::StatusCode;
 
+use crate::api::fence::Fenced;
 use crate::api::operation::{SHOWN, Shapes, empty, json, operation};
 use crate::api::resources::resource_providers;
 use crate::api::route::{Route, answer};
@@ -15,9 +16,9 @@ use crate::api::waitlist::body::{
 use crate::api::{Call, HandlerResult, Reply, permission, route};
 use crate::auth::policy;
 use crate::auth::policy::Target;
-use crate::commit::Tx;
+use crate::commit::{Plain, Tx};
 use crate::waitlist;
-use crate::waitlist::{ACTIVE, EXPIRED, Error, FINISHED, Group, QUEUED, QueueFilter, Ticket, TicketFilter};
+use crate::waitlist::{Error, Group, QueueFilter, Status, Ticket, TicketFilter};
 use crate::wire::microversion::V1_0;
 use crate::wire::schema::Versions;
 use crate::wire::{ApiError, Code};
@@ -157,10 +158,10 @@ async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
 }
 
 /// The statuses that a filter names. An empty list means all.
-fn statuses(filter: Option<&str>) -> Vec<&'static str> {
+fn statuses(filter: Option<&str>) -> Vec<Status> {
     match filter {
-        None | Some("live") => vec![QUEUED, ACTIVE],
-        Some(named) => [QUEUED, ACTIVE, FINISHED, EXPIRED].into_iter().filter(|s| *s == named).collect(),
+        None | Some("live") => Status::LIVE.to_vec(),
+        Some(named) => Status::of_word(named).into_iter().collect(),
     }
 }
 
@@ -170,7 +171,7 @@ pub async fn create(call: Call) -> HandlerResult {
     let new = body.into_new(&call)?;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings());
-    let (ticket, ahead) = call.write("take a ticket", work).await??;
+    let (ticket, ahead) = call.write(Plain::new("take a ticket", work)).await?;
     Ok(shown(&call, StatusCode::CREATED, &ticket, Some(ahead)).location(path(&ticket)))
 }
 
@@ -190,7 +191,7 @@ pub async fn show(call: Call) -> HandlerResult {
 
 /// The number of tickets before a ticket. The database is asked only for a queued ticket.
 async fn ahead(call: &Call, ticket: &Ticket) -> Result<i64, ApiError> {
-    if ticket.status != QUEUED {
+    if ticket.status != Status::Queued {
         return Ok(0);
     }
     let ticket = ticket.clone();
@@ -205,7 +206,7 @@ pub async fn renew(call: Call) -> HandlerResult {
     let renewal = body.renewal(&call)?;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::renew(tx, &uuid, Some(given), &renewal, app.waitlist.now());
-    let ticket = call.write("renew a ticket", work).await??;
+    let ticket = call.write(Plain::new("renew a ticket", work)).await?;
     let ahead = ahead(&call, &ticket).await?;
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
@@ -216,7 +217,7 @@ pub async fn delete(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::end(tx, &uuid, given, app.waitlist.now());
-    write_end(&call, "release a ticket", work).await??;
+    write_end(&call, "release a ticket", work).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -226,11 +227,13 @@ pub(crate) async fn write_end<T: Send + 'static>(
     call: &Call,
     name: &'static str,
     work: impl Fn(&mut Tx) -> waitlist::Result<T> + Clone + Send + 'static,
-) -> Result<waitlist::Result<T>, ApiError> {
+) -> Result<T, Fenced<Error>> {
     loop {
-        match call.write(name, work.clone()).await? {
-            Err(Error::Crowded(queue_id)) => call.app.waitlist.clear(&call.app.db, queue_id).await?,
-            ended => return Ok(ended),
+        match call.write(Plain::new(name, work.clone())).await {
+            Err(Fenced::Work(Error::Crowded(queue_id))) => {
+                call.app.waitlist.clear(&call.app.db, queue_id).await.map_err(Fenced::Work)?;
+            }
+            ended => return ended,
         }
     }
 }
@@ -259,10 +262,13 @@ pub async fn create_group(call: Call) -> HandlerResult {
     let app = call.app.clone();
     let work =
         move |tx: &mut _| waitlist::join_together(tx, &new, app.waitlist.now(), app.waitlist.settings());
-    let group = call.write("take tickets", work).await?.map_err(|error| match error {
-        Error::OwnerNotFound(_) => ApiError::from(error).not_found_is_bad().with_code(Code::ProviderNotFound),
-        error => error.into(),
-    })?;
+    let group =
+        call.write(Plain::new("take tickets", work)).await.map_err(Fenced::told(|error| match error {
+            Error::OwnerNotFound(_) => {
+                ApiError::from(error).not_found_is_bad().with_code(Code::ProviderNotFound)
+            }
+            error => error.into(),
+        }))?;
     Ok(shown_group(&call, StatusCode::CREATED, &group).location(format!("/waitlist/{}", group.uuid)))
 }
 
@@ -285,7 +291,7 @@ pub async fn renew_group(call: Call) -> HandlerResult {
     let renewal = body.renewal(&call)?;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::renew_group(tx, &uuid, Some(given), &renewal, app.waitlist.now());
-    let group = call.write("renew tickets", work).await??;
+    let group = call.write(Plain::new("renew tickets", work)).await?;
     Ok(shown_group(&call, StatusCode::OK, &group))
 }
 
@@ -295,7 +301,7 @@ pub async fn delete_group(call: Call) -> HandlerResult {
     let uuid = find_group(&call, policy::WAITLIST_DELETE).await?.uuid;
     let app = call.app.clone();
     let work = move |tx: &mut _| waitlist::end_group(tx, &uuid, given, app.waitlist.now());
-    write_end(&call, "release tickets", work).await??;
+    write_end(&call, "release tickets", work).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 

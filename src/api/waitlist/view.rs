@@ -17,7 +17,7 @@ pub struct TicketView<'a> {
     position: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     ahead: Option<i64>,
-    status: &'a str,
+    status: &'static str,
     generation: i64,
     fence: Option<i64>,
     group: Option<&'a str>,
@@ -43,7 +43,7 @@ impl<'a> TicketView<'a> {
             id: &ticket.resource_id,
             position: ticket.position,
             ahead,
-            status: &ticket.status,
+            status: ticket.status.as_str(),
             generation: ticket.generation,
             fence: ticket.fence,
             group: ticket.group_uuid.as_deref(),
@@ -111,7 +111,7 @@ impl<'a> GroupView<'a> {
     pub fn new(group: &'a Group) -> Self {
         GroupView {
             uuid: &group.uuid,
-            status: group.status(),
+            status: group.status().as_str(),
             generation: group.generation,
             tickets: group.tickets.iter().map(|ticket| TicketView::new(ticket, None)).collect(),
         }

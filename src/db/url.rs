@@ -1,0 +1,96 @@
+//! Reads database URLs, also in the spellings of SQLAlchemy.
+
+use std::str::FromStr;
+
+#[cfg(feature = "mysql")]
+use super::mariadb_url;
+#[cfg(feature = "postgres")]
+use super::postgres_url;
+use super::target::{DbTarget, Kind};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::url_parts::Parts;
+
+impl FromStr for DbTarget {
+    type Err = String;
+
+    /// Reads `sqlite:…`, `postgres://…` and `mysql://…`, also in SQLAlchemy's spelling with a
+    /// driver (`mysql+pymysql://…`). The error says what is possible and does not repeat the URL,
+    /// which may hold a password.
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        let (scheme, rest) = url.split_once(':').ok_or("the database URL has no scheme")?;
+        let family = scheme.split('+').next().unwrap_or(scheme);
+        let kind = match family {
+            "sqlite" => Kind::Sqlite,
+            "postgres" | "postgresql" => Kind::Postgres,
+            "mysql" | "mariadb" => Kind::Mysql,
+            other if rest.starts_with("//") => {
+                return Err(format!(
+                    "the database URL's scheme {other:?} is unknown: use sqlite, postgres or mysql"
+                ));
+            }
+            // A text without a scheme may be anything, a password too.
+            _ => {
+                return Err(
+                    "the database URL has an unknown scheme: use sqlite, postgres or mysql".to_owned()
+                );
+            }
+        };
+        if !kind.is_compiled_in() {
+            return Err(format!("this binary was built without the {} feature", kind.feature()));
+        }
+        match kind {
+            Kind::Sqlite => sqlite(rest),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => postgres_url::read(&Parts::read(rest)?),
+            #[cfg(feature = "mysql")]
+            Kind::Mysql => mariadb_url::read(Parts::read(rest)?),
+            #[cfg(not(all(feature = "postgres", feature = "mysql")))]
+            other => Err(format!("this binary was built without the {} feature", other.feature())),
+        }
+    }
+}
+
+fn sqlite(rest: &str) -> Result<DbTarget, String> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.is_empty() {
+        return Err("the SQLite URL names no file".to_owned());
+    }
+    // Each connection would have a database of its own.
+    if path == ":memory:" {
+        return Err("the SQLite URL must name a file, since a database in memory cannot be shared".to_owned());
+    }
+    // SQLite takes such a path for a URL, whose parameters may turn off what keeps writes safe.
+    if path.starts_with("file:") {
+        return Err("the SQLite URL must name a file by its path, without file:".to_owned());
+    }
+    Ok(DbTarget::new(Kind::Sqlite, path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_the_database() {
+        let parse = |url: &str| url.parse::<DbTarget>().map(|target| (target.kind, target.address));
+        assert_eq!(parse("sqlite:///abs/a.db"), Ok((Kind::Sqlite, "/abs/a.db".into())));
+        assert_eq!(parse("sqlite:a.db"), Ok((Kind::Sqlite, "a.db".into())));
+    }
+
+    #[test]
+    fn bad_urls_are_refused_without_repeating_them() {
+        for url in [
+            "",
+            "allotment.db",
+            "sqlite:",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite:file:a.db?vfs=unix-none",
+            "oracle://scott:tiger@h/d",
+            "tiger:x",
+        ] {
+            let error = url.parse::<DbTarget>().err().expect(url);
+            assert!(!error.contains("tiger"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Reads that PostgreSQL answers in a way of its own.
+
+use diesel::dsl::{array, max};
+use diesel::prelude::*;
+
+use crate::db::functions::{any, array_agg, coalesce, string_agg};
+use crate::db::schema::{
+    allocations as alloc, resource_provider_traits as rpt, resource_providers as rp, traits,
+};
+
+use super::allocations::{FIELD, allocation_line, allocation_time, with_allocations};
+use super::joined_rows::{JoinedRows, SEPARATOR};
+use super::known_traits::{ById, KnownTraits};
+use super::{Found, now};
+
+/// All allocations from a provider.
+pub fn allocations(conn: &mut PgConnection, uuid: &str) -> QueryResult<Option<JoinedRows>> {
+    let line = allocation_line(FIELD);
+    let row = with_allocations(uuid).select((
+        max(rp::id),
+        max(rp::generation),
+        string_agg(line.nullable(), SEPARATOR).aggregate_order(alloc::id.nullable()),
+        // A row without either time counts as created now.
+        max(coalesce(allocation_time(), Some(now()))),
+    ));
+    Ok(row.get_result(conn).found()?.and_then(JoinedRows::of_row))
+}
+
+/// The names of a provider's traits. A row has the ids alone, and most names are known.
+pub fn trait_names(
+    conn: &mut PgConnection,
+    known: &KnownTraits,
+    uuid: &str,
+) -> QueryResult<Option<JoinedRows>> {
+    let ids = rpt::table.filter(rpt::resource_provider_id.eq(rp::id)).order(rpt::trait_id);
+    let columns = (rp::generation, array(ids.select(rpt::trait_id)));
+    let found: Option<(Option<i32>, Vec<i32>)> =
+        rp::table.filter(rp::uuid.eq(uuid)).select(columns).get_result(conn).found()?;
+    let named = |(generation, ids): (Option<i32>, Vec<i32>)| {
+        known.names(generation.unwrap_or(0), &ids, || find_traits(conn, &ids))
+    };
+    found.map(named).transpose()
+}
+
+fn find_traits(conn: &mut PgConnection, ids: &[i32]) -> QueryResult<ById> {
+    let changed_at = coalesce(traits::updated_at, traits::created_at);
+    let columns = (traits::id, (traits::name, changed_at));
+    let rows: Vec<(i32, _)> = traits::table.filter(traits::id.eq(any(ids))).select(columns).load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// The ids of the traits of these providers.
+pub fn trait_ids(conn: &mut PgConnection, providers: &[i32]) -> QueryResult<Vec<(i32, Vec<i32>)>> {
+    rpt::table
+        .filter(rpt::resource_provider_id.eq(any(providers)))
+        .group_by(rpt::resource_provider_id)
+        .select((rpt::resource_provider_id, array_agg(rpt::trait_id)))
+        .load(conn)
+}
+
+/// The ids of the traits of the providers with ids from `first` to `last`.
+pub fn trait_ids_between(
+    conn: &mut PgConnection,
+    first: i32,
+    last: i32,
+) -> QueryResult<Vec<(i32, Vec<i32>)>> {
+    rpt::table
+        .filter(rpt::resource_provider_id.between(first, last))
+        .group_by(rpt::resource_provider_id)
+        .select((rpt::resource_provider_id, array_agg(rpt::trait_id)))
+        .load(conn)
+}

@@ -1,0 +1,42 @@
+//! Reads that SQLite answers in a way of its own.
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+
+use crate::db::functions::{coalesce, string_agg};
+use crate::db::schema::{allocations as alloc, resource_providers as rp, traits};
+
+use super::allocations::{FIELD, allocation_line, allocation_time, with_allocations};
+use super::joined_rows::{JoinedRows, SEPARATOR};
+use super::known_traits::KnownTraits;
+use super::traits::{trait_time, with_traits};
+use super::{Found, now};
+
+/// All allocations from a provider.
+pub fn allocations(conn: &mut SqliteConnection, uuid: &str) -> QueryResult<Option<JoinedRows>> {
+    let line = allocation_line(FIELD);
+    let row = with_allocations(uuid).select((
+        max(rp::id),
+        max(rp::generation),
+        string_agg(line.nullable(), SEPARATOR).aggregate_order(alloc::id.nullable()),
+        // A row without either time counts as created now.
+        max(coalesce(allocation_time(), Some(now()))),
+    ));
+    Ok(row.get_result(conn).found()?.and_then(JoinedRows::of_row))
+}
+
+/// The names of a provider's traits. SQLite may give a deleted trait's id to another trait, so no names are kept.
+pub fn trait_names(
+    conn: &mut SqliteConnection,
+    _: &KnownTraits,
+    uuid: &str,
+) -> QueryResult<Option<JoinedRows>> {
+    let row = with_traits(uuid).select((
+        max(rp::id),
+        max(rp::generation),
+        string_agg(traits::name.nullable(), SEPARATOR).aggregate_order(traits::id.nullable()),
+        // A row without either time counts as created now.
+        max(coalesce(trait_time(), Some(now()))),
+    ));
+    Ok(row.get_result(conn).found()?.and_then(JoinedRows::of_row))
+}
