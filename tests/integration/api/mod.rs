@@ -4,6 +4,8 @@ mod aggregates;
 mod allocation_candidates;
 mod allocations;
 mod bad_input;
+#[cfg(feature = "postgres")]
+mod capacity;
 #[cfg(feature = "mysql")]
 mod charsets;
 mod claim_order;
