@@ -1,4 +1,4 @@
-//! Membership of providers in aggregates.
+//! The membership of resource providers in aggregates. An aggregate is a group of providers, named by a uuid.
 
 use std::collections::HashSet;
 
@@ -10,14 +10,15 @@ use crate::store::resource_providers::ProviderKey;
 use super::resource_providers::{bump_at, find_key, lock};
 use super::{Error, Result};
 
-/// A provider's generation and the uuids of its aggregates.
+/// Returns the generation of a provider, and the uuids of the aggregates of which the provider is a member.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<String>)> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Makes a provider a member of exactly these aggregates; returns its generation after that.
+/// Makes a provider a member of exactly `aggregates`. Returns the provider's generation after this change.
 ///
-/// If a generation is `given`, the provider must have it, and it is incremented. Otherwise the generation stays.
+/// If `given` is a generation, the provider must have that generation, and the generation is incremented. If
+/// `given` is `None` (microversions before 1.19), the generation stays unchanged.
 pub fn replace(tx: &mut Tx, uuid: &str, given: Option<i64>, aggregates: &[String]) -> Result<i32> {
     let ProviderKey { id, mut generation } = find_key(tx, uuid)?;
     match given {
@@ -31,7 +32,8 @@ pub fn replace(tx: &mut Tx, uuid: &str, given: Option<i64>, aggregates: &[String
     let present = rows::list_by_provider(tx, id)?;
     let known: HashSet<&str> = present.iter().filter_map(|(_, uuid)| uuid.as_deref()).collect();
     let other: Vec<&str> = wanted.difference(&known).copied().collect();
-    // Some of the wanted uuids may be other spellings of uuids that are present.
+    // A uuid in `other` may be another spelling of a present aggregate. MariaDB ignores case when it compares
+    // uuids.
     let other = rows::ensure(tx, &other)?;
     let present_ids: HashSet<i32> = present.iter().map(|(id, _)| *id).collect();
     let to_add: Vec<i32> = other.iter().copied().filter(|id| !present_ids.contains(id)).collect();

@@ -1,4 +1,4 @@
-//! Claims: consumers take resources from providers, give them back, or exchange them.
+//! The rules of claims. A claim replaces all resources that a consumer has allocated from providers.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,49 +16,50 @@ use super::resource_classes::find_ids;
 use super::resource_providers::bump_id;
 use super::{Error, Result};
 
-/// The state of the consumer that a writer expects.
+/// The state of the consumer that the client expects before its write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Any state. Microversions before consumer generations state none.
+    /// The client expects no particular state. Microversions before 1.28 have no consumer generations.
     Anything,
-    /// The consumer does not exist.
+    /// The client expects that the consumer does not exist.
     New,
-    /// The consumer has this generation.
+    /// The client expects that the consumer has this generation.
     Generation(i64),
 }
 
-/// The allocations that replace all allocations of a consumer.
+/// A claim: the allocations that replace all present allocations of a consumer.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// The consumer's uuid.
     pub consumer_uuid: String,
-    /// The consumer's project, as Keystone names it.
+    /// The id of the consumer's project in Keystone.
     pub project_id: String,
-    /// The consumer's user, as Keystone names it.
+    /// The id of the consumer's user in Keystone.
     pub user_id: String,
-    /// The consumer's type; `None` keeps the type.
+    /// The consumer's type. If `None`, an existing consumer keeps its present type.
     pub consumer_type: Option<String>,
-    /// The state of the consumer that the writer expects.
+    /// The state of the consumer that the client expects.
     pub expected: Expected,
-    /// The amounts by class for each provider's uuid. An empty list ends the consumer.
+    /// A list of provider uuids, each with the amounts by resource class. An empty list deletes the consumer.
     pub allocations: Vec<(String, Vec<(String, i64)>)>,
 }
 
-/// A claim whose consumer's row is locked.
+/// A claim, after the database row of its consumer was locked.
 struct LockedClaim<'a> {
     claim: &'a Claim,
-    /// The place of the claim. Claims are written in the order of their places.
+    /// The index of the claim in the client's list. Claims are written in the order of this index.
     place: usize,
     consumer: Holder,
 }
 
-/// A consumer with its allocations before the write.
+/// A consumer, and the allocations that the consumer had before the write.
 struct Holder {
-    /// The consumer's uuid as it is stored.
+    /// The consumer's uuid, as the database spells it.
     uuid: String,
     held: Vec<Held>,
-    /// Whether the old allocations are deleted already. A consumer without a row cannot be locked, so its
-    /// allocations are deleted first, and no other transaction gives them back as well.
+    /// Whether this transaction has already deleted the consumer's old allocations. If a consumer has no row
+    /// to lock, its allocations are deleted at the start, so that no other transaction subtracts the same
+    /// allocations.
     given_back: bool,
 }
 
@@ -68,31 +69,34 @@ impl Holder {
     }
 }
 
-/// One amount of a claim, by row ids, with the names for messages.
+/// One amount of a claim: the row ids for the INSERT, and the names for error messages.
 struct Item<'a> {
     consumer_uuid: &'a str,
     provider_uuid: &'a str,
     class: &'a str,
     provider_id: i32,
-    /// 0 until the inventory of the class is read.
+    /// The row id of the resource class, or 0 until `check_capacity` has found the row.
     class_id: i32,
     amount: i64,
 }
 
-/// All allocations of a consumer.
+/// Returns all allocations of a consumer. An unknown consumer has an empty list.
 pub fn list_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> Result<Vec<ConsumerAllocation>> {
     Ok(rows::list_by_consumer(conn, consumer_uuid)?)
 }
 
-/// All allocations from a provider; each row is a line of a `ProviderAllocation`.
+/// Returns all allocations from a provider as joined rows. Each line is one
+/// [`ProviderAllocation`](crate::store::allocations::ProviderAllocation).
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<JoinedRows> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Ends a consumer: deletes its row and all its allocations.
+/// Deletes a consumer and all its allocations. Fails with [`Error::NoAllocations`] if the consumer has no
+/// allocation.
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     let nothing = || Error::NoAllocations(consumer_uuid.to_owned());
-    // The deletion locks the consumer's row, so no other transaction changes its allocations from here on.
+    // The DELETE locks the consumer's row, so no other transaction can change the consumer's allocations any
+    // more.
     let Some(ended) = consumers::delete(tx, consumer_uuid)? else {
         return Err(nothing());
     };
@@ -106,11 +110,12 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     Ok(rows::delete_orphans(tx, &orphans)?)
 }
 
-/// Writes all claims, or none.
+/// Writes all claims, or none if one claim is refused.
 ///
-/// A claim states no provider generation, so no client sees a conflict over one. The transaction locks the rows of
-/// consumers, then the rows of providers, in the order of their ids. Then it looks at capacity, which no
-/// other transaction can change until this one ends.
+/// A claim states no provider generation, so a client never sees a conflict about a provider's generation.
+/// The transaction first locks the rows of the consumers. Then it locks the rows of the providers, in the
+/// order of their row ids. Then it checks capacity. No other transaction can change the use of a locked
+/// provider.
 pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
     let mut claims: Vec<(usize, &Claim)> = claims.iter().enumerate().collect();
     claims.sort_by_key(|(_, claim)| &claim.consumer_uuid);
@@ -137,13 +142,15 @@ pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
     Ok(())
 }
 
-/// Checks the consumer's generation and locks its row, or inserts the row; returns its allocations.
+/// Locks the row of the claim's consumer, or inserts the row of a new consumer. Checks the generation that
+/// the client expects. Returns the consumer with its old allocations.
 ///
-/// `None` if the claim would end a consumer that holds nothing.
+/// Returns `None` if the claim would delete a consumer that has no allocations.
 fn lock_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
     let (uuid, project, user) = (&claim.consumer_uuid, &claim.project_id, &claim.user_id);
     let named = claim.consumer_type.as_deref();
-    // Nearly all claims: the consumer is new, and the rows of its project, user and type exist.
+    // Nearly all claims take this path: the consumer is new, and its project, user and type have rows
+    // already.
     if claim.expected == Expected::New
         && !claim.allocations.is_empty()
         && consumers::insert_new(tx, uuid, project, user, named)?
@@ -163,7 +170,8 @@ fn lock_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
         owner.consumer_type_id = known.as_ref().and_then(|consumer| consumer.owner.consumer_type_id);
     }
     let Some(consumer) = known else {
-        // The new consumer gives back the allocations that it had without a row.
+        // The consumer has allocations but no row. Its old allocations are deleted before its row is
+        // inserted.
         let new = if holds { give_back_orphans(tx, uuid)? } else { Holder::new(uuid) };
         consumers::insert(tx, uuid, owner)?;
         return Ok(Some(new));
@@ -175,7 +183,8 @@ fn lock_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
     Ok(Some(Holder { uuid: consumer.uuid, held, given_back: false }))
 }
 
-/// Deletes the allocations of a consumer that has no row, as old releases of Placement left them.
+/// Deletes the allocations of a consumer that has no row in `consumers`. Old releases of Placement left such
+/// allocations.
 fn give_back_orphans(tx: &mut Tx, uuid: &str) -> Result<Holder> {
     let orphans = rows::orphans_of(tx, uuid)?;
     rows::delete_orphans(tx, &orphans)?;
@@ -183,18 +192,21 @@ fn give_back_orphans(tx: &mut Tx, uuid: &str) -> Result<Holder> {
     Ok(Holder { uuid: uuid.to_owned(), held, given_back: true })
 }
 
-/// Locks the row of the claim's consumer, if the consumer exists and its generation is as expected.
+/// Locks the consumer's row. Returns `None` if the consumer does not exist, and an error if the consumer's
+/// generation is not the expected one.
 fn lock_known(tx: &mut Tx, claim: &Claim, known: Option<Consumer>) -> Result<Option<Consumer>> {
     check_expected(claim.expected, known.as_ref().map(|consumer| consumer.generation))?;
     let Some(consumer) = known else {
         return Ok(None);
     };
-    // After a lost race, the second run compares with the new generation, and reports a conflict with it.
+    // If another writer was first, the transaction runs again, reads the new generation, and reports the
+    // conflict.
     if claim.expected != Expected::Anything {
         let taken = generation::swap_consumer(tx, consumer.id, consumer.generation)?;
         return if taken { Ok(Some(consumer)) } else { Err(Error::lost_race()) };
     }
-    // Without a stated generation, this waits for a writer in between, and then reads the consumer again.
+    // The client stated no generation. The UPDATE waits for any other writer, and then the consumer is read
+    // again.
     if !generation::bump_consumer(tx, consumer.id)? {
         return Err(Error::lost_race());
     }
@@ -212,22 +224,23 @@ fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
     }
     Err(Error::ConsumerGeneration {
         expected: actual.map_or_else(|| "null".to_owned(), |n| n.to_string()),
-        // Python's word for null, which clients' tests look for.
+        // Tests of Python clients look for the word `None` here.
         given: given.map_or_else(|| "None".to_owned(), |n| n.to_string()),
     })
 }
 
-/// Locks the rows of all providers that the claims name, and of the providers of consumers that end. Providers
-/// that a consumer merely moves away from are not locked.
+/// Locks the rows of all providers that the claims name. If a claim deletes its consumer, the rows of the
+/// consumer's old providers are locked too. If a claim moves its consumer to another provider, the old
+/// provider is not locked.
 ///
-/// Returns all claimed amounts.
+/// Returns all claimed amounts, with `class_id` 0.
 fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>]) -> Result<Vec<Item<'a>>> {
     let named = || taken.iter().flat_map(|t| t.claim.allocations.iter().map(move |a| (&t.consumer, a)));
     let uuids = distinct(named().map(|(_, (uuid, _))| uuid.as_str()));
     let ended = taken.iter().filter(|t| t.claim.allocations.is_empty()).flat_map(|t| &t.consumer.held);
     let mut ids: Vec<i32> = ended.map(|held| held.provider_id).collect();
     let providers: HashMap<String, i32> = match uuids.as_slice() {
-        // Nearly all claims name one provider: one statement finds and locks it.
+        // Nearly all claims name one provider. One statement finds and locks that provider.
         [uuid] if ids.is_empty() => {
             let id = generation::bump_provider_by_uuid(tx, uuid)?;
             id.map(|id| ((*uuid).to_owned(), id)).into_iter().collect()
@@ -258,7 +271,7 @@ fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>]) -> Result<Vec<I
     Ok(items)
 }
 
-/// Refuses amounts that do not fit, and notes the row ids of the items' classes.
+/// Fails if a claimed amount does not fit, and sets `class_id` of each item.
 fn check_capacity(conn: &mut DbConnection, taken: &[LockedClaim<'_>], items: &mut [Item<'_>]) -> Result<()> {
     if items.is_empty() {
         return Ok(());
@@ -269,14 +282,14 @@ fn check_capacity(conn: &mut DbConnection, taken: &[LockedClaim<'_>], items: &mu
     let stocks: HashMap<(i32, &str), &UsedInventory> =
         found.iter().map(|stock| ((stock.provider_id, stock.class.as_str()), stock)).collect();
     if items.iter().any(|item| !stocks.contains_key(&(item.provider_id, item.class))) {
-        // A missing class is reported before any amount that does not fit.
+        // An unknown class is reported before any amount that does not fit.
         find_ids(conn, &classes)?;
     }
     let mut used: HashMap<(i32, i32), i64> =
         found.iter().map(|stock| ((stock.provider_id, stock.class_id), stock.used.unwrap_or(0))).collect();
     let mut before: HashMap<(i32, i32), i64> =
         found.iter().filter_map(|stock| Some(((stock.provider_id, stock.class_id), stock.used?))).collect();
-    // The consumers' old allocations are given back before the new ones are counted.
+    // The old allocations of the consumers are subtracted before the new amounts are checked.
     for consumer in taken.iter().map(|t| &t.consumer) {
         for held in &consumer.held {
             let key = (held.provider_id, held.class_id);
@@ -314,7 +327,7 @@ fn insert(tx: &mut Tx, items: &[Item<'_>]) -> Result<()> {
     let mut new = Vec::with_capacity(items.len());
     for item in items {
         let (provider_id, class_id) = (item.provider_id, item.class_id);
-        // An amount of more than 32 bits is above every max_unit.
+        // An amount above 32 bits is larger than every `max_unit`.
         let used = i32::try_from(item.amount).map_err(|_| Error::ConstraintsViolated {
             class: item.class.to_owned(),
             uuid: item.provider_uuid.to_owned(),

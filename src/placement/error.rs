@@ -1,153 +1,154 @@
-//! Why Placement refuses, in words for the client and without HTTP.
+//! The errors of this module, with messages for clients. The HTTP status is chosen elsewhere, in
+//! `api/refusal.rs`.
 
 use crate::db;
 use crate::stop::GivenUp;
 
-/// A refusal, or a failure of the database below.
+/// A refusal of the request, or a failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody waits for the list any more.
+    /// The list was given up, since its client has disconnected or its time limit has passed.
     #[error("The list was {0}.")]
     GivenUp(#[from] GivenUp),
-    /// There is no such provider.
+    /// No provider has this uuid.
     #[error("No resource provider with uuid {0} found")]
     ProviderNotFound(String),
-    /// There is no such resource class.
+    /// No resource class has this name.
     #[error("No such resource class {0}.")]
     ResourceClassNotFound(String),
-    /// There are no such traits; their names, joined.
+    /// No traits have these names. The text is the list of names, separated by `, `.
     #[error("No such trait(s): {0}.")]
     TraitNotFound(String),
-    /// The provider has no inventory of the class that was to be changed.
+    /// A client wants to change an inventory, but the provider has no inventory of this class.
     #[error("No inventory of class {0} found.")]
     InventoryNotFound(String),
-    /// The provider has no inventory of the class that was to be deleted.
+    /// A client wants to delete an inventory, but the provider has no inventory of this class.
     #[error("No inventory of class {0} found for delete")]
     NoInventoryToDelete(String),
-    /// The consumer holds nothing.
+    /// The consumer with this uuid has no allocations.
     #[error("No allocations for consumer '{0}'")]
     NoAllocations(String),
 
-    /// The provider's generation is not the one that the client saw.
+    /// The client stated a generation of a provider, but the provider has another generation.
     #[error("resource provider generation conflict for provider {uuid}: actual: {actual}, given: {given}")]
     ProviderGeneration {
-        /// The provider.
+        /// The uuid of the provider.
         uuid: String,
-        /// Its generation.
+        /// The provider's present generation.
         actual: i32,
         /// The generation that the client stated.
         given: i64,
     },
-    /// The consumer's generation is not the one that the client saw.
+    /// The client stated a generation of a consumer, but the consumer has another generation.
     #[error("consumer generation conflict - expected {expected} but got {given}")]
     ConsumerGeneration {
-        /// The generation, or `null` when there is no such consumer.
+        /// The consumer's present generation, or `null` if the consumer does not exist.
         expected: String,
-        /// The generation that the client stated.
+        /// The generation that the client stated, or `None` if the client stated that the consumer is new.
         given: String,
     },
 
-    /// A provider of this name exists.
+    /// Another provider already has this name. The text is the name.
     #[error("name: {0}")]
     DuplicateProviderName(String),
-    /// A provider of this uuid exists.
+    /// A provider with this uuid already exists. The text is the uuid.
     #[error("uuid: {0}")]
     DuplicateProviderUuid(String),
-    /// The provider has inventory of this class already.
+    /// The provider already has an inventory of this class.
     #[error("Inventory for '{class}' on resource provider '{uuid}' already exists.")]
     DuplicateInventory {
-        /// The provider.
+        /// The uuid of the provider.
         uuid: String,
-        /// The class.
+        /// The name of the class.
         class: String,
     },
-    /// A class of this name exists.
+    /// Another resource class already has this name.
     #[error("Resource class {0} already exists.")]
     DuplicateResourceClass(String),
 
-    /// The provider has children.
+    /// The provider has child providers, so it can't be deleted.
     #[error("Cannot delete resource provider that is a parent of another. Delete child providers first.")]
     ProviderHasChildren,
-    /// Something is allocated from the provider.
+    /// Consumers have allocations from the provider, so it can't be deleted.
     #[error("Resource provider has allocations.")]
     ProviderInUse,
-    /// The waitlist has tickets for the provider.
+    /// The provider has live tickets in waitlist queues, so it can't be deleted.
     #[error("Resource provider has tickets on its waitlist.")]
     ProviderAwaited,
-    /// Something is allocated of classes that were to be deleted; their names, joined.
+    /// Consumers have allocations of these classes, so the inventories can't be deleted.
     #[error("Inventory for '{classes}' on resource provider '{uuid}' in use.")]
     InventoryInUse {
-        /// The classes.
+        /// The names of the classes, separated by `, `.
         classes: String,
-        /// The provider.
+        /// The uuid of the provider.
         uuid: String,
     },
-    /// Some provider has inventory of the class.
+    /// A provider has an inventory of this class, so the class can't be deleted.
     #[error("Cannot delete resource class {0}. Class is in use in inventory.")]
     ResourceClassInUse(String),
-    /// Some provider has the trait.
+    /// A provider has this trait, so the trait can't be deleted.
     #[error("The trait {0} is in use by a resource provider.")]
     TraitInUse(String),
-    /// Standard classes stay.
+    /// The class is a standard class. Clients can't change or delete it.
     #[error("Cannot delete standard resource class {0}.")]
     StandardResourceClass(String),
-    /// Standard traits stay.
+    /// The trait is a standard trait. Clients can't delete it.
     #[error("Cannot delete standard trait {0}.")]
     StandardTrait(String),
 
-    /// The provider's place in the tree, or its name, can't be as asked.
+    /// The new name or the new parent of a provider is not allowed.
     #[error("Object action {action} failed because: {reason}")]
     Tree {
-        /// The action: create or update.
+        /// The refused action: `create` or `update`.
         action: &'static str,
-        /// Why it can't be.
+        /// The reason for the refusal.
         reason: &'static str,
     },
-    /// More is reserved than there is.
+    /// The reserved amount of an inventory is too large for its total.
     #[error(
         "Invalid inventory for '{class}' on resource provider '{uuid}'. The reserved value is greater than {}total.",
         if *.may_equal_total { "" } else { "or equal to " }
     )]
     Reserved {
-        /// The class.
+        /// The name of the class.
         class: String,
-        /// The provider.
+        /// The uuid of the provider.
         uuid: String,
-        /// Whether all of the total may be reserved.
+        /// Whether the reserved amount may be equal to the total (microversion 1.26 and later).
         may_equal_total: bool,
     },
 
-    /// An allocation names a provider that is not there.
+    /// An allocation names a provider uuid that does not exist.
     #[error("Allocation for resource provider '{0}' that does not exist.")]
     AllocationProviderNotFound(String),
-    /// An allocation names a class of which the provider has no inventory.
+    /// An allocation names a class, but the provider has no inventory of that class.
     #[error("Inventory for '{class}' on resource provider '{uuid}' invalid.")]
     NoInventory {
-        /// The class, or several, joined.
+        /// The name of the class.
         class: String,
-        /// The provider.
+        /// The uuid of the provider.
         uuid: String,
     },
-    /// An allocation is too small, too large or between the steps.
+    /// An allocation is below `min_unit`, above `max_unit`, or not a multiple of `step_size`.
     #[error(
         "Unable to create allocation for '{class}' on resource provider '{uuid}'. \
          The requested amount would violate inventory constraints."
     )]
     ConstraintsViolated {
-        /// The class.
+        /// The name of the class.
         class: String,
-        /// The provider.
+        /// The uuid of the provider.
         uuid: String,
     },
-    /// An allocation does not fit.
+    /// An allocation is larger than the free capacity of the provider.
     #[error(
         "Unable to create allocation for '{class}' on resource provider '{uuid}'. \
          The requested amount would exceed the capacity."
     )]
     CapacityExceeded {
-        /// The class.
+        /// The name of the class.
         class: String,
-        /// The provider.
+        /// The uuid of the provider.
         uuid: String,
     },
 
@@ -172,7 +173,7 @@ impl crate::commit::TransactionError for Error {
 }
 
 impl Error {
-    /// A conflict that a second run of the transaction settles.
+    /// Returns the error that makes the transaction run again, because another writer was first.
     pub(super) fn lost_race() -> Self {
         Error::Database(db::Error::LostRace)
     }

@@ -1,4 +1,4 @@
-//! Inventories of providers, by resource class.
+//! The rules for inventories. An inventory is the amount of one resource class that a provider has.
 
 use std::collections::HashMap;
 
@@ -12,19 +12,19 @@ use super::resource_classes::{find, find_ids, lock_classes};
 use super::resource_providers::{bump, bump_at, find_key};
 use super::{Error, Result};
 
-/// The largest part of a total that may be reserved.
+/// The largest amount of an inventory that may be reserved. The microversion decides which limit applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReservedLimit {
-    /// Less than the total.
+    /// The reserved amount must be smaller than the total (before microversion 1.26).
     BelowTotal,
-    /// The whole total.
+    /// The reserved amount may be equal to the total (microversion 1.26 and later).
     Total,
 }
 
 impl ReservedLimit {
-    /// Refuses numbers that reserve more than this allows.
+    /// Fails with [`Error::Reserved`] if the reserved amount is larger than this limit.
     pub fn check(self, uuid: &str, class: &str, amounts: &Amounts) -> Result<()> {
-        // Only whole units count: a capacity of 0.4 is a capacity of 0.
+        // Only whole units count. For example, a capacity of 0.4 counts as 0.
         let capacity = amounts.capacity().trunc();
         let allowed = match self {
             ReservedLimit::BelowTotal => capacity > 0.0,
@@ -38,13 +38,13 @@ impl ReservedLimit {
     }
 }
 
-/// A provider's generation and its inventories.
+/// Returns the generation and the inventories of a provider.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<Inventory>)> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Gives a provider exactly these inventories if its generation is `given`; returns the generation
-/// that it has then.
+/// Replaces all inventories of a provider. The provider's generation must be `given`. Returns the new
+/// generation.
 pub fn replace(
     tx: &mut Tx,
     uuid: &str,
@@ -58,13 +58,14 @@ pub fn replace(
     generation_after(tx, uuid)
 }
 
-/// Takes all inventories from a provider.
+/// Deletes all inventories of a provider.
 pub fn delete_all(tx: &mut Tx, uuid: &str) -> Result<()> {
     let id = bump(tx, uuid)?;
     set_all(tx, id, uuid, &[])
 }
 
-/// Gives a provider inventory of a class that it had none of; returns the new generation.
+/// Adds an inventory of a class to a provider. Fails if the provider already has an inventory of that class.
+/// Returns the new generation.
 pub fn create(tx: &mut Tx, uuid: &str, class: &str, amounts: Amounts, limit: ReservedLimit) -> Result<i32> {
     let id = bump(tx, uuid)?;
     limit.check(uuid, class, &amounts)?;
@@ -77,7 +78,7 @@ pub fn create(tx: &mut Tx, uuid: &str, class: &str, amounts: Amounts, limit: Res
     generation_after(tx, uuid)
 }
 
-/// Overwrites a provider's inventory of one class if its generation is `given`; returns the new
+/// Overwrites a provider's inventory of one class. The provider's generation must be `given`. Returns the new
 /// generation.
 pub fn update(
     tx: &mut Tx,
@@ -95,7 +96,7 @@ pub fn update(
     generation_after(tx, uuid)
 }
 
-/// Takes the inventory of one class from a provider.
+/// Deletes a provider's inventory of one class.
 pub fn delete(tx: &mut Tx, uuid: &str, class: &str) -> Result<()> {
     let id = bump(tx, uuid)?;
     let class_id = find(tx, class)?.id;
@@ -104,7 +105,7 @@ pub fn delete(tx: &mut Tx, uuid: &str, class: &str) -> Result<()> {
         .ok_or_else(|| Error::NoInventoryToDelete(class.to_owned()))
 }
 
-/// Gives a provider exactly these inventories. The caller has locked the provider's row.
+/// Replaces all inventories of a provider. The caller must have locked the provider's row.
 pub(super) fn set_all(tx: &mut Tx, id: i32, uuid: &str, list: &[(String, Amounts)]) -> Result<()> {
     let names: Vec<&str> = list.iter().map(|(class, _)| class.as_str()).collect();
     let wanted: HashMap<i32, Amounts> =
@@ -125,7 +126,8 @@ pub(super) fn set_all(tx: &mut Tx, id: i32, uuid: &str, list: &[(String, Amounts
     Ok(rows::insert(tx, id, &added)?)
 }
 
-/// Deletes inventories without allocations; returns whether any row was deleted.
+/// Deletes inventories of a provider. Fails with [`Error::InventoryInUse`] if one has allocations. Returns
+/// whether any row was deleted.
 fn remove(tx: &mut Tx, id: i32, uuid: &str, class_ids: &[i32]) -> Result<bool> {
     if class_ids.is_empty() {
         return Ok(false);

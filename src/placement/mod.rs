@@ -1,7 +1,7 @@
-//! The rules of Placement: what may be written, what it changes, and what is refused.
+//! The rules of the Placement API: the checks before a write, and the changes that a write makes.
 //!
-//! Functions here take a connection inside a transaction of their caller. They know no HTTP and no microversion,
-//! and write nothing when they fail.
+//! The caller opens the transaction and passes its connection. If a function fails, the caller rolls the
+//! transaction back. These modules know neither HTTP nor microversions.
 
 pub mod aggregates;
 pub mod allocations;
@@ -17,5 +17,5 @@ pub mod writes;
 
 pub use error::Error;
 
-/// The result of most functions here.
+/// The result of most functions of this module.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,4 +1,4 @@
-//! Moving inventories between providers together with what is allocated from them.
+//! The reshaper: moves inventories between providers, together with the allocations from these inventories.
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
@@ -10,22 +10,22 @@ use super::inventories::set_all;
 use super::resource_providers::{bump_at, bump_id};
 use super::{Error, Result};
 
-/// The inventories that replace all inventories of a provider.
+/// The new inventories of one provider. They replace all its present inventories.
 #[derive(Clone, Debug)]
 pub struct NewInventories {
-    /// The provider.
+    /// The uuid of the provider.
     pub uuid: String,
-    /// Its generation as the writer saw it.
+    /// The provider's generation, as the client read it.
     pub generation: i64,
-    /// Its inventories by class.
+    /// The new inventories, by class name.
     pub inventories: Vec<(String, Amounts)>,
 }
 
-/// Replaces the inventories of providers and the claims on them in one go.
+/// Replaces the inventories of several providers, and writes claims on them, in one transaction.
 ///
-/// Allocations need inventory, and inventory with allocations cannot be deleted. So each provider first has its
-/// old and its new inventories together. Then the claims are written, and then the unwanted inventories are
-/// deleted.
+/// An allocation needs an inventory, and an inventory with allocations can't be deleted. So the work has
+/// three steps. First each provider has both its old and its new inventories. Then the claims are written. At
+/// last the inventories that are not wanted are deleted.
 pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> Result<()> {
     let mut ordered = Vec::with_capacity(providers.len());
     let uuids: Vec<&str> = providers.iter().map(|p| p.uuid.as_str()).collect();
@@ -44,8 +44,8 @@ pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> R
     }
     replace_all(tx, claims)?;
     for (id, provider) in &ordered {
-        // Each change of a provider's inventories increments the generation. Without new inventories there was
-        // one change.
+        // Placement increments the generation once for each change of a provider's inventories. A provider
+        // without new inventories was changed only once.
         if !provider.inventories.is_empty() {
             bump_id(tx, *id)?;
         }
@@ -54,7 +54,7 @@ pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> R
     Ok(())
 }
 
-/// The wanted inventories, and those of other classes that the provider has.
+/// Returns the wanted inventories, followed by the provider's present inventories of all other classes.
 fn with_old(
     conn: &mut DbConnection,
     id: i32,

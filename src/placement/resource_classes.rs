@@ -1,4 +1,4 @@
-//! Resource classes: the standard ones and those that clients make.
+//! The rules for resource classes: standard classes, and custom classes that clients create.
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
@@ -8,17 +8,17 @@ use crate::store::resource_classes::{FIRST_CUSTOM_ID, ResourceClass};
 
 use super::{Error, Result};
 
-/// All classes, standard ones first.
+/// Returns all classes, standard classes first.
 pub fn list(conn: &mut DbConnection) -> Result<Vec<ResourceClass>> {
     Ok(rows::list(conn)?)
 }
 
-/// The class of this name.
+/// Returns the class of this name.
 pub fn find(conn: &mut DbConnection, name: &str) -> Result<ResourceClass> {
     rows::find_by_name(conn, name)?.ok_or_else(|| Error::ResourceClassNotFound(name.to_owned()))
 }
 
-/// Row ids of the classes of these names, in their order; all must exist.
+/// Returns the row ids of classes, in the order of `names`. Fails if one of the classes does not exist.
 pub(super) fn find_ids(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<i32>> {
     let mut distinct = names.to_vec();
     distinct.sort_unstable();
@@ -39,7 +39,7 @@ pub fn create(tx: &mut Tx, name: &str) -> Result<()> {
     Ok(rows::insert_custom(tx, name)?)
 }
 
-/// Creates a custom class unless it exists; returns whether it is new.
+/// Creates a custom class if the class does not exist. Returns whether the class is new.
 pub fn ensure(tx: &mut Tx, name: &str) -> Result<bool> {
     match create(tx, name) {
         Ok(()) => Ok(true),
@@ -58,12 +58,12 @@ pub fn rename(tx: &mut Tx, name: &str, new_name: &str) -> Result<ResourceClass> 
     find(tx, new_name)
 }
 
-/// Deletes a custom class of which no provider has inventory.
+/// Deletes a custom class. Fails if a provider has an inventory of the class.
 pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     let class = find_custom(tx, name)?;
-    // A transaction that gives a provider inventory of the class locks the class's row until its commit. So this
-    // deletion waits for that transaction, and then sees the inventory. A later transaction finds the class
-    // gone.
+    // A transaction that adds an inventory of this class locks the class's row until its commit. So this
+    // DELETE waits for that transaction, and the check below sees the new inventory. A transaction that
+    // begins later does not find the class.
     if rows::delete(tx, class.id)? == 0 {
         return Err(Error::lost_race());
     }
@@ -73,9 +73,10 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Locks classes that were found a moment ago against deletion until the transaction ends.
+/// Locks the rows of classes until the transaction ends, so that no other transaction deletes these classes.
 pub(super) fn lock_classes(tx: &mut Tx, ids: &[i32]) -> Result<()> {
-    // A class was deleted in between: the second run does not find it and says so.
+    // If a class was deleted since it was read, the transaction runs again and reports that the class does
+    // not exist.
     if rows::lock_shared(tx, ids)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 

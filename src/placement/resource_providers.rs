@@ -1,4 +1,4 @@
-//! Resource providers and their trees.
+//! The rules for resource providers. Each provider can have a parent, so providers form trees.
 
 use std::collections::HashMap;
 
@@ -11,61 +11,65 @@ use super::{Error, Result};
 
 const NO_PARENT: &str = "parent provider UUID does not exist.";
 
-/// A provider that is to be created.
+/// A provider that a client wants to create.
 #[derive(Clone, Debug)]
 pub struct NewProvider {
-    /// Its uuid, in canonical form.
+    /// The uuid, in lower case with hyphens.
     pub uuid: String,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// The uuid of its parent.
+    /// The uuid of the parent. If `None`, the provider is the root of a new tree.
     pub parent_uuid: Option<String>,
 }
 
-/// Changes of a provider.
+/// The changes that a client wants to make to a provider.
 #[derive(Clone, Debug)]
 pub struct ProviderChanges {
-    /// Its new name.
+    /// The new name. It may be the present name.
     pub name: String,
-    /// Its new parent, if that is to change at all: `Some(None)` makes it a root.
+    /// The uuid of the new parent. `None` keeps the present parent, and `Some(None)` makes the provider a
+    /// root.
     pub parent_uuid: Option<Option<String>>,
-    /// Whether a parent may be exchanged for another or none.
+    /// Whether a provider that has a parent may get another parent, or become a root.
     pub allow_reparenting: bool,
 }
 
-/// The provider of this uuid.
+/// Returns the provider of this uuid.
 pub fn find(conn: &mut DbConnection, uuid: &str) -> Result<ResourceProvider> {
     rows::find_by_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Row id and generation of the provider of this uuid.
+/// Returns the row id and the generation of the provider of this uuid.
 pub fn find_key(conn: &mut DbConnection, uuid: &str) -> Result<ProviderKey> {
     rows::find_key(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Locks the row of the provider of this uuid and increments its generation; returns the row id.
+/// Locks the row of a provider and increments its generation. Returns the row id.
 pub(super) fn bump(tx: &mut Tx, uuid: &str) -> Result<i32> {
     let ProviderKey { id, .. } = find_key(tx, uuid)?;
     bump_id(tx, id)?;
     Ok(id)
 }
 
-/// Locks a provider's row that was found a moment ago, and increments its generation.
+/// Locks the row of a provider and increments its generation. The caller has read the row id in this
+/// transaction.
 pub(super) fn bump_id(tx: &mut Tx, id: i32) -> Result<()> {
-    // The provider was deleted in between: the second run does not find it and says so.
+    // If the provider was deleted since it was read, the transaction runs again and reports that it does not
+    // exist.
     if generation::bump_provider(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
-/// Locks the row of the provider of this uuid and increments its generation, which must be `given`; returns the
-/// row id.
+/// Locks the row of a provider and increments its generation. Fails with [`Error::ProviderGeneration`] if the
+/// generation is not `given`. Returns the row id.
 pub(super) fn bump_at(tx: &mut Tx, uuid: &str, given: i64) -> Result<i32> {
     let ProviderKey { id, generation: actual } = find_key(tx, uuid)?;
     check_given(uuid, actual, given)?;
-    // After a lost race, the second run finds the new generation and reports a conflict with it.
+    // If another writer was first, the transaction runs again, reads the new generation, and reports the
+    // conflict.
     if generation::swap_provider(tx, id, actual)? { Ok(id) } else { Err(Error::lost_race()) }
 }
 
-/// Refuses a generation that is not the provider's.
+/// Fails if `given` is not the provider's generation `actual`.
 pub(super) fn check_given(uuid: &str, actual: i32, given: i64) -> Result<()> {
     if i64::from(actual) == given {
         return Ok(());
@@ -73,7 +77,7 @@ pub(super) fn check_given(uuid: &str, actual: i32, given: i64) -> Result<()> {
     Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given })
 }
 
-/// Locks a provider's row without a change.
+/// Locks the row of a provider without changing its generation.
 pub(super) fn lock(tx: &mut Tx, id: i32) -> Result<()> {
     if rows::lock(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
 }
@@ -99,7 +103,7 @@ pub fn create(tx: &mut Tx, new: &NewProvider) -> Result<ResourceProvider> {
     if rows::find_id_by_name(tx, &new.name)?.is_some() {
         return Err(Error::DuplicateProviderName(new.name.clone()));
     }
-    // The root must not move to another tree between here and the commit.
+    // The root is locked, so that the parent can't move to another tree before this transaction commits.
     if let Some(parent) = &parent {
         lock_trees(tx, vec![parent.root_id], &[parent])?;
     }
@@ -107,7 +111,8 @@ pub fn create(tx: &mut Tx, new: &NewProvider) -> Result<ResourceProvider> {
     find(tx, &new.uuid)
 }
 
-/// Renames a provider, or moves it with all below it to another place.
+/// Renames a provider, and moves it below another parent if a new parent is given. Its descendants move with
+/// it.
 pub fn update(tx: &mut Tx, uuid: &str, changes: &ProviderChanges) -> Result<ResourceProvider> {
     let provider = find(tx, uuid)?;
     if rows::find_id_by_name(tx, &changes.name)?.is_some_and(|id| id != provider.id) {
@@ -120,7 +125,7 @@ pub fn update(tx: &mut Tx, uuid: &str, changes: &ProviderChanges) -> Result<Reso
     find(tx, uuid)
 }
 
-/// Deletes a provider without allocations, children and tickets.
+/// Deletes a provider. Fails if the provider has children, allocations or live tickets in waitlist queues.
 pub fn delete(tx: &mut Tx, uuid: &str) -> Result<()> {
     let provider = find(tx, uuid)?;
     let id = provider.id;
@@ -154,7 +159,7 @@ fn move_below(
         lock_trees(tx, vec![provider.root_id], &[provider])?;
         return reparent(tx, provider, None, provider.id);
     };
-    // Placement reports the action "create" here as well, and clients may look for that word.
+    // Placement says "create" in this message although a provider is updated. Clients may look for that word.
     let parent =
         rows::find_by_uuid(tx, parent_uuid)?.ok_or(Error::Tree { action: "create", reason: NO_PARENT })?;
     if provider.parent_id.is_some_and(|id| id != parent.id) && !allow_reparenting {
@@ -170,8 +175,8 @@ fn move_below(
     reparent(tx, provider, Some(parent.id), parent.root_id)
 }
 
-/// Locks the trees with these roots. If a provider has changed its tree since it was read, the transaction runs
-/// again.
+/// Locks the trees with these roots. If a provider in `seen` has moved since it was read, the transaction
+/// runs again.
 fn lock_trees(tx: &mut Tx, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -> Result<()> {
     rows::lock_roots(tx, &mut root_ids)?;
     for provider in seen {
@@ -192,7 +197,7 @@ fn reparent(tx: &mut Tx, provider: &ResourceProvider, parent_id: Option<i32>, ro
     Ok(())
 }
 
-/// Row ids of a provider and of all below it.
+/// Returns the row ids of a provider and of all its descendants.
 fn subtree(conn: &mut DbConnection, provider: &ResourceProvider) -> Result<Vec<i32>> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for (id, parent) in rows::tree_edges(conn, provider.root_id)? {
@@ -203,7 +208,8 @@ fn subtree(conn: &mut DbConnection, provider: &ResourceProvider) -> Result<Vec<i
     let mut found = vec![provider.id];
     let mut next = 0;
     while let Some(id) = found.get(next) {
-        // Each entry is removed when it is used, so that a loop in a broken database ends.
+        // Each entry is removed when it is used, so the search ends even if parents form a loop in a broken
+        // database.
         found.extend(children.remove(id).unwrap_or_default());
         next += 1;
     }

@@ -1,7 +1,7 @@
-//! The stored spellings of names and uuids that a client spelled otherwise.
+//! The spellings that the database stores for names and uuids that a client spelled in another way.
 //!
-//! MariaDB takes two texts for the same that differ in case, in accents or in blanks at the end, as the
-//! tables' collation has it. The picture of the fleet tells all of these apart.
+//! MariaDB's collation ignores case, accents and blanks at the end of a text. For example, `Node1` is equal
+//! to `node1`. The picture (the in-memory copy of all providers) compares texts byte by byte.
 
 use std::collections::HashMap;
 
@@ -10,36 +10,36 @@ use crate::store::{aggregates, resource_providers};
 
 use super::Result;
 
-/// Texts that the picture does not know.
+/// The texts of a request that the picture does not contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unknown {
-    /// Names of providers.
+    /// The names of providers.
     pub names: Vec<String>,
-    /// Uuids of providers.
+    /// The uuids of providers.
     pub providers: Vec<String>,
-    /// Uuids of aggregates.
+    /// The uuids of aggregates.
     pub aggregates: Vec<String>,
 }
 
-/// The stored spellings of texts, by the spelling that the client gave. A text that is not stored is left
-/// out.
+/// The spellings that the database stores, by the spelling of the client. Texts that the database does not
+/// have are missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// Names of providers.
+    /// The names of providers.
     pub names: HashMap<String, String>,
-    /// Uuids of providers.
+    /// The uuids of providers.
     pub providers: HashMap<String, String>,
-    /// Uuids of aggregates.
+    /// The uuids of aggregates.
     pub aggregates: HashMap<String, String>,
 }
 
 impl Unknown {
-    /// Whether there are no such texts.
+    /// Returns whether all three lists are empty.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.providers.is_empty() && self.aggregates.is_empty()
     }
 
-    /// The texts in the spelling of the database.
+    /// Looks up all texts in the database, and returns the spellings that the database stores.
     pub fn stored(&self, conn: &mut DbConnection) -> Result<Stored> {
         let mut names = HashMap::new();
         for name in &self.names {
@@ -53,7 +53,8 @@ impl Unknown {
     }
 }
 
-/// Asks for uuids, and finds out which given uuid each found one is. Uuids have no accents and no blanks.
+/// Looks up uuids, and maps each given uuid to the uuid that was found. Only the case of the two uuids can
+/// differ.
 fn by_given(
     given: &[String],
     find: impl FnOnce(&[&str]) -> diesel::QueryResult<Vec<String>>,

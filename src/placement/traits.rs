@@ -1,4 +1,5 @@
-//! Traits, and the traits of providers.
+//! The rules for traits, and for the traits of providers. A trait is a quality of a provider, such as
+//! `HW_CPU_X86_AVX2`.
 
 use std::collections::HashSet;
 
@@ -13,21 +14,21 @@ use crate::store::traits::Trait;
 use super::resource_providers::{bump_at, bump_id, check_given, find_key};
 use super::{Error, Result};
 
-/// The prefix of custom traits. All other traits are standard.
+/// The prefix of the names of custom traits. Every trait without this prefix is a standard trait.
 pub const CUSTOM_PREFIX: &str = "CUSTOM_";
 
-/// The traits of a list. Every condition that is given must hold.
+/// The conditions of a list of traits. A trait must fulfil all conditions that are given.
 #[derive(Clone, Debug, Default)]
 pub struct TraitFilter {
-    /// Only these names.
+    /// The trait must have one of these names.
     pub names: Option<HashSet<String>>,
-    /// Only names that begin like this.
+    /// The trait's name must begin with this prefix.
     pub prefix: Option<String>,
-    /// Only traits that some provider has (true), or that no provider has (false).
+    /// If true, at least one provider must have the trait. If false, no provider may have it.
     pub associated: Option<bool>,
 }
 
-/// The traits for which all of `filter` holds, standard ones first.
+/// Returns the traits that fulfil all conditions of `filter`, standard traits first.
 pub fn list(conn: &mut DbConnection, filter: &TraitFilter) -> Result<Vec<Trait>> {
     let associated = match filter.associated {
         Some(wanted) => Some((wanted, rows::associated_ids(conn)?)),
@@ -42,12 +43,13 @@ pub fn list(conn: &mut DbConnection, filter: &TraitFilter) -> Result<Vec<Trait>>
     Ok(found)
 }
 
-/// The trait of this name.
+/// Returns the trait of this name.
 pub fn find(conn: &mut DbConnection, name: &str) -> Result<Trait> {
     rows::find_by_name(conn, name)?.ok_or_else(|| Error::TraitNotFound(name.to_owned()))
 }
 
-/// The traits of these names, in the order of their ids; all must exist.
+/// Returns the traits of these names, in the order of their row ids. Fails if one of the traits does not
+/// exist.
 pub fn find_all(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<Trait>> {
     let found = rows::find_by_names(conn, names)?;
     let known: HashSet<&str> = found.iter().map(|t| t.name.as_str()).collect();
@@ -57,7 +59,8 @@ pub fn find_all(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<Trait>> {
     if unknown.is_empty() { Ok(found) } else { Err(Error::TraitNotFound(unknown.join(", "))) }
 }
 
-/// The trait of this name, and whether it is new.
+/// Returns the trait of this name, and creates the trait if it does not exist. The boolean is true for a new
+/// trait.
 pub fn ensure(tx: &mut Tx, name: &str) -> Result<(Trait, bool)> {
     if let Some(found) = rows::find_by_name(tx, name)? {
         return Ok((found, false));
@@ -66,7 +69,7 @@ pub fn ensure(tx: &mut Tx, name: &str) -> Result<(Trait, bool)> {
     Ok((find(tx, name)?, true))
 }
 
-/// Deletes a custom trait that no provider has.
+/// Deletes a custom trait. Fails if a provider has the trait.
 pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     let found = find(tx, name)?;
     if !name.starts_with(CUSTOM_PREFIX) {
@@ -79,13 +82,14 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The names of a provider's traits, in the order of their ids.
+/// Returns the names of a provider's traits, in the order of the traits' row ids.
 pub fn list_by_provider(conn: &mut DbConnection, known: &KnownTraits, uuid: &str) -> Result<JoinedRows> {
     rows::list_by_provider_uuid(conn, known, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// Gives a provider exactly these traits if its generation is `given`; returns its generation after that, which is
-/// a new one only if its traits changed.
+/// Replaces all traits of a provider. The provider's generation must be `given`. Returns the generation after
+/// the change, and the traits. The generation is incremented only if the traits differ from the present
+/// traits.
 pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<(i32, Vec<Trait>)> {
     let ProviderKey { id, generation: actual } = find_key(tx, uuid)?;
     check_given(uuid, actual, given)?;
@@ -93,19 +97,21 @@ pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<
     let wanted = find_all(tx, &names)?;
     let (to_add, to_remove) = difference(tx, id, &wanted)?;
     if to_add.is_empty() && to_remove.is_empty() {
-        // Another writer may have set these traits after the generation was read.
+        // Another writer may have set the wanted traits after the generation was read. So the generation is
+        // checked again.
         let actual = find_key(tx, uuid)?.generation;
         check_given(uuid, actual, given)?;
         return Ok((actual, wanted));
     }
-    // Traits change only together with the generation, so the difference holds if the generation does.
+    // Each change of traits increments the generation. If the generation is still `given`, the difference is
+    // valid.
     bump_at(tx, uuid, given)?;
     rows::dissociate(tx, id, &to_remove)?;
     rows::associate(tx, id, &to_add)?;
     Ok((actual + 1, wanted))
 }
 
-/// Takes all traits from a provider.
+/// Deletes all traits of a provider. If the provider has no traits, its generation stays unchanged.
 pub fn delete_by_provider(tx: &mut Tx, uuid: &str) -> Result<()> {
     let id = find_key(tx, uuid)?.id;
     if rows::list_by_provider(tx, id)?.is_empty() {
@@ -116,7 +122,8 @@ pub fn delete_by_provider(tx: &mut Tx, uuid: &str) -> Result<()> {
     Ok(rows::dissociate(tx, id, &to_remove)?)
 }
 
-/// The ids of the traits to add to a provider, and the ids of the traits to remove.
+/// Compares the provider's traits with the wanted traits. Returns the ids of the traits to add, and the ids
+/// of the traits to remove.
 fn difference(conn: &mut DbConnection, provider_id: i32, wanted: &[Trait]) -> Result<(Vec<i32>, Vec<i32>)> {
     let wanted: HashSet<i32> = wanted.iter().map(|t| t.id).collect();
     let present: HashSet<i32> = rows::list_by_provider(conn, provider_id)?.iter().map(|t| t.id).collect();

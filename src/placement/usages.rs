@@ -1,4 +1,4 @@
-//! The use of resources: of a provider, or by a project.
+//! The use of resources: the sums of the allocations from a provider, or of a project's consumers.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,27 @@ use crate::store::usages as rows;
 
 use super::{Error, Result};
 
-/// The name of the type of consumers without one.
+/// The type name in answers for consumers that have no type.
 pub const UNKNOWN_TYPE: &str = "unknown";
 
-/// UsedByClass in use, by class.
+/// The amounts in use, by name of the resource class.
 pub type UsedByClass = BTreeMap<String, i64>;
 
-/// The use of all consumers of one type.
+/// The resources that all consumers of one type use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TypeUsage {
-    /// The number of consumers.
+    /// The number of consumers of this type.
     pub consumer_count: i64,
-    /// The amounts in use.
+    /// The amounts that these consumers use together, by name of the resource class.
     pub amounts: UsedByClass,
 }
 
-/// A provider's generation, and the amount in use of each class of its inventories.
+/// Returns the generation of a provider, and the amount in use for each class of its inventories.
 pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<(String, i64)>)> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
-/// The amounts in use by a project, or by one of its users.
+/// Returns the amounts that a project uses. If `user_id` is given, only consumers of that user count.
 pub fn by_project(conn: &mut DbConnection, project_id: &str, user_id: Option<&str>) -> Result<UsedByClass> {
     let mut amounts = UsedByClass::new();
     for (class, used, _) in rows::list_by_project(conn, project_id, user_id)? {
@@ -36,7 +36,8 @@ pub fn by_project(conn: &mut DbConnection, project_id: &str, user_id: Option<&st
     Ok(amounts)
 }
 
-/// The amounts in use by a project, or by one of its users, for each type of consumer.
+/// Returns the amounts that a project uses, by type of consumer. If `user_id` is given, only consumers of
+/// that user count.
 pub fn by_consumer_type(
     conn: &mut DbConnection,
     project_id: &str,
@@ -48,7 +49,7 @@ pub fn by_consumer_type(
         *by_type.entry(named(kind)).or_default().amounts.entry(class).or_default() += used;
     }
     for (consumers, kind) in rows::count_consumers(conn, project_id, user_id)? {
-        // A type that appeared between the two questions is left out; the next request shows it.
+        // The first query did not see a type whose first consumer was created after it. The type is left out.
         if let Some(usage) = by_type.get_mut(&named(kind)) {
             usage.consumer_count = consumers;
         }

@@ -1,4 +1,4 @@
-//! The writes that PostgreSQL does with one statement: claims, and the end of a consumer.
+//! The writes that PostgreSQL can do with one statement: a claim, and the deletion of a consumer.
 
 use chrono::NaiveDateTime;
 
@@ -10,16 +10,16 @@ use crate::store::now;
 use super::allocations::{Claim, Expected, delete, replace_all};
 use super::{Error, Result};
 
-/// Writes all claims, or none.
+/// The write of several claims. Either all claims are written, or none.
 #[derive(Debug)]
 pub struct ReplaceAllocations {
     claims: Vec<Claim>,
-    /// The time of the rows. It tells the rows of this write from rows of other writes.
+    /// The value of `created_at` in the new rows. It tells whether a row was inserted by this write.
     now: NaiveDateTime,
 }
 
 impl ReplaceAllocations {
-    /// A write of these claims.
+    /// Makes a write of these claims.
     pub fn new(claims: Vec<Claim>) -> Self {
         ReplaceAllocations { claims, now: now() }
     }
@@ -37,8 +37,9 @@ impl Write for ReplaceAllocations {
         replace_all(tx, &self.claims)
     }
 
-    /// One statement writes a new consumer with its claim on one provider, if the claim fits and no other writer is
-    /// first. All other claims are left to the transaction, and refusals too.
+    /// Tries to write the claim of a new consumer on one provider with one statement. Returns `None` if the
+    /// statement wrote nothing: the claim does not fit, the consumer exists, or another writer was first.
+    /// Then `in_transaction` runs, which also finds the reason for a refusal.
     fn in_statement(&self, tx: &mut Tx, step: StatementStep) -> Result<Option<()>> {
         let Some((claim, provider_uuid, resources)) = self.single() else {
             return Ok(None);
@@ -59,7 +60,8 @@ impl Write for ReplaceAllocations {
         Ok(is_written.then_some(()))
     }
 
-    /// The provider of a single claim on a single provider.
+    /// Returns the uuid of the provider, if the write is one claim on one provider. Statements on one
+    /// provider run one after the other.
     fn lane(&self) -> Option<&str> {
         match self.claims.as_slice() {
             [Claim { allocations, .. }] => match allocations.as_slice() {
@@ -71,11 +73,11 @@ impl Write for ReplaceAllocations {
     }
 }
 
-/// A claim on one provider, the provider's uuid, and the amounts by class.
+/// A claim on one provider, the provider's uuid, and the amounts by class name.
 type Single<'a> = (&'a Claim, &'a str, Vec<(&'a str, i32)>);
 
 impl ReplaceAllocations {
-    /// The claim with its provider and its amounts, if one statement may be able to write them.
+    /// Returns the claim with its provider and its amounts, if one statement can write the claim.
     fn single(&self) -> Option<Single<'_>> {
         let [claim] = self.claims.as_slice() else {
             return None;
@@ -94,14 +96,14 @@ impl ReplaceAllocations {
     }
 }
 
-/// Ends a consumer.
+/// The write that deletes a consumer and its allocations.
 #[derive(Debug)]
 pub struct EndConsumer {
     uuid: String,
 }
 
 impl EndConsumer {
-    /// The end of the consumer of this uuid.
+    /// Makes a write that deletes the consumer of this uuid.
     pub fn new(uuid: &str) -> Self {
         EndConsumer { uuid: uuid.to_owned() }
     }
@@ -119,8 +121,9 @@ impl Write for EndConsumer {
         delete(tx, &self.uuid)
     }
 
-    /// The look takes the end for written if the consumer is gone. The consumer may never have existed, but the
-    /// client has asked for this state.
+    /// Tries to delete the consumer with one statement. If the answer to the statement was lost, the next
+    /// look takes the missing consumer for a success. The consumer may never have existed, but it is gone, as
+    /// the client asked.
     fn in_statement(&self, tx: &mut Tx, step: StatementStep) -> Result<Option<()>> {
         let is_written = match step {
             StatementStep::Write => claims::delete(tx, &self.uuid)?,
