@@ -1,4 +1,4 @@
-//! A line in the log for each request.
+//! The access log: one line for each request.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,30 +8,33 @@ use log::Level;
 
 use crate::wire::microversion::Microversion;
 
-/// The facts in the line.
+/// The facts in one line of the access log.
 pub(crate) struct Entry<'a> {
-    /// The address of the client, if it is known.
+    /// The address of the client. None if the connection has no peer address.
     pub client: Option<IpAddr>,
     pub method: &'a Method,
-    /// Path and query string, as the client encoded them.
+    /// The path and the query string, percent-encoded as the client sent them.
     pub target: &'a str,
     pub status: StatusCode,
     pub length: usize,
     pub version: Option<Microversion>,
     pub request_id: &'a str,
-    /// The ids of the user and of the project, if they are known.
+    /// The ids of the user and of the project. None if the request was not authenticated.
     pub user: Option<&'a str>,
     pub project: Option<&'a str>,
-    /// The id that the caller gave. It follows a task through several services.
+    /// The request id that the client sent. OpenStack services send this id along with each call, so that one task
+    /// can be found in the logs of several services.
     pub caller_id: Option<&'a str>,
     pub took: Duration,
 }
 
-/// The status of a request whose client hung up before the answer. nginx has the same, and operators know it.
+/// The logged status of a request whose client closed the connection before the answer. nginx logs the same status
+/// for such a request.
 pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The longest id in the line, in bytes. Keystone's ids are not longer. With noauth2, the user's id is the token.
-/// By mistake, a client may send a token of Keystone, which is longer and does not belong in the log.
+/// The longest user id or project id that the log shows, in bytes. Keystone's ids are not longer. With noauth2,
+/// the user id is the token that the client sent. A client may send a Keystone token by mistake, which is longer
+/// than this limit and must not appear in the log.
 const LONGEST_ID: usize = 64;
 
 pub(crate) fn write(level: Level, entry: &Entry<'_>) {
@@ -56,7 +59,8 @@ fn line(entry: &Entry<'_>) -> String {
     )
 }
 
-/// An id without characters that would look like another part of the line.
+/// Returns an id with `?` in place of each character that could be read as another part of the line. Returns `-`
+/// for an absent, empty or too long id.
 fn shown(id: Option<&str>) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '?' };
     match id.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {

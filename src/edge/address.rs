@@ -1,4 +1,4 @@
-//! The address under which a client knows the service. `Location` begins with this address.
+//! The address under which a client reaches the service. The URL in a `Location` header begins with this address.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
@@ -7,10 +7,11 @@ use actix_web::http::header::{self, HeaderMap};
 
 use crate::wire::error::ApiError;
 
-/// The longest host, in bytes: a name of 255 characters, a colon and a port.
+/// The largest length of a host, in bytes: a name of 255 characters, a colon and a port of 5 digits.
 const LONGEST_HOST: usize = 261;
 
-/// Whether a text is a host with or without a port. Other texts could change the meaning of a URL.
+/// Returns true if a text is a host name or an IP address, with or without a port. Another text could change the
+/// meaning of a URL that contains it as the host.
 pub(crate) fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -26,10 +27,10 @@ pub(crate) fn is_host(text: &str) -> bool {
     text.len() <= LONGEST_HOST && is_name && is_port
 }
 
-/// The host that a request names, if it names one: the host of its URL, or else the value of `Host`. A text that
-/// is no host is a 400, and so are several hosts.
+/// Returns the host that the request names, or None if the request names no host. The host is read from the
+/// request's URL, or else from the `Host` header. An invalid host or a repeated `Host` header is a 400.
 ///
-/// The host comes back to the client in `Location`. A cache may show this answer to other clients.
+/// The response repeats the host in `Location`. A cache may show this response to other clients.
 pub(crate) fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Option<&'a str>, ApiError> {
     let mut named = headers.get_all(header::HOST);
     let (first, second) = (named.next(), named.next());
@@ -46,8 +47,9 @@ pub(crate) fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Opt
     }
 }
 
-/// The URL of the root of a host. Without a host, it is the URL of the address where the service listens. If that
-/// address stands for all addresses of the machine, the URL is empty, and links are relative.
+/// Returns the URL of the root of a host, such as `https://cloud.example.com`. Without a host, the URL has the
+/// address `listen`. Returns an empty text if `listen` is a wildcard address such as `0.0.0.0`; links are then
+/// relative.
 pub(crate) fn root_url(is_https: bool, host: Option<&str>, listen: SocketAddr) -> String {
     let (scheme, usual_port) = if is_https { ("https", ":443") } else { ("http", ":80") };
     let own = || (!listen.ip().is_unspecified()).then(|| listen.to_string());

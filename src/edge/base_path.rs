@@ -1,19 +1,20 @@
-//! `base_path`: the path below which clients find the service.
+//! The setting `base_path`: the path below which clients reach the service.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest path, in bytes.
+/// The largest length of a base path, in bytes.
 const LONGEST: usize = 255;
 
-/// A path such as `/placement` below which the service is mounted. It is empty at the root of the host.
+/// A path such as `/placement` below which the service is mounted. The path is empty if the service is at the root
+/// of the host.
 ///
-/// The path goes into links unchanged, so it has no characters that must be escaped there.
+/// Links contain the path unescaped. So the path may only have characters that need no escape in a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BasePath(String);
 
 impl BasePath {
-    /// Reads a path of plain characters, with or without slashes at its end. `None` for anything else.
+    /// Reads a path of plain characters, with or without slashes at the end. Returns None for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<BasePath> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -23,19 +24,19 @@ impl BasePath {
         (path.len() <= LONGEST && (path.is_empty() || is_path())).then(|| BasePath(path.to_owned()))
     }
 
-    /// The path, without a slash at its end.
+    /// Returns the path without a slash at the end.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the service is at the root of its host.
+    /// Returns true if the service is at the root of its host.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The part of a path that is below this one; `None` if the path is not below it.
+    /// Returns the part of `path` after this base path. Returns None if `path` is not below this base path.
     #[must_use]
     pub fn rest_of<'a>(&self, path: &'a str) -> Option<&'a str> {
         path.strip_prefix(&self.0).filter(|rest| rest.is_empty() || rest.starts_with('/'))

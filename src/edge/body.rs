@@ -1,4 +1,4 @@
-//! Bodies of answers, as the HTTP layer takes them.
+//! The body type of responses for the HTTP layer.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use crate::shared_text::SharedText;
 
-/// A body that the HTTP layer takes piece by piece. The HTTP layer copies each piece. The copy of a short piece
-/// stays in the processor's cache, and the connection's buffer keeps its size.
+/// A body that the HTTP layer receives in pieces. The HTTP layer copies each piece into the buffer of the
+/// connection. Short pieces stay in the processor's cache, and the buffer does not grow.
 pub(crate) struct Pieces(pub SharedText);
 
 impl MessageBody for Pieces {

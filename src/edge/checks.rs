@@ -1,4 +1,4 @@
-//! The checks of a request's head. `pipeline` has their order.
+//! The checks of a request's head. The file `pipeline.rs` calls the checks in order.
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 
@@ -17,9 +17,9 @@ pub(super) const API_VERSION: HeaderName = HeaderName::from_static("openstack-ap
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
-/// The end of a request without a reply of a handler.
+/// The reason for which a request gets an error response.
 pub(super) enum Refusal {
-    /// The client is unknown. The answer has a shape of its own.
+    /// The client is not authenticated. The response is a 401 in the form of Keystone's middleware.
     Unauthorized,
     Error(Box<ApiError>),
 }
@@ -31,8 +31,8 @@ impl From<ApiError> for Refusal {
 }
 
 impl Exchange {
-    /// Refuses writes of other sites' web pages at the address without tokens. Without this check, a page of any
-    /// site could have its visitors' browsers write.
+    /// Refuses a write that a browser sends for another site's web page to the CNAPI address. The CNAPI address
+    /// needs no token, so without this check any web page could send writes through its visitors' browsers.
     pub(super) fn check_origin(&self) -> Result<(), ApiError> {
         let needs_no_check = self.resolved.door != Door::Cnapi || self.request.method().is_safe();
         if needs_no_check || !origin::is_foreign(self.request.headers()) {
@@ -41,7 +41,8 @@ impl Exchange {
         Err(ApiError::forbidden("This address takes no requests of web pages."))
     }
 
-    /// The identity of the client. Open paths skip authentication, and so do two of the addresses.
+    /// Returns the identity of the client. Routes that are open to all, the CNAPI address and the admin address
+    /// need no authentication.
     pub(super) async fn identify(&self) -> Result<Identity, Refusal> {
         match self.resolved.door {
             Door::Cnapi => return Ok(cnapi::anybody()),
@@ -54,7 +55,7 @@ impl Exchange {
             return Err(self.unknown_client(why));
         }
         let presented = Presented {
-            // A search through the few headers is faster than the making of a `HeaderName`.
+            // A scan of the few headers is faster than the construction of a `HeaderName`.
             header: |name: &str| {
                 let found = self.request.headers().iter().find(|(known, _)| known.as_str() == name);
                 found.and_then(|(_, value)| value.to_str().ok())
@@ -74,7 +75,7 @@ impl Exchange {
         Refusal::Unauthorized
     }
 
-    /// The microversion that the request asks for.
+    /// Returns the microversion in the header `OpenStack-API-Version`, or 1.0 without this header.
     pub(super) fn read_version(&self) -> Result<Microversion, ApiError> {
         let header = joined(self.request.headers(), &API_VERSION);
         Microversion::from_header(header.as_deref()).map_err(|error| match error {
@@ -83,7 +84,7 @@ impl Exchange {
         })
     }
 
-    /// Refuses sizes over the limits, and a body without a content type.
+    /// Refuses a head whose sizes exceed the limits, and a body without a content type.
     pub(super) fn check_size(&self) -> Result<(), ApiError> {
         let limits = &self.edge.settings.limits;
         let query = self.request.query_string();
@@ -107,7 +108,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// The route, and the values that the path fills in.
+    /// Returns the route, and moves the values of the path's parameters out of `self`.
     pub(super) fn take_route(&mut self) -> Result<(&'static Route, Params), ApiError> {
         let method = self.request.method();
         match &mut self.resolved.found {
@@ -117,8 +118,8 @@ impl Exchange {
         }
     }
 
-    /// Refuses a version without the route, a content type that the route does not read, and an `Accept` that it
-    /// cannot serve.
+    /// Refuses a version older than the route, a content type that the route does not read, and an `Accept` header
+    /// that excludes JSON.
     pub(super) fn check_types(&self, route: &Route, version: Microversion) -> Result<(), ApiError> {
         if route.type_before_version {
             self.check_media_types(route, version)?;
@@ -157,7 +158,7 @@ impl Exchange {
         }
     }
 
-    /// Refuses a client that the policy does not allow to use the route.
+    /// Refuses a client if the policy rule of the route does not allow the request.
     pub(super) fn check_policy(
         &self,
         route: &Route,
@@ -182,8 +183,9 @@ fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// The fault of the headers by which a client identifies itself, if there is one. A header that is not ASCII is not
-/// taken for a missing one. If a header is there twice, nobody knows which one is meant.
+/// Returns the fault of the headers that identify the client (`believed`), or None if these headers are valid. A
+/// non-ASCII header is a fault and does not count as missing. A repeated header is a fault, since the intended
+/// value is unknown.
 fn fault_of_identity(headers: &HeaderMap, believed: &[&str]) -> Option<&'static str> {
     let mut seen = 0_u32;
     for (name, value) in headers {

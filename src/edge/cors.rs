@@ -1,4 +1,5 @@
-//! Cross-origin requests: the headers that tell browsers which web pages may call. oslo.middleware sends the same.
+//! Cross-origin requests (CORS): the headers that tell a browser which web pages may use the service. The headers
+//! are those of oslo.middleware, which Placement uses.
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
@@ -8,28 +9,28 @@ use serde::{Deserialize, Serialize};
 use crate::setting::{Unusable, refuse};
 use crate::wire::headers::set;
 
-/// The `[cors]` table.
+/// The `[cors]` table of the settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct CorsSettings {
     /// The origins whose pages may call, such as `https://horizon.example.com`. `*` stands for all.
     pub allowed_origins: Vec<String>,
-    /// Whether such calls may carry the browser's credentials for the service.
+    /// Whether a cross-origin request may carry cookies and other credentials of the browser.
     pub allow_credentials: bool,
-    /// The headers of answers that such pages may read, besides the simple ones.
+    /// The headers of responses that a web page may read, besides the headers that CORS always exposes.
     pub expose_headers: Vec<String>,
-    /// The number of seconds for which a browser may remember the permission.
+    /// The number of seconds for which a browser may cache the permission. 0 omits the header.
     pub max_age: u32,
-    /// The methods that such calls may have.
+    /// The methods that a cross-origin request may have.
     pub allow_methods: Vec<String>,
-    /// The headers that such calls may carry, besides the simple ones.
+    /// The headers that a cross-origin request may carry, besides `SIMPLE_HEADERS`.
     pub allow_headers: Vec<String>,
 }
 
-/// The default methods. Placement has the same.
+/// The default methods of cross-origin requests. Placement has the same default.
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "PATCH"];
 
-/// The default headers of requests: the ones of Placement, and the one of fenced writes.
+/// The default headers of cross-origin requests: Placement's default, and `X-Waitlist-Ticket`.
 const ALLOWED: [&str; 9] = [
     "X-Auth-Token",
     "X-Openstack-Request-Id",
@@ -42,7 +43,7 @@ const ALLOWED: [&str; 9] = [
     "X-Waitlist-Ticket",
 ];
 
-/// The default headers of answers. Placement has the same.
+/// The default headers that web pages may read. Placement has the same default.
 const EXPOSED: [&str; 5] =
     ["X-Auth-Token", "X-Openstack-Request-Id", "X-Subject-Token", "X-Service-Token", "OpenStack-API-Version"];
 
@@ -61,7 +62,7 @@ impl Default for CorsSettings {
 }
 
 impl CorsSettings {
-    /// Refuses values that are not allowed.
+    /// Refuses an allowed origin that is neither `*` nor a URL without a slash at the end.
     pub fn check(&self) -> Result<(), Unusable> {
         let is_origin = |text: &&String| *text == "*" || (text.contains("://") && !text.ends_with('/'));
         if let Some(odd) = self.allowed_origins.iter().find(|text| !is_origin(text)) {
@@ -72,7 +73,7 @@ impl CorsSettings {
     }
 }
 
-/// The headers that the pages of allowed origins may always send.
+/// The headers that a cross-origin request may always carry.
 const SIMPLE_HEADERS: [&str; 8] = [
     "Accept",
     "Accept-Language",
@@ -84,12 +85,13 @@ const SIMPLE_HEADERS: [&str; 8] = [
     "Pragma",
 ];
 
-/// True for a CORS preflight, if the settings allow any origin.
+/// Returns true for a CORS preflight request. Returns false if the settings allow no origin.
 pub(crate) fn is_preflight(settings: &CorsSettings, request: &HttpRequest) -> bool {
     !settings.allowed_origins.is_empty() && request.method() == Method::OPTIONS
 }
 
-/// Adds the headers to an answer that tell a browser what its page may do.
+/// Adds the CORS headers to a response. Adds nothing if the settings do not allow the origin, method or headers of
+/// the request.
 pub(crate) fn decorate(settings: &CorsSettings, request: &HttpRequest, headers: &mut HeaderMap) {
     let Some(origin) = allowed_origin(settings, request.headers()) else {
         return;
@@ -119,14 +121,16 @@ pub(crate) fn decorate(settings: &CorsSettings, request: &HttpRequest, headers: 
     }
 }
 
-/// The origin of a page that may call, as the answer names it.
+/// Returns the origin for `Access-Control-Allow-Origin`: the request's origin, or `*`. Returns None if the
+/// settings do not allow the request's origin.
 fn allowed_origin<'a>(settings: &'a CorsSettings, headers: &HeaderMap) -> Option<&'a str> {
     let origin = text(headers, &header::ORIGIN)?;
     let named = |wanted: &str| settings.allowed_origins.iter().find(|allowed| *allowed == wanted);
     named(origin).or_else(|| named("*")).map(String::as_str)
 }
 
-/// The method and the headers that a page asks for, if it may use all of them.
+/// Returns the method and the headers that a preflight asks for. Returns None if the settings do not allow the
+/// method or one of the headers.
 fn allowed_request<'a>(settings: &CorsSettings, headers: &'a HeaderMap) -> Option<(&'a str, Vec<&'a str>)> {
     let method = text(headers, &header::ACCESS_CONTROL_REQUEST_METHOD)?;
     let asked: Vec<&str> = text(headers, &header::ACCESS_CONTROL_REQUEST_HEADERS)
@@ -161,7 +165,7 @@ mod tests {
         }
     }
 
-    /// The answer's headers, as lines in alphabetical order.
+    /// Returns the headers of a response, as lines in alphabetical order.
     fn answer(settings: &CorsSettings, method: Method, request: &[(&str, &str)]) -> Vec<String> {
         let request = request
             .iter()

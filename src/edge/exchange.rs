@@ -1,4 +1,4 @@
-//! A request on its way: the facts about it, and its line in the log.
+//! A request during its processing: the facts about the request, and its access log line.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ use crate::wire::microversion::Microversion;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
-/// A request and the facts that are known about it.
+/// A request, and the facts that the checks have found about the request.
 pub(super) struct Exchange {
     pub(super) edge: web::Data<Edge>,
     pub(super) request: HttpRequest,
@@ -30,14 +30,14 @@ pub(super) struct Exchange {
     pub(super) started: Instant,
     pub(super) origin: Origin,
     pub(super) path: RequestPath,
-    /// The place of the request in the API.
+    /// The route of the request, and the API of this route.
     pub(super) resolved: Resolved,
     pub(super) accept: Accept,
-    /// The microversion that the request obeys, once it is known.
+    /// The microversion of the request. None before the check of the version, and for APIs without versions.
     pub(super) version: Option<Microversion>,
-    /// Whether the request's body was read to the end.
+    /// True after the body was read to its end.
     pub(super) is_read: bool,
-    /// The ids of the client's user and project, once they are known.
+    /// The ids of the client's user and project. None before authentication.
     who: Option<(String, Option<String>)>,
     is_logged: bool,
 }
@@ -71,7 +71,7 @@ impl Exchange {
         self.resolved.dialect == dialect
     }
 
-    /// Remembers the client for the log.
+    /// Stores the ids of the client for the access log.
     pub(super) fn set_client(&mut self, identity: &Identity) {
         self.who = Some((identity.user.clone(), identity.project.clone()));
     }
@@ -80,7 +80,7 @@ impl Exchange {
         self.request.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The length of the body, as the head announces it.
+    /// Returns the length of the body that the head announces.
     pub(super) fn announced(&self) -> Announced {
         match self.content_length() {
             0 if self.request.headers().contains_key(header::TRANSFER_ENCODING) => Announced::Unknown,
@@ -89,7 +89,8 @@ impl Exchange {
         }
     }
 
-    /// The length in the header, or 0. A chunked body has no such header.
+    /// Returns the value of `Content-Length`, or 0 if the header is absent. A chunked body has no
+    /// `Content-Length`.
     pub(super) fn content_length(&self) -> u64 {
         self.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
@@ -98,24 +99,26 @@ impl Exchange {
         self.header(header::CONTENT_TYPE).filter(|text| !text.is_empty())
     }
 
-    /// The content type without its parameters.
+    /// Returns the content type without its parameters: `text/html` for `text/html; charset=UTF-8`.
     pub(super) fn media_type(&self) -> Option<&str> {
         self.content_type().and_then(|text| text.split(';').next()).map(str::trim)
     }
 
-    /// The host that the request names, if it names one. A text that is no host is a 400.
+    /// Returns the host that the request names, or None if the request names no host. A `Host` header that is no
+    /// host name is a 400.
     pub(super) fn asked_host(&self) -> Result<Option<&str>, ApiError> {
         address::asked_host(self.request.uri(), self.request.headers())
     }
 
-    /// Counts the request, and writes its line in the log.
+    /// Counts the request in the metrics, and writes its access log line.
     pub(super) fn log(&mut self, status: StatusCode, length: usize) {
         self.is_logged = true;
         let (took, route) = (self.started.elapsed(), self.resolved.route());
         let method = self.request.method();
         metrics::http::count(route.and_then(Route::metrics), method, status.as_u16(), took);
         let uri = self.request.uri();
-        // Operators' machinery asks every few seconds, and its lines would hide the others.
+        // Monitoring polls health and metrics every few seconds. At level info, the lines of monitoring would hide
+        // the lines of clients.
         let level = if self.is_of(Dialect::Admin) { Level::Debug } else { Level::Info };
         let entry = access_log::Entry {
             client: self.origin.client,
@@ -135,7 +138,8 @@ impl Exchange {
 }
 
 impl Drop for Exchange {
-    /// Logs a request without an answer. Such a request is dropped when its client hangs up.
+    /// Logs a request that is dropped before its response. The server drops a request when its client closes the
+    /// connection.
     fn drop(&mut self) {
         if !self.is_logged
             && let Ok(status) = StatusCode::from_u16(access_log::CLIENT_CLOSED_REQUEST)
@@ -145,14 +149,15 @@ impl Drop for Exchange {
     }
 }
 
-/// The values of a header that may be repeated, as one text.
+/// Returns the values of a repeated header as one text, joined by commas. Returns None if the header is absent.
 pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values: Vec<_> =
         headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// Whether a text is the id of a request. Other texts of a caller do not get into the log.
+/// Returns true for a request id such as `req-5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2b1`. The access log shows an id
+/// from a client only if the id has this form.
 fn is_request_id(text: &str) -> bool {
     text.strip_prefix("req-").is_some_and(|id| {
         id.len() == 36

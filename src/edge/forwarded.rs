@@ -1,8 +1,9 @@
-//! The client of a request behind proxies, and the address at which the client asked.
+//! The facts about a client behind proxies: its IP address, and the scheme, host and path prefix that the client
+//! used.
 //!
-//! Only trusted proxies are believed, and only in the headers that the settings name. Any other header may come
-//! from a client, since proxies pass it on. Each proxy adds an entry at the end of a list. So the list is read
-//! from its end, up to the first entry that no trusted proxy wrote.
+//! Only the headers that the settings name are read, and only if a trusted proxy sent the request. A client can
+//! send any other header, and proxies forward unknown headers. Each proxy appends an entry to the header's list.
+//! So the list is read from its end, up to the first entry that no trusted proxy wrote.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,20 +13,20 @@ use crate::edge::address::is_host;
 use crate::edge::base_path::BasePath;
 use crate::edge::proxies::{ProxyHeaders, TrustedProxies};
 
-/// The origin of a request.
+/// The client of a request, and the URL parts that the client used.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// The client's address, if it is known.
+    /// The IP address of the client. None if the connection has no peer address.
     pub(crate) client: Option<IpAddr>,
-    /// Whether the client used TLS, if a proxy says so.
+    /// True if the client used HTTPS. None if no proxy states the scheme.
     pub(crate) https: Option<bool>,
-    /// The host that the client named, if a proxy says so.
+    /// The host in the client's URL. None if no proxy states the host.
     pub(crate) host: Option<String>,
-    /// The path below which the client finds the service, if a proxy says so.
+    /// The path prefix in the client's URL. None if no proxy states the prefix.
     pub(crate) prefix: Option<BasePath>,
 }
 
-/// The facts that one proxy tells about the request.
+/// The facts that one proxy states about the request.
 #[derive(Debug, Default)]
 struct Hop {
     client: Option<IpAddr>,
@@ -34,7 +35,8 @@ struct Hop {
     prefix: Option<BasePath>,
 }
 
-/// The origin of a request from the address `peer`. Proxies write the headers `written`.
+/// Returns the origin of a request that arrived from the address `peer`. Proxies write the headers that `written`
+/// selects.
 pub(crate) fn origin(
     peer: Option<IpAddr>,
     trusted: &TrustedProxies,
@@ -57,7 +59,7 @@ pub(crate) fn origin(
         origin.prefix = hop.prefix;
         match hop.client {
             Some(client) => origin.client = Some(client),
-            // The proxy does not name its client, so the proxy itself is the last known client.
+            // The proxy states no client address. So the address of the proxy is the last known address.
             None => break,
         }
         if !hop.client.is_some_and(|client| trusted.contains(client)) {
@@ -67,7 +69,7 @@ pub(crate) fn origin(
     origin
 }
 
-/// The values of a header that may be repeated, as one list.
+/// Returns the values of a repeated header as one list, joined by commas. Returns None if the header is absent.
 fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
     let values: Vec<&str> = headers.get_all(name).filter_map(|value| value.to_str().ok()).collect();
     (!values.is_empty()).then(|| values.join(","))
@@ -82,7 +84,8 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
     let (clients, protos) = (list("x-forwarded-for"), list("x-forwarded-proto"));
     let (hosts, prefixes) = (list("x-forwarded-host"), list("x-forwarded-prefix"));
     let count = clients.len().max(1);
-    // Many proxies add to the list of clients, but replace the other headers.
+    // Many proxies append to `X-Forwarded-For` but replace the other headers. If the lengths of the lists differ,
+    // the last item counts for all proxies.
     let of = |items: &[String], place: usize| {
         if items.len() == count { items.get(place).cloned() } else { items.last().cloned() }
     };
@@ -117,7 +120,7 @@ fn forwarded(text: &str) -> Vec<Hop> {
     hops
 }
 
-/// Splits a text at a character outside of quotes.
+/// Splits a text at each `separator` outside of quotes.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |character| {
@@ -146,7 +149,7 @@ fn unquoted(text: &str) -> String {
         .collect()
 }
 
-/// An address with or without a port. `unknown` and made-up names are no addresses.
+/// Parses an IP address with or without a port. Returns None for `unknown` and for names such as `_hidden`.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
@@ -211,7 +214,7 @@ mod tests {
             |text| prefix("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-prefix", text)]);
         assert_eq!(said("/placement/").as_deref(), Some("/placement"));
         assert_eq!(said("/a/b").as_deref(), Some("/a/b"));
-        // A client may have written the first prefix, and the proxy added its own.
+        // A client may have written the first prefix. The proxy appended the second prefix.
         assert_eq!(said("/evil, /placement").as_deref(), Some("/placement"));
         for odd in
             ["//evil.example", "placement", "https://evil.example", "/a/../b", "/a\"b", "/a?b", "/a%2e"]
@@ -225,7 +228,7 @@ mod tests {
         for (list, client) in [
             ("192.0.2.1", "192.0.2.1"),
             ("192.0.2.1, 10.1.1.1", "192.0.2.1"),
-            // The client itself may have written the first entry.
+            // The client may have written the first entry.
             ("198.51.100.7, 192.0.2.1, 10.1.1.1", "192.0.2.1"),
             ("10.9.9.9, 10.1.1.1", "10.9.9.9"),
             ("198.51.100.7, unknown", "10.0.0.1"),
@@ -266,7 +269,7 @@ mod tests {
         ];
         let expected = ("2001:db8::17".to_owned(), Some(true), Some("a.example:1".to_owned()));
         assert_eq!(seen_in_forwarded("2001:db8:1::5", &headers), expected);
-        // The client wrote one of the two headers, and the proxy wrote the other one.
+        // The client wrote `Forwarded`, and the proxy wrote `X-Forwarded-For`.
         assert_eq!(seen("2001:db8:1::5", &headers), ("192.0.2.1".to_owned(), None, None));
         let without = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-host", "evil.example")];
         assert_eq!(seen_in_forwarded("10.0.0.1", &without), ("10.0.0.1".to_owned(), None, None));

@@ -1,42 +1,45 @@
-//! The `[limits]` table: the bounds on the cost of a request and of a connection.
+//! The `[limits]` table of the settings: the bounds on the cost of a request and of a connection.
 
 use serde::{Deserialize, Serialize};
 
 use crate::setting::{Unusable, within};
 
-/// The `[limits]` table.
+/// The `[limits]` table of the settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct Limits {
-    /// The largest body of a request, in bytes. A larger one is answered 413.
+    /// The largest body of a request, in bytes. A larger body is answered 413.
     pub body_bytes: usize,
-    /// The largest sum of all bodies of requests under way, in bytes. A request whose body does not fit waits a
-    /// few seconds, and is then answered 503.
+    /// The largest total size of the bodies of all requests in progress, in bytes. A request whose body exceeds
+    /// the total waits 5 seconds, and is then answered 503.
     pub all_bodies_bytes: usize,
-    /// The longest query string, in bytes. A longer one is answered 414.
+    /// The longest query string, in bytes. A longer query string is answered 414.
     pub query_bytes: usize,
-    /// The largest number of parameters in a query string. More are answered 400.
+    /// The largest number of parameters in a query string. A query string with more parameters is answered 400.
     pub query_parameters: usize,
-    /// The largest sum of the names and values of a request's headers, in bytes. A larger one is answered 431.
+    /// The largest total size of the names and values of a request's headers, in bytes. Larger headers are
+    /// answered 431.
     pub header_bytes: usize,
-    /// The largest number of providers that a search for candidates may try. A search that needs more is
-    /// answered 400.
+    /// The largest number of providers that a search for allocation candidates may visit. A search that exceeds
+    /// this number is answered 400.
     pub candidate_visits: u64,
-    /// The longest time of a search for candidates with its answer, in seconds. A longer one is answered 400.
+    /// The longest time of a search for allocation candidates, in seconds, with the time to write the answer. A
+    /// longer search is answered 400.
     pub candidate_seconds: u64,
-    /// The largest answer to a search for candidates, in bytes. A larger one is answered 400.
+    /// The largest answer to a search for allocation candidates, in bytes. A larger answer is replaced by a 400.
     pub candidate_bytes: usize,
-    /// The largest number of open connections for each worker. More connections wait.
+    /// The largest number of open connections of one worker thread. Further connections wait in the accept queue.
     pub connections: usize,
-    /// The time within which the head of a request must come, in seconds. After that, the answer is 408.
+    /// The time within which the head of a request must arrive, in seconds. A later head is answered 408.
     pub header_seconds: u64,
-    /// The time within which the body of a request must come, in seconds. After that, the answer is 408.
+    /// The time within which the body of a request must arrive, in seconds. A later body is answered 408.
     pub body_seconds: u64,
-    /// The time for which a connection is kept for the client's next request, in seconds.
+    /// The time for which an idle connection stays open for the client's next request, in seconds.
     pub keep_alive_seconds: u64,
-    /// The longest pause of a client that reads an answer, in seconds. After that, the connection is closed.
+    /// The longest time for which a client may read no bytes of a waiting answer, in seconds. After this time, the
+    /// connection is closed.
     pub answer_seconds: u64,
-    /// The time that requests under way have to end when the service stops, in seconds.
+    /// The time in which running requests must end when the service stops, in seconds.
     pub shutdown_seconds: u64,
 }
 
@@ -62,11 +65,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses values that are too small.
+    /// Refuses values that are too small. The error names the setting.
     pub fn check(&self) -> Result<(), Unusable> {
         let at_least = |key, value, least| within(key, value, least, u64::MAX);
         at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
-        // Large bodies share three quarters of this memory, and the largest body must fit.
+        // Large bodies share at most three quarters of this memory. Twice the largest body ensures that the
+        // largest body fits.
         at_least(
             "limits.all_bodies_bytes",
             self.all_bodies_bytes as u64,

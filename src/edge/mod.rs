@@ -1,16 +1,18 @@
-//! The things that happen to every request around its handler.
+//! All processing of a request before and after its handler.
 //!
-//! - `pipeline`: the steps of a request in order, up to the handler and back
-//! - `exchange`: a request and the facts about it; `checks`: the checks of its head; `respond`: its response
-//! - `path`, `address`: the routed part of a request's path, and the address under which its client found the
-//!   service
-//! - `request_body`: bodies of requests, and the memory that all of them may take
-//! - `cors`: the web pages that may call; `origin`: the pages of other sites
-//! - `forwarded`: the client of a request behind proxies
-//! - `body`: bodies of answers, as the HTTP layer takes them
-//! - `access_log`: a line for each request
-//! - `shared`: the parts that all requests share
-//! - `settings`, `limits`, `proxies`, `base_path`: the settings of this room
+//! - `pipeline`: the steps of a request in order, before and after the handler
+//! - `exchange`: a request and the facts about the request; `checks`: the checks of the request's head; `respond`:
+//!   the response to the request
+//! - `path`, `address`: the part of a request's path that selects the route, and the address under which the
+//!   client reached the service
+//! - `request_body`: bodies of requests, and the memory that all bodies share
+//! - `cors`: the web pages that may send requests (CORS); `origin`: the check for requests of other sites' web
+//!   pages
+//! - `forwarded`: the address of a client behind proxies
+//! - `body`: bodies of responses, in pieces for the HTTP layer
+//! - `access_log`: the log line of each request
+//! - `shared`: the objects that all requests share
+//! - `settings`, `limits`, `proxies`, `base_path`: the settings of this module
 
 mod access_log;
 mod address;
@@ -41,10 +43,10 @@ pub use proxies::{ProxyHeaders, TrustedProxies};
 pub use settings::Settings;
 pub use shared::Edge;
 
-/// Installs the door of an address in an actix application.
+/// Configures an actix application to serve the APIs of one listening address (`door`).
 ///
-/// One service takes every request, instead of the framework's routing. The order of the checks decides which of
-/// several faults of a request is told, and `pipeline` has that order.
+/// A single service receives every request, and the routing of actix is not used. If a request has several faults,
+/// the order of the checks decides which fault the client gets as the error. `pipeline` holds this order.
 pub fn configure(config: &mut web::ServiceConfig, edge: web::Data<Edge>, door: Door) {
     config.app_data(edge).app_data(door).default_service(web::to(pipeline::serve));
 }

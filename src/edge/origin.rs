@@ -1,11 +1,11 @@
-//! Requests that a browser sends for the page of another site.
+//! The check for requests that a browser sends for another site's web page.
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether a browser sends the request for the page of another site. Programs that are no browsers send no
-/// header about pages.
+/// Returns true if a browser sends the request for another site's web page. Programs other than browsers send
+/// neither `Sec-Fetch-Site` nor `Origin`.
 pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
     let is_elsewhere = |value: &[u8]| value != b"same-origin" && value != b"none";
     let mut sites = headers.get_all(SEC_FETCH_SITE);
@@ -16,7 +16,8 @@ pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
     headers.get_all(header::ORIGIN).any(|origin| authority(origin.as_bytes()) != host || host.is_none())
 }
 
-/// Host and port of an origin such as `http://10.0.0.1:8779`. `null` has none.
+/// Returns host and port of an origin: `10.0.0.1:8779` for `http://10.0.0.1:8779`. Returns None for the origin
+/// `null`.
 fn authority(origin: &[u8]) -> Option<&[u8]> {
     let place = origin.windows(3).position(|part| part == b"://")?;
     Some(&origin[place + 3..])

@@ -1,5 +1,5 @@
-//! The path of a request: the part of it that is routed, and the path below which the client found the
-//! service.
+//! The path of a request, in two parts: the part that selects the route, and the path prefix under which the
+//! client reached the service.
 
 use percent_encoding::percent_decode_str;
 
@@ -8,27 +8,27 @@ use crate::edge::base_path::BasePath;
 /// The path of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RequestPath {
-    /// The path that is routed: percent-decoded, without the service's own path, with one slash at its
-    /// start. `None` if no route can have the path.
+    /// The path that selects the route. The path is percent-decoded, without the prefix, and has one slash at its
+    /// start. None if the path is not UTF-8 or contains a NUL character, since no route matches such a path.
     pub(crate) routed: Option<String>,
-    /// The path below which the client finds the service. Links begin with this path.
+    /// The path prefix under which the client reached the service. Links begin with this prefix.
     pub(crate) prefix: String,
 }
 
 impl RequestPath {
-    /// Reads the path of a request to a service that clients find below `base`.
+    /// Reads the path `raw` of a request to a service that clients reach below `base`.
     ///
-    /// A proxy may pass a path on with `base` or without it. If the proxy says which path it has taken away
-    /// (`forwarded`), links begin with that path instead of `base`.
+    /// A proxy may forward a path with `base` or without `base`. If the proxy names the prefix that it removed
+    /// (`forwarded`), links begin with this prefix instead of `base`.
     ///
-    /// Every decision by path uses `routed`: the route, the access rules, and the paths that are open to all. So
-    /// all of them decide about the same resource.
+    /// Every decision by path uses `routed`: the choice of the route, the access rules of application credentials,
+    /// and the list of open paths. So all decisions concern the same resource.
     pub(crate) fn new(raw: &str, base: &BasePath, forwarded: Option<&BasePath>) -> RequestPath {
         let decoded = decoded(raw);
         let below = decoded.as_deref().and_then(|path| base.rest_of(path));
         let prefix = match forwarded {
             None => base.as_str().to_owned(),
-            // The proxy took a path away, and the service's own path is still there.
+            // The proxy removed one prefix, and the path still contains `base`.
             Some(taken) if below.is_some() && !taken.as_str().ends_with(base.as_str()) => {
                 format!("{}{}", taken.as_str(), base.as_str())
             }
@@ -42,10 +42,11 @@ impl RequestPath {
     }
 }
 
-/// A path, percent-decoded and with one slash at its start. `None` if no route can have the path.
+/// Returns a path percent-decoded and with one slash at its start. Returns None if the path is not UTF-8 or
+/// contains a NUL character.
 fn decoded(raw: &str) -> Option<String> {
     let path = percent_decode_str(raw).decode_utf8().ok()?;
-    // Databases have no NUL in strings, so no name contains one.
+    // The databases store no NUL character in texts, so no name in a path contains a NUL character.
     (!path.contains('\0')).then(|| format!("/{}", path.trim_start_matches('/')))
 }
 
@@ -107,9 +108,9 @@ mod tests {
             ("/traits", "", "/", "/traits", ""),
             ("/traits", "/placement", "/cloud/placement", "/traits", "/cloud/placement"),
             ("/traits", "/placement", "/other", "/traits", "/other"),
-            // There are two proxies in a row, and one of them takes nothing away.
+            // Only the first proxy of the two proxies in a row removes a prefix.
             ("/placement/traits", "/placement", "/cloud", "/traits", "/cloud/placement"),
-            // The proxy names its prefix and takes nothing away.
+            // The proxy names its prefix but does not remove the prefix from the path.
             ("/placement/traits", "/placement", "/placement", "/traits", "/placement"),
         ] {
             let found = place(raw, base, Some(forwarded));

@@ -1,18 +1,19 @@
-//! The steps of every request, in Placement's order. The order decides which of several faults is told.
+//! The steps of every request, in the order of OpenStack Placement. If a request has several faults, the client
+//! gets the error of the first step that fails.
 //!
-//! 1. an id; a `Host` that is no host: 400
-//! 2. a web page of another site at the address without tokens: 403
-//! 3. authentication, except for open paths: 401, or 503 if Keystone is away
+//! 1. create a request id; a `Host` header that is no host name: 400
+//! 2. a write from a web page of another site to the CNAPI address, which needs no token: 403
+//! 3. authentication, except for routes that are open to all: 401, or 503 if Keystone can't be reached
 //! 4. the microversion: 406, 400
 //! 5. sizes in the head: 431, 413, 414, 400; a body without a content type: 400
 //! 6. the route: 404, 405
 //! 7. the versions of the route (404), the content type (415), `Accept` (406)
 //! 8. the policy: 403
-//! 9. the body, which a client may send only now: 413, 408, 400, or 503 if there are too many bodies
+//! 9. the body, which is read only at this step: 413, 408, 400, or 503 if the memory for bodies is full
 //! 10. the handler
 //!
-//! Requests of CNAPI's dialects have no microversion, and may leave out the content type. The errors of these
-//! dialects have another form.
+//! A request to the CNAPI dialects (the API of Triton's waitlist) has no microversion and may omit the content
+//! type. Errors of the CNAPI dialects have a JSON form of their own.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -34,7 +35,7 @@ use crate::wire::error::ApiError;
 use crate::wire::microversion::MIN;
 use crate::wire::query::Query;
 
-/// Answers any request.
+/// Answers a request at any path. Closes the connection after the response if a part of the body is still unread.
 pub(crate) async fn serve(
     request: HttpRequest,
     mut payload: web::Payload,
@@ -85,8 +86,8 @@ impl Exchange {
         Ok(unless_it_panics((route.handler)(call)).await?)
     }
 
-    /// Reads the body to its end. A body that the route ignores is dropped, since a wait for a turn would keep
-    /// its memory for long.
+    /// Reads the whole body. Drops the bytes if the route ignores bodies, since a request that waits for its
+    /// ticket would keep the memory of its body for minutes.
     async fn read_body(&mut self, kind: BodyKind, payload: &mut web::Payload) -> Result<Held, ApiError> {
         let limits = &self.edge.settings.limits;
         let body = self.edge.bodies.read(limits, self.announced(), payload).await?;
@@ -94,8 +95,8 @@ impl Exchange {
         Ok(if kind == BodyKind::Ignored { Held::default() } else { body })
     }
 
-    /// Whether nothing more of a refused request's body will come. A client that waits for `100 Continue` is not
-    /// asked for the body.
+    /// Returns true if the client will send no more bytes of the body. Returns false if the client waits for `100
+    /// Continue`, since a refused request never gets `100 Continue`.
     async fn is_over(&self, payload: &mut web::Payload) -> bool {
         let announced = self.announced();
         if announced != Announced::Nothing && self.request.headers().contains_key(header::EXPECT) {
@@ -105,7 +106,7 @@ impl Exchange {
     }
 }
 
-/// Runs a handler. Its panic is a 500 and does not end the connection.
+/// Runs a handler. A panic of the handler becomes a 500, and the connection stays open.
 async fn unless_it_panics(answer: Answer) -> HandlerResult {
     AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)))
 }

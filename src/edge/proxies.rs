@@ -1,5 +1,5 @@
-//! `trusted_proxies` and `proxy_headers`: the proxies that are believed about a request's client, and the
-//! headers in which they describe the client.
+//! The settings `trusted_proxies` and `proxy_headers`: the proxies whose statements about a client are accepted,
+//! and the headers with these statements.
 
 use std::net::IpAddr;
 
@@ -7,30 +7,31 @@ use ipnet::IpNet;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The headers in which proxies describe the client. The other headers may come from the client itself, so they
-/// are not read.
+/// The headers in which proxies describe the client. All other headers are ignored, since a client may have
+/// written these headers itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProxyHeaders {
-    /// `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`.
+    /// `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and `X-Forwarded-Prefix`.
     #[default]
     XForwarded,
-    /// `Forwarded` of RFC 7239.
+    /// The header `Forwarded` of RFC 7239.
     Forwarded,
 }
 
-/// The networks of proxies that are believed about the client.
+/// The networks of the proxies whose statements about a client are accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Whether no proxy is trusted.
+    /// Returns true if no proxy is trusted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether the proxy at this address is trusted.
+    /// Returns true if the proxy at this address is trusted. An IPv4 address in IPv6 notation (`::ffff:10.0.0.1`)
+    /// counts as the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

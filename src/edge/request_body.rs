@@ -1,4 +1,4 @@
-//! Bodies of requests. A body is read when the head is accepted, and all bodies share a bounded memory.
+//! Bodies of requests. A body is read after the checks of the head, and all bodies share a limited memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,43 +12,44 @@ use tokio::time::timeout;
 use crate::edge::limits::Limits;
 use crate::wire::ApiError;
 
-/// The size up to which a body is small, in bytes. Nearly all bodies are.
+/// The largest size of a small body, in bytes. Nearly all bodies are small.
 const SMALL: usize = 64 << 10;
 
-/// The unit in which memory is counted, in bytes.
+/// The unit in which the semaphores count memory, in bytes.
 const PORTION: usize = 1 << 10;
 
-/// The time for which a request waits until other bodies have released enough memory.
+/// The longest time for which a request waits for free memory. After this time, the request gets a 503.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The time within which the small body of a refused request must arrive. After that, its connection is closed.
+/// The time within which the small body of a refused request must arrive. The connection is closed if the body
+/// arrives later.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// The memory for the bodies of all requests under way. A part of it is for small bodies alone, so that they do
-/// not wait for large bodies that come slowly.
+/// The memory for the bodies of all requests that are being processed. A part of the memory is reserved for small
+/// bodies, so that a small body does not wait for large bodies from slow clients.
 pub struct Memory {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
 
-/// A body and its share of the memory. The share is released when this value is dropped.
+/// A body and its reservation of memory. The drop of this value releases the memory.
 #[derive(Default)]
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
     pub(crate) _memory: Option<OwnedSemaphorePermit>,
 }
 
-/// The length of a body, as the head of its request announces it.
+/// The length of a body that the head of the request announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Announced {
     Nothing,
     Length(u64),
-    /// The body is chunked, and its length is known only at its end.
+    /// The body is chunked, and the head does not announce its length.
     Unknown,
 }
 
 impl Memory {
-    /// The memory that the settings allow.
+    /// Returns empty memory of the size in the settings (`limits.all_bodies_bytes`).
     #[must_use]
     pub fn new(limits: &Limits) -> Memory {
         let small = (limits.all_bodies_bytes / 4).max(SMALL.min(limits.body_bytes));
@@ -56,8 +57,8 @@ impl Memory {
         Memory { small: portions(small), large: portions(limits.all_bodies_bytes - small) }
     }
 
-    /// Reads a body up to the limits. A client that waits for `100 Continue` gets it when there is memory for the
-    /// body.
+    /// Reads a body up to the limits. The server sends `100 Continue` when this function first reads from
+    /// `payload`, after the memory for the body is reserved.
     pub(crate) async fn read(
         &self,
         limits: &Limits,
@@ -71,7 +72,7 @@ impl Memory {
         };
         let from = if most <= SMALL { &self.small } else { &self.large };
         let free = timeout(PATIENCE, Arc::clone(from).acquire_many_owned(portions(most)));
-        // The semaphore is never closed.
+        // `acquire_many_owned` fails only on a closed semaphore, and no code closes this semaphore.
         let Ok(Ok(mut memory)) = free.await else {
             return Err(ApiError::too_many_bodies());
         };
@@ -101,8 +102,8 @@ async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, A
     Ok(body.freeze())
 }
 
-/// Whether the body of a refused request has ended, or ends in a moment. Otherwise, its rest would be taken for
-/// the next request.
+/// Returns true if the body of a refused request ends within [`MOMENT`]. Otherwise the server would parse the
+/// unread bytes of the body as the next request.
 pub(crate) async fn is_over(announced: Announced, payload: &mut web::Payload) -> bool {
     match announced {
         Announced::Nothing => true,

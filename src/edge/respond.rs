@@ -1,4 +1,5 @@
-//! The response to a request: the reply of its handler or its refusal, with the headers that all answers have.
+//! The response to a request. The response is made of the handler's reply or of the error, and gets the headers
+//! that all responses have.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -18,11 +19,11 @@ use crate::wire::error_body;
 use crate::wire::headers::set;
 use crate::wire::microversion::SERVICE;
 
-/// The number of seconds after which a client may try again, if the answer is 503.
+/// The value of `Retry-After` in a 503, in seconds.
 const RETRY_AFTER: &str = "1";
 
 impl Exchange {
-    /// The response, and the length of its body in bytes.
+    /// Returns the response, and the length of its body in bytes.
     pub(super) fn respond(&self, result: Result<Reply, Refusal>) -> (HttpResponse, usize) {
         let (mut response, mut length) = match result {
             Ok(Reply { body: Body::Broken(cause), .. }) => self.respond_error(&ApiError::internal(cause)),
@@ -41,17 +42,19 @@ impl Exchange {
         (response, length)
     }
 
-    /// Tells browsers which pages may call.
+    /// Adds the CORS headers, which tell a browser whether a web page may read the response.
     fn tell_pages(&self, response: &mut HttpResponse, length: &mut usize) {
         let cors = &self.edge.settings.cors;
         if cors::is_preflight(cors, &self.request) {
-            // No route takes OPTIONS, and the page gets no error for that.
+            // No route has the method OPTIONS. The 200 replaces the error, since a browser accepts a preflight
+            // only with a 2xx.
             (*response, *length) = (HttpResponse::new(StatusCode::OK), 0);
         }
         cors::decorate(cors, &self.request, response.headers_mut());
     }
 
-    /// A 401. With Keystone, the answer has the form of all OpenStack services, and says where tokens come from.
+    /// Returns a 401. With Keystone, the 401 has the form of Keystone's middleware, and `WWW-Authenticate` names
+    /// Keystone's URL.
     fn respond_unauthorized(&self) -> (HttpResponse, usize) {
         let status = StatusCode::UNAUTHORIZED;
         if self.is_of(Dialect::Cnapi) {
@@ -113,7 +116,8 @@ impl Exchange {
         (response, length)
     }
 
-    /// Logs the parts of an error that the client is not told: its cause, and the setting that refused the request.
+    /// Logs the parts of an error that the response does not contain: the cause, and the setting whose limit the
+    /// request exceeded.
     fn log_error(&self, error: &ApiError) {
         if let Some(cause) = &error.cause {
             let (method, path) = (self.request.method(), self.request.uri().path());
@@ -124,7 +128,7 @@ impl Exchange {
         }
     }
 
-    /// Names the version that the request obeys, once it is known.
+    /// Adds the header with the request's microversion. Adds nothing if the version is not known.
     fn set_version(&self, headers: &mut HeaderMap, varies: bool) {
         if let Some(version) = self.version {
             set(headers, API_VERSION, &format!("{SERVICE} {version}"));
@@ -134,11 +138,11 @@ impl Exchange {
         }
     }
 
-    /// The URL of `/`, as the client knows the service.
+    /// Returns the URL of the service as the client knows the URL, such as `https://cloud.example.com/placement`.
     fn base_url(&self) -> String {
         let settings = &self.edge.settings;
         let is_https = self.origin.https.unwrap_or(settings.is_https);
-        // A request whose `Host` is no host is refused, and its answer has no `Location`.
+        // A request with an invalid `Host` header is refused, and the error response has no `Location`.
         let host = self.origin.host.as_deref().or_else(|| self.asked_host().ok().flatten());
         format!("{}{}", address::root_url(is_https, host, settings.listen), self.path.prefix)
     }

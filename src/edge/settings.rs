@@ -1,4 +1,4 @@
-//! The settings of everything that happens around a handler.
+//! The settings of the steps before and after a handler.
 
 use std::net::SocketAddr;
 
@@ -7,16 +7,16 @@ use super::cors::CorsSettings;
 use super::limits::Limits;
 use super::proxies::{ProxyHeaders, TrustedProxies};
 
-/// The settings of everything that happens around a handler.
+/// The settings of the steps before and after a handler.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The address on which the service listens. Links begin with it if a request names no host.
+    /// The address on which the service listens. Links begin with this address if a request names no host.
     pub listen: SocketAddr,
-    /// Whether the service itself speaks TLS.
+    /// True if the service itself, not only a proxy, speaks TLS.
     pub is_https: bool,
-    /// The path below which clients find the service.
+    /// The path below which clients reach the service, such as `/placement`.
     pub base_path: BasePath,
-    /// The proxies whose headers about a client are believed.
+    /// The proxies whose statements about a client are accepted.
     pub trusted_proxies: TrustedProxies,
     /// The headers in which proxies describe the client.
     pub proxy_headers: ProxyHeaders,

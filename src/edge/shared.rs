@@ -1,4 +1,4 @@
-//! The parts that all requests share around their handlers.
+//! The objects that all requests use before and after their handlers.
 
 use actix_web::web;
 
@@ -7,20 +7,21 @@ use super::settings::Settings;
 use crate::api::App;
 use crate::auth::Authenticator;
 
-/// The parts that all requests share around their handlers, at all addresses of the service.
+/// The objects that all requests use before and after their handlers. All listening addresses of the service share
+/// one `Edge`.
 pub struct Edge {
-    /// The application whose handlers answer.
+    /// The objects that handlers use.
     pub app: web::Data<App>,
-    /// The settings of this room.
+    /// The settings of `edge`.
     pub settings: Settings,
-    /// The way in which requests are authenticated.
+    /// The authentication of requests: noauth2 or Keystone.
     pub auth: Authenticator,
-    /// The memory that the bodies of all requests may take together.
+    /// The memory for the bodies of all requests in progress.
     pub(super) bodies: Memory,
 }
 
 impl Edge {
-    /// The edge of an application.
+    /// Returns the shared objects for an application, with empty memory for bodies.
     #[must_use]
     pub fn new(app: web::Data<App>, settings: Settings, auth: Authenticator) -> Edge {
         let bodies = Memory::new(&settings.limits);
