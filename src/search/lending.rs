@@ -1,4 +1,7 @@
-//! Sharing providers: which of them could serve something, and the trees to which they lend.
+//! Sharing providers, and the trees to which they lend.
+//!
+//! A sharing provider has the trait `MISC_SHARES_VIA_AGGREGATE`. It lends its inventory to each tree that has a
+//! member of one of its aggregates.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
@@ -10,11 +13,11 @@ use crate::search::plan::Plan;
 use crate::search::visit::Error;
 use crate::search::walk::Budget;
 
-/// How many sharing providers are remembered at once for trees to come, which bounds the memory that they take
-/// to 4 MB.
+/// The largest number of slots in the remembered lists of lenders. A slot has 4 bytes, so the lists have at most
+/// 4 MB.
 const REMEMBERED: usize = 1_000_000;
 
-/// The providers in `sharers` that have room for these amounts, each by itself.
+/// Returns the providers in `sharers` that have room for all of these amounts, each provider alone.
 pub(super) fn able(
     picture: &Picture,
     sharers: &RoaringBitmap,
@@ -32,9 +35,9 @@ pub(super) fn able(
     Ok(able)
 }
 
-/// The roots of the trees to which these sharing providers lend.
+/// Returns the roots of the trees to which these sharing providers lend.
 pub(super) fn lent_to(picture: &Picture, sharers: &RoaringBitmap) -> RoaringBitmap {
-    // Many sharing providers are members of the same aggregates.
+    // Many sharing providers have equal lists of aggregates. Each list is read once.
     let lists: HashSet<&[u32]> = sharers.iter().map(|slot| &*picture.provider(slot).aggregates).collect();
     let aggregates: BTreeSet<u32> = lists.into_iter().flatten().copied().collect();
     let mut roots = RoaringBitmap::new();
@@ -44,36 +47,37 @@ pub(super) fn lent_to(picture: &Picture, sharers: &RoaringBitmap) -> RoaringBitm
     roots
 }
 
-/// The sharing providers that lend to the trees of one search.
+/// Finds the sharing providers that lend to a tree, during one search.
 pub(super) struct Lending<'a> {
     pub(super) picture: &'a Picture,
-    /// The sharing providers that could serve some level.
+    /// The sharing providers that could serve at least one level.
     able: RoaringBitmap,
-    /// The providers in `able` that are members of an aggregate, by aggregate.
+    /// The members of each aggregate that are in `able`, by the number of the aggregate.
     members: HashMap<u32, RoaringBitmap>,
-    /// The providers in `able` that lend to a tree, by the aggregates of its members. Many trees have the
-    /// same.
+    /// The remembered lists: the providers in `able` that lend to a tree, by the list of the tree's aggregates. Trees
+    /// with equal lists of aggregates have the same lenders.
     lenders: HashMap<&'a [u32], Rc<[Slot]>>,
-    /// The number of providers in `lenders`.
+    /// The number of slots in all lists of `lenders`.
     remembered: usize,
-    /// The list of a tree to which nobody lends.
+    /// An empty list, for searches without sharing providers.
     nobody: Rc<[Slot]>,
 }
 
 impl<'a> Lending<'a> {
+    /// Collects the sharing providers of all levels of the plan.
     pub(super) fn new(picture: &'a Picture, plan: &Plan) -> Lending<'a> {
         let able = plan.levels.iter().fold(RoaringBitmap::new(), |able, level| able | &level.lenders);
         let (members, lenders) = (HashMap::new(), HashMap::new());
         Lending { picture, able, members, lenders, remembered: 0, nobody: Rc::default() }
     }
 
-    /// Whether there are lenders at all.
+    /// Returns whether any sharing provider could serve a level.
     pub(super) fn is_any(&self) -> bool {
         !self.able.is_empty()
     }
 
-    /// The sharing providers that lend to an anchor's tree and could serve some level, in the order of their
-    /// slots. Some may be of the tree itself.
+    /// Returns the sharing providers that lend to an anchor's tree and could serve at least one level, in the order
+    /// of their slots. A sharing provider of the tree itself is in the list too.
     pub(super) fn to(&mut self, anchor: Slot, budget: &mut Budget<'_>) -> Result<Rc<[Slot]>, Error> {
         if self.able.is_empty() {
             return Ok(Rc::clone(&self.nobody));

@@ -1,4 +1,4 @@
-//! Which providers a list shows, looked up in the picture of the fleet.
+//! The filters of `GET /resource_providers`, applied to the picture (the in-memory copy of all providers).
 
 use roaring::RoaringBitmap;
 
@@ -7,28 +7,29 @@ use crate::stop::{Pace, Stop};
 
 use crate::placement::{Error, Result};
 
-/// Which providers to list; everything that is given must hold.
+/// The filters of a list. A listed provider satisfies all filters that are given.
 #[derive(Clone, Debug, Default)]
 pub struct ListFilter {
-    /// Only the one of this name.
+    /// The name of the provider.
     pub name: Option<String>,
-    /// Only the one of this uuid.
+    /// The uuid of the provider.
     pub uuid: Option<String>,
-    /// Only those in the tree of the provider of this uuid.
+    /// The uuid of any provider in the same tree.
     pub in_tree: Option<String>,
-    /// For each of these: a member of at least one of its aggregates.
+    /// Sets of aggregate uuids. The provider is a member of at least one aggregate of each set.
     pub member_of: Vec<Vec<String>>,
-    /// A member of none of these aggregates.
+    /// The uuids of aggregates of which the provider is not a member.
     pub forbidden_aggregates: Vec<String>,
-    /// For each of these: has at least one of its traits.
+    /// Sets of trait names. The provider has at least one trait of each set.
     pub required: Vec<Vec<String>>,
-    /// Has none of these traits.
+    /// The names of traits that the provider does not have.
     pub forbidden_traits: Vec<String>,
-    /// Could satisfy each of these amounts, by class, in one allocation.
+    /// Amounts by the name of the class. The provider has room for each amount in one allocation.
     pub resources: Vec<(String, i64)>,
 }
 
-/// The providers for which all of `filter` holds, oldest first; until it is told to stop.
+/// Returns the providers that satisfy the filter, in the order of their row ids. Ends with an error when `stop`
+/// says so.
 pub fn list(picture: &Picture, filter: &ListFilter, stop: &Stop) -> Result<Vec<Slot>> {
     let mut matching = named(picture, filter);
     for any in &filter.required {
@@ -58,7 +59,7 @@ pub fn list(picture: &Picture, filter: &ListFilter, stop: &Stop) -> Result<Vec<S
     Ok(found)
 }
 
-/// The providers that have the name and the uuid and are in the tree, as far as these are given.
+/// Returns the providers that satisfy the filters `name`, `uuid` and `in_tree`.
 fn named(picture: &Picture, filter: &ListFilter) -> RoaringBitmap {
     let mut matching = match &filter.in_tree {
         None => picture.present().clone(),
@@ -79,6 +80,7 @@ fn named(picture: &Picture, filter: &ListFilter) -> RoaringBitmap {
     matching
 }
 
+/// Returns the ids of traits. The error names all unknown traits.
 fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<i32>> {
     picture.traits().all_ids(names).map_err(|unknown| Error::TraitNotFound(unknown.join(", ")))
 }

@@ -1,16 +1,18 @@
-//! Allocation candidates: a request and the picture of the fleet in, ways to satisfy it out.
+//! The search for allocation candidates. A search takes a request and the picture (the in-memory copy of all
+//! providers), and returns the ways to satisfy the request.
 //!
-//! - [`request`]: what is asked for, by names
-//! - `plan`: the same by ids, with bitmaps of who can serve what and of the trees worth a visit
-//! - `lending`: sharing providers and the trees to which they lend
-//! - `subtree`: groups that must lie in one subtree
-//! - `walk`: the combinations within one tree, one at a time, with hopeless ones left out early
-//! - `visit`: tree after tree, or a bit of each in turn, until there are enough
-//! - [`render`]: the answer's JSON, mostly copied from the picture
-//! - `settings`: the `[placement]` table
+//! - [`request`]: the request, with names of classes, traits and aggregates
+//! - `plan`: the request with row ids, and the bitmaps of the providers and trees that may serve the request
+//! - `lending`: sharing providers, and the trees whose requests a sharing provider may serve
+//! - `subtree`: the check that some groups lie in one subtree (`same_subtree`)
+//! - `walk`: the combinations of providers within one tree, one at a time
+//! - `visit`: the loop over the trees, until enough candidates are found
+//! - [`render`]: the answer as JSON
+//! - [`listing`]: the filters of `GET /resource_providers`
+//! - `settings`: the `[placement]` table of the configuration
 //!
-//! Nothing here knows HTTP or the database, and nothing builds the product of the groups: a search
-//! for ten candidates visits about as many trees as it takes to find ten.
+//! This module knows neither HTTP nor the database. A search stops as soon as it has enough candidates: a search
+//! for ten candidates visits about as many trees as the ten candidates need.
 
 mod lending;
 pub mod listing;

@@ -1,4 +1,5 @@
-//! A request by ids: who can serve which part of it, and which trees are worth a visit.
+//! The plan of a search: the request with row ids in place of names, the providers that may serve each part of
+//! the request, and the trees that may serve all of it.
 
 use roaring::RoaringBitmap;
 
@@ -8,56 +9,59 @@ use crate::search::request::{Group, Request};
 use crate::search::visit::Error;
 use crate::search::walk::Budget;
 
-/// Sets that are small enough to look at their members one by one.
+/// The largest number of providers whose roots are looked up one by one.
 const FEW: u64 = 1_024;
 
-/// How many required sets of traits a mask holds; the rest is checked when all is chosen.
+/// The number of required sets of traits in a mask, which has one bit for each set. The sets after the first 64
+/// are checked only when the last provider of the group is chosen.
 pub(super) const MASK_BITS: usize = 64;
 
-/// One choice to make: the provider of one class of the unsuffixed group, or of a whole suffixed
-/// group.
+/// One choice of the search: the choice of a provider for one class of the unsuffixed group, or for a whole
+/// suffixed group.
 #[derive(Debug)]
 pub(super) struct Level {
-    /// The group that it belongs to, by its place in the request.
+    /// The index of the group in [`Request::groups`].
     pub group: usize,
-    /// Whether it is a suffixed group.
+    /// Whether the group is a suffixed group.
     pub granular: bool,
-    /// The amounts by class id that its provider is to give.
+    /// The amounts that the provider must have room for, each with the id of its class.
     pub resources: Vec<(i32, i64)>,
-    /// The providers that have the traits and aggregates as far as these are asked of each provider by
-    /// itself; all, when absent. Classes and capacity are looked at on the visit.
+    /// The providers that satisfy the group's traits and aggregates, as far as each single provider must satisfy
+    /// them. None stands for all providers. Classes and capacity are checked when a tree is visited.
     pub eligible: Option<RoaringBitmap>,
-    /// The sharing providers that could serve it, each by itself.
+    /// The sharing providers that could serve this level, each of them alone.
     pub lenders: RoaringBitmap,
-    /// Only providers of this tree.
+    /// The root of the only tree whose providers may be chosen. None stands for any tree.
     pub tree: Option<Slot>,
-    /// For the unsuffixed group with `member_of`: who is a member; a root is so for its whole tree.
+    /// The members of the aggregates in `member_of` of the unsuffixed group. If the root of a tree is a member, all
+    /// providers of the tree count as members. None stands for a group without `member_of`.
     pub members: Option<RoaringBitmap>,
-    /// Whether some class of it is asked for at another level too, so that amounts add up.
+    /// Whether another level asks for one of the classes of this level too. If so, and if both levels choose the same
+    /// provider, the provider must have room for the sum.
     pub shares_classes: bool,
 }
 
-/// A request that is ready to be searched for.
+/// All that a search needs to know about its request.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// The choices, in the order in which they are made.
+    /// The levels (the choices of a provider), in the order in which the search makes them.
     pub levels: Vec<Level>,
-    /// For each required set of traits of the unsuffixed group: who has one of them.
+    /// For each required set of traits of the unsuffixed group: the providers that have a trait of the set.
     pub required: Vec<RoaringBitmap>,
-    /// The levels of each set of suffixes that must lie in one subtree, in order.
+    /// For each set of suffixes in `same_subtree`: the levels of its groups, in ascending order.
     pub subtrees: Vec<Vec<usize>>,
-    /// The roots of trees that may serve the request; some of them may turn out not to.
+    /// The anchors: the roots of the trees that are visited. Not each of these trees can serve the request.
     pub anchors: RoaringBitmap,
-    /// Whether suffixed groups must be served by different providers.
+    /// Whether any two suffixed groups must be served by different providers.
     pub isolate: bool,
-    /// Whether no two providers of a tree may be taken.
+    /// Whether a candidate may not have two providers of one tree.
     pub one_per_tree: bool,
-    /// Classes that are asked for at more than one level, with the sum of the amounts.
+    /// The ids of the classes for which several levels ask, each with the sum of the amounts.
     pub shared_classes: Vec<(i32, i64)>,
 }
 
 impl Plan {
-    /// Looks the names up. `None` when nothing can match, which is no error.
+    /// Makes the plan of a request. Returns None if no tree can serve the request.
     pub(super) fn new(
         picture: &Picture,
         request: &Request,
@@ -85,21 +89,21 @@ impl Plan {
             budget.look()?;
             possible &= plan.add_group(picture, number, group, budget)?;
         }
-        // The unsuffixed group comes first, in the order of class ids, which does not depend on how
-        // the request was written.
+        // The levels of the unsuffixed group come first, in the order of class ids. So the order of the candidates
+        // does not depend on the order of the classes in the query string.
         plan.levels.sort_by_key(|level| {
             let class = if level.granular { None } else { level.resources.first().map(|r| r.0) };
             (level.granular, level.group, class)
         });
         let subtrees = request.same_subtrees.iter().map(|set| plan.levels_of(request, set));
-        // One provider by itself is always in one subtree.
+        // A set with one level needs no check: its one provider always lies in one subtree.
         plan.subtrees = subtrees.filter(|levels| levels.len() > 1).collect();
         plan.find_shared_classes();
         Ok((possible && !plan.anchors.is_empty()).then_some(plan))
     }
 
-    /// Adds the levels of a group and leaves only those anchors that may serve it; `false` when
-    /// none can.
+    /// Adds the levels of a group, and removes the anchors whose trees can't serve the group. Returns false if the
+    /// provider of `in_tree` does not exist, so that no tree can serve the group.
     fn add_group(
         &mut self,
         picture: &Picture,
@@ -123,7 +127,7 @@ impl Plan {
                 None => return Ok(false),
             },
         };
-        // The demands on each provider by itself, whichever group it serves.
+        // The constraints that each single provider must satisfy, in suffixed and unsuffixed groups.
         let mut base = picture.present() - &banned;
         for id in forbidden {
             base -= picture.with_trait(id);
@@ -154,7 +158,7 @@ impl Plan {
             });
             return Ok(true);
         }
-        // A group that names a tree takes nothing from providers that lend to that tree.
+        // An unsuffixed group with `in_tree` uses no sharing providers.
         let mut sharers = RoaringBitmap::new();
         if tree.is_none() {
             sharers = &base & picture.sharing();
@@ -177,13 +181,14 @@ impl Plan {
             });
         }
         self.narrow_to_unsuffixed(picture, group, first, &required)?;
-        // A root in a banned aggregate bans its whole tree.
+        // If the root of a tree is in a forbidden aggregate, no provider of the tree may serve the unsuffixed group.
         self.anchors -= &banned;
         self.required = required;
         Ok(true)
     }
 
-    /// Leaves only those anchors that may serve the levels of the unsuffixed group, from the `first` on.
+    /// Removes the anchors whose trees can't serve the unsuffixed group. The levels of the group start at index
+    /// `first`.
     fn narrow_to_unsuffixed(
         &mut self,
         picture: &Picture,
@@ -201,7 +206,7 @@ impl Plan {
             }
             all |= &level.lenders;
         }
-        // A lender meets a demand on the group only where it serves a part of the group.
+        // A required trait of a sharing provider counts only if that provider can serve a class of the group.
         for (set, any) in required.iter().zip(&group.required) {
             let roots = picture.roots_with_any_trait(&trait_ids(picture, any)?);
             self.anchors &= lent_to(picture, &(set & &all)) | roots;
@@ -216,12 +221,14 @@ impl Plan {
         Ok(())
     }
 
+    /// Returns the indices of the levels whose groups have one of these suffixes.
     fn levels_of(&self, request: &Request, suffixes: &[String]) -> Vec<usize> {
         let wanted = |level: &Level| suffixes.contains(&request.groups[level.group].suffix);
         let levels = self.levels.iter().enumerate();
         levels.filter(|(_, level)| wanted(level)).map(|(at, _)| at).collect()
     }
 
+    /// Sets [`Plan::shared_classes`], and [`Level::shares_classes`] of each level.
     fn find_shared_classes(&mut self) {
         let mut sums: std::collections::BTreeMap<i32, (usize, i64)> = std::collections::BTreeMap::new();
         for (class, amount) in self.levels.iter().flat_map(|level| &level.resources) {
@@ -238,6 +245,7 @@ impl Plan {
     }
 }
 
+/// Returns the amounts with class ids in place of class names.
 fn class_ids(picture: &Picture, resources: &[(String, i64)]) -> Result<Vec<(i32, i64)>, Error> {
     resources
         .iter()
@@ -248,20 +256,24 @@ fn class_ids(picture: &Picture, resources: &[(String, i64)]) -> Result<Vec<(i32,
         .collect()
 }
 
+/// Returns the ids of traits. The error names all unknown traits.
 fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<i32>, Error> {
     picture.traits().all_ids(names).map_err(|unknown| Error::UnknownTraits(unknown.join(", ")))
 }
 
-/// These providers, if they are not all that there are: else nobody need be looked for among them.
+/// Returns a copy of `providers`, or None if `providers` are all providers of the picture. None spares the walk
+/// a look-up for each provider.
 fn unless_all(picture: &Picture, providers: &RoaringBitmap) -> Option<RoaringBitmap> {
     (providers.len() < picture.present().len()).then(|| providers.clone())
 }
 
+/// Returns the providers that are a member of at least one aggregate of each set. Returns None if there are no sets.
 fn members_of_all(picture: &Picture, sets: &[Vec<String>]) -> Option<RoaringBitmap> {
     sets.iter().map(|any| picture.members_of_any(any)).reduce(|all, members| all & members)
 }
 
-/// The roots of the trees in which some of these providers may be used. Some of them may be too many.
+/// Returns the roots of the trees to which these providers belong. If the providers are many, the result may contain
+/// more roots: all trees that have all of the classes.
 fn reach(picture: &Picture, providers: &RoaringBitmap, resources: &[(i32, i64)]) -> RoaringBitmap {
     if providers.is_subset(picture.roots()) {
         return providers.clone();

@@ -1,4 +1,4 @@
-//! The answer's JSON, mostly copied from the picture.
+//! Writes the answer of a search as JSON. Most of the text is copied from the picture, which stores it ready-made.
 
 use std::fmt::Write;
 
@@ -9,33 +9,33 @@ use crate::shared_text;
 use crate::shared_text::SharedText;
 use crate::stop::{GivenUp, Pace, Stop};
 
-/// How the answer is shaped; it grew with the versions of the API.
+/// The parts of the answer that depend on the microversion.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shape {
-    /// Allocations are an object by provider, no longer a list.
+    /// Whether `allocations` is an object with the uuids of providers as keys. If not, `allocations` is a list.
     pub allocations_by_provider: bool,
-    /// Which group is served by which providers.
+    /// Whether the answer has `mappings`, which lists the providers of each group.
     pub mappings: bool,
-    /// Summaries name traits.
+    /// Whether the summaries of providers have `traits`.
     pub traits: bool,
-    /// Summaries show all classes, not only those asked for.
+    /// Whether the summaries show all classes of a provider. If not, they show the requested classes alone.
     pub all_classes: bool,
-    /// Summaries show whole trees, with parents and roots.
+    /// Whether the summaries include all providers of a tree, with `parent_provider_uuid` and `root_provider_uuid`.
     pub trees: bool,
 }
 
-/// Why an answer is not written.
+/// The reasons why an answer is not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The answer is larger than allowed; its limit in bytes.
+    /// The answer is larger than allowed. The field is the limit in bytes.
     #[error("The answer would be larger than {0} bytes: ask for a limit, or with more constraints.")]
     TooLarge(usize),
-    /// Nobody waits for the answer any more, or the search has taken too long.
+    /// The client has disconnected, or the search has reached its time limit.
     #[error("The search was {0}: ask for a limit, or with more constraints.")]
     GivenUp(#[from] GivenUp),
 }
 
-/// Writes the body of an answer, until it is told to stop.
+/// Returns the body of an answer with at most `max_bytes` bytes. Ends with an error when `stop` says so.
 pub fn render(
     picture: &Picture,
     request: &Request,
@@ -65,25 +65,26 @@ struct Writer<'a> {
     pace: Pace<'a>,
 }
 
-/// The resources from one provider, kept since the next provider mostly gives the same.
+/// The `resources` of the last allocation. Most allocations have the same `resources` as the allocation before.
 #[derive(Default)]
 struct Served {
-    /// For each level, whether it is this provider's.
+    /// For each level: whether the provider of the allocation was chosen at this level.
     levels: Vec<bool>,
-    /// The inside of its `resources`, as JSON.
+    /// The members of `resources` as JSON, without the braces.
     json: String,
 }
 
-/// The length of a summary behind the inside of `resources` and without traits: two uuids and keys.
+/// The length in bytes of the part of a summary after `resources`, without traits: two uuids and their keys.
 const SUMMARY_BYTES: usize = 140;
 
 impl<'a> Writer<'a> {
-    /// To be called after each candidate and each summary.
+    /// Returns an error if the answer is too large or the search must stop. Called after each candidate and summary.
     fn check(&mut self) -> Result<(), Error> {
         self.pace.step()?;
         if self.out.len() > self.max_bytes { Err(Error::TooLarge(self.max_bytes)) } else { Ok(()) }
     }
 
+    /// Writes the elements of `allocation_requests`.
     fn candidates(&mut self) -> Result<(), Error> {
         let found = self.found;
         for (number, candidate) in found.candidates().enumerate() {
@@ -91,31 +92,33 @@ impl<'a> Writer<'a> {
             self.candidate(candidate);
             self.check()?;
             if number == 0 {
-                // The others are hardly longer.
+                // The other candidates have about the same length as the first candidate.
                 self.reserve((found.len() - 1).saturating_mul(self.out.len()));
             }
         }
         Ok(())
     }
 
-    /// Makes room at once for what is about to be written, as far as the answer may grow.
+    /// Reserves memory for `bytes` more bytes, at most up to the limit of the answer.
     fn reserve(&mut self, bytes: usize) {
         self.out.reserve(bytes.min(self.max_bytes.saturating_sub(self.out.len())));
     }
 
+    /// Writes a comma before each element but the first.
     fn comma(&mut self, number: usize) {
         if number > 0 {
             self.out.push(',');
         }
     }
 
+    /// Writes one element of `allocation_requests`.
     fn candidate(&mut self, candidate: &[Slot]) {
         let (open, close) = if self.shape.allocations_by_provider { ('{', '}') } else { ('[', ']') };
         self.out.push_str("{\"allocations\":");
         self.out.push(open);
         let mut written = 0;
         for (at, slot) in candidate.iter().enumerate() {
-            // Each provider is written where it first comes up, if it gives anything.
+            // A provider is written only once, and only if some resources are taken from it.
             if !candidate[..at].contains(slot) && self.serves(candidate, *slot) {
                 self.comma(written);
                 self.allocation(*slot);
@@ -129,7 +132,7 @@ impl<'a> Writer<'a> {
         self.out.push('}');
     }
 
-    /// Notes what a candidate takes from one provider; `false` if that is nothing.
+    /// Writes to `served` the resources that a candidate takes from one provider. Returns false if there are none.
     fn serves(&mut self, candidate: &[Slot], slot: Slot) -> bool {
         let served = &mut self.served;
         let levels = candidate.iter().map(|chosen| *chosen == slot);
@@ -148,14 +151,14 @@ impl<'a> Writer<'a> {
             for (number, (class, sum)) in taken.into_iter().enumerate() {
                 let separator = if number > 0 { "," } else { "" };
                 let name = self.picture.classes().name(class);
-                // Writing to a string can't fail; class names need no escaping.
+                // Writing to a string can't fail. Class names need no escaping in JSON.
                 let _ = write!(served.json, "{separator}\"{name}\":{sum}");
             }
         }
         !served.json.is_empty()
     }
 
-    /// Writes the allocation that [`Self::serves`] has noted.
+    /// Writes an allocation with the resources that [`Self::serves`] has stored.
     fn allocation(&mut self, slot: Slot) {
         let uuid = self.picture.provider(slot).quoted_uuid();
         if self.shape.allocations_by_provider {
@@ -170,11 +173,12 @@ impl<'a> Writer<'a> {
         self.out.push_str("}}");
     }
 
+    /// Writes the member `mappings` of a candidate.
     fn mappings(&mut self, candidate: &[Slot]) {
         self.out.push_str(",\"mappings\":{");
         for (number, group) in self.request.groups.iter().enumerate() {
             self.comma(number);
-            // Suffixes are letters, digits, underscores and dashes.
+            // Suffixes need no escaping: they have letters, digits, underscores and dashes alone.
             self.quoted(&group.suffix);
             self.out.push_str(":[");
             let mut providers: Vec<Slot> = Vec::new();
@@ -196,12 +200,13 @@ impl<'a> Writer<'a> {
         self.out.push('"');
     }
 
+    /// Writes the members of `provider_summaries`.
     fn summaries(&mut self) -> Result<(), Error> {
         let picture = self.picture;
         let mut shown: Vec<Slot> = Vec::with_capacity(self.found.len());
         for candidate in self.found.candidates() {
             for (slot, resources) in candidate.iter().zip(&self.found.resources) {
-                // A provider that gives no resources brings no tree along.
+                // A provider from which no resources are taken adds no tree to the summaries.
                 if !resources.is_empty() && shown.last() != Some(slot) {
                     shown.push(*slot);
                 }
@@ -227,6 +232,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Writes one member of `provider_summaries`.
     fn summary(&mut self, provider: &'a Provider) {
         if self.shape.all_classes {
             self.out.push_str(provider.summary_json());
@@ -255,7 +261,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Puts slots in order, each once.
+/// Sorts slots and removes duplicates.
 fn sort(slots: &mut Vec<Slot>) {
     slots.sort_unstable();
     slots.dedup();

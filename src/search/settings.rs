@@ -1,22 +1,22 @@
-//! The `[placement]` table: the search for candidates.
+//! The settings of the search for candidates: the `[placement]` table of the configuration.
 
 use serde::{Deserialize, Serialize};
 
 use super::visit::{Options, Strategy};
 use crate::setting::{Unusable, refuse};
 
-/// The `[placement]` table.
+/// The settings in the `[placement]` table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct PlacementSettings {
-    /// Whether candidates come in random order.
+    /// Whether candidates are returned in random order.
     pub randomize_allocation_candidates: bool,
-    /// The largest number of candidates that a search looks at. -1 stands for all.
+    /// The number of candidates after which a search stops. -1 stands for no limit.
     pub max_allocation_candidates: i64,
-    /// The order in which trees are visited.
+    /// The order in which a search visits the trees of providers.
     pub allocation_candidates_generation_strategy: Strategy,
-    /// The interval at which the picture is compared with the database, in seconds. The comparison finds the
-    /// writes of other processes.
+    /// The number of seconds between two comparisons of the picture (the in-memory copy of all providers) with the
+    /// database. The comparison finds the writes of other processes.
     pub recheck_seconds: u64,
 }
 
@@ -26,26 +26,26 @@ impl Default for PlacementSettings {
             randomize_allocation_candidates: false,
             max_allocation_candidates: -1,
             allocation_candidates_generation_strategy: Strategy::DepthFirst,
-            // So each write of another process is seen within half a minute.
+            // With 25 seconds, a write of another process is found within half a minute.
             recheck_seconds: 25,
         }
     }
 }
 
 impl PlacementSettings {
-    /// The options of a search that may try `max_visits` providers.
+    /// Returns the options of a search that may try `max_visits` providers.
     #[must_use]
     pub fn options(&self, max_visits: u64) -> Options {
         Options {
             strategy: self.allocation_candidates_generation_strategy,
             randomize: self.randomize_allocation_candidates,
-            // -1 stands for all.
+            // -1 does not convert to a usize, so -1 becomes None.
             max_candidates: usize::try_from(self.max_allocation_candidates).ok(),
             max_visits,
         }
     }
 
-    /// Refuses values that are not allowed.
+    /// Returns an error that names the setting if a value is out of its range.
     pub fn check(&self) -> Result<(), Unusable> {
         let candidates = self.max_allocation_candidates;
         if candidates != -1 && candidates < 1 {

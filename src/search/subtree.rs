@@ -1,12 +1,14 @@
-//! Sets of groups in one subtree: one group of a set must be served by a provider at or above the providers
-//! of the others. This module tells which providers may still be that top one.
+//! The check of `same_subtree`: the providers of a set of groups must lie in the subtree of one of these providers.
+//!
+//! That one provider is called the top. This file computes which providers may be the top, and which of them are
+//! still possible after some providers are chosen.
 
 use crate::fleet::{Picture, Slot};
 use crate::search::plan::Plan;
 use crate::search::visit::Error;
 use crate::search::walk::Budget;
 
-/// The tree that a provider stands in, and its place there.
+/// The position of a provider: the root of its tree, and its span in the tree (see [`crate::fleet::Tree::span`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     root: Slot,
@@ -21,13 +23,13 @@ impl Place {
         Place { root, first: span.first, last: span.last }
     }
 
-    /// Whether another provider is this one or below it.
+    /// Returns whether the place `other` is this place or a descendant of this place.
     fn holds(&self, other: &Place) -> bool {
         self.root == other.root && (self.first..=self.last).contains(&other.first)
     }
 
-    /// The range of the things that are at this place or below it. The things must be in the order of their
-    /// places.
+    /// Returns the range of the indices of `things` that are at this place or below this place. `things` must be
+    /// sorted by their places.
     fn within<T>(&self, things: &[T], place: impl Fn(&T) -> Place) -> std::ops::Range<usize> {
         let start = things.partition_point(|thing| place(thing) < *self);
         let below = things[start..].partition_point(|thing| self.holds(&place(thing)));
@@ -35,33 +37,33 @@ impl Place {
     }
 }
 
-/// A provider that may be the top one of a set of levels.
+/// A provider that may be the top of a set of levels.
 #[derive(Debug)]
 struct Top {
     slot: Slot,
     place: Place,
-    /// The last level at which the provider may be chosen.
+    /// The index of the last level at which the provider may be chosen.
     last_level: usize,
-    /// The next top above this one.
+    /// The index in [`Subtree::tops`] of the nearest ancestor that is a top too.
     above: Option<usize>,
 }
 
-/// The state of one tree for a set of levels that must lie in one subtree.
+/// The state of the check during the walk of one tree, for one set of levels.
 #[derive(Debug, Default)]
 pub(super) struct Subtree {
-    /// The possible top providers, in the order of their places, so that each comes before those below it.
+    /// The providers that may be the top, sorted by place. So each provider comes before its descendants.
     tops: Vec<Top>,
-    /// For each level of the set, which tops are still possible with what is chosen up to there.
+    /// For each level of the set: the indices of the tops that are possible with the providers chosen up to this level.
     possible: Vec<Vec<usize>>,
-    /// The choices of the tree.
+    /// The providers that may be chosen in this tree.
     pools: Pools,
-    /// Space to link the tops in.
+    /// A buffer of [`Subtree::link`].
     path: Vec<usize>,
 }
 
 impl Subtree {
-    /// Begins with another tree: leaves only those choices that are at or below a possible top. The order
-    /// of the choices stays. `false` when there is no possible top.
+    /// Prepares the check for another tree, and removes the choices that are neither a possible top nor a descendant
+    /// of a possible top. Returns false if there is no possible top.
     pub(super) fn open(
         &mut self,
         picture: &Picture,
@@ -86,7 +88,7 @@ impl Subtree {
         Ok(!self.tops.is_empty())
     }
 
-    /// Links each top to the next one above it.
+    /// Sets [`Top::above`] of each top.
     fn link(&mut self) {
         let path = &mut self.path;
         path.clear();
@@ -99,15 +101,17 @@ impl Subtree {
         }
     }
 
-    /// The lowest top that holds a place.
+    /// Returns the index of the lowest top whose subtree contains the place.
     fn lowest_above(&self, place: &Place) -> Option<usize> {
         let before = self.tops.partition_point(|top| top.place <= *place);
-        // Each top that holds the place is the last top at or before the place, or holds that one.
+        // Let L be the last top at or before the place. Each top whose subtree contains the place is L or an ancestor
+        // of L.
         std::iter::successors(before.checked_sub(1), |at| self.tops[*at].above)
             .find(|at| self.tops[*at].place.holds(place))
     }
 
-    /// Whether a provider at the level `at` goes with what is chosen at the levels before.
+    /// Returns whether a top is still possible if the provider `slot` is chosen at the level `at`. The providers of
+    /// the levels before `at` are `chosen`.
     pub(super) fn admits(
         &mut self,
         picture: &Picture,
@@ -142,8 +146,8 @@ impl Subtree {
         is_admitted
     }
 
-    /// Writes all that [`Self::admits`] looks at for the levels from `depth` on: the tops that are still
-    /// possible, and whether they are chosen already.
+    /// Appends to `state` all facts that [`Self::admits`] reads at the levels from `depth` on: the tops that are
+    /// still possible, and whether each of them is already chosen.
     pub(super) fn describe(&self, levels: &[usize], depth: usize, chosen: &[Slot], state: &mut Vec<u64>) {
         let before = levels.partition_point(|level| *level < depth);
         if before == 0 || before == levels.len() {
@@ -158,27 +162,32 @@ impl Subtree {
     }
 }
 
-/// The providers that may be chosen at the levels of a set, in the order of their places, and their free
-/// amounts. The memory is used again for the next tree.
+/// The providers of one tree that may be chosen at the levels of a set, sorted by place, and their free amounts.
+/// The next tree reuses the memory.
 #[derive(Debug, Default)]
 struct Pools {
+    /// For each level of the set: the places of the providers that may be chosen.
     by_level: Vec<Vec<Place>>,
-    /// Each provider once, with the last level at which it may be chosen.
+    /// Each provider once, with the index of the last level at which the provider may be chosen.
     all: Vec<(Slot, Place, usize)>,
-    /// For each class that several of the levels ask for.
+    /// One entry for each class for which several levels of the set ask.
     classes: Vec<ClassPool>,
 }
 
-/// The providers that may give something of a class.
+/// The providers that may serve a level which asks for a class.
 #[derive(Debug)]
 struct ClassPool {
+    /// The sum of the amounts for which the levels ask.
     wanted: i64,
+    /// The places of the providers, sorted.
     places: Vec<Place>,
-    /// How much is free of the class with all before a place together, and with all.
+    /// For each index of `places`: the sum of the free amounts of all providers before that index. The last element
+    /// is the sum over all providers.
     free_before: Vec<i128>,
 }
 
 impl Pools {
+    /// Fills the pools with the choices of another tree.
     fn fill(&mut self, picture: &Picture, plan: &Plan, levels: &[usize], choices: &[Vec<Slot>]) {
         let all = &mut self.all;
         all.clear();
@@ -190,7 +199,7 @@ impl Pools {
             places.extend(all[start..].iter().map(|(_, place, _)| *place));
             places.sort_unstable();
         }
-        // The last level of each provider comes first, and is the one that stays.
+        // A provider may be there at several levels. The sort puts its last level first, and `dedup` keeps that entry.
         all.sort_unstable_by_key(|(_, place, level)| (*place, std::cmp::Reverse(*level)));
         all.dedup_by_key(|(slot, _, _)| *slot);
         let of_class = |(class, _): &(i32, i64)| ClassPool::new(picture, plan, levels, all, choices, *class);
@@ -198,8 +207,8 @@ impl Pools {
         self.classes.extend(plan.shared_classes.iter().filter_map(of_class));
     }
 
-    /// Whether each level could be served from one place and below it, all of them together as far as that
-    /// is easily told.
+    /// Returns whether the subtree of `top` may serve all levels. The check of all levels together is coarse: it
+    /// compares the number of providers and the sums of free amounts.
     fn suffice(&self, plan: &Plan, levels: &[usize], top: &Place) -> bool {
         let count = |places: &[Place]| top.within(places, |place| *place).len();
         self.by_level.iter().all(|places| count(places) > 0)
@@ -209,7 +218,7 @@ impl Pools {
 }
 
 impl ClassPool {
-    /// None where less than two of the levels ask for the class.
+    /// Returns None if fewer than two levels of the set ask for the class.
     fn new(
         picture: &Picture,
         plan: &Plan,
@@ -227,7 +236,7 @@ impl ClassPool {
         let mut slots: Vec<Slot> = asking.iter().flat_map(|level| choices[*level].iter().copied()).collect();
         slots.sort_unstable();
         let (mut places, mut free_before) = (Vec::new(), vec![0]);
-        // Capacities may be as large as their type holds.
+        // An i64 would overflow, since a single capacity may be as large as the largest i64.
         let mut sum: i128 = 0;
         for (slot, place, _) in all.iter().filter(|(slot, _, _)| slots.binary_search(slot).is_ok()) {
             sum += picture.provider(*slot).stock(class).map_or(0, |stock| i128::from(stock.free()));
@@ -237,6 +246,7 @@ impl ClassPool {
         Some(ClassPool { wanted, places, free_before })
     }
 
+    /// Returns whether the providers in the subtree of `top` together have the wanted amount free.
     fn suffices(&self, top: &Place) -> bool {
         let within = top.within(&self.places, |place| *place);
         self.free_before[within.end] - self.free_before[within.start] >= self.wanted.into()

@@ -1,4 +1,4 @@
-//! Tree after tree, or a bit of each in turn, until there are enough candidates.
+//! The loop over the trees, until enough candidates are found.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -14,86 +14,87 @@ use crate::search::request::Request;
 use crate::search::walk::{Budget, Walk};
 use crate::stop::{GivenUp, Stop};
 
-/// The largest number of candidates from which a random sample is drawn.
+/// The largest number of candidates from which a random sample is drawn. A larger limit of the client replaces this
+/// number.
 const SAMPLED: usize = 100_000;
 
 /// The order in which a search visits trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
-    /// All candidates of a tree before the next tree.
+    /// All candidates of a tree are found before the next tree is visited.
     DepthFirst,
-    /// One candidate of each tree in turn.
+    /// The search takes one candidate of each tree, then a second candidate of each tree, and so on.
     BreadthFirst,
 }
 
 /// The bounds of a search and the order of its results.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// In which order trees are visited.
+    /// The order in which trees are visited.
     pub strategy: Strategy,
-    /// Whether the order is random, and a limited result a random sample.
+    /// Whether the order of the candidates is random. If so, a limited answer is a random sample of the candidates.
     pub randomize: bool,
-    /// How many candidates are looked at; all, when absent.
+    /// The number of candidates after which the search stops. None stands for no limit.
     pub max_candidates: Option<usize>,
-    /// How many providers may be tried before the search is given up.
+    /// The number of providers that the search may try. A search that needs more ends with [`Error::TooMany`].
     pub max_visits: u64,
 }
 
-/// Why there is no result.
+/// The reasons why a search has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is no such resource class.
+    /// The request names a resource class that does not exist. The field is its name.
     #[error("No such resource class {0}.")]
     UnknownClass(String),
-    /// There are no such traits; their names, joined.
+    /// The request names traits that do not exist. The field is their names, joined by `, `.
     #[error("No such trait(s): {0}.")]
     UnknownTraits(String),
-    /// The search would run away.
+    /// The search has tried as many providers as [`Options::max_visits`] allows. The field is that number.
     #[error(
         "The search was given up after trying {0} combinations of resource providers: \
          ask for a limit, for fewer groups, or with more constraints."
     )]
     TooMany(u64),
-    /// Nobody waits for the answer any more, or the search has taken too long.
+    /// The client has disconnected, or the search has reached its time limit.
     #[error("The search was {0}: ask for a limit, for fewer groups, or with more constraints.")]
     GivenUp(#[from] GivenUp),
 }
 
-/// The candidates that were found.
+/// The candidates that a search found.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// The group of each level, by its place in the request.
+    /// For each level (one choice of a provider): the index of its group in [`Request::groups`].
     pub(super) groups: Vec<usize>,
-    /// The amounts of each level, by class id.
+    /// For each level: the amounts, each with the id of its class.
     pub(super) resources: Vec<Vec<(i32, i64)>>,
-    /// The providers chosen at each level, candidate after candidate.
+    /// The providers of all candidates in one list. Each candidate has one provider for each level.
     pub(super) picks: Vec<Slot>,
-    /// How many providers were tried.
+    /// The number of providers that the search tried.
     pub visits: u64,
 }
 
 impl Found {
-    /// How many candidates there are.
+    /// Returns the number of candidates.
     pub fn len(&self) -> usize {
         self.picks.len().checked_div(self.groups.len()).unwrap_or(0)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no candidates.
     pub fn is_empty(&self) -> bool {
         self.picks.is_empty()
     }
 
-    /// The candidates: the provider chosen at each level.
+    /// Returns the candidates. Each candidate is a slice with one provider for each level.
     pub(super) fn candidates(&self) -> impl Iterator<Item = &[Slot]> {
-        // Without levels there are no picks either.
+        // If there are no levels, `picks` is empty, and any chunk size above 0 gives no candidates.
         self.picks.chunks_exact(self.groups.len().max(1))
     }
 }
 
-/// Searches the picture, until it is told to stop.
+/// Returns the candidates for a request. Ends with an error when `stop` says so.
 ///
-/// Without randomising, the same picture gives the same answer to the same request.
+/// If [`Options::randomize`] is false, equal requests get equal answers from the same picture.
 pub fn search(picture: &Picture, request: &Request, options: &Options, stop: &Stop) -> Result<Found, Error> {
     let mut budget = Budget::new(options.max_visits, stop);
     let plan = Plan::new(picture, request, &mut budget)?.filter(|plan| !plan.levels.is_empty());
@@ -117,7 +118,7 @@ pub fn search(picture: &Picture, request: &Request, options: &Options, stop: &St
     Ok(Found { groups, resources, picks, visits: budget.spent() })
 }
 
-/// All candidates of a tree before those of the next.
+/// Takes all candidates of a tree before the next tree ([`Strategy::DepthFirst`]).
 fn visit_one_by_one(
     plan: &Plan,
     lending: &mut Lending<'_>,
@@ -140,7 +141,7 @@ fn visit_one_by_one(
     Ok(())
 }
 
-/// A candidate of each tree in turn.
+/// Takes one candidate of each tree in turn ([`Strategy::BreadthFirst`], and random searches).
 fn visit_in_turn(
     plan: &Plan,
     mut anchors: impl Iterator<Item = Slot>,
@@ -153,7 +154,7 @@ fn visit_in_turn(
     let mut open: VecDeque<Walk> = VecDeque::new();
     let mut spare = Walk::default();
     loop {
-        // The first round opens the trees; later ones go on with those that have more to offer.
+        // In the first round, each tree is opened. In later rounds, only the trees with more candidates are visited.
         let mut walk = match anchors.next() {
             Some(anchor) => {
                 let mut walk = std::mem::take(&mut spare);
@@ -185,19 +186,23 @@ fn visit_in_turn(
     }
 }
 
-/// Collects candidates: the first ones, or a random sample of all.
+/// Collects candidates: the first candidates up to the limit, or a random sample.
 struct Sink<'a> {
-    /// The sharing providers, where any of them may come up under several anchors.
+    /// The sharing providers. None if the search uses no sharing providers.
     sharing: Option<&'a RoaringBitmap>,
+    /// The number of levels of a candidate.
     levels: usize,
+    /// The providers of the collected candidates, as in [`Found::picks`].
     picks: Vec<Slot>,
-    /// How many came.
+    /// The number of candidates that were offered, without duplicates.
     seen: usize,
-    /// How many are wanted at all, and how many of them are looked at.
+    /// The largest number of candidates in the answer.
     limit: usize,
+    /// The number of offered candidates after which the search stops.
     look_at: usize,
+    /// Whether the order of the candidates is random.
     randomize: bool,
-    /// Candidates that several anchors may have in common.
+    /// The candidates that consist of sharing providers alone. Several trees may offer the same candidate.
     lent: HashSet<Vec<Slot>>,
 }
 
@@ -213,7 +218,7 @@ impl<'a> Sink<'a> {
         let all = options.max_candidates.unwrap_or(usize::MAX);
         let look_at = match (options.randomize, request.limit) {
             (false, _) => all.min(limit),
-            // A sample is drawn of more than is wanted.
+            // A random sample is drawn from more candidates than the answer has.
             (true, Some(limit)) => all.min(SAMPLED.max(limit)),
             (true, None) => all,
         };
@@ -222,12 +227,14 @@ impl<'a> Sink<'a> {
         Sink { sharing, levels, picks: Vec::new(), seen: 0, limit, look_at, randomize, lent: HashSet::new() }
     }
 
+    /// Returns whether the search may stop.
     fn is_full(&self) -> bool {
         self.seen >= self.look_at
     }
 
+    /// Adds a candidate, unless it is a duplicate or not drawn for the sample.
     fn take(&mut self, candidate: &[Slot]) {
-        // A candidate of sharing providers alone may come up under each tree that they lend to.
+        // A candidate of sharing providers alone is found in each tree to which the providers lend. It counts once.
         if let Some(sharing) = self.sharing
             && candidate.iter().all(|slot| sharing.contains(*slot))
             && !self.lent.insert(candidate.to_vec())
@@ -239,7 +246,7 @@ impl<'a> Sink<'a> {
             self.picks.extend_from_slice(candidate);
             return;
         }
-        // Each of those seen so far stays with the same probability.
+        // Reservoir sampling: each candidate seen so far is in the sample with the same probability.
         let place = rand::rng().random_range(0..self.seen);
         if place < self.limit {
             let start = place * self.levels;
@@ -247,6 +254,7 @@ impl<'a> Sink<'a> {
         }
     }
 
+    /// Returns the collected candidates, in random order if the search is random.
     fn finish(mut self) -> Vec<Slot> {
         if self.randomize {
             let mut candidates: Vec<&[Slot]> = self.picks.chunks_exact(self.levels).collect();

@@ -1,4 +1,4 @@
-//! The combinations within one tree, one at a time, with hopeless ones left out early.
+//! The walk through one tree: it returns the combinations of providers that satisfy the request, one at a time.
 
 use std::collections::HashSet;
 
@@ -8,43 +8,46 @@ use crate::search::subtree::Subtree;
 use crate::search::visit::Error;
 use crate::stop::{Pace, Stop};
 
-/// How many dead ends are remembered at once, which bounds the memory that they take to some 20 MB.
+/// The largest number of dead ends in all walks of a search. They need about 20 MB of memory.
 const MAX_DEAD_ENDS: usize = 100_000;
 
-/// How many providers have been tried, how many may be tried, and when the search is to stop.
+/// The limits of one search: the number of providers that it may still try, and the sign to stop.
 #[derive(Debug)]
 pub(super) struct Budget<'a> {
-    /// How many more may be tried.
+    /// The number of providers that may still be tried.
     left: u64,
-    /// How many could be at first.
+    /// The number of providers that might be tried when the search began.
     total: u64,
-    /// How many more dead ends may be remembered.
+    /// The number of dead ends that may still be stored.
     dead_ends: usize,
     pace: Pace<'a>,
 }
 
 impl<'a> Budget<'a> {
+    /// Returns the budget of a search that may try `visits` providers.
     pub(super) fn new(visits: u64, stop: &'a Stop) -> Budget<'a> {
         Budget { left: visits, total: visits, dead_ends: MAX_DEAD_ENDS, pace: Pace::new(stop) }
     }
 
-    /// To be called before work that takes long by itself.
+    /// Returns an error if the search must stop. Called before each piece of work that takes long by itself.
     pub(super) fn look(&self) -> Result<(), Error> {
         Ok(self.pace.look()?)
     }
 
-    /// To be called at each step of work that is bounded by the size of the fleet.
+    /// Returns an error if the search must stop. Called at each step of loops over the fleet, and does not count as
+    /// a try.
     #[inline]
     pub(super) fn step(&mut self) -> Result<(), Error> {
         Ok(self.pace.step()?)
     }
 
-    /// How many have been tried.
+    /// Returns the number of providers that were tried.
     pub(super) fn spent(&self) -> u64 {
         self.total - self.left
     }
 
-    /// To be called for each provider that is tried, and for each that may be lent.
+    /// Counts one try. Called for each provider that is tried, and for each sharing provider that is looked at. Returns
+    /// an error if no tries are left, or if the search must stop.
     #[inline]
     pub(super) fn spend(&mut self) -> Result<(), Error> {
         self.step()?;
@@ -58,35 +61,37 @@ impl<'a> Budget<'a> {
     }
 }
 
-/// A walk over the combinations of one tree, which can be left and taken up again.
+/// The state of a walk through one tree. The walk can pause after each combination.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// For each level, the providers that may be chosen there.
+    /// For each level: the choices, which are the providers that may be chosen at this level.
     choices: Vec<Vec<Slot>>,
-    /// For each level, which of its choices is to be tried next.
+    /// For each level: the index of the choice that is tried next.
     next: Vec<usize>,
-    /// For each level, the provider that is chosen.
+    /// The providers that are chosen at the levels up to the current level.
     chosen: Vec<Slot>,
-    /// For each level of the unsuffixed group, the required sets met by the choices up to there.
+    /// For each level of the unsuffixed group: the required sets of traits that the providers chosen up to this level
+    /// meet, one bit for each set.
     masks: Vec<u64>,
-    /// For each level, the required sets that later choices could still meet.
+    /// For each level: the required sets of traits that providers of later levels could meet.
     later: Vec<u64>,
-    /// For each set of levels that must lie in one subtree.
+    /// The state of each set in [`Plan::subtrees`].
     subtrees: Vec<Subtree>,
-    /// How many combinations there were so far.
+    /// The number of combinations that this walk has returned.
     found: u64,
-    /// For each level, how many there were when it was last reached.
+    /// For each level: the value of `found` when the walk last entered this level.
     found_before: Vec<u64>,
-    /// Choices that led nowhere, as far as they matter for later levels. Other orders of the same choices need
-    /// not be tried.
+    /// The dead ends: the states (see [`Walk::describe`]) after which no combination was found. The walk skips chosen
+    /// providers that lead to one of these states.
     dead_ends: HashSet<Vec<u64>>,
-    /// Space to describe choices in.
+    /// The buffer in which [`Walk::describe`] writes a state.
     state: Vec<u64>,
+    /// Whether all combinations were tried.
     ended: bool,
 }
 
 impl Walk {
-    /// Begins with another tree; `false` when it has nothing to offer.
+    /// Prepares the walk for the tree of another anchor. Returns false if the tree can't serve the request.
     pub(super) fn open(
         &mut self,
         picture: &Picture,
@@ -120,8 +125,8 @@ impl Walk {
         Ok(has_enough(picture, plan, &self.choices))
     }
 
-    /// Leaves only those choices that may lie in one subtree with choices of the other levels of each set;
-    /// `false` when a set has none.
+    /// Removes the choices that can't lie in one subtree with choices of the other levels of a set. Returns false if
+    /// a set has no possible top.
     fn open_subtrees(
         &mut self,
         picture: &Picture,
@@ -129,7 +134,7 @@ impl Walk {
         budget: &mut Budget<'_>,
     ) -> Result<bool, Error> {
         self.subtrees.resize_with(plan.subtrees.len(), Subtree::default);
-        // A choice that goes because of one set may matter to another.
+        // After a choice is removed for one set, choices of another set may be impossible. So all sets are checked again.
         for _ in 0..plan.subtrees.len() {
             let count = |choices: &[Vec<Slot>]| choices.iter().map(Vec::len).sum::<usize>();
             let before = count(&self.choices);
@@ -145,12 +150,12 @@ impl Walk {
         Ok(true)
     }
 
-    /// Puts the choices of each level into another order.
+    /// Shuffles the choices of each level with the function `shuffle`.
     pub(super) fn shuffle(&mut self, mut shuffle: impl FnMut(&mut [Slot])) {
         self.choices.iter_mut().for_each(|choices| shuffle(choices));
     }
 
-    /// Goes on to the next combination: the provider chosen at each level.
+    /// Returns the next combination: the provider chosen at each level. Returns None after the last combination.
     pub(super) fn advance(
         &mut self,
         picture: &Picture,
@@ -158,7 +163,7 @@ impl Walk {
         budget: &mut Budget<'_>,
     ) -> Result<Option<&[Slot]>, Error> {
         let last = plan.levels.len() - 1;
-        // After a combination, its last choice is exchanged first.
+        // The combination before was complete. The walk continues with another choice at the last level.
         self.chosen.truncate(last);
         while !self.ended {
             let at = self.chosen.len();
@@ -191,6 +196,7 @@ impl Walk {
         Ok(None)
     }
 
+    /// Stores the state of the chosen providers as a dead end.
     fn remember_dead_end(&mut self, plan: &Plan, budget: &mut Budget<'_>) {
         if budget.dead_ends > 0 && !self.chosen.is_empty() {
             self.describe(plan);
@@ -198,6 +204,7 @@ impl Walk {
         }
     }
 
+    /// Returns whether the state of the chosen providers is a known dead end.
     fn is_dead_end(&mut self, plan: &Plan) -> bool {
         if self.dead_ends.is_empty() {
             return false;
@@ -206,10 +213,10 @@ impl Walk {
         self.dead_ends.contains(&self.state)
     }
 
-    /// Writes to `state` all of what is chosen that [`Walk::admits`] looks at for later levels.
+    /// Writes to `state` all facts about the chosen providers that [`Walk::admits`] reads at later levels.
     ///
-    /// Each part has its number before it in the list and is sorted, since the order of the choices
-    /// does not matter.
+    /// Two lists of chosen providers with equal states have the same possible continuations. Each part of the state
+    /// begins with its length. Each part is sorted, so that the order of the chosen providers does not matter.
     fn describe(&mut self, plan: &Plan) {
         let depth = self.chosen.len();
         let (before, after) = plan.levels.split_at(depth);
@@ -257,12 +264,13 @@ impl Walk {
         }
     }
 
-    /// Whether the walk is known to have no more combinations.
+    /// Returns whether the walk has no more combinations. Returns false if that is not known yet.
     pub(super) fn is_over(&self) -> bool {
         self.ended || self.choices.iter().zip(&self.next).all(|(choices, next)| *next >= choices.len())
     }
 
-    /// Whether a provider goes with those chosen at the levels before.
+    /// Returns whether the provider `slot` may be chosen at the level `at`, together with the providers that are
+    /// chosen at the levels before.
     fn admits(&mut self, picture: &Picture, plan: &Plan, at: usize, slot: Slot) -> bool {
         let level = &plan.levels[at];
         let before = || plan.levels.iter().zip(&self.chosen);
@@ -284,7 +292,8 @@ impl Walk {
         level.granular || plan.required.is_empty() || self.meets_traits(plan, at, slot)
     }
 
-    /// Whether what all levels up to this one take from a provider fits together.
+    /// Returns whether a provider has room for the sum of the amounts of this level and of the earlier levels that
+    /// chose this provider.
     fn has_room(&self, picture: &Picture, plan: &Plan, level: &Level, slot: Slot) -> bool {
         let provider = picture.provider(slot);
         level.resources.iter().all(|(class, amount)| {
@@ -301,7 +310,8 @@ impl Walk {
         })
     }
 
-    /// Whether the required sets of traits can still all be met, or with the last level are.
+    /// Returns whether the required sets of traits can still be met by providers of later levels. At the last level of
+    /// the group, returns whether all sets are met.
     fn meets_traits(&mut self, plan: &Plan, at: usize, slot: Slot) -> bool {
         let before = if at == 0 { 0 } else { self.masks[at - 1] };
         let mask = before | mask(plan, slot);
@@ -311,7 +321,7 @@ impl Walk {
             return false;
         }
         let is_last = plan.levels.get(at + 1).is_none_or(|next| next.granular);
-        // Sets beyond the mask are checked only when all is chosen.
+        // The mask has no bits for the sets after the first 64. They are checked at the last level of the group.
         !is_last
             || plan
                 .required
@@ -320,7 +330,7 @@ impl Walk {
                 .all(|set| set.contains(slot) || self.chosen.iter().any(|chosen| set.contains(*chosen)))
     }
 
-    /// Prepares what `meets_traits` needs: levels of the unsuffixed group come first.
+    /// Sets `later`. The levels of the unsuffixed group are the first levels of the plan.
     fn look_ahead(&mut self, plan: &Plan) {
         self.later.clear();
         if plan.required.is_empty() {
@@ -335,6 +345,7 @@ impl Walk {
     }
 }
 
+/// Returns a mask with a bit for each required set of traits.
 fn full_mask(plan: &Plan) -> u64 {
     match plan.required.len() {
         sets if sets >= MASK_BITS => u64::MAX,
@@ -342,13 +353,13 @@ fn full_mask(plan: &Plan) -> u64 {
     }
 }
 
-/// The required sets that a provider meets by itself, as bits.
+/// Returns the mask of the required sets of traits that a provider meets alone.
 fn mask(plan: &Plan, slot: Slot) -> u64 {
     let sets = plan.required.iter().take(MASK_BITS).enumerate();
     sets.filter(|(_, set)| set.contains(slot)).fold(0, |mask, (bit, _)| mask | 1 << bit)
 }
 
-/// Collects the providers that may be chosen at a level under an anchor.
+/// Writes to `choices` the providers that may be chosen at a level, in the tree of an anchor.
 fn fill(
     picture: &Picture,
     level: &Level,
@@ -364,7 +375,8 @@ fn fill(
             && level.resources.iter().all(|(class, amount)| provider.fits(*class, *amount))
     };
     let is_member = |slot| level.members.as_ref().is_none_or(|members| members.contains(slot));
-    // A root is a member on behalf of its whole tree, but not of what is lent to the tree.
+    // If the root is a member of the aggregates, all providers of its tree count as members. Sharing providers that
+    // lend to the tree do not.
     let through_root = !level.granular && is_member(anchor);
     for slot in &picture.tree(anchor).members {
         budget.step()?;
@@ -381,7 +393,7 @@ fn fill(
     Ok(())
 }
 
-/// Whether the providers at hand have enough of what several levels ask for, taken together.
+/// Returns whether the choices together have enough free of each class for which several levels ask.
 fn has_enough(picture: &Picture, plan: &Plan, choices: &[Vec<Slot>]) -> bool {
     plan.shared_classes.iter().all(|(class, wanted)| {
         let levels = plan.levels.iter().zip(choices);
