@@ -13,7 +13,8 @@ use crate::wire::headers::set;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct CorsSettings {
-    /// The origins whose pages may call, such as `https://horizon.example.com`. `*` stands for all.
+    /// The origins whose web pages may send requests, such as `https://horizon.example.com`. `*` stands for all
+    /// origins.
     pub allowed_origins: Vec<String>,
     /// Whether a cross-origin request may carry cookies and other credentials of the browser.
     pub allow_credentials: bool,

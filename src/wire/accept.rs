@@ -1,17 +1,17 @@
-//! The `Accept` header of a request: whether it takes JSON, and the format that it wants for errors.
+//! The `Accept` header of a request: whether the client accepts JSON, and the best format for an error response.
 
-/// A media type that the server can make.
+/// The media type of all JSON responses.
 const JSON: (&str, &str) = ("application", "json");
 const HTML: (&str, &str) = ("text", "html");
 
-/// The format of an error's body.
+/// The format of an error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorFormat {
     /// `application/json`
     Json,
     /// `text/html`
     Html,
-    /// `text/plain`, for clients that take neither JSON nor HTML
+    /// `text/plain`, for clients that accept neither JSON nor HTML
     Plain,
 }
 
@@ -19,22 +19,23 @@ pub enum ErrorFormat {
 #[derive(Clone, Debug)]
 pub struct Accept {
     text: String,
-    /// `None` for a header that cannot be read. Such a header takes any type.
+    /// The media ranges of the header, such as `text/*;q=0.5`. None if the header is malformed. A malformed header
+    /// accepts every type.
     ranges: Option<Vec<Range>>,
 }
 
-/// One media range of the header, in lower case.
+/// One media range of the header, in lower case, such as `text/*;q=0.5`.
 #[derive(Clone, Debug)]
 struct Range {
     kind: String,
     subtype: String,
     has_parameters: bool,
-    /// Thousandths, so that they can be compared.
+    /// The quality `q` in thousandths: 500 for `q=0.5`. The default is 1000.
     quality: u16,
 }
 
 impl Accept {
-    /// Reads the header. An absent header and `*/*` ask for JSON.
+    /// Reads the header. An absent header, an empty header and `*/*` count as `application/json`.
     #[must_use]
     pub fn new(header: Option<&str>) -> Self {
         let text = match header {
@@ -44,19 +45,19 @@ impl Accept {
         Self { text: text.to_owned(), ranges: parse(text) }
     }
 
-    /// The header, for messages.
+    /// Returns the text of the header, for error messages.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether the client takes JSON.
+    /// Returns true if the client accepts JSON.
     #[must_use]
     pub fn takes_json(&self) -> bool {
         self.quality(JSON) > 0
     }
 
-    /// The format for an error. HTML wins over JSON if both have the same quality.
+    /// Returns the format of an error response. HTML is preferred to JSON if both have the same quality.
     #[must_use]
     pub fn error_format(&self) -> ErrorFormat {
         match (self.quality(HTML), self.quality(JSON)) {
@@ -66,7 +67,8 @@ impl Accept {
         }
     }
 
-    /// The quality of the most specific range that covers a type. The first of equally specific ranges counts.
+    /// Returns the quality of a media type, from 0 to 1000. The most specific range that covers the type decides.
+    /// Among equally specific ranges, the first range decides.
     fn quality(&self, offer: (&str, &str)) -> u16 {
         let Some(ranges) = &self.ranges else {
             return 1000;
@@ -91,7 +93,7 @@ impl Accept {
 }
 
 fn parse(text: &str) -> Option<Vec<Range>> {
-    // An empty element between commas is allowed. A header of blanks is not.
+    // An empty element between two commas is valid. A header that contains only blanks is malformed.
     if !text.is_empty() && text.trim().is_empty() {
         return None;
     }
@@ -132,7 +134,8 @@ fn range(element: &str) -> Option<Range> {
     Some(range)
 }
 
-/// Reads `0.5`, with at most three decimals, as thousandths.
+/// Reads a quality such as `0.5` as thousandths: 500. Returns None for more than three decimals, and for values
+/// above 1.
 fn quality(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     if decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -155,7 +158,7 @@ fn is_value(text: &str) -> bool {
     is_token(text) || (text.len() >= 2 && text.starts_with('"') && text.ends_with('"'))
 }
 
-/// Splits at a separator that is not within double quotes.
+/// Splits a text at each `separator` outside of double quotes.
 fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(|character| {
@@ -182,7 +185,7 @@ mod tests {
         }
     }
 
-    // The expectations are those of webob 1.8, which Placement uses.
+    // The expected values were taken from webob 1.8, the Python library that Placement uses.
     #[test]
     fn preferences_are_weighed() {
         use ErrorFormat::{Html, Json, Plain};

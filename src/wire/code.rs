@@ -1,38 +1,39 @@
-//! The codes of errors.
+//! The codes of errors, such as `placement.concurrent_update`.
 
-/// The `code` of an error, by which a client decides what to do. The strings never change.
+/// The `code` field of an error. Clients react to a code instead of a message, so the strings never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The error has no code of its own.
+    /// The error has no specific code.
     Undefined,
-    /// Inventory that allocations use cannot go.
+    /// The inventory can't be deleted, since allocations use the inventory.
     InventoryInUse,
-    /// A generation differs from the stated one: the client reads again and retries.
+    /// The generation in the request is not the current generation. The client should read the resource again and
+    /// retry.
     ConcurrentUpdate,
-    /// The name or uuid is taken.
+    /// A resource with the same name or uuid exists already.
     DuplicateName,
-    /// A provider that allocations use cannot go.
+    /// The provider can't be deleted, since allocations use the provider or tickets wait for the provider.
     ProviderInUse,
-    /// A provider with children cannot go.
+    /// The provider can't be deleted, since the provider has child providers.
     CannotDeleteParent,
-    /// No provider has this uuid.
+    /// No provider has the uuid in the request.
     ProviderNotFound,
-    /// A query parameter may not be repeated.
+    /// A query parameter is repeated, but only one value is allowed.
     DuplicateQueryKey,
-    /// A query parameter has a wrong value.
+    /// A query parameter has an invalid value.
     BadQueryValue,
-    /// A query parameter is missing.
+    /// A required query parameter is missing.
     MissingQueryValue,
-    /// A write was fenced by a ticket that is not active.
+    /// The header `X-Waitlist-Ticket` names a ticket that is not active, so nothing was written.
     NotActive,
-    /// No ticket, or group of tickets, has this uuid.
+    /// No ticket and no group of tickets has the uuid in the request.
     TicketNotFound,
-    /// The ticket has ended already.
+    /// The ticket has already expired or was released.
     TicketEnded,
 }
 
 impl Code {
-    /// The string that clients read.
+    /// Returns the string in error bodies.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Errors of the API: status, code and message in Placement's wording.
+//! Errors of the API: status, code and message. The wording is that of OpenStack Placement.
 
 use std::fmt;
 
@@ -8,35 +8,36 @@ use crate::metrics::conflicts::Entity;
 use crate::wire::accept::Accept;
 use crate::wire::code::Code;
 
-/// The text before the message in `detail`.
+/// The sentence before the message in the `detail` field of an error body.
 #[derive(Clone, Debug)]
 pub(crate) enum Lead {
-    /// The sentence that belongs to the status.
+    /// The fixed sentence of the status, such as "Access was denied to this resource."
     Stock,
-    /// A sentence about this request. The message then ends without blanks.
+    /// A sentence about this request, such as "The method PUT is not allowed for this resource." A body with such
+    /// a sentence has no blanks at the end of `detail`.
     Request(String),
 }
 
-/// An error answer: what a handler returns instead of a reply.
+/// An error response. Handlers return this type instead of a reply.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The `code`, shown from 1.23 on.
+    /// The `code` field of the error body. The field exists from microversion 1.23 on.
     pub code: Code,
-    /// The text that the client reads after the sentence of the status.
+    /// The message for the client. The error body has the message after the sentence in `lead`.
     pub message: String,
-    /// The cause, for the log alone.
+    /// The cause of the error. The cause is only logged, and the client never gets the cause.
     pub cause: Option<Box<str>>,
-    /// The methods in `Allow`, for a 405.
+    /// The value of the `Allow` header, such as `GET, PUT`. Only a 405 has this header.
     pub allow: Option<Box<str>>,
-    /// Whether the request was refused before its handler was chosen. Its answer then has no `Vary`.
+    /// True if the request was refused before a handler was chosen. The response then has no `Vary` header.
     pub before_handler: bool,
-    /// The setting whose limit the request exceeds, for the log.
+    /// The setting whose limit the request exceeds, such as `limits.body_bytes`. The setting is only logged.
     pub limit: Option<&'static str>,
-    /// The code in the dialects of CNAPI, where it differs from the code that belongs to the status.
+    /// The `code` field in responses of the CNAPI dialects. None selects the code that belongs to the status.
     pub word: Option<&'static str>,
-    /// The text before the message.
+    /// The sentence before the message.
     pub(crate) lead: Lead,
     entity: Option<Entity>,
 }
@@ -48,7 +49,7 @@ impl fmt::Display for ApiError {
 }
 
 impl ApiError {
-    /// An error with any status and no code of its own.
+    /// Returns an error with any status. Its code is `placement.undefined_code`.
     #[must_use]
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
@@ -65,31 +66,32 @@ impl ApiError {
         }
     }
 
-    /// 400
+    /// Returns a 400 with the code `placement.undefined_code`.
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// 400 with a code of its own.
+    /// Returns a 400 with a specific code.
     #[must_use]
     pub fn bad_request_with(code: Code, message: impl Into<String>) -> Self {
         Self::bad_request(message).with_code(code)
     }
 
-    /// 403
+    /// Returns a 403.
     #[must_use]
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, message)
     }
 
-    /// 404
+    /// Returns a 404.
     #[must_use]
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// 405. `allow` lists the methods that the path has, if these shall be told.
+    /// Returns a 405. `allow` lists the methods of the path for the `Allow` header. With None, the response has no
+    /// `Allow` header.
     #[must_use]
     pub fn method_not_allowed(method: &Method, allow: Option<String>) -> Self {
         let message = match allow {
@@ -103,7 +105,7 @@ impl ApiError {
         }
     }
 
-    /// 406
+    /// Returns a 406.
     #[must_use]
     pub fn not_acceptable(accept: &Accept, message: impl Into<String>) -> Self {
         let sentence = format!(
@@ -114,47 +116,48 @@ impl ApiError {
         Self::about_request(StatusCode::NOT_ACCEPTABLE, sentence, message)
     }
 
-    /// 408
+    /// Returns a 408. `limit` is a number of seconds.
     #[must_use]
     pub fn body_too_slow(limit: u64) -> Self {
         let message = format!("The body must have arrived within {limit} seconds.");
         Self::new(StatusCode::REQUEST_TIMEOUT, message).limited_by("limits.body_seconds")
     }
 
-    /// 409 that is final.
+    /// Returns a 409 with the code `placement.undefined_code`. A repetition of the same request gets the same 409.
     #[must_use]
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, message)
     }
 
-    /// 409 whose code tells the client what to do.
+    /// Returns a 409 with a specific code. The code shows the client how to react.
     #[must_use]
     pub fn conflict_with(code: Code, message: impl Into<String>) -> Self {
         Self::conflict(message).with_code(code)
     }
 
-    /// 413
+    /// Returns a 413. `limit` is a number of bytes.
     #[must_use]
     pub fn body_too_large(limit: usize) -> Self {
         let message = format!("The body may have at most {limit} bytes.");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message).limited_by("limits.body_bytes")
     }
 
-    /// 414
+    /// Returns a 414. `limit` is a number of bytes.
     #[must_use]
     pub fn query_too_long(limit: usize) -> Self {
         let message = format!("The query string may have at most {limit} bytes.");
         Self::new(StatusCode::URI_TOO_LONG, message).limited_by("limits.query_bytes")
     }
 
-    /// 400
+    /// Returns a 400 for a query string with more than `limit` parameters.
     #[must_use]
     pub fn too_many_parameters(limit: usize) -> Self {
         let message = format!("The query string may have at most {limit} parameters.");
         Self::bad_request(message).limited_by("limits.query_parameters")
     }
 
-    /// 415. `content_type` is the header with its parameters, if there was one.
+    /// Returns a 415. `content_type` is the request's `Content-Type` header with its parameters, or None without
+    /// this header.
     #[must_use]
     pub fn unsupported_media_type(content_type: Option<&str>) -> Self {
         let full = content_type.unwrap_or("None");
@@ -164,59 +167,61 @@ impl ApiError {
         Self::about_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence, message)
     }
 
-    /// 431
+    /// Returns a 431. `limit` is a number of bytes.
     #[must_use]
     pub fn headers_too_large(limit: usize) -> Self {
         let message = format!("The headers may have at most {limit} bytes.");
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message).limited_by("limits.header_bytes")
     }
 
-    /// 500. The cause is logged, and the client is not told.
+    /// Returns a 500. The cause is logged, and the client does not get the cause.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "");
         Self { cause: Some(cause.to_string().into()), ..error }
     }
 
-    /// 503. The database is away or overloaded, and the same request may succeed later.
+    /// Returns a 503 for a database that can't be reached or is overloaded. The same request may succeed later.
     #[must_use]
     pub fn unavailable(cause: impl fmt::Display) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "The database is not available.");
         Self { cause: Some(cause.to_string().into()), ..error }
     }
 
-    /// 503. The bodies of other requests take all the memory that bodies may take.
+    /// Returns a 503 for a body that does not fit into the memory shared by all bodies.
     #[must_use]
     pub fn too_many_bodies() -> Self {
         let message = "Too many bodies are being read at once. Please try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message).limited_by("limits.all_bodies_bytes")
     }
 
-    /// 503. Keystone is away, so the token cannot be checked.
+    /// Returns a 503 for a token that can't be validated, since Keystone can't be reached.
     #[must_use]
     pub fn keystone_unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "The Keystone service is temporarily unavailable.")
     }
 
-    /// The same error with a code.
+    /// Returns the error with another code.
     #[must_use]
     pub fn with_code(self, code: Code) -> Self {
         Self { code, ..self }
     }
 
-    /// The same error with the setting that limits the request.
+    /// Returns the error with the setting whose limit the request exceeds.
     #[must_use]
     pub fn limited_by(self, setting: &'static str) -> Self {
         Self { limit: Some(setting), ..self }
     }
 
-    /// The same conflict with its subject.
+    /// Returns the error with the kind of object that caused the conflict. The metrics count conflicts by this
+    /// kind.
     #[must_use]
     pub fn about(self, entity: Entity) -> Self {
         Self { entity: Some(entity), ..self }
     }
 
-    /// The subject of a conflict. It is a provider's generation if the code says so and no other subject is set.
+    /// Returns the kind of object that caused the conflict. Without an explicit kind, the code
+    /// `placement.concurrent_update` means a resource provider.
     #[must_use]
     pub fn entity(&self) -> Entity {
         let by_code = match self.code {
@@ -226,7 +231,7 @@ impl ApiError {
         self.entity.unwrap_or(by_code)
     }
 
-    /// The same error with a code of CNAPI.
+    /// Returns the error with a specific `code` field for the CNAPI dialects.
     #[must_use]
     pub fn with_word(self, word: &'static str) -> Self {
         Self { word: Some(word), ..self }
@@ -240,7 +245,8 @@ impl ApiError {
         Self { lead: Lead::Request(sentence), ..Self::new(status, message) }
     }
 
-    /// The same error with the attempted action before its message. The message of a fault of the service stays.
+    /// Returns a client error (4xx) with the text `tried` before its message. Returns a server error (5xx)
+    /// unchanged.
     pub(crate) fn context(mut self, tried: impl fmt::Display) -> Self {
         if self.status.is_client_error() {
             self.message = format!("{tried}{}", self.message);
@@ -248,7 +254,8 @@ impl ApiError {
         self
     }
 
-    /// The same error with 400 in place of 404: the missing thing is named by the body or the query string.
+    /// Returns a 400 instead of a 404, and any other error unchanged. Callers use this function if the body or the
+    /// query string, not the path, names the missing object.
     pub(crate) fn not_found_is_bad(mut self) -> Self {
         if self.status == StatusCode::NOT_FOUND {
             self.status = StatusCode::BAD_REQUEST;

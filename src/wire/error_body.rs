@@ -1,4 +1,4 @@
-//! The bodies of errors, in the formats that clients accept.
+//! The bodies of error responses, as JSON, HTML or plain text.
 
 use actix_web::http::StatusCode;
 use serde_json::json;
@@ -8,9 +8,9 @@ use crate::wire::error::{ApiError, Lead};
 use crate::wire::microversion;
 use crate::wire::microversion::{Microversion, V1_23};
 
-/// The content type and the body of an error, in the format that the client accepts.
+/// Returns the content type and the body of an error, in the format that the client accepts.
 ///
-/// A 406 without a `version` names the range of versions.
+/// A 406 without a `version` states the oldest and the newest version.
 pub(crate) fn render(
     error: &ApiError,
     format: ErrorFormat,
@@ -65,7 +65,8 @@ fn detail(error: &ApiError) -> String {
     }
 }
 
-/// The content type and the body of a 401. The body has a shape of its own.
+/// Returns the content type and the body of a 401 without Keystone. The JSON form of this body differs from the
+/// form of other errors.
 pub(crate) fn unauthorized(format: ErrorFormat) -> (&'static str, String) {
     let status = "401 Unauthorized";
     let sentence = stock_sentence(StatusCode::UNAUTHORIZED);
@@ -80,7 +81,7 @@ pub(crate) fn unauthorized(format: ErrorFormat) -> (&'static str, String) {
     }
 }
 
-/// The body of a 401 from a service whose tokens are Keystone's.
+/// Returns the JSON body of a 401 with Keystone. The body has the form of Keystone's middleware.
 pub(crate) fn no_valid_token() -> String {
     let message = "The request you have made requires authentication.";
     json!({"error": {"code": 401, "title": "Unauthorized", "message": message}}).to_string()
@@ -101,7 +102,7 @@ fn title(status: StatusCode) -> &'static str {
     }
 }
 
-/// The meaning of a status, in Placement's words.
+/// Returns the fixed sentence for a status, in Placement's wording.
 pub(crate) fn stock_sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => {
@@ -128,9 +129,10 @@ pub(crate) fn stock_sentence(status: StatusCode) -> &'static str {
     }
 }
 
-/// A message without line breaks and without anything that looks like an HTML tag.
+/// Returns a message without line breaks, HTML comments and HTML tags.
 ///
-/// osc-placement prints only the last line of `detail`, so a message must be one line.
+/// osc-placement, the command line client, prints only the last line of `detail`. So the message must be a single
+/// line.
 fn one_line(message: &str) -> String {
     let flat: String = message
         .chars()
@@ -154,7 +156,7 @@ fn without_tags(text: &str) -> String {
     out
 }
 
-/// A text, escaped for HTML.
+/// Escapes a text for HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {

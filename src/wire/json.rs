@@ -1,11 +1,12 @@
-//! Request bodies as JSON: parsing, Python's words for malformed bodies, and Python's integers.
+//! Parses JSON bodies of requests. Errors have the wording of Python's `json` module, and integers may be written
+//! as in Python.
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
 use crate::wire::query;
 
-/// Reads a body. The error is in the words of Python's `json` module.
+/// Parses a request body. The error is the message of Python's `json` module for this body.
 pub fn parse(body: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(body).map_err(|error| {
         let text = match std::str::from_utf8(body) {
@@ -15,12 +16,14 @@ pub fn parse(body: &[u8]) -> Result<Value, String> {
                 Err(not_utf8) => return not_utf8.to_string(),
             },
         };
-        // A text that Python could read (NaN, 1e400) gets the parser's own words.
+        // Python accepts some texts that serde_json refuses, such as `NaN` and `1e400`. The error for such a text
+        // is the message of serde_json.
         Scanner::new(text).explain().unwrap_or_else(|| error.to_string())
     })
 }
 
-/// Whether a string or a key in a value contains a NUL. No name may have one, and only SQLite could store it.
+/// Returns true if a string or a key in a value contains a NUL character. No name may contain a NUL character, and
+/// of all databases only SQLite could store it.
 #[must_use]
 pub fn contains_nul(value: &Value) -> bool {
     match value {
@@ -33,10 +36,11 @@ pub fn contains_nul(value: &Value) -> bool {
     }
 }
 
-/// An integer that may have been written as `10.0`, as JSON Schema allows.
+/// An integer that may be written as `10.0`, since JSON Schema accepts `10.0` as an integer.
 ///
-/// A number that `i64` cannot hold becomes the nearest bound. Such a generation differs from any real generation, and
-/// such an amount exceeds any capacity, as the number itself would.
+/// A number outside the range of `i64` becomes the nearest bound of `i64`. A generation with the value of the
+/// bound never equals a real generation. An amount with the value of the bound exceeds every capacity. So the
+/// result is the same as for the number itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Integer(pub i64);
 
@@ -55,12 +59,12 @@ fn from_number(number: &serde_json::Number) -> Option<i64> {
         return Some(i64::MAX);
     }
     let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
-    // The cast saturates, as it should.
+    // The cast is intended to saturate at the bounds of `i64`.
     #[expect(clippy::cast_possible_truncation)]
     Some(float as i64)
 }
 
-/// For `#[serde(deserialize_with)]` on an `i64` or `i32`: reads an [`Integer`].
+/// Reads an [`Integer`] into an `i64` or `i32`, for `#[serde(deserialize_with)]`.
 pub fn integer<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -70,7 +74,8 @@ where
     T::try_from(value).map_err(|_| D::Error::custom(format!("{value} is out of range")))
 }
 
-/// For `#[serde(deserialize_with)]` on an `Option` of an `i64` or `i32`: `null` is `None`.
+/// Reads an [`Integer`] or `null` into an `Option` of `i64` or `i32`, for `#[serde(deserialize_with)]`. `null`
+/// becomes None.
 pub fn optional_integer<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -83,16 +88,16 @@ where
     T::try_from(value).map(Some).map_err(out_of_range)
 }
 
-/// The greatest depth of lists and objects in each other. The parser has the same limit.
+/// The largest nesting depth of lists and objects. serde_json has the same limit.
 const MAX_DEPTH: usize = 128;
 
-/// Walks over a text that is no JSON, to find the message that Python would have for it.
+/// Parses a malformed JSON text again, to find the message of Python's `json` module for this text.
 struct Scanner {
     text: Vec<char>,
     at: usize,
 }
 
-/// The message, and the place of the faulty character.
+/// An error message of Python, and the position of the faulty character in the text.
 type Fault = (String, usize);
 
 impl Scanner {
@@ -100,7 +105,7 @@ impl Scanner {
         Self { text: text.chars().collect(), at: 0 }
     }
 
-    /// The message, or `None` if Python would have read the text.
+    /// Returns the message of Python for the text. Returns None if Python accepts the text.
     fn explain(mut self) -> Option<String> {
         let (what, at) = self.document().err()?;
         let before = self.text.get(..at)?;
@@ -221,7 +226,8 @@ impl Scanner {
         }
     }
 
-    /// As much as makes a number; Python, too, takes `01` for a 0 with something after it.
+    /// Moves past the longest prefix that is a number. For `01`, this prefix is `0`, and the `1` is an error of
+    /// the caller, as in Python.
     fn number(&mut self) -> Result<(), Fault> {
         let start = self.at;
         let negative = self.takes("-");
@@ -308,7 +314,7 @@ mod tests {
         assert_eq!(serde_json::from_value::<Integer>(json!(u64::MAX)).unwrap(), Integer(i64::MAX));
     }
 
-    // The messages are those of Python 3.11.
+    // The messages were taken from Python 3.11.
     #[test]
     fn malformed_json_is_told_as_python_tells_it() {
         for (body, message) in [

@@ -1,13 +1,13 @@
-//! Microversions: what a request asks for in `OpenStack-API-Version`, as one ordered type.
+//! Microversions: the versions of the API, which a request selects in the header `OpenStack-API-Version`.
 
 use std::fmt;
 
 use crate::wire::python;
 
-/// The name that Placement goes by in the version header.
+/// The service name in the version header: `OpenStack-API-Version: placement 1.39`.
 pub const SERVICE: &str = "placement";
 
-/// A version of the API, `1.N`.
+/// A version `1.N` of the API. The field is the number N.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Microversion(u16);
 
@@ -60,11 +60,11 @@ versions! {
     V1_39 = 39: "Any of several traits may be required.";
 }
 
-/// The oldest version, and the one of a request that names none.
+/// The oldest version. A request without the header `OpenStack-API-Version` gets this version.
 pub const MIN: Microversion = V1_0;
 /// The newest version.
 pub const MAX: Microversion = V1_39;
-/// Its number after the point.
+/// The minor number of [`MAX`]: 39 for `1.39`.
 pub(crate) const MAX_MINOR: usize = MAX.0 as usize;
 
 impl fmt::Display for Microversion {
@@ -73,16 +73,16 @@ impl fmt::Display for Microversion {
     }
 }
 
-/// The fault of a version header. The client reads the display text.
+/// The fault of a version header. The error response contains the display text.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
-    /// The text is a version that the service does not have: 406.
+    /// The version does not exist in this service. The response is a 406.
     #[error("Invalid microversion: Unacceptable version header: {0}")]
     Unacceptable(String),
-    /// The text is no version: 400.
+    /// The text is no version. The response is a 400.
     #[error("Invalid microversion: invalid version string: {text}; {reason}")]
     Malformed {
-        /// The text in the header.
+        /// The version text from the header.
         text: String,
         /// The message of Python's `int()` for the text.
         reason: String,
@@ -90,9 +90,10 @@ pub enum VersionError {
 }
 
 impl Microversion {
-    /// Reads the value of `OpenStack-API-Version`, repeated headers joined by commas.
+    /// Reads the value of `OpenStack-API-Version`. Repeated headers must be joined by commas.
     ///
-    /// The last of several values that name Placement counts. The case of the name does not matter.
+    /// If several values name Placement, the last of these values counts. The case of the service name does not
+    /// matter. Without a value for Placement, the version is [`MIN`].
     pub fn from_header(header: Option<&str>) -> Result<Self, VersionError> {
         header.and_then(for_placement).map_or(Ok(MIN), parse)
     }
@@ -104,19 +105,20 @@ impl Microversion {
         parse(text)
     }
 
-    /// The version before this one, if it is not the oldest.
+    /// Returns the version before this version, or None for the oldest version.
     #[must_use]
     pub fn previous(self) -> Option<Self> {
         self.0.checked_sub(1).map(Self)
     }
 
-    /// The number after the point.
+    /// Returns the minor number: 10 for `1.10`.
     pub(crate) fn minor(self) -> usize {
         usize::from(self.0)
     }
 }
 
-/// The version that a header asks of Placement.
+/// Returns the version text that a header states for Placement: `1.10` for `compute 2.1, placement 1.10`. Returns
+/// None if the header states no version for Placement.
 fn for_placement(header: &str) -> Option<&str> {
     header.rsplit(',').find_map(|value| {
         let (service, version) = value.trim().split_once(char::is_whitespace)?;

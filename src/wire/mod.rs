@@ -1,11 +1,12 @@
-//! Formats without meaning: the parts of requests and answers, parsed and written.
+//! Formats of requests and responses: parsers and writers that know nothing about resources.
 //!
-//! - `microversion`, `accept`, `query`, `json`: the parts of a request, parsed
-//! - `schema`, `wording`, `python`: validation, and errors as Python's jsonschema words them
-//! - `ordered`: JSON objects whose members keep their order
-//! - `uuids`, `times`: uuids and times in the forms in which clients write them
-//! - `error`, `code`: the errors of the API; `error_body`: their bodies
-//! - `headers`: headers of answers
+//! - `microversion`, `accept`, `query`, `json`: parsers for the parts of a request
+//! - `schema`, `wording`, `python`: validation by JSON Schema, and error messages in the wording of Python's
+//!   jsonschema
+//! - `ordered`: JSON objects that preserve the order of their members
+//! - `uuids`, `times`: uuids and times in the spellings that clients use
+//! - `error`, `code`: the errors of the API; `error_body`: the bodies of error responses
+//! - `headers`: headers of responses
 
 pub mod accept;
 mod code;

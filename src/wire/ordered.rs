@@ -1,4 +1,4 @@
-//! JSON objects whose members keep the order in which they were read or added.
+//! JSON objects that preserve the order in which their members were read or added.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,14 +10,16 @@ use serde::{Serialize, Serializer};
 
 use crate::wire::ApiError;
 
-/// A member is found by a scan of all members while there are at most this many.
+/// The largest number of members for which a look-up scans all members. A larger object has an index.
 const SCANNED: usize = 8;
 
-/// Members in their order, with distinct names. If a name comes twice, the last value counts.
+/// The members of a JSON object in their order, with distinct names. If a name is repeated, the last value
+/// replaces the earlier value.
 #[derive(Clone, Debug)]
 pub(crate) struct Ordered<K, V> {
     members: Vec<(K, V)>,
-    /// The place of each member, if there are too many for a scan.
+    /// The index: the position of each member by its name. The index is empty while there are at most [`SCANNED`]
+    /// members.
     places: HashMap<K, usize>,
 }
 
@@ -28,7 +30,7 @@ impl<K, V> Default for Ordered<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
-    /// The value of the member of this name. A new member is added at the end if there is none.
+    /// Returns the value of the member with this name. If there is no such member, adds a new member at the end.
     pub fn entry(&mut self, name: K, new: impl FnOnce() -> V) -> &mut V {
         let at = match self.place(&name) {
             Some(at) => at,
@@ -44,7 +46,7 @@ impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
         self.members.iter().position(|(known, _)| known == name)
     }
 
-    /// Adds a member of a new name, and returns its place.
+    /// Adds a member whose name is new, and returns its position.
     fn push(&mut self, name: K, value: V) -> usize {
         let at = self.members.len();
         self.members.push((name, value));
@@ -57,8 +59,8 @@ impl<K: Clone + Eq + Hash, V> Ordered<K, V> {
 }
 
 impl<V> Ordered<String, V> {
-    /// The same members. 400 if two of the names are one uuid in different spellings: databases may take both for the
-    /// same uuid, and it would not be clear which member counts.
+    /// Returns `self` unchanged if the names are different uuids. Returns a 400 if two names differ only in upper
+    /// and lower case, since a database may treat both names as the same uuid.
     pub fn distinct_uuids(self) -> Result<Self, ApiError> {
         let mut folded: Vec<String> =
             self.members.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();

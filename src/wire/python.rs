@@ -1,12 +1,13 @@
-//! Reads integers and prints values as Python does, since clients match on such messages.
+//! Reads integers and prints values as Python does, since clients match on Python's error messages.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// The value of Python's `int()` for a text, held within `i64`. `None` where `int()` raises.
+/// Returns the result of Python's `int()` for a text, limited to the range of `i64`. Returns None where `int()`
+/// raises an exception.
 ///
-/// `int()` takes white space around the digits, a sign, and single underscores between digits.
+/// Like `int()`, accepts white space around the number, a sign, and single underscores between digits.
 #[must_use]
 pub fn int(text: &str) -> Option<i64> {
     let text = text.trim();
@@ -27,7 +28,7 @@ pub fn int(text: &str) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-/// Python's `repr()` of a value read from JSON.
+/// Returns Python's `repr()` of a JSON value: `{'a': None}` for `{"a": null}`.
 #[must_use]
 pub fn repr(value: &Value) -> String {
     let mut out = String::new();
@@ -35,7 +36,7 @@ pub fn repr(value: &Value) -> String {
     out
 }
 
-/// Python's `repr()` of a string.
+/// Returns Python's `repr()` of a string: `'a'` for `a`.
 #[must_use]
 pub fn repr_str(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -74,13 +75,14 @@ fn push_repr(out: &mut String, value: &Value) {
     }
 }
 
-/// The shortest digits that read back the same, with an exponent below 1e-4 and from 1e16 on.
+/// Appends a float as Python prints floats. Python prints the shortest digits that read back as the same float,
+/// and uses an exponent below 1e-4 and from 1e16 on.
 fn push_float(out: &mut String, float: f64) {
     let scientific = format!("{float:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
-        // Writing to a String cannot fail.
+        // A write to a `String` never fails.
         let _ = write!(out, "{float:?}");
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
@@ -110,7 +112,7 @@ fn push_char(out: &mut String, character: char, quote: char) {
         ' '..='~' => out.push(character),
         _ if is_printable(character) => out.push(character),
         _ => {
-            // Writing to a String cannot fail.
+            // A write to a `String` never fails.
             let _ = match u32::from(character) {
                 code @ 0..=0xff => write!(out, "\\x{code:02x}"),
                 code @ 0x100..=0xffff => write!(out, "\\u{code:04x}"),
@@ -120,7 +122,8 @@ fn push_char(out: &mut String, character: char, quote: char) {
     }
 }
 
-/// Whether Python prints a character unescaped, as far as Rust's tables tell.
+/// Returns true if Python prints a character unescaped. Rust's Unicode tables may differ from Python's for new
+/// characters.
 fn is_printable(character: char) -> bool {
     !character.is_whitespace() && character.escape_debug().next() == Some(character)
 }
@@ -154,7 +157,7 @@ mod tests {
         }
     }
 
-    // The expected texts are what Python 3 prints.
+    // The expected texts were printed by Python 3.
     #[test]
     fn values_as_python_prints_them() {
         for (value, expected) in [

@@ -1,16 +1,16 @@
-//! Query strings, as a list of parameters in the order in which they came.
+//! Query strings, parsed into a list of parameters in their order.
 
 use percent_encoding::percent_decode;
 
-/// The query string has bytes that are no UTF-8.
+/// The error for a query string whose decoded bytes are not UTF-8. The display text is the message of Python.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'utf-8' codec can't decode byte 0x{byte:02x} in position {position}: {reason}")]
 pub struct NotUtf8 {
-    /// The byte that does not fit.
+    /// The first byte that is not UTF-8.
     pub byte: u8,
-    /// The position of the byte in the parameter's name or value.
+    /// The position of the byte in the parameter's name or value, from 0.
     pub position: usize,
-    /// The reason in Python's words.
+    /// The reason in Python's wording, such as `invalid start byte`.
     pub reason: &'static str,
 }
 
@@ -21,18 +21,19 @@ pub struct Query {
 }
 
 impl Query {
-    /// The most parameters that [`Query::parse`] can find.
+    /// Returns an upper bound of the number of parameters that [`Query::parse`] finds. The text is not decoded.
     #[must_use]
     pub fn count(text: &str) -> usize {
         1 + text.bytes().filter(|byte| matches!(byte, b'&' | b';')).count()
     }
 
-    /// Reads a query string. `&` and `;` separate parameters, `+` is a blank, and a name may lack a value.
+    /// Reads a query string. `&` and `;` separate parameters, `+` is a blank, and a parameter without `=` has an
+    /// empty value.
     pub fn parse(text: &str) -> Result<Self, NotUtf8> {
         Self::parse_split(text, &['&', ';'])
     }
 
-    /// Reads a form, or a query string in the format of forms. `&` alone separates parameters.
+    /// Reads the body of an HTML form, or a query string in the format of forms. Only `&` separates parameters.
     pub fn parse_form(text: &str) -> Result<Self, NotUtf8> {
         Self::parse_split(text, &['&'])
     }
@@ -49,30 +50,31 @@ impl Query {
         Ok(Self { pairs })
     }
 
-    /// All parameters in their order.
+    /// Returns all parameters in their order, as pairs of name and value.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The last value of a parameter, which counts as a rule.
+    /// Returns the last value of a parameter, or None if the parameter is absent. For most repeated parameters,
+    /// the last value counts.
     #[must_use]
     pub fn last(&self, name: &str) -> Option<&str> {
         self.iter().rev().find(|pair| pair.0 == name).map(|pair| pair.1)
     }
 
-    /// The first value of a parameter.
+    /// Returns the first value of a parameter, or None if the parameter is absent.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&str> {
         self.iter().find(|pair| pair.0 == name).map(|pair| pair.1)
     }
 
-    /// All values of a parameter in their order.
+    /// Returns all values of a parameter in their order.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.iter().filter(|pair| pair.0 == name).map(|pair| pair.1).collect()
     }
 
-    /// Whether a parameter is there, with or without a value.
+    /// Returns true if a parameter is present, with or without a value.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.iter().any(|pair| pair.0 == name)
@@ -84,7 +86,7 @@ fn decode(text: &str) -> Result<String, NotUtf8> {
     utf8(percent_decode(spaced.as_bytes()).collect())
 }
 
-/// Reads bytes as UTF-8. The error is in Python's words.
+/// Converts bytes to a string. The error has the message of Python's UTF-8 codec.
 pub(crate) fn utf8(bytes: Vec<u8>) -> Result<String, NotUtf8> {
     String::from_utf8(bytes).map_err(|error| {
         let position = error.utf8_error().valid_up_to();
@@ -135,7 +137,7 @@ mod tests {
         assert_eq!(pairs("a=%00"), [own("a", "\0")]);
     }
 
-    // The messages are those of Python 3.
+    // The messages were taken from Python 3.
     #[test]
     fn what_is_no_utf8_is_told() {
         for (text, message) in [

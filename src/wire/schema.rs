@@ -1,4 +1,4 @@
-//! Validates bodies and query strings by JSON Schemas.
+//! Validates request bodies and query strings by JSON Schemas.
 
 use std::sync::LazyLock;
 
@@ -11,31 +11,31 @@ use crate::wire::query::Query;
 use crate::wire::uuids::{is_dashed_uuid, is_uuid_like};
 use crate::wire::wording;
 
-/// A schema, ready to validate.
+/// A JSON Schema and its compiled validator.
 #[derive(Debug)]
 pub struct Schema {
-    /// The file's name, without its ending.
+    /// The name of the schema's file, without `.json`.
     pub(crate) name: &'static str,
-    /// The content of the file.
+    /// The parsed JSON of the file.
     pub(crate) source: Value,
     validator: Validator,
-    /// The start of the messages of errors.
+    /// The first words of each error message, such as `JSON does not validate: `.
     pub(crate) prefix: &'static str,
 }
 
-/// A schema, or the fault of its file. A test shows that the files that come with the program have none.
+/// A loaded schema, or the fault in its file. A test proves that all files embedded in the program load.
 type Loaded = Result<Schema, String>;
 
-/// A schema that is read when it is first needed.
+/// A schema that is loaded at its first use.
 pub type LazySchema = LazyLock<Loaded>;
 
 impl Schema {
-    /// The schema of a body.
+    /// Loads the schema of a request body.
     pub(crate) fn body(name: &'static str, text: &str) -> Loaded {
         Self::load(name, text, "JSON does not validate: ", is_uuid_like)
     }
 
-    /// The schema of a query string, taken as an object of strings.
+    /// Loads the schema of a query string. The schema validates an object whose values are strings.
     pub(crate) fn query(name: &'static str, text: &str) -> Loaded {
         Self::load(name, text, "Invalid query string parameters: ", is_dashed_uuid)
     }
@@ -51,7 +51,7 @@ impl Schema {
         Ok(Self { name, source, validator, prefix })
     }
 
-    /// Checks whether a value fits. The error is a 400 in the wording of Python's jsonschema.
+    /// Validates a JSON value. The error is a 400 in the wording of Python's jsonschema.
     pub fn check(&self, value: &Value) -> Result<(), ApiError> {
         if self.validator.is_valid(value) {
             return Ok(());
@@ -61,7 +61,7 @@ impl Schema {
         Err(ApiError::bad_request(format!("{}{message}", self.prefix)))
     }
 
-    /// Checks whether a query string fits. The last value of a repeated parameter counts.
+    /// Validates a query string. If a parameter is repeated, only the last value is validated.
     pub fn check_query(&self, query: &Query) -> Result<(), ApiError> {
         let object: Map<String, Value> =
             query.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
@@ -69,15 +69,15 @@ impl Schema {
     }
 }
 
-/// A loaded schema, or the 500 that a broken schema file would be.
+/// Returns a loaded schema. Returns a 500 if the schema's file is broken, which only a faulty build can cause.
 pub(crate) fn loaded(schema: &'static LazySchema) -> Result<&'static Schema, ApiError> {
     schema.as_ref().map_err(ApiError::internal)
 }
 
-/// A schema and the version that brought it.
+/// A schema, and the first version that uses the schema.
 type Entry = (Microversion, &'static LazySchema);
 
-/// The schemas that one body or query string has had.
+/// The schemas of one body or query string in all microversions.
 #[derive(Clone, Copy, Debug)]
 pub struct Versions {
     oldest: Entry,
@@ -85,26 +85,26 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// A schema that never changed.
+    /// Returns a list with one schema for all versions from `since` on.
     #[must_use]
     pub const fn only(since: Microversion, schema: &'static LazySchema) -> Self {
         Self { oldest: (since, schema), newer: &[] }
     }
 
-    /// The same with schemas that came later, oldest first.
+    /// Returns the list with newer schemas, which must be sorted from old to new.
     #[must_use]
     pub const fn then(mut self, newer: &'static [Entry]) -> Self {
         self.newer = newer;
         self
     }
 
-    /// The newest schema that is not newer than a version, or else the oldest.
+    /// Returns the schema for a version. A version before the first schema gets the first schema.
     #[must_use]
     pub fn at(&self, version: Microversion) -> &'static LazySchema {
         self.newer.iter().rev().find(|entry| version >= entry.0).unwrap_or(&self.oldest).1
     }
 
-    /// All schemas, oldest first.
+    /// Returns all schemas, from old to new.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Entry> {
         std::iter::once(self.oldest).chain(self.newer.iter().copied())
     }

@@ -1,12 +1,13 @@
-//! Times as clients write and read them.
+//! Reads and writes times in ISO 8601, such as `2024-01-31T10:00:00Z`.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, SubsecRound, TimeDelta, Timelike};
 
-/// The last year that all databases can keep.
+/// The last year that all databases can store.
 const LATEST_YEAR: i32 = 9999;
 
-/// Reads a time in ISO 8601. A time without an offset is in UTC. `None` if the text is no time, or a time that not
-/// all databases can keep.
+/// Reads a time such as `2024-01-31T10:00:00Z`, `2024-01-31T10:00` or `2024-01-31`. A time without an offset is in
+/// UTC. Returns None if the text is no time, or if the year is not from 1970 to 9999, since not all databases can
+/// store other years.
 pub fn parse(text: &str) -> Option<NaiveDateTime> {
     let with_offset = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.naive_utc());
     let without = || {
@@ -19,21 +20,21 @@ pub fn parse(text: &str) -> Option<NaiveDateTime> {
     (1970..=LATEST_YEAR).contains(&time.year()).then_some(time)
 }
 
-/// A time in ISO 8601 and UTC, in microseconds.
+/// Formats a time in UTC with microseconds: `2024-01-31T10:00:00.000000Z`.
 #[must_use]
 pub fn show(time: NaiveDateTime) -> String {
     time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
-/// A time in ISO 8601 and UTC, in milliseconds.
+/// Formats a time in UTC with milliseconds: `2024-01-31T10:00:00.000Z`.
 #[must_use]
 pub fn show_millis(time: NaiveDateTime) -> String {
     time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// Reads a time that may end early: `3000` is the start of that year. A time without an offset is in UTC. `None` if
-/// the text is no time, or a time after year 9999. A time before 1970 becomes the start of 1970, since not all
-/// databases can keep it.
+/// Reads a time whose last parts may be missing: `3000` is the start of the year 3000. A time without an offset is
+/// in UTC. Returns None if the text is no time, or if the year is after 9999. A time before 1970 becomes the start
+/// of 1970, since not all databases can store earlier times.
 pub fn parse_partial(text: &str) -> Option<NaiveDateTime> {
     let (local, east) = split_zone(text)?;
     if !local.is_ascii() || !local.as_bytes().first()?.is_ascii_digit() {
@@ -46,7 +47,7 @@ pub fn parse_partial(text: &str) -> Option<NaiveDateTime> {
     let whole = format!("{local}{rest}");
     let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
     let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(&whole, form).ok())?;
-    // A leap second becomes the second after it, since databases do not know leap seconds.
+    // The leap second `23:59:60` becomes the next second, since databases cannot store leap seconds.
     let time = time
         .with_nanosecond(time.nanosecond() % NANOS)?
         .checked_add_signed(TimeDelta::seconds(i64::from(time.nanosecond() / NANOS)))?;
@@ -56,7 +57,8 @@ pub fn parse_partial(text: &str) -> Option<NaiveDateTime> {
 
 const NANOS: u32 = 1_000_000_000;
 
-/// A time without its zone, and the distance of that zone to the east. A text without hours has no zone.
+/// Splits a time into the local time and the offset of its zone, positive to the east. A text without hours has
+/// the offset 0. Returns None if the zone is malformed.
 fn split_zone(text: &str) -> Option<(&str, TimeDelta)> {
     if let Some(local) = text.strip_suffix(['Z', 'z']) {
         return (local.len() > 10).then_some((local, TimeDelta::zero()));

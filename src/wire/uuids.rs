@@ -1,10 +1,11 @@
-//! Uuids in the forms in which clients write them.
+//! Reads uuids in the spellings that clients use.
 
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// A uuid in the form in which uuids are stored: with dashes and in lower case.
+/// Returns a uuid in the stored spelling, with dashes and in lower case: `5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2b1`.
+/// Returns None if the text is no uuid.
 pub fn canonical_uuid(text: &str) -> Option<String> {
     if !is_uuid_like(text) {
         return None;
@@ -14,7 +15,8 @@ pub fn canonical_uuid(text: &str) -> Option<String> {
     Uuid::from_str(&digits).ok().map(|uuid| uuid.to_string())
 }
 
-/// Whether a text is a uuid as bodies may have it: in any case, with or without dashes, in braces, as a URN.
+/// Returns true if a text is a uuid in a spelling that request bodies accept: in any case, with or without dashes,
+/// in braces, or as `urn:uuid:…`.
 #[must_use]
 pub fn is_uuid_like(text: &str) -> bool {
     let bare = text.replace("urn:", "").replace("uuid:", "");
@@ -28,7 +30,8 @@ pub fn is_uuid_like(text: &str) -> bool {
     digits == 32
 }
 
-/// Whether a text is a uuid as query strings must have it: with its dashes where they belong.
+/// Returns true if a text is a uuid in the spelling that query strings require. This spelling has dashes after 8,
+/// 12, 16 and 20 digits.
 #[must_use]
 pub fn is_dashed_uuid(text: &str) -> bool {
     is_uuid_like(text) && [8, 13, 18, 23].iter().all(|&position| text.as_bytes().get(position) == Some(&b'-'))

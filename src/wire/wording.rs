@@ -1,7 +1,9 @@
-//! Validation errors in the wording of Python's jsonschema, on which clients and tests match.
+//! Error messages for invalid JSON values in the wording of Python's jsonschema. Clients and tests match on this
+//! wording.
 //!
-//! The message tells one of all errors in a value: the error that Python's `best_match` picks. That is the least
-//! deep error. If several are equally deep, it is the one at the greatest path, and then the first in the schema.
+//! If a value has several errors, the message describes only one of them: the error that Python's `best_match`
+//! selects. `best_match` prefers the error with the shortest path in the value. Among equally short paths,
+//! `best_match` prefers the path that sorts last, and then the first error in the order of the schema.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -11,35 +13,36 @@ use serde_json::Value;
 
 use crate::wire::python;
 
-/// The most characters of the value or the schema that a message quotes.
+/// The largest number of characters that a message quotes from the value or from the schema.
 const QUOTED: usize = 2000;
 
-/// One error, with the facts by which it is compared and told.
+/// One validation error, with the facts for its comparison and for its message.
 struct Fault<'a> {
     keyword: String,
-    /// The path from the start of the search to the wrong value.
+    /// The path to the invalid value, relative to the parent error.
     path: Vec<Step>,
-    /// The path in the schema from the start of the search to the keyword.
+    /// The path to the violated keyword in the schema, relative to the parent error.
     schema_path: Vec<Step>,
-    /// The position of the keyword among its neighbours, level by level.
+    /// For each level of the schema path, the position of the key among the keys of its object. Errors are sorted
+    /// by these positions.
     order: Vec<usize>,
     instance: &'a Value,
-    /// The schema that has the keyword.
+    /// The subschema that contains the violated keyword.
     schema: &'a Value,
-    /// The names of missing members, or of members that are not allowed.
+    /// The names of the missing members (`required`), or of the forbidden members (`additionalProperties`).
     names: Vec<String>,
-    /// The errors of the alternatives of an `anyOf`.
+    /// The errors of the alternatives of an `anyOf`. Empty for any other keyword.
     context: Vec<Fault<'a>>,
 }
 
-/// One step of a path: a key or an index.
+/// One step of a path: an array index or an object key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Index(usize),
     Key(String),
 }
 
-/// Tells the most relevant of the errors that `value` has under `schema`.
+/// Returns the message for the most relevant error of `value` under `schema`.
 pub(crate) fn explain<'e>(
     schema: &Value,
     value: &Value,
@@ -53,7 +56,9 @@ pub(crate) fn explain<'e>(
     }
 }
 
-/// Reads an error. `skip` and `skip_schema` are the numbers of steps that its paths share with its parent's.
+/// Converts an error of the crate jsonschema. Removes the first `skip` steps of the path and the first
+/// `skip_schema` steps of the schema path, since the parent error has the same steps. Returns None if a path of
+/// the error does not exist.
 fn fault<'a>(
     root: &'a Value,
     value: &'a Value,
@@ -96,9 +101,10 @@ fn fault<'a>(
     })
 }
 
-/// Follows a JSON pointer: the value there, the steps, and each step's position in its object.
+/// Follows a JSON pointer such as `/inventories/0`. Returns the value at its end, the steps, and the position of
+/// each step in its array or object. Returns None if the path does not exist.
 ///
-/// `serde_json` could find the value, but not tell a key `0` from an index.
+/// `Value::pointer` of serde_json returns the same value but does not distinguish the key `0` from the index 0.
 fn follow<'a>(root: &'a Value, pointer: &str) -> Option<(&'a Value, Vec<Step>, Vec<usize>)> {
     let (mut value, mut steps, mut order) = (root, Vec::new(), Vec::new());
     for part in pointer.split('/').skip(1) {
@@ -121,9 +127,10 @@ fn follow<'a>(root: &'a Value, pointer: &str) -> Option<(&'a Value, Vec<Step>, V
     Some((value, steps, order))
 }
 
-/// Python's `best_match`. The faults are in the order of the schema.
+/// Selects an error as Python's `best_match` does. `faults` must be sorted by the order of the schema.
 fn best(faults: Vec<Fault<'_>>) -> Option<Fault<'_>> {
-    // Python's `max` takes the first of equals, and Rust's takes the last.
+    // Among equal elements, Python's `max` returns the first element, and Rust's `max_by` returns the last
+    // element.
     let mut best = faults.into_iter().rev().max_by(weigh)?;
     while !best.context.is_empty() {
         let smallest = best.context.iter().min_by(|a, b| weigh(a, b));
@@ -148,7 +155,7 @@ impl Fault<'_> {
         (Reverse(self.path.len()), &self.path, strong, !self.matches_type())
     }
 
-    /// Whether the value has the type that the schema asks for.
+    /// Returns true if the value has the type that the schema requires.
     fn matches_type(&self) -> bool {
         match self.schema.get("type") {
             Some(Value::String(name)) => is_type(self.instance, name),
@@ -177,7 +184,7 @@ fn is_whole(float: f64) -> bool {
     float.fract() == 0.0
 }
 
-/// The whole message: the fault, the part of the schema, and the part of the value.
+/// Returns the whole message. The message consists of a summary, the violated subschema, and the invalid value.
 fn tell(fault: &Fault<'_>) -> String {
     let above = fault.schema_path.split_last().map_or(&[][..], |(_, above)| above);
     format!(
@@ -247,7 +254,7 @@ fn quote(value: &Value) -> String {
     shorten(python::repr(value))
 }
 
-/// Shortens a text, so that an error does not quote a large body three times.
+/// Truncates a text to [`QUOTED`] characters, so that a message does not quote a large body several times.
 fn shorten(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(QUOTED) {
         text.truncate(end);
@@ -256,7 +263,7 @@ fn shorten(mut text: String) -> String {
     text
 }
 
-/// `schema['properties']['total']` or `instance['inventories'][0]`.
+/// Formats a path as Python code: `schema['properties']['total']` or `instance['inventories'][0]`.
 fn index(container: &str, path: &[Step]) -> String {
     let mut out = container.to_owned();
     for step in path {
