@@ -1,4 +1,4 @@
-//! The addresses of the service: each has a server, and they stop together.
+//! The listening addresses of the service. Each address has a server, and all servers stop together.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,12 +19,13 @@ use crate::config::Settings;
 /// The largest number of connections at the address of health and metrics.
 const ADMIN_CONNECTIONS: usize = 1_000;
 
-/// The servers of all addresses. They listen already, and answer once [`Bound::serve`] runs.
+/// The servers of all addresses. The sockets listen already, and the servers answer requests after
+/// [`Bound::serve`] starts.
 pub(super) struct Bound {
     pub(super) api: Listening,
-    /// Health and metrics, if they have an address of their own.
+    /// The server of health and metrics. None if the address of the API serves health and metrics.
     pub(super) admin: Option<Listening>,
-    /// The dialects of CNAPI without tokens, if they have an address.
+    /// The server of the CNAPI dialects, which needs no token. None if the settings name no such address.
     pub(super) cnapi: Option<Listening>,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct Bound {
 pub(super) struct Listening {
     server: Server,
     pub(super) addr: SocketAddr,
-    /// Tells when the server begins to stop.
+    /// Fires when the server begins to stop.
     stopping: GracefulShutdownSignal,
 }
 
@@ -43,8 +44,9 @@ impl Listening {
 }
 
 impl Bound {
-    /// Listens on the addresses of the settings, and starts the service's upkeep. `files` is the number of files
-    /// that the process may have open, if the process is the service's own. Signals then stop the service.
+    /// Opens the listening sockets of the settings, and starts the background tasks. `files` is the number of
+    /// files that the process may open. `files` is None for a service inside another process, which no signal
+    /// stops.
     pub(super) fn new(service: &Service, files: Option<usize>) -> Result<Bound, Error> {
         let settings = &service.settings;
         let options = options(settings, files);
@@ -68,7 +70,7 @@ impl Bound {
         Ok(bound)
     }
 
-    /// Has all that writes stop when the API begins to stop.
+    /// Stops the CNAPI server and the waits for tickets when the API server begins to stop.
     fn stop_together(&self, app: web::Data<App>, is_managed: bool) {
         let stopping = self.api.stopping.clone();
         let cnapi = self.cnapi.as_ref().map(Listening::handle);
@@ -81,12 +83,13 @@ impl Bound {
             if let Some(cnapi) = cnapi {
                 drop(cnapi.stop(true));
             }
-            // Waits for a ticket are answered, so that their clients can ask another replica.
+            // Requests that wait for a ticket get their answer at once, so that their clients can wait at another
+            // replica.
             app.waitlist.close();
         });
     }
 
-    /// Serves until the API is told to stop. The address of health and metrics stops last.
+    /// Runs all servers until the API server has stopped. The server of health and metrics stops last.
     pub(super) async fn serve(self) -> Result<(), Error> {
         let address = self.api.addr;
         let admin = self.admin.map(|admin| {
@@ -97,7 +100,7 @@ impl Bound {
         let cnapi = self.cnapi.map(|cnapi| (cnapi.handle(), rt::spawn(cnapi.server)));
         let outcome = self.api.server.await;
         if let Some((handle, serving)) = cnapi {
-            // A graceful stop has stopped this server already. The call then has no effect.
+            // After a graceful stop, the CNAPI server has stopped already, and this call does nothing.
             drop(handle.stop(false));
             if let Err(error) = serving.await {
                 log::error!("the service at the address of CNAPI ended: {error}");
@@ -125,7 +128,7 @@ fn bind(
     Ok(Listening { server, addr, stopping })
 }
 
-/// The options of the API's server.
+/// Returns the options of the API server.
 fn options(settings: &Settings, files: Option<usize>) -> Options {
     let limits = &settings.limits;
     Options {

@@ -1,4 +1,4 @@
-//! One connection: a small state machine with a deadline for each state, below the HTTP layer.
+//! A client connection below the HTTP layer: a state machine with a time limit for each state.
 //!
 //! ARCHITECTURE.md has a drawing of the states.
 
@@ -19,10 +19,12 @@ use tokio_rustls::server::TlsStream;
 
 use super::tls::Tls;
 
-/// The time for which a refused body is read on. A sender that is still sending would not see the answer.
+/// The time for which the service still reads from a client after a refusal. If the service closed the socket
+/// while the client sends, TCP would discard the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The number of bytes that are read ahead during the work on a request. A hang-up after more bytes is not noticed.
+/// The largest number of bytes that are read ahead while a request is processed. If the client has sent more
+/// bytes, the end of the connection is not noticed.
 const AHEAD: usize = 64 << 10;
 
 const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -30,11 +32,11 @@ const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\nc
 /// The time limits for a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// The limit for the head of a request, from its first byte on, and for a TLS handshake.
+    /// The limit for the head of a request, from its first byte on. The limit also applies to a TLS handshake.
     pub(super) head: Duration,
-    /// The limit for the next request on a connection that is kept.
+    /// The limit for the wait for the next request on an open connection.
     pub(super) next: Duration,
-    /// The limit for the client's next step in reading an answer.
+    /// The longest time for which the client may accept no bytes of an answer.
     pub(super) answer: Duration,
 }
 
@@ -42,27 +44,26 @@ pub(super) struct Patience {
 enum State {
     /// The connection waits for the TLS handshake or for the first request.
     Opening,
-    /// A part of a request's head has come.
+    /// A part of a request's head has arrived.
     Head,
-    /// A request is worked on. The limit for its body is in `edge`.
+    /// A request is being processed. `edge` limits the time for its body.
     Working,
-    /// The answer is complete, and a part of it is not sent yet.
+    /// The answer is complete, and a part of the answer is not sent yet.
     Writing,
     /// The connection waits for the next request.
     Idle,
 }
 
-/// The state of a connection, with its deadlines. The connection and its requests share this value on one
-/// thread.
+/// The state of a connection with its deadlines. The connection and its requests share this value on one thread.
 #[derive(Debug)]
 pub(super) struct Watch {
     patience: Patience,
     state: Cell<State>,
-    /// The time until which the state may last.
+    /// The end of the time for the current state. None if the state has no time limit.
     deadline: Cell<Option<Instant>>,
-    /// The time until which the client must take more bytes, if some could not be sent.
+    /// The deadline for a client that accepts no bytes. None if no bytes wait to be sent.
     stalled: Cell<Option<Instant>>,
-    /// Whether a part of the last request was not read.
+    /// True if a part of the last request's body was not read.
     unread: Cell<bool>,
 }
 
@@ -85,25 +86,25 @@ impl Watch {
         self.deadline.set(limit.map(|limit| Instant::now() + limit));
     }
 
-    /// Notes that the head of a request is complete.
+    /// Enters the state `Working`, after the head of a request is complete.
     pub(super) fn begin(&self) {
         self.unread.set(false);
         self.enter(State::Working);
     }
 
-    /// Notes that a part of the request's body will not be read.
+    /// Records that a part of the request's body will not be read.
     pub(super) fn leave_unread(&self) {
         self.unread.set(true);
     }
 
-    /// Notes that the HTTP layer has taken the whole answer.
+    /// Enters the state `Writing`, after the HTTP layer has received the whole answer.
     pub(super) fn answered(&self) {
         self.enter(State::Writing);
     }
 
     fn received(&self) {
         match self.state.get() {
-            // The deadline of `Opening` stays, so that a late first head gets no more time.
+            // The deadline of `Opening` remains, so that a late first head gets no additional time.
             State::Opening => self.state.set(State::Head),
             State::Idle | State::Writing => self.enter(State::Head),
             State::Head | State::Working => {}
@@ -131,7 +132,7 @@ impl Watch {
     }
 }
 
-/// A socket below any encryption, which tells a [`Watch`] when bytes come and go.
+/// A socket below TLS that reports received and sent bytes to a [`Watch`].
 struct Watched<S> {
     io: S,
     watch: Rc<Watch>,
@@ -200,16 +201,16 @@ enum Transport<S> {
     Encrypted(Box<TlsStream<Watched<S>>>),
 }
 
-/// A connection. All clones are the same connection: the HTTP layer has one clone, and [`Connection::serve`] has
-/// another.
+/// A connection. All clones share one connection: the HTTP layer has one clone, and [`Connection::serve`] has
+/// another clone.
 pub(super) struct Connection<S = TcpStream>(Rc<Inner<S>>);
 
 struct Inner<S> {
     watch: Rc<Watch>,
     transport: RefCell<Transport<S>>,
-    /// Bytes that were read before the HTTP layer asked for them.
+    /// Bytes that were received before the HTTP layer read them.
     ahead: RefCell<BytesMut>,
-    /// Whether the HTTP layer waits for bytes.
+    /// True if the last read of the HTTP layer found no bytes.
     is_reading: Cell<bool>,
 }
 
@@ -219,25 +220,25 @@ impl<S> Clone for Connection<S> {
     }
 }
 
-/// The end of the HTTP layer's work on a connection.
+/// The reason for which the HTTP layer's work on a connection ended.
 enum End {
-    /// The HTTP layer has closed its side.
+    /// The HTTP layer finished, or failed with an error.
     Closed(hyper::Result<()>),
-    /// The client has closed the connection while its request was worked on.
+    /// The client closed the connection while its request was processed.
     Gone,
-    /// The client took too long.
+    /// A deadline passed.
     Late,
 }
 
 impl Connection {
-    /// Takes a new connection, and does the handshake if there is TLS.
+    /// Prepares an accepted connection, and performs the TLS handshake if `tls` is set.
     pub(super) async fn accept(
         stream: TcpStream,
         patience: Patience,
         tls: Option<&Tls>,
     ) -> io::Result<Connection> {
-        // Otherwise, the end of an answer waits for the acknowledgement of its beginning, which a client may delay
-        // by 40 ms.
+        // With Nagle's algorithm, the last part of an answer would wait until the client acknowledges the first
+        // part. A client may delay its acknowledgement by 40 ms.
         stream.set_nodelay(true)?;
         let mut connection = Connection::new(stream, patience);
         if let Some(tls) = tls {
@@ -268,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(io::Error::other("the connection is encrypted already"));
         };
         let deadline = Instant::now() + watch.patience.head;
-        // The box frees the memory of the handshake after its end.
+        // The box frees the memory of the handshake after the handshake.
         let encrypted = Box::pin(timeout_at(deadline, acceptor.accept(plain))).await??;
         watch.enter(State::Opening);
         Ok(Connection::over(Transport::Encrypted(Box::new(encrypted)), watch))
@@ -278,8 +279,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &self.0.watch
     }
 
-    /// Serves the connection by the HTTP layer, to its end. When the service stops, `stop` is called once, and a
-    /// request under way is still answered.
+    /// Runs the HTTP layer on the connection until the connection ends. When the service stops, calls `stop` once,
+    /// and a running request is still answered.
     pub(super) async fn serve<H>(
         mut self,
         mut http: Pin<Box<H>>,
@@ -315,13 +316,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         if is_refused {
             let words = if matches!(end, End::Late) { TOO_LATE } else { b"" };
-            // The box costs memory only for the few connections that come here.
+            // The box reserves this memory only for the few connections that need it.
             Box::pin(self.part(words)).await;
         }
     }
 
-    /// Reads ahead while a request is worked on and the HTTP layer reads nothing. It is ready when the client has
-    /// hung up.
+    /// Reads bytes ahead while a request is processed and the HTTP layer reads nothing. Returns `Ready` when the
+    /// client has closed the connection.
     fn look_ahead(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.0.is_reading.get() || self.watch().state.get() != State::Working {
             return Poll::Pending;
@@ -339,7 +340,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Pending
     }
 
-    /// Sends a last answer, and reads on for a moment. A client that is still sending would not see the answer.
+    /// Sends a last answer, and still reads for up to [`LINGER`]. If the service closed the socket while the
+    /// client sends, TCP would discard the answer.
     async fn part(&mut self, words: &[u8]) {
         let parting = async {
             self.write_all(words).await?;
@@ -349,14 +351,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             while self.read(&mut rest).await? > 0 {}
             Ok::<_, io::Error>(())
         };
-        // The client is gone, so an error has no reader.
+        // The connection ends here, so an error of the last answer is ignored.
         let _ = timeout(LINGER, parting).await;
     }
 }
 
 impl Watch {
-    /// It is ready when a deadline is over. The timer fires at the deadline or before it. It is reset only for an
-    /// earlier deadline, so that a busy connection seldom resets it.
+    /// Returns `Ready` when a deadline has passed. The timer fires at the earliest deadline or before. The timer
+    /// is reset only for an earlier deadline, so that a busy connection seldom resets its timer.
     fn poll_deadline(&self, timer: &mut Pin<Box<Sleep>>, context: &mut Context<'_>) -> Poll<()> {
         while let Some(deadline) = self.deadline() {
             if deadline < timer.deadline() {
@@ -372,7 +374,8 @@ impl Watch {
     }
 }
 
-/// Makes the same call on a plain stream or an encrypted one. Nothing else borrows the transport during the call.
+/// Makes the same call on a plain or an encrypted stream. `borrow_mut` does not panic, since no other code borrows
+/// the transport during the call.
 macro_rules! on_either {
     ($connection:expr, $stream:ident => $call:expr) => {
         match &mut *$connection.0.transport.borrow_mut() {

@@ -1,4 +1,4 @@
-//! Connections without a network, on a clock that jumps.
+//! Tests of connections without a network. The tests use a simulated clock.
 
 use std::future::pending;
 
@@ -20,11 +20,11 @@ fn pair() -> (Connection<DuplexStream>, DuplexStream) {
 
 fn test(work: impl Future<Output = ()>) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    // The clock jumps to the next deadline whenever there is nothing else to do.
+    // The simulated clock advances to the next deadline whenever no task can run.
     runtime.enable_time().start_paused(true).build().unwrap().block_on(work);
 }
 
-/// The number of seconds after which a connection ends, if the HTTP layer does `layer`.
+/// Returns the number of seconds after which a connection ends, while the HTTP layer runs `layer`.
 async fn ends(connection: &Connection<DuplexStream>, layer: impl Future<Output = ()>) -> u64 {
     let begun = Instant::now();
     let layer = Box::pin(async move {
@@ -56,7 +56,7 @@ fn a_head_that_dribbles_ends_in_time_and_is_told() {
             seconds = ends(&connection, read_on(connection.clone())) => seconds,
             () = dribble => unreachable!(),
         };
-        // The client has another second to read the answer.
+        // The client gets 10 seconds for its head, and 1 second to read the answer.
         assert_eq!(seconds, 11);
         theirs.read_exact(&mut told).await.unwrap();
         assert_eq!(told, TOO_LATE);
@@ -124,7 +124,7 @@ fn an_answer_that_nobody_reads_ends_in_time() {
             let _ = own.write_all(&[0; 1_000]).await;
         };
         let read = async {
-            // A slow client is fine, for as long as it goes on.
+            // The client reads slowly, but each pause is shorter than the limit. So the connection stays open.
             for _ in 0..10 {
                 sleep(Duration::from_secs(20)).await;
                 theirs.read_exact(&mut [0]).await.unwrap();
@@ -145,7 +145,7 @@ fn a_hang_up_ends_the_work_whatever_was_sent_before() {
         let layer = async move {
             own.read_exact(&mut [0; 3]).await.unwrap();
             own.watch().begin();
-            // The HTTP layer does not ask for the bytes that come now.
+            // The HTTP layer does not read the bytes that arrive from now on.
             pending::<()>().await;
         };
         let hang_up = async {

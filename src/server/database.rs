@@ -1,4 +1,5 @@
-//! The opening of the database at the start. A database that is away is tried again for a while.
+//! Opens the database at the start of the service. If the database can't be reached, the open is retried for
+//! `database.start_seconds`.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +7,11 @@ use crate::commit::Db;
 use crate::db::{DatabaseSettings, Error};
 use crate::store::migrations;
 
-/// The pause between two tries.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Opens the database and brings it up to date, as far as the settings allow.
+/// Opens the database, and runs pending migrations if `database.migrate_at_start` is set. Returns the last error
+/// if no attempt succeeded within `database.start_seconds`.
 pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
     let (begun, patience) = (Instant::now(), Duration::from_secs(settings.start_seconds));
     let mut tries = 0;

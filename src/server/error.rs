@@ -1,4 +1,4 @@
-//! The reasons why the service does not start, or stops.
+//! The reasons why the service can't start, or stops with an error.
 
 use std::net::SocketAddr;
 
@@ -7,30 +7,30 @@ use crate::auth::policy;
 use crate::db;
 use crate::setting::Unusable;
 
-/// The reason why the service did not start, or stopped.
+/// The reason why the service did not start, or stopped with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database cannot be used.
+    /// The database can't be opened or migrated.
     #[error(transparent)]
     Database(#[from] db::Error),
-    /// The policy file cannot be used.
+    /// The policy file can't be read or has a fault.
     #[error(transparent)]
     Policy(#[from] policy::Error),
-    /// The settings of Keystone cannot be used.
+    /// The settings of Keystone are invalid.
     #[error(transparent)]
     Keystone(#[from] Unusable),
-    /// The certificate or its key cannot be used.
+    /// The certificate or its private key can't be read, or they do not match.
     #[error(transparent)]
     Tls(#[from] tls::Error),
-    /// A thread cannot be started.
+    /// The operating system refused to start a thread.
     #[error("cannot have threads for searches, or for the policy file: {0}")]
     Threads(std::io::Error),
-    /// The service cannot listen on the address, or the network failed.
+    /// The service can't listen on the address, or its server failed.
     #[error("cannot serve on {address}: {cause}")]
     Network {
-        /// The address.
+        /// The listening address.
         address: SocketAddr,
-        /// The cause.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! The number of files that the process may have open, and of the connections that it allows.
+//! The limit of open files of the process, and the number of connections that this limit permits.
 
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
@@ -7,17 +7,18 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
 
-/// The files that the process has open besides connections of clients and of the database: the log,
-/// certificates, the policy, connections to Keystone, and some to spare.
+/// The number of open files besides client and database connections: the log, certificates, the policy file,
+/// connections to Keystone, and a reserve.
 const OTHERS: usize = 64;
 
-/// The files that a worker has open for itself.
+/// The number of open files of one worker thread, without connections.
 const OF_A_WORKER: usize = 8;
 
-/// The files of a connection of the database. On SQLite, they are the database, its log and its index.
+/// The number of open files of one database connection. A SQLite connection opens three files: the database, the
+/// write-ahead log, and the index of the log.
 const OF_THE_POOL: usize = 3;
 
-/// Raises the soft limit of open files to the hard one. Returns the number of files that may be open.
+/// Raises the soft limit of open files to the hard limit. Returns the number of files that the process may open.
 pub(super) fn raise() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let mut most = maximum;
@@ -30,8 +31,9 @@ pub(super) fn raise() -> usize {
     most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
 }
 
-/// The number of connections that a worker may have: `limits.connections`, or fewer with a line in the log. The
-/// connections must run out before the files do.
+/// Returns the largest number of connections of one worker thread. The number is `limits.connections`, or less if
+/// the limit of open files is too low for that many connections. A lower number is logged. The process should
+/// refuse connections before `open` fails for lack of files.
 pub(super) fn connections(settings: &Settings, files: usize) -> usize {
     let workers = settings.workers.unwrap_or_else(|| available_parallelism().map_or(2, NonZeroUsize::get));
     let addresses = 1 + usize::from(settings.waitlist.cnapi_listen.is_some());

@@ -1,4 +1,4 @@
-//! The HTTP layer: hyper speaks the protocol, and an application of actix-web answers.
+//! The HTTP layer: the crate hyper implements HTTP, and an actix-web application answers requests.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,13 +25,14 @@ use hyper_util::rt::TokioIo;
 use super::connection::{Connection, Watch};
 use crate::clock;
 
-/// The longest head that is parsed, in bytes. `limits.header_bytes` has an answer for shorter ones.
+/// The longest head that is parsed, in bytes. For a head between `limits.header_bytes` and this length, the
+/// service returns a 431 with its own error body.
 const LONGEST_HEAD: usize = 128 << 10;
 
-/// Serves a connection to its end. `stopping` is ready when the service begins to stop.
+/// Serves a connection until the connection ends. `stopping` completes when the service begins to stop.
 ///
-/// No `Upgrade` is offered, so a request with one is answered like any other. hyper sends `100 Continue` when the
-/// body is first read from, and not before.
+/// hyper ignores the header `Upgrade` of a request, and the request is answered as without the header. hyper sends
+/// `100 Continue` only when the body is first read.
 pub(super) async fn serve<A>(
     application: Rc<A>,
     connection: Connection,
@@ -44,10 +45,10 @@ pub(super) async fn serve<A>(
     let service =
         service_fn(move |request| answer(Rc::clone(&application), Rc::clone(&watch), peer, request));
     let http = http1::Builder::new()
-        // The connection has limits of its own.
+        // The time limit for a head is in `Connection`.
         .header_read_timeout(None)
-        // hyper writes the same date until the clock is past it. If the clock is set back by an hour, all answers
-        // of that hour would have one date.
+        // hyper caches the date until the clock passes the cached second. If the clock were set back by an hour,
+        // all answers of this hour would have the same date. So [`returned`] sets the header `Date`.
         .auto_date_header(false)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(connection.clone()), service);
@@ -74,14 +75,15 @@ where
     Ok(returned(response, watch))
 }
 
-/// The answer to a head that HTTP does not allow.
+/// Returns a 400 for a head that the HTTP standard forbids.
 fn refusal() -> Response<BoxBody> {
     let mut response = Response::new(StatusCode::BAD_REQUEST);
     response.head_mut().set_connection_type(ConnectionType::Close);
     response
 }
 
-/// The request as a request of actix-web, which uses another version of the crate `http`.
+/// Converts a request of hyper into a request of actix-web. The conversion is necessary since the two crates use
+/// different versions of the crate `http`. Returns None if the `Host` header is repeated or missing.
 fn translated(
     request: hyper::Request<Incoming>,
     watch: &Rc<Watch>,
@@ -116,7 +118,7 @@ fn translated(
 fn returned(response: Response<BoxBody>, watch: Rc<Watch>) -> hyper::Response<Sent> {
     let (head, body) = response.into_parts();
     let mut response = hyper::Response::new(Sent { body, watch });
-    // Both crates know the same numbers, so the default is never used.
+    // Both crates accept the same status codes, so the default is never used.
     *response.status_mut() = hyper::StatusCode::from_u16(head.status().as_u16()).unwrap_or_default();
     let headers = response.headers_mut();
     for (name, value) in head.headers() {
@@ -148,7 +150,7 @@ impl Stream for Received {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         while !self.body.is_end_stream() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                // A frame without data has trailers, which are ignored.
+                // A frame without data contains trailers. Trailers are ignored.
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Poll::Ready(Some(Ok(data)));
@@ -172,7 +174,7 @@ impl Drop for Received {
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 struct Sent {
     body: BoxBody,
     watch: Rc<Watch>,

@@ -1,4 +1,4 @@
-//! One address: its connections, and the application that answers on them.
+//! One listening address: its connections, and the actix application that answers requests.
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -16,35 +16,35 @@ use super::tls::Tls;
 use crate::api::Door;
 use crate::edge::{self, Edge};
 
-/// The number of connections that the kernel holds until a worker accepts them.
+/// The number of connections that wait in the kernel until a worker accepts them.
 const BACKLOG: u32 = 1_024;
 
-/// The options of the server at an address.
+/// The options of the server at one address.
 #[derive(Clone, Copy)]
 pub(super) struct Options {
     pub(super) patience: Patience,
     pub(super) workers: Option<usize>,
-    /// The largest number of connections for each worker.
+    /// The largest number of open connections of each worker thread.
     pub(super) connections: usize,
-    /// The time that requests under way have to end at a stop, in seconds.
+    /// The time that running requests have at a stop, in seconds.
     pub(super) shutdown_seconds: u64,
-    /// Whether signals of the process stop the server.
+    /// True if SIGTERM and SIGINT stop the server.
     pub(super) signals: bool,
 }
 
-/// Listens on an address.
+/// Opens a listening socket at an address.
 pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // The address can be used again while connections of an earlier process end.
+    // A new process can bind the address while connections of an earlier process still close.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Makes the server of a listener, with an application for each worker. The signal tells when the server begins
-/// to stop.
+/// Returns the server of a listening socket, with one application for each worker thread. The returned signal
+/// fires when the server begins to stop.
 ///
-/// actix-web's `HttpServer` does the same with its own connections and HTTP layer, in place of which ours are used.
+/// The code follows `HttpServer` of actix-web, with this crate's own connections and HTTP layer.
 pub(super) fn serve(
     listener: TcpListener,
     options: Options,
@@ -71,7 +71,7 @@ pub(super) fn serve(
         fn_factory(move || {
             let (application, tls, stopping) = (application.new_service(()), tls.clone(), stopping.clone());
             async move {
-                // An application of actix-web is always ready, so it is called without a question.
+                // An application of actix-web is always ready, so `poll_ready` is not called before `call`.
                 let application = Rc::new(application.await?);
                 Ok::<_, ()>(fn_service(move |stream: TcpStream| {
                     let (application, tls, stopping) =

@@ -1,4 +1,4 @@
-//! Messages to the service manager about the state of the service, in the form of systemd's `Type=notify`.
+//! State messages for the service manager, in the protocol of systemd's `Type=notify`.
 
 use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
@@ -8,19 +8,19 @@ use std::{env, io};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The service takes requests.
+/// The message that the service accepts requests.
 pub(super) const READY: &str = "READY=1";
-/// The service ends.
+/// The message that the service is stopping.
 pub(super) const STOPPING: &str = "STOPPING=1";
 
-/// Tells the manager that settings are read again. [`READY`] must follow.
+/// Sends the message that the service reloads its settings. [`READY`] must follow.
 pub(super) fn reloading() {
     let now = clock_gettime(ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
     tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
 }
 
-/// Tells the manager a state, if a manager listens.
+/// Sends a message to the service manager. Does nothing if the environment has no `NOTIFY_SOCKET`.
 pub(super) fn tell(state: &str) {
     if let Some(name) = env::var_os("NOTIFY_SOCKET")
         && let Err(error) = send(&name, state)

@@ -1,14 +1,15 @@
-//! Puts the rooms together, starts the service and stops it.
+//! Assembles the service from its modules, starts the service and stops it.
 //!
-//! - `service`: the parts of the service, made from its settings; `database`: opens the database at the start
-//! - `addresses`: the addresses of the service, which stop together
-//! - `listener`: one address and its application
-//! - `connection`: one connection, a small state machine; `http`: the HTTP layer on a connection; `tls`: the
-//!   encryption below it
-//! - `starting`, `reload`: signals while the service starts, and SIGHUP
-//! - `manager`: tells the service manager how the service fares
-//! - `upkeep`: the work that no request asks for
-//! - `files`: the number of files that the process may have open
+//! - `service`: the shared objects of the service, built from the settings; `database`: opens the database at the
+//!   start
+//! - `addresses`: the listening addresses of the service, which stop together
+//! - `listener`: one listening address and its actix application
+//! - `connection`: a client connection as a state machine with time limits; `http`: HTTP on a connection; `tls`:
+//!   TLS below HTTP
+//! - `starting`: signals during the start; `reload`: SIGHUP
+//! - `manager`: state messages for the service manager, such as systemd
+//! - `upkeep`: background tasks
+//! - `files`: the limit of open files, and the number of connections that it permits
 
 mod addresses;
 mod connection;
@@ -44,25 +45,25 @@ use starting::Stops;
 
 pub use error::Error;
 
-/// A service that runs on threads of its own. It stops when this value is dropped.
+/// A service that runs on its own threads in this process. The service stops when this value is dropped.
 #[derive(Debug)]
 pub struct Running {
-    /// The address of the API, with the real port if the settings leave the port open.
+    /// The address of the API. If the settings have port 0, this address has the port that the kernel chose.
     pub addr: SocketAddr,
-    /// The address of health and metrics, if they have one of their own.
+    /// The address of health and metrics. None if the address of the API serves health and metrics.
     pub admin_addr: Option<SocketAddr>,
-    /// The address of CNAPI's dialects without tokens, if they have one.
+    /// The address of the CNAPI dialects, which needs no token. None if the settings name no such address.
     pub cnapi_addr: Option<SocketAddr>,
-    /// The service's waitlist.
+    /// The queues and tickets of the service.
     pub waitlist: Arc<Waitlist>,
-    /// The picture in which the service searches.
+    /// The in-memory copy of all providers, in which the service searches.
     pub fleet: Arc<Fleet>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The signals of the process, which listens to them from now on. A SIGHUP that comes while the service starts
-/// takes effect after the start. A signal to stop takes effect at once.
+/// The handlers for the signals of the process. A SIGHUP during the start takes effect after the start. SIGTERM
+/// and SIGINT end the start at once.
 pub struct Signals {
     system: SystemRunner,
     hangups: Signal,
@@ -70,7 +71,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens to the signals. Before this call, a SIGHUP ends the process.
+    /// Installs the signal handlers. Before this call, a SIGHUP kills the process.
     pub fn listen() -> std::io::Result<Signals> {
         let system = rt::System::new();
         let (hangups, stops) = system
@@ -79,8 +80,8 @@ impl Signals {
     }
 }
 
-/// Serves until a signal stops the process: after SIGTERM, requests under way may end, and after SIGINT they may
-/// not. At SIGHUP, the settings that can change are read again, with the same `flags`.
+/// Runs the service until SIGTERM or SIGINT. After SIGTERM, running requests are still answered. After SIGINT,
+/// running requests are dropped. A SIGHUP reloads the settings that can change at run time, with the same `flags`.
 pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Error> {
     let Signals { system, hangups, mut stops } = signals;
     let files = files::raise();
@@ -122,12 +123,12 @@ fn log_addresses(bound: &Bound, is_https: bool) {
     }
 }
 
-/// Starts a service in the background of this process.
+/// Starts a service on background threads of this process.
 pub fn start(settings: Settings) -> Result<Running, Error> {
     start_by(settings, None)
 }
 
-/// Starts a service in the background of this process. Tickets expire by `clock`.
+/// Starts a service on background threads of this process. `clock` decides when tickets expire.
 pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, Error> {
     start_by(settings, Some(clock))
 }
@@ -141,7 +142,7 @@ fn start_by(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<Running
             match Bound::new(&service, None) {
                 Ok(bound) => {
                     let others = [&bound.admin, &bound.cnapi].map(|other| other.as_ref().map(address_of));
-                    // The caller waits for this message, so it is received.
+                    // `start_by` waits for this message, so the send does not fail.
                     let _ = started.send(Ok((bound.api.addr, others, bound.api.handle())));
                     if let Err(error) = bound.serve().await {
                         log::error!("the service ended: {error}");
@@ -169,7 +170,8 @@ fn address_of(listening: &Listening) -> SocketAddr {
 impl Drop for Running {
     fn drop(&mut self) {
         self.waitlist.close();
-        // The server stops without a look at the future. The thread ends after that.
+        // The call itself sends the stop command. The dropped future would only report the end of the stop, and
+        // `join` waits for this end.
         drop(self.handle.stop(true));
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

@@ -1,4 +1,4 @@
-//! SIGHUP: policy, certificate and log filter are read again.
+//! SIGHUP: the service reloads the policy file, the certificate and the log filter.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::service::Service;
 use crate::config::{Flags, Settings};
 use crate::logging;
 
-/// Reads the files again at each SIGHUP, for as long as the service runs.
+/// Reloads the files at each SIGHUP while the service runs.
 pub(super) async fn on_hangup(mut hangups: Signal, service: Arc<Service>, flags: Flags) {
     while hangups.recv().await.is_some() {
         manager::reloading();

@@ -1,4 +1,4 @@
-//! The parts of the service, made from its settings.
+//! The objects that all addresses of the service share, built from the settings.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::fleet::Fleet;
 use crate::setting::Unusable;
 use crate::waitlist::{Clock, Waitlist};
 
-/// The parts that all addresses of the service share.
+/// The objects that all addresses of the service share.
 pub(super) struct Service {
     pub(super) settings: Settings,
     pub(super) tls: Option<Arc<Tls>>,
@@ -25,8 +25,8 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Reads the files that the settings name, opens the database and loads the picture. Tickets expire by the
-    /// given clock, or else by the service's own.
+    /// Reads the files that the settings name, opens the database, and loads all providers into memory. `clock`
+    /// decides when tickets expire. With None, the service's own clock decides.
     pub(super) fn open(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<Service, Error> {
         let tls = Tls::load(&settings.tls)?;
         let options = settings.policy.options(settings.auth.strategy);

@@ -1,27 +1,28 @@
-//! The start of the service. A signal to stop ends the start at once.
+//! Signals during the start of the service. SIGTERM and SIGINT end the start at once.
 
 use std::io::{Error, Result};
 
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// The signals that stop the process. The process listens to them before the start, so no signal is lost between
-/// the start and the service's own listening.
+/// The handlers of SIGTERM and SIGINT. The handlers are installed before the start, so that no signal is lost
+/// before the servers install their own handlers.
 ///
-/// A signal without a listener does not end the first process of a container.
+/// The first process of a container needs such handlers: the kernel ignores SIGTERM for a first process without a
+/// handler.
 pub struct Stops {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Stops {
-    /// Listens to the signals from now on, in the caller's runtime.
+    /// Installs the signal handlers in the caller's runtime.
     pub fn listen() -> Result<Stops> {
         let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         Ok(Stops { terminate, interrupt })
     }
 
-    /// Waits until a signal stops the process. Returns whether requests under way may end.
+    /// Waits for SIGTERM or SIGINT. Returns true for SIGTERM, after which running requests are still answered.
     pub async fn told(&mut self) -> bool {
         tokio::select! {
             _ = self.terminate.recv() => true,
@@ -29,14 +30,14 @@ impl Stops {
         }
     }
 
-    /// Does `work` on a thread of its own. Returns `None` if a signal stops the process before the end of `work`.
+    /// Runs `work` on a new thread. Returns None if SIGTERM or SIGINT arrives before the end of `work`.
     pub async fn or<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Option<T>> {
         let (answer, answered) = oneshot::channel();
         std::thread::Builder::new().name("start".to_owned()).spawn(move || {
-            // After a signal to stop, the answer has no receiver.
+            // After a signal, nobody receives the result, and `send` fails. The result is dropped then.
             let _ = answer.send(work());
         })?;
         tokio::select! {

@@ -1,4 +1,4 @@
-//! TLS: the certificate and its key. The service reads their files at the start and at SIGHUP.
+//! TLS: the certificate and its private key. The service reads their files at the start and at SIGHUP.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,39 +12,39 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::TlsSettings;
 
-/// A fault of the files.
+/// A fault of the certificate file or of the key file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file cannot be read.
+    /// A file can't be read.
     #[error("{key}: cannot read {path}: {cause}")]
     Unreadable {
-        /// The setting that names the file.
+        /// The setting that names the file: `tls.cert` or `tls.key`.
         key: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The cause.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
-    /// The content of a file cannot be used.
+    /// The content of a file is invalid, or the key does not match the certificate.
     #[error("{key}: {path}: {problem}")]
     Unusable {
-        /// The setting that names the file.
+        /// The setting that names the file: `tls.cert` or `tls.key`.
         key: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The fault of the content.
         problem: String,
     },
 }
 
-/// The encryption of new connections. A change does not affect open connections.
+/// The TLS configuration for new connections. A reload does not affect open connections.
 #[derive(Debug)]
 pub(super) struct Tls {
     current: RwLock<Arc<ServerConfig>>,
 }
 
 impl Tls {
-    /// Reads the files, if the settings name any.
+    /// Reads the files of the settings. Returns None if the settings name no files.
     pub(super) fn load(settings: &TlsSettings) -> Result<Option<Arc<Tls>>, Error> {
         let Some((cert, key)) = settings.files() else {
             return Ok(None);
@@ -52,7 +52,7 @@ impl Tls {
         Ok(Some(Arc::new(Tls { current: RwLock::new(read(cert, key)?) })))
     }
 
-    /// Reads the files again. After an error, the earlier certificate stays in force.
+    /// Reads the files again. After an error, the previous certificate remains in use.
     pub(super) fn reload(&self, settings: &TlsSettings) -> Result<(), Error> {
         if let Some((cert, key)) = settings.files() {
             *self.current.write() = read(cert, key)?;

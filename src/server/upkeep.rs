@@ -1,4 +1,4 @@
-//! The work that no request asks for.
+//! Background tasks of the service, which run without a request.
 
 use std::sync::Arc;
 use std::thread;
@@ -13,7 +13,8 @@ use crate::auth::Authenticator;
 use crate::auth::policy::Enforcer;
 use crate::fleet::sweep;
 
-/// Starts the upkeep of policy, waitlist and picture, in the caller's runtime and on threads.
+/// Starts the background tasks for the policy file, the waitlist and the in-memory copy of the providers. The
+/// tasks run in the caller's runtime, and the policy has a thread.
 pub(super) fn start(service: &Service) -> Result<(), Error> {
     let app = service.app();
     follow_policy(app).map_err(Error::Threads)?;
@@ -23,9 +24,10 @@ pub(super) fn start(service: &Service) -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts a thread that looks at the policy file for as long as the service runs, whether requests come or not.
+/// Starts a thread that checks the policy file for changes while the service runs.
 ///
-/// A file system that does not answer then delays no request and no stop.
+/// The check has a thread of its own, so that a file system that hangs delays neither requests nor the stop of the
+/// service.
 fn follow_policy(app: &web::Data<App>) -> std::io::Result<()> {
     if !app.policy.has_file() {
         return Ok(());
@@ -41,8 +43,8 @@ fn follow_policy(app: &web::Data<App>) -> std::io::Result<()> {
     thread::Builder::new().name("policy".to_owned()).spawn(follow).map(drop)
 }
 
-/// Starts a first log-in at Keystone, so that the log soon has an error if Keystone cannot be used. The service
-/// starts nevertheless, since Keystone may be starting too.
+/// Starts a first log-in at Keystone in the background. If Keystone can't be used, the log soon shows an error.
+/// The service starts in any case, since Keystone may start at the same time.
 pub(super) fn try_out_keystone(service: &Service) {
     let edge = service.edge.clone();
     rt::spawn(async move {
