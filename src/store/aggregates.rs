@@ -1,4 +1,4 @@
-//! Rows of aggregates and of their members.
+//! Queries on aggregates (named groups of providers) and on the providers that are members of aggregates.
 
 use diesel::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::db::{DbConnection, on_backend};
 
 use super::{Found, OfProvider, load_typed, now};
 
-/// Row ids and uuids of the aggregates that a provider is a member of, in the order of their ids.
+/// Returns row id and uuid of each aggregate that a provider is a member of, in the order of row ids.
 pub fn list_by_provider(
     conn: &mut DbConnection,
     provider_id: i32,
@@ -23,7 +23,8 @@ pub fn list_by_provider(
         .load(conn)
 }
 
-/// A provider's generation and the uuids of the aggregates that it is a member of.
+/// Returns a provider's generation and the uuids of the provider's aggregates. Returns None if no provider has this
+/// uuid.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<String>> {
     let query = rp::table
         .left_join(rpa::table.on(rpa::resource_provider_id.eq(rp::id)))
@@ -35,7 +36,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
     Ok(super::of_provider(rows.found()?.unwrap_or_default()))
 }
 
-/// The uuids, as they are stored, of the aggregates that exist among these.
+/// Returns the aggregates out of `uuids` that exist. A returned uuid has the stored spelling, for example upper case.
 pub fn stored_uuids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<String>> {
     let found: Vec<Option<String>> = super::chunked(uuids, |chunk| {
         load_typed!(conn, agg::table.filter(agg::uuid.eq_any(chunk)).select(agg::uuid))
@@ -43,11 +44,11 @@ pub fn stored_uuids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Row ids of these uuids; a uuid that is not known yet is inserted. Two spellings that the database takes
-/// for the same have one id.
+/// Returns the row ids of the aggregates with these uuids, sorted and without duplicates. Inserts an aggregate for
+/// each unknown uuid. Two spellings that the database considers equal have one row id.
 pub fn ensure(tx: &mut Tx, uuids: &[&str]) -> QueryResult<Vec<i32>> {
     let mut ids = Vec::with_capacity(uuids.len());
-    // In one order for all writers, so that two that insert the same ones do not deadlock.
+    // All writers insert aggregates in the order of uuids. So two writers of the same aggregates cannot deadlock.
     let mut sorted = uuids.to_vec();
     sorted.sort_unstable();
     for uuid in sorted {
@@ -68,7 +69,7 @@ pub fn ensure(tx: &mut Tx, uuids: &[&str]) -> QueryResult<Vec<i32>> {
     Ok(ids)
 }
 
-/// Makes a provider a member of aggregates that it was not in.
+/// Adds a provider to aggregates. The provider must not be a member of any of these aggregates yet.
 pub fn associate(tx: &mut Tx, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     let created_at = now();
@@ -88,7 +89,7 @@ pub fn associate(tx: &mut Tx, provider_id: i32, ids: &[i32]) -> QueryResult<()> 
     Ok(())
 }
 
-/// Takes a provider out of aggregates.
+/// Removes a provider from aggregates.
 pub fn dissociate(tx: &mut Tx, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     for chunk in ids.chunks(super::CHUNK) {

@@ -1,4 +1,4 @@
-//! Rows of allocations.
+//! Queries on allocations. An allocation is an amount of a resource class that a consumer uses of a provider.
 
 use chrono::NaiveDateTime;
 use diesel::dsl::auto_type;
@@ -16,32 +16,32 @@ use crate::db::{DbConnection, Kind, on_backend};
 use super::joined_rows::JoinedRows;
 use super::{Found, by_database, load_typed, now};
 
-/// One allocation of a consumer, with the columns of other tables that answers show.
+/// One allocation of a consumer, joined with the provider, the class, the consumer's project and the consumer's user.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct ConsumerAllocation {
     /// The provider's uuid.
     pub provider_uuid: String,
-    /// The provider's generation.
+    /// The provider's generation. None only in rows of old databases.
     pub provider_generation: Option<i32>,
     /// Name of the resource class.
     pub class: String,
-    /// The amount.
+    /// The allocated amount, in units of the resource class.
     pub used: i32,
     /// The consumer's generation.
     pub consumer_generation: i32,
-    /// The consumer's project, as Keystone names it.
+    /// Keystone's id of the consumer's project.
     pub project_id: String,
-    /// The consumer's user, as Keystone names it.
+    /// Keystone's id of the consumer's user.
     pub user_id: String,
-    /// The consumer's type, if it has one.
+    /// Name of the consumer's type, for example `INSTANCE`. None if the consumer has no type.
     pub consumer_type: Option<String>,
-    /// The time of its creation.
+    /// When the allocation was created.
     pub created_at: Option<NaiveDateTime>,
-    /// The time of its last change.
+    /// When the allocation was last changed. None if the allocation never changed.
     pub updated_at: Option<NaiveDateTime>,
 }
 
-/// One allocation from a provider.
+/// One allocation from a provider, as parsed from a line of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProviderAllocation<'a> {
     /// The consumer's uuid.
@@ -50,12 +50,14 @@ pub struct ProviderAllocation<'a> {
     pub consumer_generation: i32,
     /// Name of the resource class.
     pub class: &'a str,
-    /// The amount.
+    /// The allocated amount, in units of the resource class.
     pub used: i32,
 }
 
 impl<'a> ProviderAllocation<'a> {
-    /// Reads a line of [`list_by_provider_uuid`]; `None` if the consumer is missing.
+    /// Parses a line that [`list_by_provider_uuid`] returned, for example `3 512 MEMORY_MB
+    /// 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11`. Returns None if the line has fewer than four fields, since the
+    /// consumer's row is missing.
     pub fn of_line(line: &'a str) -> Option<Self> {
         let mut fields = line.splitn(4, FIELD);
         Some(ProviderAllocation {
@@ -67,7 +69,7 @@ impl<'a> ProviderAllocation<'a> {
     }
 }
 
-/// The separator of the fields of a line.
+/// Separates the fields of an allocation's line.
 pub(super) const FIELD: &str = " ";
 
 /// One allocation by row ids: a provider, a class and an amount.
@@ -77,11 +79,11 @@ pub struct Held {
     pub provider_id: i32,
     /// Row id of the class.
     pub class_id: i32,
-    /// The amount.
+    /// The allocated amount, in units of the resource class.
     pub used: i32,
 }
 
-/// An allocation to insert.
+/// An allocation that is to be inserted.
 #[derive(Clone, Debug)]
 pub struct NewAllocation<'a> {
     /// The consumer's uuid.
@@ -90,7 +92,7 @@ pub struct NewAllocation<'a> {
     pub held: Held,
 }
 
-/// All allocations of a consumer, in the order in which they were written.
+/// Returns all allocations of a consumer, in the order of insertion.
 pub fn list_by_consumer(
     conn: &mut DbConnection,
     consumer_uuid: &str,
@@ -120,13 +122,14 @@ pub fn list_by_consumer(
     Ok(rows.found()?.unwrap_or_default())
 }
 
-/// All allocations from a provider, in the order in which they were written. Each row is a line for
-/// [`ProviderAllocation::of_line`].
+/// Returns a provider's generation, and all allocations from the provider as lines for
+/// [`ProviderAllocation::of_line`], in the order of insertion. Returns None if no provider has this uuid.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<JoinedRows>> {
     by_database!(conn, allocations(uuid))
 }
 
-/// A provider with its allocations and their classes and consumers.
+/// Builds a query: a provider, joined with the provider's allocations and with the classes and consumers of the
+/// allocations.
 #[auto_type]
 pub(super) fn with_allocations<'a>(uuid: &'a str) -> _ {
     rp::table
@@ -136,7 +139,7 @@ pub(super) fn with_allocations<'a>(uuid: &'a str) -> _ {
         .filter(rp::uuid.eq(uuid))
 }
 
-/// An allocation as a line for [`ProviderAllocation::of_line`].
+/// Builds the SQL expression for a line that [`ProviderAllocation::of_line`] parses.
 #[auto_type]
 pub(super) fn allocation_line<'a>(separator: &'a str) -> _ {
     concat_ws(
@@ -148,13 +151,14 @@ pub(super) fn allocation_line<'a>(separator: &'a str) -> _ {
     )
 }
 
-/// The time of an allocation's change or creation.
+/// Builds the SQL expression for the time of an allocation's last change. An allocation that never changed has the
+/// time of the creation.
 #[auto_type]
 pub(super) fn allocation_time() -> _ {
     coalesce(alloc::updated_at.nullable(), alloc::created_at.nullable())
 }
 
-/// The allocations of a consumer, by row ids.
+/// Returns the allocations of a consumer as row ids and amounts.
 pub fn held_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<Vec<Held>> {
     alloc::table
         .filter(alloc::consumer_id.eq(consumer_uuid))
@@ -162,8 +166,8 @@ pub fn held_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryRe
         .load(conn)
 }
 
-/// The allocations of a consumer that has no row, as old releases of Placement left them, with the ids of
-/// their rows.
+/// Returns the allocations of a consumer without a row in `consumers`, each with the allocation's row id. Old
+/// releases of Placement left such allocations behind.
 pub fn orphans_of(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<Vec<(i32, Held)>> {
     alloc::table
         .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
@@ -173,8 +177,8 @@ pub fn orphans_of(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<V
         .load(conn)
 }
 
-/// Deletes the allocations that [`orphans_of`] found, by the ids of their rows. If the consumer comes
-/// meanwhile, its own allocations stay.
+/// Deletes the allocations that [`orphans_of`] returned. The statement finds allocations by row id. So allocations
+/// that the consumer gets meanwhile are not deleted.
 pub fn delete_orphans(tx: &mut Tx, orphans: &[(i32, Held)]) -> QueryResult<()> {
     orphans.iter().for_each(|(_, held)| tx.touch_provider(held.provider_id, Part::Usage));
     let ids: Vec<i32> = orphans.iter().map(|(id, _)| *id).collect();
@@ -184,14 +188,15 @@ pub fn delete_orphans(tx: &mut Tx, orphans: &[(i32, Held)]) -> QueryResult<()> {
     Ok(())
 }
 
-/// Whether anything is allocated from a provider.
+/// Returns true if a consumer has an allocation from the provider.
 pub fn provider_in_use(conn: &mut DbConnection, provider_id: i32) -> QueryResult<bool> {
     let found =
         alloc::table.filter(alloc::resource_provider_id.eq(provider_id)).select(alloc::id).first::<i32>(conn);
     Ok(found.optional()?.is_some())
 }
 
-/// The classes among these of which something is allocated from a provider, in the order of ids.
+/// Returns the classes out of `class_ids` of which something is allocated from the provider, in the order of class
+/// ids.
 pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i32]) -> QueryResult<Vec<i32>> {
     alloc::table
         .filter(alloc::resource_provider_id.eq(provider_id))
@@ -202,7 +207,8 @@ pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i3
         .load(conn)
 }
 
-/// The largest number of rows whose INSERT is kept prepared. There is one statement for each number.
+/// The largest number of rows that one prepared INSERT can insert. Each number of rows has a prepared statement of
+/// its own.
 pub const MAX_PREPARED_ROWS: usize = 8;
 
 /// Inserts allocations.
@@ -250,10 +256,10 @@ fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime
     Ok(())
 }
 
-/// Deletes all allocations of a consumer; returns their number.
+/// Deletes all allocations of a consumer. Returns the number of deleted allocations.
 pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<usize> {
     let binds = [consumer_uuid.into()];
-    // MariaDB's client library gets no rows from RETURNING.
+    // MariaDB's client library returns no rows for DELETE … RETURNING.
     let providers: Vec<i32> = if tx.kind() == Kind::Mysql {
         let held = held_by_consumer(tx, consumer_uuid)?;
         execute(tx, named!("DELETE FROM allocations WHERE consumer_id = ?"), &binds)?;

@@ -1,48 +1,49 @@
-//! Whether a claim fits an inventory: the rule in Rust, and the same rule in SQL.
+//! Decides whether a claim fits into an inventory, by a rule in Rust and by an equivalent rule in SQL.
 //!
 //! The two rules agree for an inventory that is not over its capacity; `tests/integration/api/capacity.rs` compares
-//! them. The rule in SQL serves the claims of one statement, and a claim that it refuses is looked at again
-//! by the rule in Rust, which has the last word.
+//! the two rules. Claims of one statement ([`super::claims`]) use the rule in SQL. If the rule in SQL refuses such a
+//! claim, the rule in Rust checks the claim again, and the second result counts.
 
 use super::inventories::Amounts;
 
-/// Why an amount can't be allocated.
+/// The reason why an amount can't be allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misfit {
     /// The amount is below min_unit, above max_unit, or not a multiple of step_size.
     Constraints,
-    /// There is not enough left.
+    /// The free capacity is smaller than the amount.
     Capacity,
 }
 
 impl Amounts {
-    /// The largest use: the unreserved part times the ratio.
+    /// Returns the largest amount that may be in use: `(total - reserved) * allocation_ratio`.
     pub fn capacity(&self) -> f64 {
         (f64::from(self.total) - f64::from(self.reserved)) * self.allocation_ratio
     }
 
-    /// Whether one allocation may be of this size.
+    /// Returns true if min_unit, max_unit and step_size permit one allocation of this amount.
     pub fn permits(&self, amount: i64) -> bool {
         let step = i64::from(self.step_size);
         amount >= i64::from(self.min_unit)
             && amount <= i64::from(self.max_unit)
-            // Another server may have stored a step of 0.
+            // Another server may have stored a step_size of 0.
             && (step == 0 || amount % step == 0)
     }
 
-    /// Whether there is room for `amount` more while `used` is in use.
+    /// Returns true if `amount` units fit in addition to `used` units.
     pub fn has_room(&self, used: i64, amount: i64) -> bool {
-        // Amounts and their sums are far below 2^53, so a float holds them exactly.
+        // Amounts and sums of amounts are far below 2^53, so a float represents each sum exactly.
         #[expect(clippy::cast_precision_loss, reason = "sums of 32-bit amounts stay below 2^53")]
         let wanted = (used + amount) as f64;
         wanted <= self.capacity()
     }
 
-    /// Whether a claim of `amount` may be written. `used` is the use with all other claims of the same write,
-    /// and `used_before` is the use before the write.
+    /// Checks whether a claim of `amount` units may be written. `used` is the usage without the consumer's replaced
+    /// allocations, but with the earlier claims of the same write. `used_before` is the usage before the write, or
+    /// None if nothing was allocated.
     ///
-    /// A provider may be over its capacity, for example after its inventory shrank. Such a provider accepts a
-    /// write that does not increase its use.
+    /// A provider may be over its capacity, for example after its inventory shrank. Such a provider accepts a write
+    /// that does not increase the usage.
     pub fn check_claim(&self, used: i64, amount: i64, used_before: Option<i64>) -> Result<(), Misfit> {
         if !self.permits(amount) {
             return Err(Misfit::Constraints);
@@ -52,16 +53,16 @@ impl Amounts {
     }
 }
 
-/// The condition of [`Amounts::check_claim`] in SQL, on a row of `inventories` and a column `amount`. `$used`
-/// is an expression for the use before the claim.
+/// Expands to the SQL condition that is equivalent to [`Amounts::check_claim`]. The condition needs a row of
+/// `inventories` and a column `amount`. `$used` is an SQL expression for the usage before the claim.
 macro_rules! fits_sql {
     ($used:expr) => {
         concat!(
-            // Amounts::permits
+            // The equivalent of [`Amounts::permits`].
             "amount BETWEEN min_unit AND max_unit ",
-            // Another server may have stored a step of 0.
+            // Another server may have stored a step_size of 0, by which no number can be divided.
             "AND amount % greatest(step_size, 1) = 0 ",
-            // Amounts::has_room
+            // The equivalent of [`Amounts::has_room`].
             "AND amount + ",
             $used,
             " <= (total - reserved) * allocation_ratio"

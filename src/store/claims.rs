@@ -1,5 +1,6 @@
-//! Claims of one consumer on one provider, as nearly all claims are. Each is written with one statement, by a
-//! compare-and-swap of generations. PostgreSQL alone has such statements.
+//! Claims of one consumer on one provider, each written by one statement. Nearly all claims are of this kind. The
+//! statement compares a generation with the generation that it read, and increments the generation
+//! (compare-and-swap). Only PostgreSQL supports such statements.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -13,29 +14,29 @@ use super::Found;
 use super::capacity::fits_sql;
 use super::generation::bump_provider_sql;
 
-/// A new consumer and its claim on one provider, by the names that clients use.
+/// A new consumer and the consumer's claim on one provider, with the names and uuids that the client sent.
 #[derive(Clone, Copy, Debug)]
 pub struct NewClaim<'a> {
     /// The consumer's uuid.
     pub consumer_uuid: &'a str,
-    /// The consumer's project.
+    /// Keystone's id of the consumer's project.
     pub project_id: &'a str,
-    /// The consumer's user.
+    /// Keystone's id of the consumer's user.
     pub user_id: &'a str,
-    /// The consumer's type, if it has one.
+    /// Name of the consumer's type, for example `INSTANCE`. None if the consumer has no type.
     pub consumer_type: Option<&'a str>,
     /// The provider's uuid.
     pub provider_uuid: &'a str,
-    /// Amounts by name of the resource class, in the order in which they are to be written; at least one.
+    /// Pairs of a resource class's name and an amount, in the order of insertion. At least one pair.
     pub resources: &'a [(&'a str, i32)],
-    /// When the rows are created.
+    /// The creation time of the inserted rows.
     pub now: NaiveDateTime,
 }
 
 // The statement of [`insert`].
 //
-// Rows are looked up one by one, by subselects. So the database plans no joins, whose plans would depend on how
-// large the tables were at that time.
+// The statement looks up each row by a subselect. Joins would make PostgreSQL's plan depend on the sizes of the
+// tables at the time of planning.
 #[rustfmt::skip]
 macro_rules! insert_sql {
     (typed $values:expr) => {
@@ -46,13 +47,13 @@ macro_rules! insert_sql {
     };
     ($values:expr, $type_id:expr, $has_type:expr) => {
         concat!(
-            // The provider and its generation as the statement began.
+            // Row id and generation of the provider when the statement began.
             "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation \
              FROM resource_providers WHERE uuid = ?), ",
-            // The amounts of the claim, in the order in which they are written.
+            // Class ids and amounts of the claim, in the order of insertion.
             "wanted AS MATERIALIZED (SELECT (SELECT id FROM resource_classes WHERE name = class) AS class_id, \
              amount, place FROM (VALUES ", $values, ") AS named (class, amount, place)), ",
-            // The amounts that fit.
+            // The amounts that fit into the provider's inventories.
             "fitting AS (SELECT class_id, amount, place FROM wanted WHERE (SELECT ",
             fits_sql!(
                 "coalesce((SELECT sum(used) FROM allocations \
@@ -60,17 +61,17 @@ macro_rules! insert_sql {
             ),
             " FROM inventories \
              WHERE resource_provider_id = (SELECT seen_id FROM seen) AND resource_class_id = class_id)), ",
-            // The consumer's project, user and type.
+            // Row ids of the consumer's project, user and type.
             "owner AS (SELECT (SELECT id FROM projects WHERE external_id = ?) AS project_id, \
              (SELECT id FROM users WHERE external_id = ?) AS user_id, ", $type_id, " AS type_id), ",
-            // The provider takes the next generation if all amounts fit, the owner is known, the consumer is new, and
-            // no other writer was first.
+            // Increments the provider's generation if all amounts fit, project, user and type exist, the consumer is
+            // new, and no other writer has incremented the generation.
             "provider AS (", bump_provider_sql!(), " WHERE id = (SELECT seen_id FROM seen) \
              AND generation = (SELECT seen_generation FROM seen) AND (SELECT count(*) FROM fitting) = ? \
              AND (SELECT project_id IS NOT NULL AND user_id IS NOT NULL ", $has_type, "FROM owner) \
              AND NOT EXISTS (SELECT 1 FROM consumers WHERE uuid = ?) \
              AND NOT EXISTS (SELECT 1 FROM allocations WHERE consumer_id = ?) RETURNING id), ",
-            // The consumer and its allocations, if the provider took the next generation.
+            // Inserts the consumer and the allocations if the provider's generation was incremented.
             "consumer AS (INSERT INTO consumers \
              (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
              SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid) \
@@ -81,13 +82,14 @@ macro_rules! insert_sql {
     };
 }
 
-/// Inserts a consumer with what it is to hold, and increments the provider's generation. `false`, and
-/// nothing is written, if the consumer is there already or holds something all the same, the provider or
-/// a part of the owner is not there, something does not fit, or another writer came in between.
+/// Inserts a consumer with the consumer's allocations, and increments the provider's generation.
 ///
-/// Every write that takes more of a provider, or changes what there is of it, increments its generation. So
-/// the inventories and usage that this statement saw when it began still hold while the generation is the one
-/// that it saw.
+/// Returns false and writes nothing in these cases: the consumer exists, the consumer's uuid already has allocations,
+/// the provider, project, user or type does not exist, an amount does not fit, or another writer changed the provider
+/// during the statement.
+///
+/// Each write that increases a provider's usage, or changes the provider's inventories, increments the provider's
+/// generation. So an unchanged generation proves that inventories and usage are still as the statement read them.
 pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
     let now = claim.now;
     let count = i64::try_from(claim.resources.len()).unwrap_or(i64::MAX);
@@ -98,7 +100,8 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
     binds.extend([Bind::Time(now), Bind::Long(count), uuid, uuid, uuid, Bind::Time(now), Bind::Time(now)]);
     let values =
         || (0..claim.resources.len()).map(|place| format!("(?, ?, {place})")).collect::<Vec<_>>().join(", ");
-    // Nearly all claims are of up to three classes.
+    // Nearly all claims have one to three classes. The statements of these claims are constants, which are prepared
+    // once.
     match (claim.resources.len(), claim.consumer_type.is_some()) {
         (1, true) => touched_one(tx, named!(insert_sql!(typed "(?, ?, 0)")), &binds),
         (1, false) => touched_one(tx, named!(insert_sql!(untyped "(?, ?, 0)")), &binds),
@@ -115,11 +118,13 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
     }
 }
 
-/// Deletes a consumer and all that it holds. `false`, and nothing is written, if that is nothing or of
-/// several providers, or another writer came in between.
+/// Deletes a consumer and all allocations of the consumer.
 ///
-/// Each write that changes a consumer's allocations increments its generation. So the statement sees all of them
-/// while the generation is the one that it saw when it began.
+/// Returns false and writes nothing if the consumer has no allocations, if the allocations are from several
+/// providers, or if another writer changed the consumer during the statement.
+///
+/// Each write that changes a consumer's allocations increments the consumer's generation. So an unchanged generation
+/// proves that the statement sees all allocations of the consumer.
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
     let sql = named!(
         "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM consumers WHERE uuid = ?), \
@@ -133,7 +138,8 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
     Ok(touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()]).found()?.unwrap_or(false))
 }
 
-/// Whether there is a consumer of this uuid. If a time is given, the consumer must have been created then.
+/// Returns true if a consumer has this uuid. If `created_at` is given, the consumer must also have this creation
+/// time.
 pub fn exists(conn: &mut DbConnection, uuid: &str, created_at: Option<NaiveDateTime>) -> QueryResult<bool> {
     let found: Option<Option<NaiveDateTime>> = consumers::table
         .filter(consumers::uuid.eq(uuid))
@@ -143,7 +149,8 @@ pub fn exists(conn: &mut DbConnection, uuid: &str, created_at: Option<NaiveDateT
     Ok(found.is_some_and(|stored| created_at.is_none() || stored == created_at))
 }
 
-/// Runs a statement that returns the id of the one provider it touched, if it did anything.
+/// Runs a statement that returns the row id of the provider it wrote to, or no row. Records the provider as touched.
+/// Returns false if the statement returned no row.
 fn touched_one<T: Sql>(tx: &mut Tx, sql: T, binds: &[Bind<'_>]) -> QueryResult<bool> {
     let touched = returning_numbers(tx, sql, binds)?.pop();
     touched.into_iter().for_each(|id| tx.touch_provider(id, Part::Usage));

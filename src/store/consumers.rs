@@ -1,4 +1,4 @@
-//! Rows of consumers, their projects, users and types.
+//! Queries on consumers, and on the projects, users and types of consumers.
 
 use diesel::dsl::exists;
 use diesel::prelude::*;
@@ -10,16 +10,16 @@ use crate::db::{DbConnection, Kind, on_backend};
 
 use super::{Found, now};
 
-/// A consumer as stored.
+/// A row of the table of consumers.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct Consumer {
     /// Row id.
     pub id: i32,
-    /// The uuid under which clients know it.
+    /// The uuid that clients use.
     pub uuid: String,
-    /// Its generation.
+    /// The generation, which increases with each write of the consumer's allocations.
     pub generation: i32,
-    /// Row ids of its project, user and type.
+    /// Row ids of the consumer's project, user and type.
     pub owner: OwnerIds,
 }
 
@@ -30,7 +30,7 @@ pub struct OwnerIds {
     pub project_id: i32,
     /// Row id of the user.
     pub user_id: i32,
-    /// Row id of the type; none for consumers written before there were types.
+    /// Row id of the type. None if the client named no type, as before microversion 1.38.
     pub consumer_type_id: Option<i32>,
 }
 
@@ -47,24 +47,25 @@ const COLUMNS: (
     (consumers::project_id, consumers::user_id, consumers::consumer_type_id),
 );
 
-/// The consumer of this uuid.
+/// Returns the consumer with this uuid.
 pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Consumer>> {
     consumers::table.filter(consumers::uuid.eq(uuid)).select(COLUMNS).get_result(conn).found()
 }
 
-/// The state of a claim's consumer before the claim.
+/// The state of a consumer before a claim is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The consumer, if it is there.
+    /// The consumer's row, if the consumer exists.
     pub consumer: Option<Consumer>,
-    /// Row ids of the owner that the claim names, which may differ from the consumer's; `None` if a part is
-    /// new.
+    /// Row ids of the project, user and type that the claim names. The consumer's present owner may differ from the
+    /// claim's. None if the claim's project, user or type has no row yet.
     pub owner: Option<OwnerIds>,
-    /// Whether anything is allocated to the consumer, which may be although the consumer is not there.
+    /// True if the consumer's uuid has allocations. Old databases have allocations without a consumer row.
     pub holds: bool,
 }
 
-/// The state of a claim's consumer before the claim, nearly always in one question.
+/// Returns the state of a consumer before a claim. Runs one query if the claim's project, user and type have rows,
+/// and three queries if not.
 pub fn find_for_claim(
     conn: &mut DbConnection,
     uuid: &str,
@@ -82,7 +83,7 @@ pub fn find_for_claim(
     Ok(Known { consumer, owner: None, holds: holds.get_result(conn)? })
 }
 
-/// The consumer of a claim whose owner is known; `None` if a part of the owner is new.
+/// Returns the state of a consumer in one query. Returns None if the claim's project, user or type has no row yet.
 fn find_with_owner(
     conn: &mut DbConnection,
     uuid: &str,
@@ -91,7 +92,8 @@ fn find_with_owner(
     kind: Option<&str>,
 ) -> QueryResult<Option<Known>> {
     type Row = (i32, i32, Option<i32>, Option<Consumer>, bool);
-    // A join takes no borrowed values. No type has the empty name.
+    // A diesel join can't borrow values, so the texts are copied. No consumer type has an empty name, so an empty
+    // name finds no type.
     let kind_name = kind.unwrap_or_default().to_owned();
     let holds = exists(
         allocations::table.filter(allocations::consumer_id.eq(uuid.to_owned())).select(allocations::id),
@@ -111,7 +113,7 @@ fn find_with_owner(
     ))
 }
 
-/// Inserts a consumer at generation 1, the generation after its first write.
+/// Inserts a consumer at generation 1. Returns the number of inserted rows.
 pub fn insert(tx: &mut Tx, uuid: &str, owner: OwnerIds) -> QueryResult<usize> {
     let insert = diesel::insert_into(consumers::table).values((
         consumers::uuid.eq(uuid),
@@ -124,12 +126,14 @@ pub fn insert(tx: &mut Tx, uuid: &str, owner: OwnerIds) -> QueryResult<usize> {
     on_backend!(tx.conn(), c => insert.execute(c))
 }
 
-/// Inserts a new consumer as [`insert`] does, in one statement that looks up the consumer's project, user and
-/// type. Most claims need no other question about consumers. The result is `false`, and nothing is written, if
-/// the consumer exists, if its project, user or type is missing, or if something is allocated to its uuid.
+/// Inserts a consumer at generation 1, by one statement that also looks up the project, the user and the type. Most
+/// claims need no other query about consumers.
 ///
-/// The result is always `false` on MariaDB, where INSERT … SELECT locks the whole table, and two such
-/// statements at once fail.
+/// Returns false and inserts nothing if the consumer exists, if the project, user or type has no row, or if the uuid
+/// already has allocations.
+///
+/// Always returns false on MariaDB, where INSERT … SELECT locks a whole table, and two such statements at the same
+/// time fail.
 pub fn insert_new(
     tx: &mut Tx,
     uuid: &str,
@@ -168,7 +172,7 @@ pub fn insert_new(
     Ok(changed == 1)
 }
 
-/// Changes a consumer's project, user and type.
+/// Changes a consumer's project, user and type. Returns the number of changed rows.
 pub fn set_owner(tx: &mut Tx, id: i32, owner: OwnerIds) -> QueryResult<usize> {
     diesel::update(consumers::table.filter(consumers::id.eq(id)))
         .set((
@@ -179,13 +183,14 @@ pub fn set_owner(tx: &mut Tx, id: i32, owner: OwnerIds) -> QueryResult<usize> {
         .execute(tx.conn())
 }
 
-/// Deletes a consumer; returns the number of deleted rows. The result is `None` if the tables cannot hold such
-/// a uuid. No other transaction can create the consumer again before this one ends.
+/// Deletes a consumer. Returns the number of deleted rows, or None if the tables can't store the characters of
+/// `uuid`. Until the transaction ends, no other transaction can insert this consumer again.
 pub fn delete(tx: &mut Tx, uuid: &str) -> QueryResult<Option<usize>> {
     execute(tx, named!("DELETE FROM consumers WHERE uuid = ?"), &[uuid.into()]).found()
 }
 
-/// Deletes a consumer if nothing is allocated to it; returns the number of deleted rows.
+/// Deletes a consumer that has no allocations. Returns the number of deleted rows, which is 0 if the consumer has
+/// allocations.
 pub fn delete_if_idle(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
     let idle = diesel::dsl::not(exists(
         allocations::table.filter(allocations::consumer_id.eq(uuid)).select(allocations::id),
@@ -193,14 +198,14 @@ pub fn delete_if_idle(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
     diesel::delete(consumers::table.filter(consumers::uuid.eq(uuid)).filter(idle)).execute(tx.conn())
 }
 
-/// The row id of a unique text in a table.
+/// Builds a query for the row id of a text, in a table where texts are unique.
 macro_rules! find {
     ($table:ident . $column:ident, $value:expr) => {
         $table::table.filter($table::$column.eq($value)).select($table::id)
     };
 }
 
-/// Inserts a unique text into a table; the value is its row id.
+/// Inserts a text into a table where texts are unique. Evaluates to the row id.
 macro_rules! insert {
     ($tx:expr, $table:ident . $column:ident, $value:expr) => {{
         diesel::insert_into($table::table)
@@ -210,14 +215,14 @@ macro_rules! insert {
     }};
 }
 
-/// Row ids of a project and a user, by their ids in Keystone, and of a consumer type if one is named. Missing
-/// rows are inserted.
+/// Returns the row ids of a project and a user, given by their Keystone ids, and of a consumer type if `kind` names
+/// one. Inserts missing rows.
 pub fn ensure_owner(tx: &mut Tx, project: &str, user: &str, kind: Option<&str>) -> QueryResult<OwnerIds> {
-    // One question looks for all of them. Nearly always all are there.
+    // One query looks up the project, the user and the type. Nearly always all of these rows exist.
     let (project_id, user_id, type_id): (Option<i32>, Option<i32>, Option<i32>) = diesel::select((
         find!(projects.external_id, project).single_value(),
         find!(users.external_id, user).single_value(),
-        // No type has the empty name.
+        // No consumer type has an empty name, so an empty name finds no type.
         find!(consumer_types.name, kind.unwrap_or_default()).single_value(),
     ))
     .get_result(tx.conn())?;

@@ -1,4 +1,4 @@
-//! All rows about providers that the fleet's picture needs.
+//! Reads the rows that the picture (the copy of all providers in memory) is made of.
 
 use std::collections::HashMap;
 
@@ -19,48 +19,48 @@ use super::load_listed;
 #[cfg(feature = "postgres")]
 use super::on_postgres;
 
-/// The number of providers that are read at a time. Some client libraries hold a whole result in memory.
+/// The number of providers that one query reads. Some client libraries buffer a whole result in memory.
 const BATCH: usize = 2_000;
 
-/// A provider with everything that a search needs.
+/// A provider with all data that a search needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProviderRow {
     /// Row id.
     pub id: i32,
-    /// The uuid under which clients know it.
+    /// The uuid that clients use.
     pub uuid: String,
-    /// Its name.
+    /// The name. None only in rows of old databases.
     pub name: Option<String>,
-    /// Its generation.
+    /// The generation. A row without a generation counts as 0.
     pub generation: i32,
-    /// Row id of its tree's root; its own for a root.
+    /// Row id of the root of the provider's tree. A root has its own row id here.
     pub root_id: i32,
-    /// Row id of its parent.
+    /// Row id of the parent. None for a root.
     pub parent_id: Option<i32>,
     /// When it was created.
     pub created_at: Option<NaiveDateTime>,
     /// When it was last changed.
     pub updated_at: Option<NaiveDateTime>,
-    /// Its inventories, by class id.
+    /// The provider's inventories, each with the row id of the class.
     pub inventories: Vec<(i32, Amounts)>,
-    /// The amounts that are allocated from it, by class id.
+    /// The sums of the allocations from the provider, each with the row id of the class.
     pub used: Vec<(i32, i64)>,
-    /// The ids of its traits.
+    /// Row ids of the provider's traits.
     pub traits: Vec<i32>,
-    /// The uuids of its aggregates.
+    /// The uuids of the provider's aggregates.
     pub aggregates: Vec<String>,
 }
 
-/// The columns of a provider that change with an allocation.
+/// The columns of a provider that change when an allocation is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
     /// Row id.
     pub id: i32,
-    /// Its generation.
+    /// The generation. A row without a generation counts as 0.
     pub generation: i32,
     /// When it was last changed.
     pub updated_at: Option<NaiveDateTime>,
-    /// The amounts that are allocated from it, by class id.
+    /// The sums of the allocations from the provider, each with the row id of the class.
     pub used: Vec<(i32, i64)>,
 }
 
@@ -73,17 +73,17 @@ pub struct NameRows {
     pub traits: Vec<(i32, String)>,
 }
 
-/// Which providers to read.
+/// The providers that a query reads.
 #[derive(Clone, Copy)]
 enum Selection<'a> {
-    /// The providers with ids from the first to the second.
+    /// The providers with row ids from the first number to the second, both included.
     Range(i32, i32),
-    /// The providers with these ids.
+    /// The providers with these row ids.
     Ids(&'a [i32]),
 }
 
-/// Limits a boxed query to the selected providers. A single one is compared, since a statement
-/// with a list is prepared anew each time.
+/// Restricts a boxed query to the selected providers. A single row id is compared with `=`, since diesel prepares a
+/// statement with a list anew each time.
 macro_rules! select {
     ($query:expr, $column:expr, $selection:expr) => {
         match $selection {
@@ -94,7 +94,7 @@ macro_rules! select {
     };
 }
 
-/// The names of all resource classes and traits.
+/// Returns row ids and names of all resource classes and traits.
 pub fn load_names(conn: &mut DbConnection) -> QueryResult<NameRows> {
     Ok(NameRows {
         classes: rc::table.select((rc::id, rc::name)).load(conn)?,
@@ -102,7 +102,7 @@ pub fn load_names(conn: &mut DbConnection) -> QueryResult<NameRows> {
     })
 }
 
-/// Hands all providers to `receive`, some at a time.
+/// Calls `receive` with batches of providers, in the order of row ids, until all providers are read.
 pub fn load_all(conn: &mut DbConnection, mut receive: impl FnMut(Vec<ProviderRow>)) -> QueryResult<()> {
     let ids: Vec<i32> = rp::table.order(rp::id).select(rp::id).load(conn)?;
     for batch in ids.chunks(BATCH) {
@@ -113,7 +113,7 @@ pub fn load_all(conn: &mut DbConnection, mut receive: impl FnMut(Vec<ProviderRow
     Ok(())
 }
 
-/// At most `most` providers with ids greater than `after`, in the order of their ids.
+/// Returns at most `most` providers with row ids greater than `after`, in the order of row ids.
 pub fn load_after(conn: &mut DbConnection, after: i32, most: i64) -> QueryResult<Vec<ProviderRow>> {
     let ids: Vec<i32> =
         rp::table.filter(rp::id.gt(after)).order(rp::id).limit(most).select(rp::id).load(conn)?;
@@ -123,7 +123,7 @@ pub fn load_after(conn: &mut DbConnection, after: i32, most: i64) -> QueryResult
     }
 }
 
-/// The providers among these that exist.
+/// Returns the providers with these row ids. A row id without a provider is left out.
 pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow>> {
     let mut rows = Vec::with_capacity(ids.len());
     for batch in ids.chunks(super::CHUNK) {
@@ -132,8 +132,8 @@ pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow
     Ok(rows)
 }
 
-/// The use of the providers among these that exist. Providers that fit into one list are one question, whose
-/// answer is of one moment.
+/// Returns generation and usage of the providers with these row ids. A row id without a provider is left out. If
+/// `ids` has at most [`LONGEST_LIST`](crate::db::LONGEST_LIST) elements, one query reads all rows as of one moment.
 pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<UsageRow>> {
     type Row = (i32, Option<i32>, Option<NaiveDateTime>, Option<i32>, Option<i64>);
     macro_rules! query {
@@ -214,7 +214,7 @@ fn load_selection(conn: &mut DbConnection, selection: Selection<'_>) -> QueryRes
         .collect())
 }
 
-/// The rows of each provider, by its row id.
+/// Rows of one kind, by the row id of the provider.
 type ByProvider<T> = HashMap<i32, Vec<T>>;
 
 fn grouped<T>(rows: impl Iterator<Item = (i32, T)>) -> ByProvider<T> {
@@ -250,7 +250,7 @@ fn load_inventories(
 }
 
 fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<(i32, i64)>> {
-    // A grouped query can't be boxed.
+    // Diesel can't box a grouped query. So this macro repeats the query for each kind of selection.
     macro_rules! sums {
         ($filter:expr) => {
             alloc::table
@@ -270,7 +270,7 @@ fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<B
 
 fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<i32>> {
     match conn {
-        // Most rows of the whole picture are traits, so PostgreSQL sends one row for each provider.
+        // Traits are most of the rows that the picture needs. On PostgreSQL one row has all trait ids of a provider.
         #[cfg(feature = "postgres")]
         DbConnection::Postgres(conn) => {
             let lists = match selection {

@@ -1,4 +1,4 @@
-//! The only place where a generation changes: a compare-and-swap, or a bump that takes the row.
+//! The only place that changes generations: by compare-and-swap, or by an increment that also locks the row.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -12,7 +12,7 @@ use super::now;
 use super::resource_providers::{self, ProviderKey};
 use super::ticket::{Ticket, TicketChanges, from_micros, micros};
 
-/// How the increment of a provider's generation begins, for statements that do more beside.
+/// The beginning of the statement that increments a provider's generation. Each user appends a WHERE clause.
 macro_rules! bump_provider_sql {
     () => {
         "UPDATE resource_providers SET generation = generation + 1, updated_at = ?"
@@ -20,9 +20,11 @@ macro_rules! bump_provider_sql {
 }
 pub(super) use bump_provider_sql;
 
-/// Increments a provider's generation if it still is `seen`; `false` when another writer was first.
+/// Increments a provider's generation if the generation still is `seen`. Returns false if another writer has changed
+/// the generation.
 ///
-/// The row stays taken until the transaction ends, so what is read after this can't change.
+/// The provider's row stays locked until the transaction ends. So the rows that the caller reads afterwards can't
+/// change.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
@@ -30,7 +32,8 @@ pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
 }
 
-/// Takes a provider's row and increments its generation whatever it is; `false` when it is gone.
+/// Locks a provider's row and increments the generation, whatever the generation is. Returns false if the provider
+/// does not exist.
 #[must_use = "a provider that is gone can't be written to"]
 pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
@@ -38,9 +41,10 @@ pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
-/// Increments the generation of the provider of this uuid; returns its row id.
+/// Locks the row of the provider with this uuid and increments the generation. Returns the provider's row id, or None
+/// if no provider has this uuid.
 pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>> {
-    // MariaDB's UPDATE returns nothing.
+    // MariaDB has no UPDATE … RETURNING.
     if tx.kind() == Kind::Mysql {
         let Some(ProviderKey { id, .. }) = resource_providers::find_key(tx, uuid)? else {
             return Ok(None);
@@ -53,7 +57,8 @@ pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>
     Ok(id)
 }
 
-/// Increments a consumer's generation if it still is `seen`; `false` when another writer was first.
+/// Increments a consumer's generation if the generation still is `seen`. Returns false if another writer has changed
+/// the generation.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_consumer(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     let sql = named!(
@@ -63,22 +68,24 @@ pub fn swap_consumer(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
 }
 
-/// Takes a consumer's row and increments its generation whatever it is; `false` when it is gone.
+/// Locks a consumer's row and increments the generation, whatever the generation is. Returns false if the consumer
+/// does not exist.
 #[must_use = "a consumer that is gone can't be written to"]
 pub fn bump_consumer(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     let sql = named!("UPDATE consumers SET generation = generation + 1, updated_at = ? WHERE id = ?");
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
-/// Takes a queue's row and increments its generation whatever it is, as a ticket comes (`live_change`
-/// is 1) or ends (it is -1); `false` when the queue is gone.
+/// Locks a queue's row, increments the generation, and adds `live_change` to the number of live tickets.
+/// `live_change` is 1 if a ticket is created, and -1 if a ticket ends. Returns false if the queue does not exist.
 #[must_use = "a queue that is gone can't be written to"]
 pub fn bump_queue(tx: &mut Tx, id: i32, live_change: i32) -> QueryResult<bool> {
     step_queue(tx, id, 1, live_change)
 }
 
-/// Takes a queue's row as so many of its tickets end, each a step of its generation; `false` when the
-/// queue is gone. A negative number takes back what was too much before, in the same transaction.
+/// Locks a queue's row because `tickets` of the queue's live tickets end, and adds `tickets` to the generation. A
+/// negative number undoes a part of an earlier call in the same transaction. Returns false if the queue does not
+/// exist.
 #[must_use = "a queue that is gone can't be written to"]
 pub fn leave_queue(tx: &mut Tx, id: i32, tickets: i32) -> QueryResult<bool> {
     step_queue(tx, id, tickets.into(), -tickets)
@@ -90,22 +97,23 @@ fn step_queue(tx: &mut Tx, id: i32, steps: i64, live_change: i32) -> QueryResult
     Ok(execute(tx, sql, &[steps.into(), live_change.into(), now().into(), id.into()])? == 1)
 }
 
-/// Takes the rows of all queues of an owner and increments their generations.
+/// Locks the rows of all queues of an owner and increments the generations of the queues. An owner is a provider or
+/// `default`.
 pub fn bump_queues_of(tx: &mut Tx, owner: &str) -> QueryResult<()> {
     let sql = "UPDATE waitlist_queues SET generation = generation + 1 WHERE owner = ?";
     execute(tx, sql, &[owner.into()])?;
     Ok(())
 }
 
-/// Takes the row of an owner of queues and increments its generation; `false` when there is none.
+/// Locks the row of an owner of queues and increments the generation. Returns false if the owner has no row.
 #[must_use = "without a row nothing is taken"]
 pub fn bump_waitlist_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
     let sql = "UPDATE waitlist_owners SET generation = generation + 1 WHERE owner = ?";
     Ok(execute(tx, sql, &[owner.into()])? == 1)
 }
 
-/// Changes a ticket and increments its generation if it still is as it was read; `false` when another
-/// writer was first.
+/// Changes a ticket and increments the generation, if the generation still is the one in `seen`. Returns false if
+/// another writer has changed the ticket.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_ticket(
     tx: &mut Tx,
@@ -125,27 +133,27 @@ pub fn swap_ticket(
     Ok(changed == 1)
 }
 
-/// Has tickets expire that are live and whose time has run out, and increments their generations; returns
-/// how many did.
+/// Gives the status `expired` to the live tickets out of `uuids` whose expiry has passed, and increments the
+/// generations of these tickets. Returns the number of changed tickets.
 pub fn expire_tickets(tx: &mut Tx, uuids: &[&str], now: NaiveDateTime) -> QueryResult<usize> {
     uuids.iter().for_each(|uuid| tx.touch_ticket(uuid));
-    // Behind CASE are conditions by which no database looks for rows. Each row is found by its uuid, so
-    // that no other row is locked.
+    // No database uses an index for a condition inside CASE. So the database finds each row by uuid, and locks no
+    // other row.
     let sql = "UPDATE waitlist_tickets SET status = 'expired', holds = NULL, generation = generation + 1, \
                updated_at = ? WHERE CASE WHEN status IN ('queued', 'active') AND expires_at <= ? \
                THEN 1 ELSE 0 END = 1 AND uuid";
     execute_listed(tx, sql, &[now.into(), micros(now).into()], uuids)
 }
 
-/// Increments the generation of a group of tickets if it still is `seen`; `false` when another writer
-/// was first.
+/// Increments the generation of a group (tickets that were created together) if the generation still is `seen`.
+/// Returns false if another writer has changed the generation.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_group(tx: &mut Tx, uuid: &str, seen: i64) -> QueryResult<bool> {
     let sql = "UPDATE waitlist_groups SET generation = generation + 1 WHERE uuid = ? AND generation = ?";
     Ok(execute(tx, sql, &[uuid.into(), seen.into()])? == 1)
 }
 
-/// Takes the rows of groups of tickets and increments their generations, as far as they are there.
+/// Locks the rows of these groups and increments the generations of the groups. A uuid without a group is skipped.
 pub fn bump_groups(tx: &mut Tx, uuids: &[&str]) -> QueryResult<()> {
     uuids.iter().for_each(|uuid| tx.touch_ticket(uuid));
     let sql = "UPDATE waitlist_groups SET generation = generation + 1 WHERE uuid";

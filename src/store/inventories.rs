@@ -1,4 +1,4 @@
-//! Rows of inventories.
+//! Queries on inventories. An inventory is the amount of one resource class that a provider has.
 
 use chrono::NaiveDateTime;
 use diesel::dsl::{exists, sum};
@@ -12,31 +12,31 @@ use crate::db::{DbConnection, on_backend};
 
 use super::{Found, OfProvider, load_listed, load_typed, now};
 
-/// The numbers of an inventory, as a client sets them.
+/// The numbers of an inventory that a client sets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Amounts {
-    /// All units.
+    /// The number of all units.
     pub total: i32,
-    /// Units that no claim may have.
+    /// The number of units that can't be allocated.
     pub reserved: i32,
-    /// The smallest claim.
+    /// The smallest amount of one allocation.
     pub min_unit: i32,
-    /// The largest claim.
+    /// The largest amount of one allocation.
     pub max_unit: i32,
-    /// Claims are multiples of this.
+    /// The amount of each allocation must be a multiple of this number.
     pub step_size: i32,
-    /// How far the unreserved part may be overcommitted.
+    /// The factor of overcommitment. For example, 4 units with a ratio of 16.0 are a capacity of 64.
     pub allocation_ratio: f64,
 }
 
-/// An inventory as stored, with the name of its class.
+/// A row of an inventory, with the name of the class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inventory {
     /// Row id of the resource class.
     pub class_id: i32,
     /// Name of the resource class.
     pub class: String,
-    /// Its numbers.
+    /// The numbers of the inventory.
     pub amounts: Amounts,
     /// When it was created.
     pub created_at: Option<NaiveDateTime>,
@@ -61,7 +61,7 @@ fn amounts(conn: &DbConnection, row: AmountsRow) -> Amounts {
     Amounts { total, reserved, min_unit, max_unit, step_size, allocation_ratio: conn.exact_float(ratio) }
 }
 
-/// The inventories of a provider, in the order of their class ids.
+/// Returns the inventories of a provider, in the order of class ids.
 pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<Inventory>> {
     let rows: Vec<Row> = inv::table
         .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
@@ -80,8 +80,8 @@ fn inventories(conn: &DbConnection, rows: Vec<Row>) -> Vec<Inventory> {
     rows.into_iter().map(inventory).collect()
 }
 
-/// A provider's generation and its inventories, in the order of their class ids. This most frequent read is one
-/// question.
+/// Returns a provider's generation and inventories, in the order of class ids. Returns None if no provider has this
+/// uuid. This most frequent of all reads is a single query.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<Inventory>> {
     let query = rp::table
         .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
@@ -97,7 +97,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
     Ok(super::of_provider(rows).map(|(generation, rows)| (generation, inventories(conn, rows))))
 }
 
-/// The class ids of which a provider has inventory, in order.
+/// Returns the row ids of the classes of which a provider has inventory, in ascending order.
 pub fn class_ids(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<i32>> {
     inv::table
         .filter(inv::resource_provider_id.eq(provider_id))
@@ -106,7 +106,7 @@ pub fn class_ids(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<i
         .load(conn)
 }
 
-/// An inventory with its use.
+/// An inventory with the amount that is in use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UsedInventory {
     /// Row id of the provider.
@@ -115,13 +115,13 @@ pub struct UsedInventory {
     pub class_id: i32,
     /// Name of the resource class.
     pub class: String,
-    /// Its numbers.
+    /// The numbers of the inventory.
     pub amounts: Amounts,
-    /// The sum of its allocations, if there are any.
+    /// The sum of the allocations of this class from the provider. None if there are no such allocations.
     pub used: Option<i64>,
 }
 
-/// Every inventory of these providers in the classes of these names.
+/// Returns the inventories of these providers that are of one of these classes.
 pub fn list_with_used(
     conn: &mut DbConnection,
     provider_ids: &[i32],
@@ -152,7 +152,7 @@ pub fn list_with_used(
     Ok(rows.into_iter().map(inventory).collect())
 }
 
-/// Whether any provider has inventory of a class, or anything is allocated of it.
+/// Returns true if a provider has inventory of the class, or if an allocation is of the class.
 pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool> {
     let stocked = exists(inv::table.filter(inv::resource_class_id.eq(class_id)).select(inv::id));
     // Another server may have stored allocations without inventory.
@@ -160,10 +160,10 @@ pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool>
     diesel::select(stocked.or(allocated)).get_result(conn)
 }
 
-/// Inserts inventories of classes that the provider did not have.
+/// Inserts inventories. The provider must not have inventory of any of these classes yet.
 pub fn insert(tx: &mut Tx, provider_id: i32, list: &[(i32, Amounts)]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
-    // An empty batch makes SQLite report the statement before it.
+    // For an empty list, SQLite would report the result of the previous statement.
     if list.is_empty() {
         return Ok(());
     }
@@ -188,7 +188,7 @@ pub fn insert(tx: &mut Tx, provider_id: i32, list: &[(i32, Amounts)]) -> QueryRe
     Ok(())
 }
 
-/// Overwrites one inventory; `false` when the provider has none of that class.
+/// Overwrites one inventory. Returns false if the provider has no inventory of the class.
 pub fn update(tx: &mut Tx, provider_id: i32, class_id: i32, a: &Amounts) -> QueryResult<bool> {
     tx.touch_provider(provider_id, Part::Whole);
     let row = inv::table
@@ -208,7 +208,7 @@ pub fn update(tx: &mut Tx, provider_id: i32, class_id: i32, a: &Amounts) -> Quer
     Ok(changed == 1)
 }
 
-/// Deletes a provider's inventories of these classes; returns their number.
+/// Deletes a provider's inventories of these classes. Returns the number of deleted inventories.
 pub fn delete(tx: &mut Tx, provider_id: i32, class_ids: &[i32]) -> QueryResult<usize> {
     tx.touch_provider(provider_id, Part::Whole);
     let rows = inv::table

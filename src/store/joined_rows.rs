@@ -1,38 +1,40 @@
-//! The many things of a provider as the lines of one text. A row for each thing would cost more than its content.
+//! The allocations or traits of a provider as the lines of one text. Reading a row for each line would cost more than
+//! reading the line itself.
 
 use chrono::NaiveDateTime;
 
-/// A provider's things of one kind, joined in one text.
+/// The allocations or traits of a provider, joined into one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedRows {
     /// The provider's generation.
     pub generation: i32,
-    /// The lines, with `SEPARATOR` between them.
+    /// One line for each allocation or trait, with `SEPARATOR` between the lines.
     text: String,
-    /// The time of the newest change or creation.
+    /// The newest time at which one of the allocations or traits was changed or created. None if there are no lines.
     pub newest: Option<NaiveDateTime>,
 }
 
-/// The separator of the lines. No line contains it.
+/// Separates the lines. No line contains this separator.
 pub const SEPARATOR: &str = "\n";
 
-/// The largest id and generation of a single provider, its things, and the newest time.
+/// The result of a query about one provider: row id, generation, joined lines, and the newest time of a line. All
+/// columns are None if the provider does not exist.
 pub type Row = (Option<i32>, Option<i32>, Option<String>, Option<NaiveDateTime>);
 
 impl JoinedRows {
-    /// The lines.
+    /// Returns the lines one by one.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        // An empty text has no lines; `split` would give one.
+        // An empty text has no lines, but `split` would return one empty line.
         self.text.split(SEPARATOR).filter(|line| !line.is_empty())
     }
 
-    /// The value of a row. A row without an id means that there is no such provider.
+    /// Converts the result of a query. Returns None if the row has no id, since there is no such provider then.
     pub fn of_row((id, generation, text, newest): Row) -> Option<JoinedRows> {
         let (generation, text) = (generation.unwrap_or(0), text.unwrap_or_default());
         id.map(|_| JoinedRows { generation, text, newest })
     }
 
-    /// A line for each of a provider's things, with the time of each.
+    /// Joins lines, each of which comes with the time of its change or creation.
     pub fn of_each<'a>(
         generation: i32,
         things: impl Iterator<Item = (&'a str, Option<NaiveDateTime>)>,
@@ -43,14 +45,14 @@ impl JoinedRows {
                 lines.text.push_str(SEPARATOR);
             }
             lines.text.push_str(line);
-            // A thing without a time counts as created now.
+            // A line without a time counts as created now.
             lines.newest = lines.newest.max(Some(time.unwrap_or_else(super::now)));
         }
         lines
     }
 
-    /// The value of MariaDB's rows, one for each thing. MariaDB would cut a joined text that is longer than its
-    /// settings allow.
+    /// Converts MariaDB's rows, one for each line. MariaDB would cut a joined text at the length of its setting
+    /// `group_concat_max_len`.
     pub fn of_rows(found: super::OfProvider<(String, Option<NaiveDateTime>)>) -> Option<JoinedRows> {
         let (generation, rows) = found?;
         Some(JoinedRows::of_each(generation, rows.iter().map(|(line, time)| (line.as_str(), *time))))

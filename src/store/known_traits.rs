@@ -1,4 +1,5 @@
-//! Names of traits by id, kept in memory on PostgreSQL, which never gives an id twice.
+//! A cache of names of traits by row id. Only PostgreSQL uses the cache, since PostgreSQL never gives a row id to a
+//! second trait.
 
 use std::collections::HashMap;
 
@@ -8,19 +9,20 @@ use parking_lot::RwLock;
 
 use super::joined_rows::JoinedRows;
 
-/// The traits that this process has seen. Traits never change.
+/// The traits that this process has read. The name of a trait never changes.
 #[derive(Debug, Default)]
 pub struct KnownTraits(RwLock<ById>);
 
-/// Traits by id: the name, and the time of the change or creation.
+/// Traits by row id: the name, and the time of the last change or creation.
 pub type ById = HashMap<i32, (String, Option<NaiveDateTime>)>;
 
-/// The largest number of traits that are kept. The memory is cleared before it would exceed this number.
+/// The largest number of cached traits. The cache is emptied before it would exceed this number.
 const MOST: usize = 65_536;
 
 impl KnownTraits {
-    /// The names of the traits of these ids, in their order, for a provider of this generation. `find` looks up
-    /// all of them if one is unknown. A trait that was deleted after the ids were read may be left out.
+    /// Returns the names of the traits with these row ids, in the order of `ids`, together with the provider's
+    /// generation. If a row id is not in the cache, `find` looks up all of `ids`. A trait that was deleted after
+    /// `ids` were read may be left out.
     pub fn names(
         &self,
         generation: i32,

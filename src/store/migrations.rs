@@ -1,4 +1,4 @@
-//! The schema's versions: applied once, also when several replicas start together.
+//! Applies the migrations of the schema, each once, even if several replicas start at the same time.
 
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
@@ -20,18 +20,18 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 #[cfg(feature = "mysql")]
 const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 
-/// The revision of the schema of Placement 10.0.0 and newer, the only one that can be taken over.
+/// The only revision of Placement's schema that can be taken over. Placement has this revision since release 10.0.0.
 const PLACEMENT_REVISION: &str = "a082b8bb98d0";
 
-/// Names the lock that a migrating process holds.
+/// The name of the lock that a migrating process acquires on MariaDB.
 const LOCK_NAME: &str = "allotment_migrate";
-/// The same lock where locks have numbers.
+/// The number of the same lock on PostgreSQL, where locks have numbers.
 const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
 
-/// Brings the schema and the standard names up to date while no other process does; returns how many
-/// migrations ran.
+/// Applies the missing migrations and inserts the missing standard names, while no other process does so. Returns the
+/// number of applied migrations.
 pub fn migrate(db: &Db) -> Result<usize, Error> {
-    // A migration of large tables takes as long as it takes.
+    // The migration of a large table may exceed the usual time limit of statements.
     db.without_limits(|tx| {
         under_lock(tx, |tx| {
             refuse_other_revisions(tx)?;
@@ -42,8 +42,8 @@ pub fn migrate(db: &Db) -> Result<usize, Error> {
     })
 }
 
-/// Brings the standard names up to date, on a schema that somebody else takes care of. A schema on which
-/// migrations are pending is refused.
+/// Inserts the missing standard names on a schema that an operator migrates. Returns an error if migrations are
+/// missing.
 pub fn keep_schema(db: &Db) -> Result<(), Error> {
     db.without_limits(|tx| under_lock(tx, |tx| {
         refuse_other_revisions(tx)?;
@@ -60,22 +60,23 @@ pub fn keep_schema(db: &Db) -> Result<(), Error> {
     }))
 }
 
-/// The migrations that have not run on the database that `settings` name, which may be in use.
+/// Returns the names of the migrations that have not run on the database of `settings`. The database may be in use.
 pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
     let target = Db::target(settings)?;
     if target.kind == Kind::Sqlite && !std::path::Path::new(&target.address).exists() {
-        // A connection would create the file.
+        // Connecting would create the missing file of the SQLite database.
         return on_source(target.kind, |source| missing(&source, &[]));
     }
     pending(&mut establish(&target)?)
 }
 
-/// Does `work` while no other process does such work on the database.
+/// Runs `work` while no other process runs such work on the same database.
 fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
     match tx.kind() {
-        // The write lock of one transaction round all migrations is the lock.
+        // On SQLite, the write lock of one transaction around all migrations excludes other processes.
         Kind::Sqlite => transaction(tx, work, commit),
-        // The lock ends with the one transaction, which a pooler of transactions leaves on one session.
+        // The lock ends with the transaction. A pooler such as PgBouncer runs a transaction on one session, but may
+        // run the next transaction on another session.
         Kind::Postgres => {
             let locked = |tx: &mut Tx| {
                 tx.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK_NUMBER})"))?;
@@ -92,20 +93,21 @@ fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) ->
     }
 }
 
-/// On MariaDB this is a transaction, on the others a savepoint inside the one round all of it.
+/// Inserts the missing standard names: in a transaction on MariaDB, and in a savepoint of the surrounding transaction
+/// on SQLite and PostgreSQL.
 fn synchronise(tx: &mut Tx) -> Result<(), Error> {
     savepoint(tx, standard::synchronise)
 }
 
-/// The migrations that have run.
+/// A row of the table of migrations that have run.
 #[derive(QueryableByName)]
 struct Applied {
     #[diesel(sql_type = diesel::sql_types::Text)]
     version: String,
 }
 
-/// The names of the migrations that have not run. The look only reads, since the database user may have no
-/// right to make the table in which they are noted.
+/// Returns the names of the migrations that have not run. This function only reads, since the database user may lack
+/// the right to create the table of migrations.
 pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
     let applied = sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(conn);
     let applied = match applied {
@@ -131,11 +133,11 @@ fn is_missing_table(error: &diesel::result::Error) -> bool {
     ["does not exist", "doesn't exist", "no such table"].iter().any(|words| message.contains(words))
 }
 
-/// A database of another Placement release is left alone: its tables differ from ours.
+/// Returns an error for the database of another Placement release, since the tables of other releases differ.
 #[expect(clippy::disallowed_methods, reason = "a question that may fail, not a write")]
 fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
-    // The table is missing on a new database; asked in a transaction, since on PostgreSQL the
-    // failed question would otherwise spoil one that is open.
+    // A new database has no such table. The query runs in a transaction of its own, since a failed query aborts the
+    // surrounding transaction on PostgreSQL.
     let found = conn
         .transaction(|conn| alembic_version::table.select(alembic_version::version_num).load::<String>(conn));
     match found.unwrap_or_default().iter().find(|revision| *revision != PLACEMENT_REVISION) {
@@ -149,7 +151,7 @@ fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Runs `run` on the migrations of a database.
+/// Calls `run` with the embedded migrations for this kind of database.
 fn on_source<T>(kind: Kind, run: impl FnOnce(EmbeddedMigrations) -> Outcome<T>) -> Result<T, Error> {
     let source = match kind {
         #[cfg(feature = "sqlite")]

@@ -1,10 +1,11 @@
-//! Diesel queries, a file for each noun. Each query takes a connection inside its caller's transaction.
+//! Diesel queries, one file for each noun. Each query runs on a connection inside its caller's transaction.
 //!
-//! The database decides whether two texts are the same: tables that Placement made on MariaDB ignore case. So a row
-//! that was found by a uuid or a name is known by its row id, or by its stored text, from there on.
+//! The database decides whether two texts are the same. For example, tables that Placement created on MariaDB ignore
+//! case. So after a look-up by uuid or name, code uses the row id or the stored text, and no longer the client's
+//! text.
 //!
-//! A row is looked up by its key with `get_result`: `first` adds a LIMIT, with which SQLite plans the
-//! statement anew each time.
+//! A look-up by a unique key uses `get_result`. The method `first` would add a LIMIT, and SQLite plans a statement
+//! with a LIMIT anew each time.
 
 pub mod aggregates;
 pub mod allocations;
@@ -38,17 +39,18 @@ use chrono::{NaiveDateTime, SubsecRound};
 use diesel::QueryResult;
 use diesel::result::OptionalExtension;
 
-/// The largest number of values in one `IN (…)`.
+/// The largest number of values in one `IN (…)` list.
 const CHUNK: usize = crate::db::LONGEST_LIST;
 
-/// The present time in UTC and in microseconds, which all databases can store.
+/// Returns the present time in UTC. The time is cut to microseconds, which all databases can store.
 pub fn now() -> NaiveDateTime {
     crate::clock::utc().trunc_subsecs(6)
 }
 
-/// The result of a look-up by a text of a client.
+/// Converts the result of a look-up by a text that a client sent.
 trait Found<T> {
-    /// The found row. A text with characters that the tables cannot hold finds no row.
+    /// Returns the found row. Returns None if no row was found, or if the text has characters that the tables can't
+    /// store.
     fn found(self) -> QueryResult<Option<T>>;
 }
 
@@ -61,16 +63,17 @@ impl<T> Found<T> for QueryResult<T> {
     }
 }
 
-/// A provider's generation and its rows of one kind; `None` if there is no such provider.
+/// A provider's generation and the provider's rows of one kind. None if the provider does not exist.
 pub type OfProvider<R> = Option<(i32, Vec<R>)>;
 
-/// Collects rows that each repeat the provider's generation.
+/// Collects joined rows, each of which repeats the provider's generation.
 fn of_provider<R>(rows: Vec<(Option<i32>, Option<R>)>) -> OfProvider<R> {
     let generation = rows.first()?.0.unwrap_or(0);
     Some((generation, rows.into_iter().filter_map(|(_, row)| row).collect()))
 }
 
-/// Loads a frequent query, typed for each database, so that its text is made once and not each time.
+/// Loads a frequent query. The query is compiled for the type of each database, so that diesel builds the SQL text
+/// only once.
 macro_rules! load_typed {
     ($conn:expr, $query:expr) => {
         $crate::db::on_backend!($conn, c => $query.load(c))
@@ -78,9 +81,11 @@ macro_rules! load_typed {
 }
 use load_typed;
 
-/// Loads a query as [`load_typed`] does, which the macro `$query` makes of conditions: each that a
-/// column is among some values. PostgreSQL takes a list as one value, the others as so many; diesel's
-/// `eq_any` has the text, and on the others the statement, made anew each time.
+/// Loads a frequent query as [`load_typed`] does. `$query` is a macro that makes the query of conditions, each of the
+/// form "this column has one of these values".
+///
+/// PostgreSQL binds all values as one array. MariaDB and SQLite bind each value on its own. Diesel's `eq_any` would
+/// build the SQL text anew each time, and MariaDB and SQLite would also prepare the statement anew.
 macro_rules! load_listed {
     ($conn:expr, $query:ident, $(($column:expr, $values:expr)),+) => {
         match $conn {
@@ -101,7 +106,7 @@ macro_rules! load_listed {
 }
 use load_listed;
 
-/// Calls a function of the connection's database, which has a file of its own: `on_postgres`, `on_mariadb` or
+/// Calls the function of this name for the connection's database, in the file `on_postgres`, `on_mariadb` or
 /// `on_sqlite`.
 macro_rules! by_database {
     ($conn:expr, $function:ident($($argument:expr),*)) => {
@@ -117,7 +122,7 @@ macro_rules! by_database {
 }
 use by_database;
 
-/// Runs a query for `values` in pieces that every database takes, and joins the rows.
+/// Runs a query for chunks of `values` that are small enough for every database, and joins the rows.
 fn chunked<V, R, E>(values: &[V], mut query: impl FnMut(&[V]) -> Result<Vec<R>, E>) -> Result<Vec<R>, E> {
     let mut rows = Vec::new();
     for chunk in values.chunks(CHUNK) {

@@ -1,4 +1,5 @@
-//! Reads that MariaDB answers in a way of its own: a row for each thing, since MariaDB cuts long joined texts.
+//! Reads that need a special statement on MariaDB. The result has a row for each line, since MariaDB cuts long joined
+//! texts.
 
 use diesel::prelude::*;
 
@@ -10,14 +11,15 @@ use super::known_traits::KnownTraits;
 use super::traits::{trait_time, with_traits};
 use super::{Found, of_provider};
 
-/// All allocations from a provider.
+/// Returns the allocations from a provider. Returns None if the provider does not exist.
 pub fn allocations(conn: &mut MysqlConnection, uuid: &str) -> QueryResult<Option<JoinedRows>> {
     let columns = (rp::generation, (allocation_line(FIELD), allocation_time()).nullable());
     let rows = with_allocations(uuid).order(alloc::id).select(columns).load(conn).found()?;
     Ok(JoinedRows::of_rows(of_provider(rows.unwrap_or_default())))
 }
 
-/// The names of a provider's traits. MariaDB may give a deleted trait's id to another trait, so no names are kept.
+/// Returns the names of a provider's traits. The cache is not used, since MariaDB may give a deleted trait's row id
+/// to another trait.
 pub fn trait_names(
     conn: &mut MysqlConnection,
     _: &KnownTraits,

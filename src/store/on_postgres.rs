@@ -1,4 +1,4 @@
-//! Reads that PostgreSQL answers in a way of its own.
+//! Reads that need a special statement on PostgreSQL.
 
 use diesel::dsl::{array, max};
 use diesel::prelude::*;
@@ -13,20 +13,20 @@ use super::joined_rows::{JoinedRows, SEPARATOR};
 use super::known_traits::{ById, KnownTraits};
 use super::{Found, now};
 
-/// All allocations from a provider.
+/// Returns the allocations from a provider. Returns None if the provider does not exist.
 pub fn allocations(conn: &mut PgConnection, uuid: &str) -> QueryResult<Option<JoinedRows>> {
     let line = allocation_line(FIELD);
     let row = with_allocations(uuid).select((
         max(rp::id),
         max(rp::generation),
         string_agg(line.nullable(), SEPARATOR).aggregate_order(alloc::id.nullable()),
-        // A row without either time counts as created now.
+        // An allocation without a time counts as created now.
         max(coalesce(allocation_time(), Some(now()))),
     ));
     Ok(row.get_result(conn).found()?.and_then(JoinedRows::of_row))
 }
 
-/// The names of a provider's traits. A row has the ids alone, and most names are known.
+/// Returns the names of a provider's traits. The query reads only row ids, since `known` has nearly all names.
 pub fn trait_names(
     conn: &mut PgConnection,
     known: &KnownTraits,
@@ -49,7 +49,8 @@ fn find_traits(conn: &mut PgConnection, ids: &[i32]) -> QueryResult<ById> {
     Ok(rows.into_iter().collect())
 }
 
-/// The ids of the traits of these providers.
+/// Returns the row ids of these providers, each with the row ids of the provider's traits. Providers without traits
+/// are left out.
 pub fn trait_ids(conn: &mut PgConnection, providers: &[i32]) -> QueryResult<Vec<(i32, Vec<i32>)>> {
     rpt::table
         .filter(rpt::resource_provider_id.eq(any(providers)))
@@ -58,7 +59,8 @@ pub fn trait_ids(conn: &mut PgConnection, providers: &[i32]) -> QueryResult<Vec<
         .load(conn)
 }
 
-/// The ids of the traits of the providers with ids from `first` to `last`.
+/// Returns the row ids of the providers from `first` to `last`, each with the row ids of the provider's traits.
+/// Providers without traits are left out.
 pub fn trait_ids_between(
     conn: &mut PgConnection,
     first: i32,

@@ -1,4 +1,4 @@
-//! Reads that SQLite answers in a way of its own.
+//! Reads that need a special statement on SQLite.
 
 use diesel::dsl::max;
 use diesel::prelude::*;
@@ -12,20 +12,21 @@ use super::known_traits::KnownTraits;
 use super::traits::{trait_time, with_traits};
 use super::{Found, now};
 
-/// All allocations from a provider.
+/// Returns the allocations from a provider. Returns None if the provider does not exist.
 pub fn allocations(conn: &mut SqliteConnection, uuid: &str) -> QueryResult<Option<JoinedRows>> {
     let line = allocation_line(FIELD);
     let row = with_allocations(uuid).select((
         max(rp::id),
         max(rp::generation),
         string_agg(line.nullable(), SEPARATOR).aggregate_order(alloc::id.nullable()),
-        // A row without either time counts as created now.
+        // An allocation without a time counts as created now.
         max(coalesce(allocation_time(), Some(now()))),
     ));
     Ok(row.get_result(conn).found()?.and_then(JoinedRows::of_row))
 }
 
-/// The names of a provider's traits. SQLite may give a deleted trait's id to another trait, so no names are kept.
+/// Returns the names of a provider's traits. The cache is not used, since SQLite may give a deleted trait's row id to
+/// another trait.
 pub fn trait_names(
     conn: &mut SqliteConnection,
     _: &KnownTraits,
@@ -35,7 +36,7 @@ pub fn trait_names(
         max(rp::id),
         max(rp::generation),
         string_agg(traits::name.nullable(), SEPARATOR).aggregate_order(traits::id.nullable()),
-        // A row without either time counts as created now.
+        // A trait without a time counts as created now.
         max(coalesce(trait_time(), Some(now()))),
     ));
     Ok(row.get_result(conn).found()?.and_then(JoinedRows::of_row))

@@ -1,4 +1,4 @@
-//! Rows of resource classes.
+//! Queries on resource classes (kinds of resources, for example `VCPU`).
 
 use chrono::NaiveDateTime;
 use diesel::dsl::max;
@@ -11,7 +11,7 @@ use crate::db::{DbConnection, Kind};
 
 use super::{Found, load_typed, now};
 
-/// The first id of custom classes. Standard classes have smaller ids.
+/// The smallest row id of a custom class. Standard classes have smaller row ids.
 pub const FIRST_CUSTOM_ID: i32 = 10_000;
 
 /// A resource class.
@@ -19,50 +19,50 @@ pub const FIRST_CUSTOM_ID: i32 = 10_000;
 pub struct ResourceClass {
     /// Row id.
     pub id: i32,
-    /// Its name.
+    /// The name, for example `CUSTOM_GOLD`.
     pub name: String,
-    /// When it was created; never, for standard classes.
+    /// When the class was created. None for standard classes.
     pub created_at: Option<NaiveDateTime>,
-    /// When it was renamed.
+    /// When the class was last renamed.
     pub updated_at: Option<NaiveDateTime>,
 }
 
 const COLUMNS: (rc::id, rc::name, rc::created_at, rc::updated_at) =
     (rc::id, rc::name, rc::created_at, rc::updated_at);
 
-/// All classes, in the order of their ids.
+/// Returns all classes, in the order of row ids.
 pub fn list(conn: &mut DbConnection) -> QueryResult<Vec<ResourceClass>> {
     rc::table.order(rc::id).select(COLUMNS).load(conn)
 }
 
-/// The class of this name.
+/// Returns the class with exactly this name.
 pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<ResourceClass>> {
     let found: Option<ResourceClass> =
         rc::table.filter(rc::name.eq(name)).select(COLUMNS).get_result(conn).found()?;
-    // Names of classes are upper-case, and no other spelling of one names it, as Placement has it.
+    // MariaDB ignores case in the query, but Placement finds a class only by the stored upper-case name.
     Ok(found.filter(|class| class.name == name))
 }
 
-/// Row ids by name, of those of `names` that exist.
+/// Returns name and row id of each class in `names` that exists.
 pub fn find_ids(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec<(String, i32)>> {
     super::chunked(names, |chunk| {
         load_typed!(conn, rc::table.filter(rc::name.eq_any(chunk)).select((rc::name, rc::id)))
     })
 }
 
-/// Names by row id.
+/// Returns row id and name of each class in `ids` that exists, in the order of row ids.
 pub fn names_of(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<(i32, String)>> {
     rc::table.filter(rc::id.eq_any(ids)).order(rc::id).select((rc::id, rc::name)).load(conn)
 }
 
-/// Locks custom classes against deletion until the transaction ends; `false` if one is gone. Several transactions
-/// can hold this lock at once.
+/// Locks the custom classes in `ids` against deletion until the transaction ends. Returns false if one of the classes
+/// does not exist. Several transactions can hold this lock at the same time.
 #[must_use = "a class that is gone can't be used"]
 pub fn lock_shared(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
     let mut custom: Vec<i32> = ids.iter().copied().filter(|id| *id >= FIRST_CUSTOM_ID).collect();
     custom.sort_unstable();
     let lock: Option<&str> = match tx.kind() {
-        // SQLite has one writer, and this transaction is it.
+        // SQLite allows one write transaction at a time, and `tx` is this transaction.
         Kind::Sqlite => None,
         Kind::Postgres => Some("FOR KEY SHARE"),
         Kind::Mysql => Some("LOCK IN SHARE MODE"),
@@ -79,8 +79,9 @@ pub fn lock_shared(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
     Ok(true)
 }
 
-/// Inserts a custom class with an id above all ids of classes, and above all that inventories or allocations
-/// name. So no inventory or allocation that was left behind becomes one of the new class.
+/// Inserts a custom class. The new row id is greater than the row ids of all classes, and greater than all class ids
+/// in inventories and allocations. So left-over inventories and allocations of a deleted class can't become the new
+/// class's.
 pub fn insert_custom(tx: &mut Tx, name: &str) -> QueryResult<()> {
     tx.touch_names();
     let in_use: (Option<i32>, Option<i32>, Option<i32>) = diesel::select((
@@ -97,7 +98,7 @@ pub fn insert_custom(tx: &mut Tx, name: &str) -> QueryResult<()> {
     Ok(())
 }
 
-/// Renames a class.
+/// Renames a class. Returns the number of changed rows.
 pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
     tx.touch_names();
     diesel::update(rc::table.filter(rc::id.eq(id)))
@@ -105,7 +106,7 @@ pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
         .execute(tx.conn())
 }
 
-/// Deletes a class; returns the number of deleted rows.
+/// Deletes a class. Returns the number of deleted rows.
 pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<usize> {
     tx.touch_names();
     diesel::delete(rc::table.filter(rc::id.eq(id))).execute(tx.conn())

@@ -1,4 +1,4 @@
-//! Rows of resource providers and their trees.
+//! Queries on resource providers and on the trees of providers.
 
 use std::collections::HashMap;
 
@@ -14,24 +14,24 @@ use crate::db::{DbConnection, Kind, on_backend};
 
 use super::{Found, load_typed, now};
 
-/// A resource provider with the uuids of its tree's root and of its parent.
+/// A resource provider, joined with the root of the provider's tree and with the parent.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct ResourceProvider {
     /// Row id.
     pub id: i32,
-    /// The uuid under which clients know it.
+    /// The uuid that clients use.
     pub uuid: String,
-    /// Its name, unique; only rows of old databases lack one.
+    /// The name, which is unique. None only in rows of old databases.
     pub name: Option<String>,
-    /// Its generation.
+    /// The generation. None only in rows of old databases.
     pub generation: Option<i32>,
-    /// Row id of its tree's root.
+    /// Row id of the tree's root, which is the provider's own row id for a root.
     pub root_id: i32,
-    /// The uuid of its tree's root.
+    /// The uuid of the tree's root.
     pub root_uuid: String,
-    /// Row id of its parent.
+    /// Row id of the parent. None for a root.
     pub parent_id: Option<i32>,
-    /// The uuid of its parent.
+    /// The uuid of the parent. None for a root.
     pub parent_uuid: Option<String>,
     /// When it was created.
     pub created_at: Option<NaiveDateTime>,
@@ -44,19 +44,19 @@ pub struct ResourceProvider {
 pub struct ProviderKey {
     /// Row id.
     pub id: i32,
-    /// Its generation.
+    /// The generation.
     pub generation: i32,
 }
 
 impl ResourceProvider {
-    /// Its generation; a row of an old database that has none counts as 0.
+    /// Returns the generation. A row without a generation counts as 0.
     pub fn generation(&self) -> i32 {
         self.generation.unwrap_or(0)
     }
 }
 
 mod aliases {
-    //! The table twice more, for the rows of roots and parents.
+    //! Two aliases of the table of providers: for the rows of roots, and for the rows of parents.
     #![allow(missing_docs, reason = "the macro writes items that carry no documentation")]
     use crate::db::schema::resource_providers;
 
@@ -64,7 +64,7 @@ mod aliases {
 }
 use aliases::{parent_row, root_row};
 
-/// The columns of [`ResourceProvider`], joined.
+/// Builds the query for the columns of [`ResourceProvider`].
 macro_rules! full_rows {
     () => {
         rp::table
@@ -85,27 +85,29 @@ macro_rules! full_rows {
     };
 }
 
-/// The provider of this uuid.
+/// Returns the provider with this uuid.
 pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<ResourceProvider>> {
     let query = full_rows!().filter(rp::uuid.eq(uuid));
     on_backend!(conn, c => query.get_result(c)).found()
 }
 
-/// Row id and generation of the provider of this uuid. Most requests need nothing else of a provider.
+/// Returns row id and generation of the provider with this uuid. Most requests need no other columns of a provider.
 pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<ProviderKey>> {
     let found: Option<(i32, Option<i32>)> =
         rp::table.filter(rp::uuid.eq(uuid)).select((rp::id, rp::generation)).get_result(conn).found()?;
     Ok(found.map(|(id, generation)| ProviderKey { id, generation: generation.unwrap_or(0) }))
 }
 
-/// Row ids of the providers that exist among `uuids`, by the uuid as it is spelled there.
+/// Returns the row ids of the providers in `uuids` that exist. The key of each row id is the uuid as the caller
+/// spells it.
 pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<String, i32>> {
     let found: Vec<(String, i32)> = super::chunked(uuids, |chunk| {
         load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)))
     })?;
     let mut ids: HashMap<String, i32> = found.into_iter().collect();
     if conn.kind() == Kind::Mysql {
-        // A list also finds other spellings of a uuid, but does not tell which of `uuids` a row matches.
+        // On MariaDB a list also finds uuids of another spelling, for example in upper case. The rows do not tell
+        // which element of `uuids` they match.
         for uuid in uuids {
             if !ids.contains_key(*uuid)
                 && let Some(ProviderKey { id, .. }) = find_key(conn, uuid)?
@@ -117,26 +119,26 @@ pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<
     Ok(ids)
 }
 
-/// The uuids, as they are stored, of the providers that exist among these.
+/// Returns the providers out of `uuids` that exist. A returned uuid has the stored spelling.
 pub fn stored_uuids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<String>> {
     super::chunked(uuids, |chunk| {
         load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select(rp::uuid))
     })
 }
 
-/// The name, as it is stored, of the provider of this name.
+/// Returns the stored spelling of a provider's name. Returns None if no provider has this name.
 pub fn stored_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<String>> {
     let found: Option<Option<String>> =
         rp::table.filter(rp::name.eq(name)).select(rp::name).get_result(conn).found()?;
     Ok(found.flatten())
 }
 
-/// Row id of the provider of this name.
+/// Returns the row id of the provider with this name.
 pub fn find_id_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<i32>> {
     rp::table.filter(rp::name.eq(name)).select(rp::id).get_result(conn).optional()
 }
 
-/// Inserts a provider at generation 0 below `parent`, or as a root, and returns its row id.
+/// Inserts a provider at generation 0, as a child of `parent` or as the root of a new tree. Returns the row id.
 pub fn insert(tx: &mut Tx, uuid: &str, name: &str, parent: Option<&ResourceProvider>) -> QueryResult<i32> {
     diesel::insert_into(rp::table)
         .values((
@@ -158,7 +160,7 @@ pub fn insert(tx: &mut Tx, uuid: &str, name: &str, parent: Option<&ResourceProvi
     Ok(id)
 }
 
-/// Renames a provider.
+/// Renames a provider. Returns the number of changed rows.
 pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
     tx.touch_provider(id, Part::Whole);
     diesel::update(rp::table.filter(rp::id.eq(id)))
@@ -166,15 +168,15 @@ pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
         .execute(tx.conn())
 }
 
-/// Locks a provider's row without a change; `false` if the provider is gone.
+/// Locks a provider's row without changing the row. Returns false if the provider does not exist.
 #[must_use = "a provider that is gone can't be written to"]
 pub fn lock(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     let row = rp::table.filter(rp::id.eq(id));
     Ok(diesel::update(row).set(rp::generation.eq(rp::generation)).execute(tx.conn())? == 1)
 }
 
-/// Locks the rows of trees' roots, in the order of their ids, so that no other writer changes the shape of these
-/// trees before the transaction ends.
+/// Locks the rows of the roots of trees, in the order of row ids. Until the transaction ends, no other writer can
+/// add, move or remove a provider in one of these trees. `ids` becomes sorted and free of duplicates.
 pub fn lock_roots(tx: &mut Tx, ids: &mut Vec<i32>) -> QueryResult<()> {
     ids.sort_unstable();
     ids.dedup();
@@ -186,12 +188,12 @@ pub fn lock_roots(tx: &mut Tx, ids: &mut Vec<i32>) -> QueryResult<()> {
     Ok(())
 }
 
-/// Row id and parent's row id of every provider of a tree.
+/// Returns the row id and the parent's row id of each provider in a tree.
 pub fn tree_edges(conn: &mut DbConnection, root_id: i32) -> QueryResult<Vec<(i32, Option<i32>)>> {
     rp::table.filter(rp::root_provider_id.eq(root_id)).select((rp::id, rp::parent_provider_id)).load(conn)
 }
 
-/// Sets a provider's parent, or makes the provider a root.
+/// Sets a provider's parent. Without a parent the provider becomes a root. Returns the number of changed rows.
 pub fn set_parent(tx: &mut Tx, id: i32, parent_id: Option<i32>) -> QueryResult<usize> {
     tx.touch_provider(id, Part::Whole);
     diesel::update(rp::table.filter(rp::id.eq(id)))
@@ -210,20 +212,20 @@ pub fn set_root(tx: &mut Tx, ids: &[i32], root_id: i32) -> QueryResult<()> {
     Ok(())
 }
 
-/// Whether the provider has children.
+/// Returns true if the provider has children.
 pub fn has_children(conn: &mut DbConnection, id: i32) -> QueryResult<bool> {
     let child =
         rp::table.filter(rp::parent_provider_id.eq(id)).select(rp::id).first::<i32>(conn).optional()?;
     Ok(child.is_some())
 }
 
-/// Deletes a provider with its inventories, aggregates and traits.
+/// Deletes a provider with the provider's inventories, memberships of aggregates, and traits.
 pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<()> {
     tx.touch_provider(id, Part::Whole);
     diesel::delete(inventories::table.filter(inventories::resource_provider_id.eq(id))).execute(tx.conn())?;
     diesel::delete(rpa::table.filter(rpa::resource_provider_id.eq(id))).execute(tx.conn())?;
     diesel::delete(rpt::table.filter(rpt::resource_provider_id.eq(id))).execute(tx.conn())?;
-    // A root refers to itself, and MariaDB refuses to delete such a row.
+    // The row of a root refers to itself, and MariaDB refuses to delete such a row.
     diesel::update(rp::table.filter(rp::id.eq(id)))
         .set(rp::root_provider_id.eq(None::<i32>))
         .execute(tx.conn())?;

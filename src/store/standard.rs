@@ -1,4 +1,4 @@
-//! Puts the standard resource classes and traits into the database.
+//! Inserts the standard resource classes and traits into the database.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,8 @@ use crate::standard;
 
 use super::traits;
 
-/// Inserts those standard classes and traits that are missing; classes get their fixed ids.
+/// Inserts the missing standard classes and traits. The row id of a standard class is the place of its name in the
+/// list of standard classes, from 0.
 pub fn synchronise(tx: &mut Tx) -> Result<(), Error> {
     let known: HashSet<String> = rc::table.select(rc::name).load(tx.conn())?.into_iter().collect();
     let missing: Vec<_> = (0..)

@@ -1,4 +1,4 @@
-//! A ticket of the waitlist, as rows have it.
+//! The rows of tickets. A ticket is a client's place in a queue of the waitlist.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::backend::Backend;
@@ -10,27 +10,27 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::db::schema::waitlist_tickets as tickets;
 
-/// The state of a ticket. Rows and answers have it as a lower-case word.
+/// The status of a ticket. Rows and answers contain the status as a lower-case word, for example `queued`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Text)]
 pub enum Status {
-    /// The ticket waits for its turn.
+    /// The ticket waits in the queue.
     Queued,
-    /// The ticket has the turn.
+    /// The ticket is the first of the queue, and its client may use the resource.
     Active,
-    /// The ticket was released, or given up while it waited.
+    /// The client has released the active ticket, or has given up the queued ticket.
     Finished,
-    /// The ticket's time ran out.
+    /// The ticket's expiry has passed.
     Expired,
 }
 
 impl Status {
     /// Every status.
     pub const ALL: [Status; 4] = [Status::Queued, Status::Active, Status::Finished, Status::Expired];
-    /// The statuses of live tickets.
+    /// The statuses of live tickets. A ticket is live until it ends.
     pub const LIVE: [Status; 2] = [Status::Queued, Status::Active];
 
-    /// The word for the status, in rows and in answers.
+    /// Returns the word for the status in rows and answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Queued => "queued",
@@ -40,7 +40,7 @@ impl Status {
         }
     }
 
-    /// The status of this word.
+    /// Returns the status with this word. Returns None for an unknown word.
     pub fn of_word(word: &str) -> Option<Status> {
         Status::ALL.into_iter().find(|status| status.as_str() == word)
     }
@@ -73,55 +73,57 @@ where
     }
 }
 
-/// A ticket with the names of its queue.
+/// A ticket, joined with the names of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct Ticket {
-    /// Row id of its queue.
+    /// Row id of the queue.
     pub queue_id: i32,
-    /// Its place in the queue's order: the queue's generation when it came.
+    /// The place in the queue: the generation that the queue had when the ticket was created. Smaller positions come
+    /// first.
     pub position: i64,
-    /// The uuid under which clients know it.
+    /// The uuid that clients use.
     pub uuid: String,
-    /// The uuid of the resource provider, or the name of an owner that is none.
+    /// The owner of the queue: the uuid of a resource provider, or `default` if the resource belongs to no provider.
     pub owner: String,
-    /// The scope: the kind of the resource that it is for.
+    /// The scope of the queue: the kind of the resource.
     pub scope: String,
     /// The id of the resource within the scope.
     pub resource_id: String,
-    /// Its status.
+    /// The status.
     pub status: Status,
-    /// Its generation: one more with each change.
+    /// The generation, which each change of the ticket increments.
     pub generation: i64,
-    /// The queue's generation when it became active.
+    /// The fence: the generation that the queue had when the ticket became active. None if the ticket was never
+    /// active.
     pub fence: Option<i64>,
-    /// The group that it was created with.
+    /// The uuid of the group (tickets that were created together). None if the ticket was created alone.
     pub group_uuid: Option<String>,
-    /// The purpose, in the client's words.
+    /// The client's purpose, in the client's own words.
     pub action: Option<String>,
-    /// Other data of the client, as JSON.
+    /// Other data of the client, as JSON text.
     pub extra: Option<String>,
-    /// The project of its creator.
+    /// Keystone's id of the project of the user who created the ticket.
     pub project_id: Option<String>,
-    /// Its creator.
+    /// Keystone's id of the user who created the ticket.
     pub user_id: Option<String>,
-    /// The id of the request that created it.
+    /// The id of the request that created the ticket.
     pub request_id: Option<String>,
-    /// The time of its expiry; none if its lease does not run yet, or if it has no end.
+    /// When the ticket expires. None if the ticket has no expiry, or if its lease has not started.
     #[diesel(deserialize_as = StoredTime)]
     pub expires_at: Option<NaiveDateTime>,
-    /// The expiry as the client spelled it, for dialects that show it again.
+    /// The expiry as the client spelled it, for APIs whose answers repeat that spelling.
     pub expires_text: Option<String>,
-    /// The length of its lease.
+    /// The length of the lease. None if the ticket has no lease.
     pub lease_seconds: Option<i32>,
     /// When it was created.
     pub created_at: NaiveDateTime,
     /// When it was last changed.
     pub updated_at: NaiveDateTime,
-    /// When it became active.
+    /// When the ticket became active. None if the ticket was never active.
     pub activated_at: Option<NaiveDateTime>,
 }
 
-/// A time as the row has it: in microseconds since 1970, if there is one.
+/// A time as the row stores it: in microseconds since 1970, or NULL.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredTime(Option<i64>);
 
@@ -147,23 +149,24 @@ pub(super) fn from_micros(micros: i64) -> NaiveDateTime {
     DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::<Utc>::MAX_UTC).naive_utc()
 }
 
-/// A time in microseconds since 1970, as rows have the ends of tickets.
+/// Converts a time to microseconds since 1970, the unit of the column `expires_at`.
 pub fn micros(time: NaiveDateTime) -> i64 {
     time.and_utc().timestamp_micros()
 }
 
 impl Ticket {
-    /// Whether it is queued or active.
+    /// Returns true if the ticket is queued or active.
     pub fn is_live(&self) -> bool {
         Status::LIVE.contains(&self.status)
     }
 
-    /// Whether the ticket's time has run out.
+    /// Returns true if the ticket's expiry is not after `now`.
     pub fn is_overdue(&self, now: NaiveDateTime) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// The length and the end of the ticket's lease, if the lease runs while the ticket is queued.
+    /// Returns the length in seconds and the end of a queued ticket's lease. Returns None if the ticket is not
+    /// queued, or if its lease has not started.
     pub fn queued_lease(&self) -> Option<(i32, NaiveDateTime)> {
         if self.status != Status::Queued {
             return None;
@@ -176,66 +179,67 @@ impl Ticket {
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = tickets)]
 pub struct NewTicket<'a> {
-    /// Row id of its queue.
+    /// Row id of the queue.
     pub queue_id: i32,
-    /// The queue's generation.
+    /// The queue's generation, which is the ticket's place in the queue.
     pub position: i64,
-    /// Its uuid.
+    /// The new uuid.
     pub uuid: &'a str,
     /// Queued or active.
     pub status: Status,
-    /// The queue, if it is active.
+    /// Row id of the queue if the ticket is active. This column is unique, so a queue has at most one active ticket.
     pub holds: Option<i32>,
-    /// Its generation.
+    /// The generation of a new ticket.
     pub generation: i64,
-    /// The queue's generation, if it is active.
+    /// The queue's generation if the ticket is active.
     pub fence: Option<i64>,
-    /// How many writes it has fenced.
+    /// The number of fenced writes (writes that succeed only while the ticket is active).
     pub fenced_writes: i64,
-    /// The group that it is created with.
+    /// The uuid of the group (tickets that are created together), if there is one.
     pub group_uuid: Option<&'a str>,
-    /// The purpose.
+    /// The client's purpose, in the client's own words.
     pub action: Option<&'a str>,
-    /// Other data of the client, as JSON.
+    /// Other data of the client, as JSON text.
     pub extra: Option<&'a str>,
-    /// The project of its creator.
+    /// Keystone's id of the project of the user who creates the ticket.
     pub project_id: Option<&'a str>,
-    /// Its creator.
+    /// Keystone's id of the user who creates the ticket.
     pub user_id: Option<&'a str>,
     /// The id of the request that creates it.
     pub request_id: Option<&'a str>,
-    /// When its time runs out, in [`micros`].
+    /// When the ticket expires, in microseconds since 1970.
     pub expires_at: Option<i64>,
-    /// The same as the client spelled it.
+    /// The expiry as the client spelled it.
     pub expires_text: Option<&'a str>,
-    /// The length of its lease.
+    /// The length of the lease.
     pub lease_seconds: Option<i32>,
-    /// Now.
+    /// The time of the creation.
     pub created_at: NaiveDateTime,
-    /// Now.
+    /// The time of the creation.
     pub updated_at: NaiveDateTime,
-    /// Now, if it is active.
+    /// The time of the creation if the ticket is active.
     pub activated_at: Option<NaiveDateTime>,
 }
 
-/// Changes of a ticket; a column with `None` stays.
+/// Changes of a ticket. A field with None leaves the column unchanged. A field with `Some(None)` sets the column to
+/// NULL.
 #[derive(Clone, Debug, Default, AsChangeset)]
 #[diesel(table_name = tickets)]
 pub struct TicketChanges {
-    /// Its status.
+    /// The new status.
     pub status: Option<Status>,
-    /// The queue that it holds.
+    /// Row id of the queue if the ticket becomes active. NULL if the ticket ends.
     pub holds: Option<Option<i32>>,
-    /// The queue's generation at which it became active.
+    /// The generation that the queue has when the ticket becomes active.
     pub fence: Option<Option<i64>>,
-    /// Other data of the client, as JSON.
+    /// Other data of the client, as JSON text.
     pub extra: Option<Option<String>>,
-    /// When its time runs out, in [`micros`].
+    /// When the ticket expires, in microseconds since 1970.
     pub expires_at: Option<Option<i64>>,
-    /// The same as the client spelled it.
+    /// The expiry as the client spelled it.
     pub expires_text: Option<Option<String>>,
-    /// The length of its lease.
+    /// The length of the lease.
     pub lease_seconds: Option<Option<i32>>,
-    /// When it became active.
+    /// When the ticket becomes active.
     pub activated_at: Option<Option<NaiveDateTime>>,
 }

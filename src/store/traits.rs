@@ -1,4 +1,4 @@
-//! Rows of traits and of the traits that providers have.
+//! Queries on traits (qualities of providers, for example `HW_CPU_X86_VMX`) and on the traits of each provider.
 
 use std::collections::HashSet;
 
@@ -22,9 +22,9 @@ use super::{Found, by_database, now};
 /// A trait.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct Trait {
-    /// Row id; standard traits have the lower ones.
+    /// Row id. Standard traits have smaller row ids than custom traits.
     pub id: i32,
-    /// Its name.
+    /// The name, for example `CUSTOM_RAID`.
     pub name: String,
     /// When it was created.
     pub created_at: Option<NaiveDateTime>,
@@ -35,25 +35,25 @@ pub struct Trait {
 const COLUMNS: (traits::id, traits::name, traits::created_at, traits::updated_at) =
     (traits::id, traits::name, traits::created_at, traits::updated_at);
 
-/// All traits, in the order of their ids.
+/// Returns all traits, in the order of row ids.
 pub fn list(conn: &mut DbConnection) -> QueryResult<Vec<Trait>> {
     traits::table.order(traits::id).select(COLUMNS).load(conn)
 }
 
-/// The ids of all traits that some provider has.
+/// Returns the row ids of all traits that at least one provider has.
 pub fn associated_ids(conn: &mut DbConnection) -> QueryResult<HashSet<i32>> {
     Ok(rpt::table.select(rpt::trait_id).distinct().load(conn)?.into_iter().collect())
 }
 
-/// The trait of this name.
+/// Returns the trait with exactly this name.
 pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<Trait>> {
     let found: Option<Trait> =
         traits::table.filter(traits::name.eq(name)).select(COLUMNS).get_result(conn).found()?;
-    // Names of traits are upper-case, and no other spelling of one names it, as Placement has it.
+    // MariaDB ignores case in the query, but Placement finds a trait only by the stored upper-case name.
     Ok(found.filter(|t| t.name == name))
 }
 
-/// The traits among `names` that exist, in the order of their ids.
+/// Returns the traits in `names` that exist, in the order of row ids.
 pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec<Trait>> {
     let mut found: Vec<Trait> = super::chunked(names, |chunk| {
         traits::table.filter(traits::name.eq_any(chunk)).select(COLUMNS).load(conn)
@@ -65,7 +65,8 @@ pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec
     Ok(found)
 }
 
-/// The names of a provider's traits, in the order of their ids.
+/// Returns a provider's generation and the names of the provider's traits, in the order of row ids. Returns None if
+/// no provider has this uuid.
 pub fn list_by_provider_uuid(
     conn: &mut DbConnection,
     known: &KnownTraits,
@@ -74,7 +75,7 @@ pub fn list_by_provider_uuid(
     by_database!(conn, trait_names(known, uuid))
 }
 
-/// A provider with its traits.
+/// Builds a query: a provider, joined with the provider's traits.
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 #[auto_type]
 pub(super) fn with_traits<'a>(uuid: &'a str) -> _ {
@@ -84,14 +85,15 @@ pub(super) fn with_traits<'a>(uuid: &'a str) -> _ {
         .filter(rp::uuid.eq(uuid))
 }
 
-/// The time of a trait's change or creation.
+/// Builds the SQL expression for the time of a trait's last change. A trait that never changed has the time of the
+/// creation.
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 #[auto_type]
 pub(super) fn trait_time() -> _ {
     coalesce(traits::updated_at.nullable(), traits::created_at.nullable())
 }
 
-/// The traits of a provider, in the order of their ids.
+/// Returns the traits of a provider, in the order of row ids.
 pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<Trait>> {
     rpt::table
         .inner_join(traits::table.on(traits::id.eq(rpt::trait_id)))
@@ -101,14 +103,14 @@ pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResul
         .load(conn)
 }
 
-/// Whether any provider has the trait.
+/// Returns true if at least one provider has the trait.
 pub fn in_use(conn: &mut DbConnection, trait_id: i32) -> QueryResult<bool> {
     let found =
         rpt::table.filter(rpt::trait_id.eq(trait_id)).select(rpt::resource_provider_id).first::<i32>(conn);
     Ok(found.optional()?.is_some())
 }
 
-/// Inserts traits.
+/// Inserts traits with these names.
 pub fn insert(tx: &mut Tx, names: &[&str]) -> QueryResult<()> {
     tx.touch_names();
     let created_at = now();
@@ -120,13 +122,13 @@ pub fn insert(tx: &mut Tx, names: &[&str]) -> QueryResult<()> {
     Ok(())
 }
 
-/// Deletes a trait; returns the number of deleted rows.
+/// Deletes a trait. Returns the number of deleted rows.
 pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<usize> {
     tx.touch_names();
     diesel::delete(traits::table.filter(traits::id.eq(id))).execute(tx.conn())
 }
 
-/// Gives a provider traits that it did not have.
+/// Adds traits to a provider. The provider must not have any of these traits yet.
 pub fn associate(tx: &mut Tx, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     let created_at = now();
@@ -146,7 +148,7 @@ pub fn associate(tx: &mut Tx, provider_id: i32, trait_ids: &[i32]) -> QueryResul
     Ok(())
 }
 
-/// Takes traits from a provider.
+/// Removes traits from a provider.
 pub fn dissociate(tx: &mut Tx, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     for chunk in trait_ids.chunks(super::CHUNK) {

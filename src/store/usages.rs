@@ -1,4 +1,4 @@
-//! Sums over allocations: what a provider, a project or a user uses.
+//! Sums of allocations: the usage of a provider, a project or a user.
 
 use diesel::dsl::{count, sum};
 use diesel::prelude::*;
@@ -11,7 +11,8 @@ use crate::db::schema::{
 
 use super::{Found, OfProvider, load_typed};
 
-/// A provider's generation, and class and amount in use of everything that it has inventory of.
+/// Returns a provider's generation, and for each inventory of the provider the name of the class and the allocated
+/// amount. Returns None if no provider has this uuid.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<(String, i64)>> {
     type Row = (Option<i32>, Option<String>, Option<i64>);
     let query = rp::table
@@ -32,8 +33,8 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
     Ok(super::of_provider(rows.collect()))
 }
 
-/// Defines a query over a project's consumers that may be narrowed to one user; a grouped query
-/// can't be built up step by step.
+/// Loads a query about a project's consumers. If `$user_id` is given, only the consumers of this user count. Diesel
+/// can't extend a grouped query with a condition later, so this is a macro.
 macro_rules! of_project {
     ($query:expr, $project_id:ident, $user_id:ident, $conn:ident) => {{
         let query = $query.filter(projects::external_id.eq($project_id));
@@ -46,7 +47,8 @@ macro_rules! of_project {
     }};
 }
 
-/// Class, amount and consumer type of all that a project uses, or one of its users.
+/// Returns for each class and consumer type the amount that a project uses: the name of the class, the amount, and
+/// the type. If `user_id` is given, only the consumers of this user count.
 pub fn list_by_project(
     conn: &mut DbConnection,
     project_id: &str,
@@ -64,14 +66,15 @@ pub fn list_by_project(
     Ok(rows.into_iter().map(|(class, used, kind)| (class, used.unwrap_or(0), kind)).collect())
 }
 
-/// How many consumers of each type a project has, or one of its users.
+/// Returns the number of a project's consumers of each type. If `user_id` is given, only the consumers of this user
+/// count.
 pub fn count_consumers(
     conn: &mut DbConnection,
     project_id: &str,
     user_id: Option<&str>,
 ) -> QueryResult<Vec<(i64, Option<String>)>> {
-    // A consumer exists only while something is allocated to it; rows of other servers' making
-    // are held to the same rule.
+    // A consumer exists only while it has allocations. Another server may have left consumers without allocations,
+    // and such consumers do not count.
     let holds =
         diesel::dsl::exists(alloc::table.filter(alloc::consumer_id.eq(consumers::uuid)).select(alloc::id));
     let query = consumers::table

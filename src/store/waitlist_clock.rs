@@ -1,4 +1,4 @@
-//! The time of the database, which all replicas share.
+//! Reads the clock of the database, which is the same clock for all replicas.
 
 use chrono::NaiveDateTime;
 use diesel::sql_types::BigInt;
@@ -15,7 +15,7 @@ struct Clock {
     micros: i64,
 }
 
-/// The present time of the database's host, which is this host for SQLite.
+/// Returns the present time of the database's host. With SQLite, the host is the host of this process.
 pub fn read(conn: &mut DbConnection) -> QueryResult<NaiveDateTime> {
     let sql = match conn.kind() {
         Kind::Sqlite => return Ok(super::now()),

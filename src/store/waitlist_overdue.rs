@@ -1,4 +1,4 @@
-//! Rows of tickets by the time of their expiry.
+//! Queries on tickets by the time of expiry.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -9,18 +9,18 @@ use crate::db::schema::waitlist_tickets as tickets;
 use super::load_typed;
 use super::ticket::{Status, from_micros, micros};
 
-/// An overdue ticket and its queue.
+/// A live ticket whose expiry has passed, and the ticket's queue.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct Overdue {
     /// The ticket's uuid.
     pub uuid: String,
-    /// Row id of its queue.
+    /// Row id of the ticket's queue.
     pub queue_id: i32,
 }
 
-/// The overdue tickets of this status, the earliest expiry first.
+/// Returns at most `limit` tickets of one status whose expiry has passed, in the order of expiry.
 ///
-/// A list has one status, since no database reads the index of two statuses in the order of times.
+/// The query asks for one status. No database can read two statuses from the index in the order of expiry.
 pub fn list(
     conn: &mut DbConnection,
     status: Status,
@@ -38,7 +38,7 @@ pub fn list(
     )
 }
 
-/// The earliest expiry of all live tickets.
+/// Returns the earliest expiry of all live tickets. Returns None if no live ticket has an expiry.
 pub fn earliest_expiry(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateTime>> {
     let mut next = None;
     for status in Status::LIVE {
@@ -56,7 +56,8 @@ pub fn earliest_expiry(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateT
     Ok(next.map(from_micros))
 }
 
-/// The groups among these in which an active ticket has a lease that does not run yet.
+/// Returns the groups (tickets that were created together) out of `uuids` in which an active ticket has a lease that
+/// has not started.
 pub fn list_idle_groups(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<String>> {
     let found: Vec<Option<String>> = super::chunked(uuids, |chunk| {
         load_typed!(

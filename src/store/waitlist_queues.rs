@@ -1,4 +1,4 @@
-//! Rows of the waitlist's queues, of their owners, and of groups of tickets.
+//! Queries on the waitlist's queues, on the owners of queues, and on groups (tickets that were created together).
 
 use chrono::NaiveDateTime;
 use diesel::dsl::{count_star, max, sum};
@@ -18,34 +18,34 @@ use super::{generation, load_typed, now};
 pub struct Queue {
     /// Row id.
     pub id: i32,
-    /// The uuid of the resource provider, or the name of an owner that is none.
+    /// The owner: the uuid of a resource provider, or `default` if the resource belongs to no provider.
     pub owner: String,
-    /// The scope: the kind of the resource that its tickets are for.
+    /// The scope: the kind of the resource.
     pub scope: String,
     /// The id of the resource within the scope.
     pub resource_id: String,
-    /// Its generation: one more with each ticket that comes or ends.
+    /// The generation, which increases by 1 when a ticket is created or ends.
     pub generation: i64,
-    /// The number of its tickets that are queued or active.
+    /// The number of live tickets, which are queued or active.
     pub live: i32,
     /// When it was created.
     pub created_at: NaiveDateTime,
-    /// When a ticket last came or ended.
+    /// When a ticket of the queue was last created or ended.
     pub updated_at: NaiveDateTime,
 }
 
-/// The queues of a list; a column with `None` may have any value.
+/// The condition of a list of queues. A field with None admits every value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueFilter {
-    /// Their owner.
+    /// The owner of the queues.
     pub owner: Option<String>,
-    /// Their scope.
+    /// The scope of the queues.
     pub scope: Option<String>,
-    /// Their id.
+    /// The id of the resource.
     pub resource_id: Option<String>,
 }
 
-/// The queue of this owner, scope and id.
+/// Returns the queue of the resource with this owner, scope and id.
 pub fn find(
     conn: &mut DbConnection,
     owner: &str,
@@ -60,12 +60,12 @@ pub fn find(
         .optional()
 }
 
-/// The queue with this row id.
+/// Returns the queue with this row id.
 pub fn find_by_id(conn: &mut DbConnection, id: i32) -> QueryResult<Option<Queue>> {
     queues::table.filter(queues::id.eq(id)).get_result(conn).optional()
 }
 
-/// The queues with these row ids, ordered by them.
+/// Returns the queues with these row ids, in the order of row ids.
 pub fn list_by_ids(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<Queue>> {
     let mut found: Vec<Queue> =
         super::chunked(ids, |chunk| load_typed!(conn, queues::table.filter(queues::id.eq_any(chunk))))?;
@@ -73,8 +73,8 @@ pub fn list_by_ids(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<Queu
     Ok(found)
 }
 
-/// The number of queues with live tickets, the number of these tickets, and the length of the longest queue. The
-/// question reads the index of such queues and nothing else.
+/// Returns the number of queues with live tickets, the number of live tickets, and the number of live tickets in the
+/// longest queue. The query reads only the part of the index that has these queues.
 pub fn measure(conn: &mut DbConnection) -> QueryResult<(i64, i64, i32)> {
     let measured: (i64, Option<i64>, Option<i32>) = queues::table
         .filter(queues::live.gt(0))
@@ -84,9 +84,9 @@ pub fn measure(conn: &mut DbConnection) -> QueryResult<(i64, i64, i32)> {
     Ok((used, live.unwrap_or(0), longest.unwrap_or(0)))
 }
 
-/// Locks the row of an owner, which is inserted if it is missing. So no other transaction gives the owner a new
-/// queue, or deletes it, before this one ends. Returns the fence floor, above which all fences of the owner
-/// are.
+/// Locks the row of an owner. Inserts the row if it is missing. Until the transaction ends, no other transaction can
+/// create a queue of the owner or delete the owner. Returns the fence floor: a number that is smaller than all later
+/// fences of the owner.
 pub fn lock_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
     if !generation::bump_waitlist_owner(tx, owner)? {
         diesel::insert_into(owners::table)
@@ -96,10 +96,11 @@ pub fn lock_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
     owners::table.filter(owners::owner.eq(owner)).select(owners::fence_floor).get_result(tx.conn())
 }
 
-/// Locks all queues of an owner that is being deleted; `false` if one has live tickets.
+/// Locks all queues of an owner (a provider) that is being deleted. Returns false if a queue has live tickets.
 ///
-/// A transaction that creates a ticket locks the queue's row, or the owner's row if the queue is new. So either
-/// this transaction sees the ticket, or that one sees that the owner is gone.
+/// A transaction that creates a ticket locks the row of the queue, or the row of the owner if the queue is new. So
+/// either this transaction sees the ticket, or the transaction that creates the ticket sees that the owner is
+/// deleted.
 #[must_use = "an owner with live tickets must stay"]
 pub fn close_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
     lock_owner(tx, owner)?;
@@ -108,14 +109,15 @@ pub fn close_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
     let live = of_owner.filter(queues::live.gt(0)).select(queues::id).first::<i32>(tx.conn()).optional()?;
     let used = of_owner.select(queues::id).first::<i32>(tx.conn()).optional()?;
     if used.is_none() {
-        // No queue rows are left: delete the owner unless it has a fence floor.
+        // The owner has no queues. The owner's row is deleted unless it has a fence floor.
         let untouched = owners::table.filter(owners::owner.eq(owner)).filter(owners::fence_floor.eq(0));
         diesel::delete(untouched).execute(tx.conn())?;
     }
     Ok(live.is_none())
 }
 
-/// Inserts a queue at the fence floor of its owner, and returns its row id. The owner's row must be locked.
+/// Inserts a queue whose generation is the owner's fence floor. Returns the row id. The caller must have locked the
+/// owner's row.
 pub fn insert(tx: &mut Tx, owner: &str, scope: &str, resource_id: &str, floor: i64) -> QueryResult<i32> {
     let now = now();
     diesel::insert_into(queues::table)
@@ -137,7 +139,7 @@ pub fn insert(tx: &mut Tx, owner: &str, scope: &str, resource_id: &str, floor: i
         .get_result(tx.conn())
 }
 
-/// Queues without tickets that have not changed since a time.
+/// Returns at most `limit` queues that have no tickets and have not changed since `before`.
 pub fn list_forgotten(conn: &mut DbConnection, before: NaiveDateTime, limit: i64) -> QueryResult<Vec<Queue>> {
     let tickets = tickets::table.filter(tickets::queue_id.eq(queues::id)).select(tickets::position);
     queues::table
@@ -149,8 +151,8 @@ pub fn list_forgotten(conn: &mut DbConnection, before: NaiveDateTime, limit: i64
         .load(conn)
 }
 
-/// Deletes a queue if it is unchanged since it was read, and raises the owner's fence floor to the queue's
-/// generation. The owner's row must be locked.
+/// Deletes a queue if its generation is the one in `queue`, and raises the owner's fence floor to this generation.
+/// Returns false if the queue has changed. The caller must have locked the owner's row.
 #[must_use = "a queue that has changed stays"]
 pub fn forget(tx: &mut Tx, queue: &Queue, floor: i64) -> QueryResult<bool> {
     let row = queues::table.filter(queues::id.eq(queue.id)).filter(queues::generation.eq(queue.generation));
@@ -163,7 +165,7 @@ pub fn forget(tx: &mut Tx, queue: &Queue, floor: i64) -> QueryResult<bool> {
     Ok(gone)
 }
 
-/// Inserts a group of tickets at generation 1.
+/// Inserts a group at generation 1.
 pub fn insert_group(tx: &mut Tx, uuid: &str) -> QueryResult<()> {
     diesel::insert_into(groups::table)
         .values((groups::uuid.eq(uuid), groups::generation.eq(1_i64), groups::created_at.eq(now())))
@@ -171,12 +173,13 @@ pub fn insert_group(tx: &mut Tx, uuid: &str) -> QueryResult<()> {
     Ok(())
 }
 
-/// The generation of a group.
+/// Returns the generation of a group. Returns None if no group has this uuid.
 pub fn find_group(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<i64>> {
     groups::table.filter(groups::uuid.eq(uuid)).select(groups::generation).get_result(conn).optional()
 }
 
-/// Deletes groups of before a time whose tickets are all forgotten; returns how many.
+/// Deletes the groups that were created before a time and have no tickets any more. Returns the number of deleted
+/// groups.
 pub fn forget_groups(tx: &mut Tx, before: NaiveDateTime) -> QueryResult<usize> {
     let members =
         tickets::table.filter(tickets::group_uuid.eq(groups::uuid.nullable())).select(tickets::position);

@@ -1,4 +1,4 @@
-//! Rows of the waitlist's tickets.
+//! Queries on the waitlist's tickets.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::load_typed;
 use super::ticket::{NewTicket, Status, Ticket, from_micros, micros};
 use super::waitlist_queues::QueueFilter;
 
-/// The columns of [`Ticket`], joined.
+/// Builds the query for the columns of [`Ticket`], joined with the queue.
 macro_rules! full_rows {
     () => {
         tickets::table.inner_join(queues::table.on(tickets::queue_id.eq(queues::id))).select((
@@ -43,17 +43,17 @@ macro_rules! full_rows {
     };
 }
 
-/// The ticket of this uuid.
+/// Returns the ticket with this uuid.
 pub fn find(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Ticket>> {
     full_rows!().filter(tickets::uuid.eq(uuid)).get_result(conn).optional()
 }
 
-/// The tickets among these uuids that exist.
+/// Returns the tickets in `uuids` that exist.
 pub fn find_several(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<Ticket>> {
     super::chunked(uuids, |chunk| load_typed!(conn, full_rows!().filter(tickets::uuid.eq_any(chunk))))
 }
 
-/// The tickets of a group, in the order in which transactions lock queues.
+/// Returns the tickets of a group, in the order in which transactions lock queues (by owner, scope and id).
 pub fn list_by_group(conn: &mut DbConnection, group_uuid: &str) -> QueryResult<Vec<Ticket>> {
     full_rows!()
         .filter(tickets::group_uuid.eq(group_uuid))
@@ -61,7 +61,7 @@ pub fn list_by_group(conn: &mut DbConnection, group_uuid: &str) -> QueryResult<V
         .load(conn)
 }
 
-/// The live tickets of a queue, oldest first.
+/// Returns at most `limit` live tickets of a queue, the oldest ticket first.
 pub fn list_live(conn: &mut DbConnection, queue_id: i32, limit: i64) -> QueryResult<Vec<Ticket>> {
     full_rows!()
         .filter(tickets::queue_id.eq(queue_id))
@@ -71,7 +71,7 @@ pub fn list_live(conn: &mut DbConnection, queue_id: i32, limit: i64) -> QueryRes
         .load(conn)
 }
 
-/// The oldest queued tickets of a queue.
+/// Returns at most `limit` queued tickets of a queue, the oldest ticket first.
 pub fn list_heads(conn: &mut DbConnection, queue_id: i32, limit: i64) -> QueryResult<Vec<Ticket>> {
     full_rows!()
         .filter(tickets::queue_id.eq(queue_id))
@@ -81,7 +81,7 @@ pub fn list_heads(conn: &mut DbConnection, queue_id: i32, limit: i64) -> QueryRe
         .load(conn)
 }
 
-/// The number of live tickets of a queue before this position.
+/// Returns the number of live tickets of a queue that are before this position.
 pub fn count_ahead(conn: &mut DbConnection, queue_id: i32, position: i64) -> QueryResult<i64> {
     tickets::table
         .filter(tickets::queue_id.eq(queue_id))
@@ -91,7 +91,7 @@ pub fn count_ahead(conn: &mut DbConnection, queue_id: i32, position: i64) -> Que
         .get_result(conn)
 }
 
-/// The uuids of active tickets by their queues.
+/// Returns the active ticket of each queue: the queue's row id and the ticket's uuid.
 pub fn find_active(conn: &mut DbConnection, queue_ids: &[i32]) -> QueryResult<Vec<(i32, String)>> {
     let queue_ids: Vec<Option<i32>> = queue_ids.iter().copied().map(Some).collect();
     super::chunked(&queue_ids, |chunk| {
@@ -102,20 +102,20 @@ pub fn find_active(conn: &mut DbConnection, queue_ids: &[i32]) -> QueryResult<Ve
     })
 }
 
-/// The tickets of a list.
+/// The condition of a list of tickets.
 #[derive(Clone, Debug)]
 pub struct TicketFilter {
     /// The queues of the tickets.
     pub queues: QueueFilter,
-    /// The statuses of the tickets; none for all statuses.
+    /// The statuses of the tickets. An empty list admits every status.
     pub statuses: Vec<Status>,
-    /// The place after which the list begins: a queue's row id and a position.
+    /// The row id of a queue and a position. The list begins with the next ticket after this place.
     pub after: Option<(i32, i64)>,
-    /// How many at most.
+    /// The largest number of tickets in the result.
     pub limit: i64,
 }
 
-/// The tickets that a filter admits, without its limit.
+/// Builds a query for the tickets that a filter admits. The filter's `limit` is not applied.
 macro_rules! filtered_rows {
     ($filter:expr) => {{
         let filter: &TicketFilter = $filter;
@@ -133,8 +133,8 @@ macro_rules! filtered_rows {
             query = query.filter(tickets::status.eq_any(filter.statuses.clone()));
         }
         if let Some((queue_id, position)) = filter.after {
-            // The first condition lets the database enter the index at the place, so that no page reads the tickets
-            // before it.
+            // The first condition lets the database start reading the index at this place. So a page does not read
+            // the tickets of earlier pages.
             query = query.filter(tickets::queue_id.ge(queue_id));
             query = query.filter(tickets::queue_id.gt(queue_id).or(tickets::position.gt(position)));
         }
@@ -142,12 +142,12 @@ macro_rules! filtered_rows {
     }};
 }
 
-/// Tickets by queue, each queue in its order.
+/// Returns tickets in the order of queue and position.
 pub fn list(conn: &mut DbConnection, filter: &TicketFilter) -> QueryResult<Vec<Ticket>> {
     filtered_rows!(filter).order((tickets::queue_id, tickets::position)).limit(filter.limit).load(conn)
 }
 
-/// Tickets in the order of their creation, without the first `offset`.
+/// Returns tickets in the order of creation, without the first `offset` tickets.
 pub fn list_by_creation(
     conn: &mut DbConnection,
     filter: &TicketFilter,
@@ -160,7 +160,7 @@ pub fn list_by_creation(
         .load(conn)
 }
 
-/// Tickets of an owner, from the ends of its queues.
+/// Returns at most `limit` tickets of an owner's queues. The last ticket of each queue comes first.
 pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> QueryResult<Vec<Ticket>> {
     full_rows!()
         .filter(queues::owner.eq(owner))
@@ -169,7 +169,7 @@ pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> Q
         .load(conn)
 }
 
-/// The tickets among these that are queued.
+/// Returns the tickets in `uuids` that are queued.
 pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
     super::chunked(uuids, |chunk| {
         load_typed!(
@@ -182,7 +182,7 @@ pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec
     })
 }
 
-/// The groups among these that wait: a ticket is queued, and no ticket has ended.
+/// Returns the groups in `uuids` that wait. A group waits if a ticket of the group is queued and no ticket has ended.
 pub fn list_queued_groups(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
     let members: Vec<(Option<String>, Status)> = super::chunked(uuids, |chunk| {
         load_typed!(
@@ -206,25 +206,27 @@ pub fn insert(tx: &mut Tx, ticket: &NewTicket<'_>) -> QueryResult<()> {
     Ok(())
 }
 
-/// Locks the row of a ticket if the ticket is active, so that the ticket stays active until the transaction ends.
-/// The lock is a write, since Galera certifies nothing else.
+/// Locks the row of a ticket if the ticket is active. Until the transaction ends, the ticket then stays active.
+/// Returns false if the ticket is not active.
+///
+/// The lock is a write, since a Galera cluster detects conflicts only between writes.
 #[must_use = "a ticket that is not active proves nothing"]
 pub fn prove_active(tx: &mut Tx, uuid: &str) -> QueryResult<bool> {
     let sql = "UPDATE waitlist_tickets SET fenced_writes = fenced_writes + 1 WHERE uuid = ? AND status = ?";
     Ok(execute(tx, sql, &[uuid.into(), Status::Active.as_str().into()])? == 1)
 }
 
-/// The largest number of tickets whose leases one statement starts again.
+/// The largest number of tickets whose leases one statement restarts.
 pub const KEPT_ALIVE_AT_ONCE: usize = 100;
 
-/// Starts the leases of these tickets again if they are queued and their leases run.
+/// Restarts the leases of those tickets that are queued and whose lease runs already.
 ///
-/// The generations of the tickets stay, since the waiting clients would not learn of new ones.
+/// The generations of the tickets stay unchanged, since the waiting clients would not learn the new generations.
 pub fn keep_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
     restart_leases(tx, "status = 'queued' AND uuid", uuids, now)
 }
 
-/// Starts the leases of the live tickets of these groups again.
+/// Restarts the leases of all live tickets in these groups, as far as the leases run already.
 pub fn keep_groups_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
     restart_leases(tx, "status IN ('queued', 'active') AND group_uuid", uuids, now)
 }
@@ -239,13 +241,13 @@ fn restart_leases(tx: &mut Tx, named: &str, uuids: &[String], now: NaiveDateTime
     Ok(())
 }
 
-/// Deletes a ticket that has ended.
+/// Deletes a ticket. Returns the number of deleted rows.
 pub fn delete(tx: &mut Tx, ticket: &Ticket) -> QueryResult<usize> {
     tx.touch_ticket(&ticket.uuid);
     diesel::delete(tickets::table.filter(tickets::uuid.eq(&ticket.uuid))).execute(tx.conn())
 }
 
-/// Deletes at most `limit` tickets that ended before a time; returns their number.
+/// Deletes at most `limit` tickets that ended before a time. Returns the number of deleted tickets.
 pub fn prune(tx: &mut Tx, before: NaiveDateTime, limit: i64) -> QueryResult<usize> {
     let uuids: Vec<String> = tickets::table
         .filter(tickets::status.eq_any([Status::Finished, Status::Expired]))
