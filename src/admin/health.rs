@@ -1,4 +1,4 @@
-//! The readiness of the service: whether it can answer requests.
+//! The readiness of the service: whether the service can answer requests.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,21 +13,22 @@ use crate::store::migrations;
 /// The time within which the database must answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The time within which a connection to the database must be made. There are two tries, and both end within
-/// [`PATIENCE`]. So the answer tells a database that is away from one that is silent.
+/// The time limit for one attempt to connect to the database. There are two attempts, and both end within
+/// [`PATIENCE`]. So the result distinguishes a database that can't be reached from a database that does not
+/// answer.
 const CONNECTING: Duration = Duration::from_secs(2);
 
-/// The reason for which the service is not ready. The question needs no token, so the answer tells no more than
-/// this.
+/// The reason why the service is not ready. The readiness check needs no token, so the response contains only this
+/// reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unready {
-    /// The service is being stopped.
+    /// The service is stopping.
     Stopping,
-    /// The database cannot be reached.
+    /// No connection to the database could be opened.
     Unreachable,
-    /// The database does not answer.
+    /// The database did not answer in time.
     Silent,
-    /// This number of migrations is pending.
+    /// The database lacks this number of migrations.
     Unmigrated(usize),
 }
 
@@ -42,12 +43,12 @@ impl fmt::Display for Unready {
     }
 }
 
-/// The last answer about the database.
+/// The latest result of the readiness check.
 #[derive(Debug)]
 pub(super) struct Readiness {
     stopping: AtomicBool,
     lookup: Lookup<Result<(), Unready>>,
-    /// The answer that the log has as its last line about readiness.
+    /// The result that was logged last. Only a changed result is logged.
     told: Mutex<Result<(), Unready>>,
 }
 

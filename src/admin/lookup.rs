@@ -1,4 +1,4 @@
-//! Values that are looked up when a client asks. There is one look-up at a time, and its answer holds for a
+//! Caches a value that is looked up on request. Only one look-up runs at a time, and its result is cached for a
 //! second.
 
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// The time for which an answer holds. Many clients then cost the database no more than one.
+/// The time for which a result is cached. Many clients then cause only one query of the database per second.
 const HOLDS: Duration = Duration::from_secs(1);
 
-/// A value to look up.
+/// A cached value and its running look-up.
 #[derive(Debug)]
 pub(super) struct Lookup<T> {
     last: Mutex<Last<T>>,
@@ -19,7 +19,8 @@ pub(super) struct Lookup<T> {
 #[derive(Debug)]
 struct Last<T> {
     found: Option<(Instant, Option<T>)>,
-    /// A look-up that has taken longer than its client waited. There is no second one beside it.
+    /// A running look-up that exceeded its caller's time limit. The next caller waits for this look-up instead of
+    /// starting another look-up.
     looking: Option<JoinHandle<T>>,
 }
 
@@ -30,8 +31,8 @@ impl<T> Default for Lookup<T> {
 }
 
 impl<T: Clone + Send + 'static> Lookup<T> {
-    /// The value that `look` finds, or has found a moment ago; `None` if that takes longer than `patience`.
-    /// `look` may block its thread.
+    /// Returns the cached result if it is at most a second old, or else the result of `look`. Returns None if the
+    /// look-up takes longer than `patience`. `look` runs on a thread where it may block.
     pub async fn ask(&self, patience: Duration, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let mut last = self.last.lock().await;
         if let Some((when, found)) = &last.found
@@ -64,7 +65,7 @@ mod tests {
         let (send, receive) = mpsc::channel();
         let never = || panic!("there is a look under way");
         assert_eq!(lookup.ask(Duration::ZERO, move || receive.recv().unwrap()).await, None);
-        // So it holds, too.
+        // The None of a timeout is cached too.
         assert_eq!(lookup.ask(Duration::ZERO, never).await, None);
         lookup.last.lock().await.found = None;
         send.send(7).unwrap();

@@ -1,4 +1,5 @@
-//! The text of the metrics: the counters of the process, and values that are looked up for this text.
+//! The text of the metrics: the counters of the process, and values that are queried when a client asks for the
+//! metrics.
 
 use std::time::Duration;
 
@@ -8,17 +9,17 @@ use super::Admin;
 use crate::metrics;
 use crate::waitlist::{self, Lengths, Status};
 
-/// The time within which the database must answer. After that, its values are left out.
+/// The time within which the database must answer. After this time, the text omits the values from the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// All metrics as text.
+/// Returns all metrics in Prometheus' text format.
 pub(super) async fn text(admin: &Admin) -> Result<Vec<u8>, Error> {
     let lengths = lengths(admin).await;
     metrics::text(|registry| look_up(admin, lengths, registry))
 }
 
-/// The lengths of queues; `None` if the database is away. Only the database knows them, since all replicas
-/// write.
+/// Returns the lengths of the queues, or None if the database does not answer. The lengths are stored only in the
+/// database, since all replicas change the queues.
 async fn lengths(admin: &Admin) -> Option<Lengths> {
     let db = admin.db.clone();
     let look = move || {
@@ -110,7 +111,7 @@ fn gauge(registry: &Registry, name: &str, help: &str, value: f64) -> Result<(), 
     registry.register(Box::new(gauge))
 }
 
-/// A gauge for each value of a label.
+/// Registers a gauge with one value for each value of a label.
 fn gauges<const N: usize>(
     registry: &Registry,
     name: &str,

@@ -1,8 +1,8 @@
-//! Health and metrics of the service. They show no data of tenants.
+//! Health and metrics of the service. Both contain no data of tenants.
 //!
 //! - [`health`]: whether the service is ready for requests
 //! - `metrics`: the text of the metrics, for Prometheus
-//! - `lookup`: looks at the database, once at a time
+//! - `lookup`: caches values from the database
 
 pub mod health;
 mod lookup;
@@ -17,7 +17,7 @@ use crate::waitlist::{Lengths, Waitlist};
 use health::{Readiness, Unready};
 use lookup::Lookup;
 
-/// The sources of all answers about health and metrics.
+/// The sources of the answers about health and metrics.
 pub struct Admin {
     db: Db,
     fleet: Arc<Fleet>,
@@ -28,25 +28,25 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Health and metrics of the service on this database, with its picture of the fleet, its searches and
-    /// its waitlist.
+    /// Returns the sources for a service with this database, in-memory copy of the providers, searches and
+    /// waitlist.
     #[must_use]
     pub fn new(db: Db, fleet: Arc<Fleet>, searching: Arc<Searching>, waitlist: Arc<Waitlist>) -> Admin {
         let (lengths, readiness) = (Lookup::default(), Readiness::default());
         Admin { db, fleet, searching, waitlist, lengths, readiness }
     }
 
-    /// Notes that the service is being stopped, and so is not ready any more.
+    /// Records that the service is stopping. From then on, the service is not ready.
     pub fn stop(&self) {
         self.readiness.stop();
     }
 
-    /// Whether the service can answer requests.
+    /// Returns Ok if the service can answer requests, or else the reason why not.
     pub async fn ready(&self) -> Result<(), Unready> {
         self.readiness.ask(&self.db).await
     }
 
-    /// The counters of the process, and values that are looked up now, as Prometheus reads them.
+    /// Returns the counters of the process and the current values from the database, in Prometheus' text format.
     pub async fn metrics(&self) -> Result<Vec<u8>, prometheus::Error> {
         metrics::text(self).await
     }

@@ -1,21 +1,21 @@
-//! The changes from one reading of the settings to the next.
+//! Compares newly read settings with the settings in use.
 
 use serde_json::Value;
 
 use super::settings::Settings;
 
 impl Settings {
-    /// The keys whose values in `fresh` differ and take effect only at the next start. The values are left out,
-    /// since passwords may be among them.
+    /// Returns the keys, such as `database.url`, of the changed settings that take effect only at the next start.
+    /// The values are not returned, since a value may be a password.
     #[must_use]
     pub fn changes_for_the_next_start(&self, fresh: &Settings) -> Vec<String> {
         let mut keys = Vec::new();
-        // Settings are made of values that JSON can express, so this does not fail.
+        // Every setting has a JSON form, so the conversion does not fail.
         let (Ok(before), Ok(after)) = (serde_json::to_value(self), serde_json::to_value(fresh)) else {
             return keys;
         };
         compare("", &before, &after, &mut keys);
-        // The files of TLS can be exchanged while the service runs. TLS cannot be turned on or off then.
+        // SIGHUP reloads the certificate files. Only a restart can turn TLS on or off.
         let same_kind = self.tls.files().is_some() == fresh.tls.files().is_some();
         keys.retain(|key| key != "log" && !(same_kind && key.starts_with("tls.")));
         keys

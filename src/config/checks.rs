@@ -1,4 +1,4 @@
-//! The checks of all settings: those of the rooms, and those that concern several rooms.
+//! Checks all settings: the values of each table, and combinations of values from several tables.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use crate::auth::AuthStrategy;
 use crate::setting::{Unusable, refuse};
 
 impl Settings {
-    /// Refuses values that are not allowed, or that do not go with each other.
+    /// Refuses invalid values and invalid combinations of values.
     pub(super) fn check(&self) -> Result<(), Unusable> {
         self.database.check()?;
         self.auth.check()?;
@@ -25,7 +25,8 @@ impl Settings {
         self.limits.check()
     }
 
-    /// Refuses noauth2 on an address that other machines can reach, unless it is explicitly allowed.
+    /// Refuses noauth2 on an address that other machines can reach, unless `auth.insecure_noauth2` allows such an
+    /// address.
     fn check_noauth2(&self) -> Result<(), Unusable> {
         let is_noauth2 = self.auth.strategy == AuthStrategy::Noauth2;
         if !is_noauth2 || self.auth.insecure_noauth2 || self.listen.ip().is_loopback() {
@@ -38,8 +39,8 @@ impl Settings {
         refuse("listen", problem)
     }
 
-    /// Refuses another address that is the service's own. Port 0 stands for any free port, so two addresses with
-    /// port 0 differ.
+    /// Refuses `other` if it equals the address of the API (`listen`). Port 0 selects any free port, so two
+    /// addresses with port 0 never conflict.
     fn check_address(&self, key: &'static str, other: Option<SocketAddr>, own: &str) -> Result<(), Unusable> {
         if self.listen.port() != 0 && other == Some(self.listen) {
             return refuse(key, format!("{} is {own}", self.listen));

@@ -1,4 +1,4 @@
-//! The page of settings names each setting with its default.
+//! A test that docs/configuration.md lists each setting with its default.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::settings::Settings;
 
 const PAGE: &str = include_str!("../../docs/configuration.md");
 
-/// The settings below a table, by their keys with the table's name before them.
+/// Adds the settings of a table to `found`, with full keys such as `limits.body_bytes`.
 fn flattened(prefix: &str, table: &Map<String, Value>, found: &mut BTreeMap<String, Value>) {
     for (name, value) in table {
         let key = format!("{prefix}{name}");
@@ -19,7 +19,8 @@ fn flattened(prefix: &str, table: &Map<String, Value>, found: &mut BTreeMap<Stri
     }
 }
 
-/// The settings of the code. A setting that is absent by default, an empty text and an empty list are null.
+/// Returns the defaults of all settings in the code. Null stands for an absent setting, an empty text and an empty
+/// list.
 fn defaults() -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     let settings = serde_json::to_value(Settings::default()).unwrap();
@@ -32,13 +33,13 @@ fn defaults() -> BTreeMap<String, Value> {
     found
 }
 
-/// The settings of the page: the rows whose first cell is a key, and whose second is `none`, or a value in code
-/// with an explanation behind it.
+/// Returns the defaults in docs/configuration.md. The rows of settings have a key in the first cell. The second
+/// cell is `none`, or a value in backticks with an optional explanation.
 fn documented() -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for row in PAGE.lines().filter_map(|line| line.strip_prefix("| `")) {
         let (key, rest) = row.split_once("` | ").unwrap();
-        // The table of environment variables has no third column.
+        // The table of environment variables has only two columns, and its rows are skipped.
         let Some((default, meaning)) = rest.split_once(" | ") else { continue };
         assert!(meaning.len() > 2, "{key} has no meaning");
         let value = match default.strip_prefix('`').and_then(|code| code.split_once('`')) {

@@ -1,4 +1,4 @@
-//! The environment variables: settings, misspelt settings, and variables of other programs.
+//! Reads settings from environment variables, and reports misspelt variables.
 
 use std::env;
 
@@ -10,43 +10,44 @@ use super::settings::Settings;
 use super::values;
 use crate::auth::keystone;
 
-/// The prefix of all variables of allotment. Two underscores separate a table from a key.
+/// The prefix of all environment variables of allotment. Two underscores separate a table from a key:
+/// `ALLOTMENT_LIMITS__BODY_BYTES`.
 pub const ENV_PREFIX: &str = "ALLOTMENT_";
 
-/// The separator of a table and a key.
+/// The separator between a table and a key.
 const SEPARATOR: &str = "__";
 
-/// Variables with the prefix that are no settings: `allotment lock` reads them or sets them for its command,
-/// and tests use them. Variables that begin with TEST_ are no settings either.
+/// Names after the prefix that are no settings. `allotment lock` reads some of these variables and sets the other
+/// ones for its command. Tests use `BIN`. Names that begin with TEST_ are no settings either.
 const OTHER_VARIABLES: [&str; 5] = ["TOKEN", "TICKET", "TICKETS", "FENCE", "BIN"];
 
-/// The number of differing letters from which on two names count as unrelated.
+/// The number of differing letters from which on no setting is suggested for an unknown variable.
 const TOO_FAR: usize = 3;
 
-/// The meaning of a variable.
+/// The kind of an environment variable with the prefix.
 #[derive(Debug, PartialEq, Eq)]
 enum Variable {
-    /// A setting.
+    /// The value of a setting.
     Setting,
-    /// Another variable of allotment's.
+    /// A variable that allotment uses for another purpose.
     Other,
-    /// A variable of another program. Kubernetes puts such variables into each container if a Service is named
+    /// A variable of another program. Kubernetes adds such variables to each container if a Service is named
     /// `allotment`.
     Unknown,
-    /// A setting that does not exist.
+    /// A variable that looks like a setting but names no existing setting.
     Misspelt,
 }
 
-/// The variables of all settings, without the prefix.
+/// The environment variables of all settings, without the prefix.
 #[derive(Debug, Default)]
 struct Known {
     names: Vec<String>,
-    /// The variables whose value is a list.
+    /// The variables of settings whose value is a list.
     lists: Vec<String>,
 }
 
-/// Adds the settings of the environment. An unknown variable gets a line in the log. A variable in the form of
-/// a setting that does not exist is an error.
+/// Adds the settings from environment variables to `table`. Logs unknown variables. A variable that looks like a
+/// setting but names no existing setting is an error.
 pub(super) fn add_to(table: &mut Table) -> Result<(), Error> {
     let known = known();
     let mut unknown = Vec::new();
@@ -75,8 +76,8 @@ pub(super) fn add_to(table: &mut Table) -> Result<(), Error> {
     Ok(())
 }
 
-/// The value of a setting. Texts for Keystone are taken as they are: an id of digits is no number, and a
-/// password in brackets is no list.
+/// Returns the value of a setting. Texts for Keystone are not parsed, since a user id may consist of digits, and a
+/// password may have brackets.
 fn value_of(key: &str, text: &str, known: &Known) -> Value {
     let of_keystone = key.strip_prefix("AUTH__KEYSTONE__").map(str::to_ascii_lowercase);
     if of_keystone.is_some_and(|key| keystone::TEXT_KEYS.contains(&key.as_str())) {
@@ -90,7 +91,7 @@ fn value_of(key: &str, text: &str, known: &Known) -> Value {
     }
 }
 
-/// A value as TOML has it. Texts need no quotes, neither alone nor in a list.
+/// Parses a value as TOML, but texts need no quotes: `info`, `10`, `["a", "b"]` and `[a, b]` are valid.
 fn parse(text: &str) -> Value {
     let list = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let is_toml = list.is_some() || text.starts_with('"');
@@ -111,7 +112,8 @@ fn toml_value(text: &str) -> Option<Value> {
     format!("value = {text}").parse::<Table>().ok()?.remove("value")
 }
 
-/// The parts of a list that is separated by commas; `None` for a list in brackets, which is TOML.
+/// Splits a list such as `a, b` at its commas. Returns None for a text that begins with a bracket, which is parsed
+/// as TOML.
 fn parts(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
@@ -120,7 +122,7 @@ fn parts(text: &str) -> Option<Vec<String>> {
 
 fn known() -> Known {
     let mut known = Known::default();
-    // Settings are made of values that JSON can express, so this does not fail.
+    // Every setting has a JSON form, so the conversion does not fail.
     if let Ok(defaults) = serde_json::to_value(Settings::default()) {
         collect(&defaults, String::new(), &mut known);
     }
@@ -158,13 +160,13 @@ fn is_table(key: &str, known: &[String]) -> bool {
     known.iter().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with(SEPARATOR)))
 }
 
-/// Whether a name has the form of a table and a key.
+/// Returns true for a name with a table and a key, such as `LIMITS__BODY`.
 fn has_our_form(key: &str) -> bool {
     key.split_once(SEPARATOR).is_some_and(|(table, key)| !table.is_empty() && !key.is_empty())
 }
 
-/// Whether a name ends like the ones that Kubernetes makes for Services. The name of a Service may have two
-/// hyphens in a row, which become two underscores.
+/// Returns true for a name such as `API__V2_SERVICE_HOST`, which Kubernetes makes for a Service. Kubernetes
+/// replaces hyphens by underscores, so the name of a Service may lead to two underscores in a row.
 fn is_of_kubernetes(key: &str) -> bool {
     let ports = ["_TCP", "_UDP", "_SCTP", "_PROTO", "_PORT", "_ADDR"];
     let is_port = key.contains("_PORT_") && ports.iter().any(|end| key.ends_with(end));
@@ -173,7 +175,8 @@ fn is_of_kubernetes(key: &str) -> bool {
         || key.contains("_SERVICE_PORT_")
 }
 
-/// The message about a misspelt setting. The value is left out, since it may be a password.
+/// Returns the error message for a misspelt setting. The message does not contain the value, since the value may
+/// be a password.
 fn complaint(key: &str, known: &[String]) -> String {
     let name = format!("the environment variable {ENV_PREFIX}{key}");
     if is_table(key, known) {
@@ -191,7 +194,7 @@ fn complaint(key: &str, known: &[String]) -> String {
     }
 }
 
-/// A name, with the setting that resembles it, if there is one.
+/// Returns the name of a variable, and the name of a similar setting if there is one.
 fn described(key: &str, known: &[String]) -> String {
     match nearest(key, known) {
         Some((near, distance)) if distance < TOO_FAR => {
@@ -201,7 +204,7 @@ fn described(key: &str, known: &[String]) -> String {
     }
 }
 
-/// The setting with the most similar name, and the number of letters in which the two differ.
+/// Returns the setting with the most similar name, and the number of differing letters.
 fn nearest<'a>(key: &str, known: &'a [String]) -> Option<(&'a str, usize)> {
     let distances = known.iter().map(|known| (known.as_str(), strsim::osa_distance(key, known)));
     distances.min_by_key(|(_, distance)| *distance)

@@ -1,34 +1,34 @@
-//! The errors of reading settings.
+//! The errors of reading the settings.
 
 use std::path::PathBuf;
 
 use crate::setting::Unusable;
 
-/// Settings that cannot be used. The messages are for the author of the settings.
+/// Settings that can't be read or are invalid. The messages are shown to the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
+    /// The settings file can't be read.
     #[error("cannot read {path}: {cause}")]
     File {
-        /// The file.
+        /// The path of the settings file.
         path: PathBuf,
-        /// The cause.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
-    /// The file is no TOML.
+    /// The settings file is not valid TOML.
     #[error("{path}, line {line}: {problem}")]
     Syntax {
-        /// The file.
+        /// The path of the settings file.
         path: PathBuf,
-        /// The line in the file, from 1.
+        /// The line of the fault, from 1.
         line: usize,
-        /// The fault in that line.
+        /// The fault in this line.
         problem: String,
     },
-    /// A key is unknown, or its value is not of its type.
+    /// A key is unknown, or its value has the wrong type.
     #[error("{0}")]
     Value(String),
-    /// A value has the right type, but is not allowed.
+    /// A value has the right type, but its content is not allowed.
     #[error(transparent)]
     Unusable(#[from] Unusable),
 }

@@ -1,4 +1,5 @@
-//! Reads the settings: a TOML file over the defaults, the environment over the file, and flags over all.
+//! Loads the settings: defaults, then the TOML file, then environment variables, then command line flags. A later
+//! source overrides earlier sources.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,16 +10,16 @@ use super::error::Error;
 use super::settings::Settings;
 use super::{environment, values};
 
-/// The settings on the command line. They take precedence over all others.
+/// The settings on the command line. A flag overrides the file and the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// The path of the TOML file.
+    /// The path of the TOML file (`--config`).
     pub config: Option<PathBuf>,
-    /// `listen`
+    /// The setting `listen` (`--listen`).
     pub listen: Option<SocketAddr>,
-    /// `database.url`
+    /// The setting `database.url` (`--database`).
     pub database: Option<String>,
-    /// `auth.insecure_noauth2`
+    /// The setting `auth.insecure_noauth2` (`--insecure-noauth2`).
     pub insecure_noauth2: bool,
 }
 
@@ -37,7 +38,7 @@ impl Flags {
 }
 
 impl Settings {
-    /// Reads and checks the settings.
+    /// Loads the settings from all sources, and checks the settings.
     pub fn load(flags: &Flags) -> Result<Settings, Error> {
         let mut table = flags.config.as_deref().map_or_else(|| Ok(Table::new()), read)?;
         environment::add_to(&mut table)?;
@@ -50,7 +51,8 @@ impl Settings {
 
 fn read(path: &Path) -> Result<Table, Error> {
     let text = std::fs::read_to_string(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
-    // The parser's own message shows the line, which may hold a password.
+    // The message omits the faulty line, which the parser's own message would quote, since the line may contain a
+    // password.
     text.parse::<Table>().map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

@@ -1,11 +1,13 @@
-//! Reads file, environment and flags into the settings structs that each room owns, and checks them together.
+//! Reads settings from the file, the environment and the flags into structs, and checks the settings together.
+//! Each other module defines the struct of its own settings.
 //!
 //! - `settings`: all settings as one struct
-//! - `admin`, `tls`: the tables of `server`, which stands above this room
-//! - `load`: reads and checks the settings; `environment`: the variables; `values`: TOML as settings
-//! - `checks`: the checks of all rooms, and those that concern several
-//! - `changes`: the settings that a new reading would change
-//! - `error`: the errors of reading
+//! - `admin`, `tls`: the tables for `server`
+//! - `load`: loads and checks the settings; `environment`: reads environment variables; `values`: converts TOML
+//!   values into settings
+//! - `checks`: the checks of all settings
+//! - `changes`: compares newly read settings with the settings in use
+//! - `error`: the errors of reading the settings
 
 mod admin;
 mod changes;

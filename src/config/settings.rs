@@ -1,4 +1,4 @@
-//! All settings as one struct. Its tables are the settings of the rooms.
+//! All settings as one struct. Each table is a struct of the module that uses the table.
 
 use std::net::SocketAddr;
 
@@ -13,25 +13,26 @@ use crate::edge::{BasePath, CorsSettings, Limits, ProxyHeaders, TrustedProxies};
 use crate::search::PlacementSettings;
 use crate::waitlist::WaitlistSettings;
 
-/// All settings.
+/// All settings of the service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The address on which the service listens.
     pub listen: SocketAddr,
-    /// The path below which clients find the service, such as `/placement`. An empty path is the root of the
-    /// host.
+    /// The path below which clients reach the service, such as `/placement`. The path is empty if the service is
+    /// at the root of the host.
     pub base_path: BasePath,
-    /// The proxies whose headers about a client are believed: addresses or networks.
+    /// The addresses or networks of the proxies whose statements about a client are accepted.
     pub trusted_proxies: TrustedProxies,
     /// The headers in which proxies describe the client.
     pub proxy_headers: ProxyHeaders,
-    /// The number of threads that accept and answer requests. By default, it is the number of processors.
+    /// The number of threads that accept connections and answer requests. With None, the number is that of the
+    /// processors.
     pub workers: Option<usize>,
-    /// The address of the built API reference, to which `/docs` redirects.
+    /// The URL or path of the built API reference, to which `/docs` redirects.
     pub api_ref_url: Option<String>,
-    /// The log filter: a level (error, warn, info, debug, trace), or levels by part of the program
-    /// (`info,allotment::access=off`). By default, it is the value of `RUST_LOG`, or else info.
+    /// The log filter: a level (error, warn, info, debug, trace), or a level for each part of the program
+    /// (`info,allotment::access=off`). With None, the filter is the environment variable `RUST_LOG`, or else info.
     pub log: Option<String>,
     /// The `[tls]` table.
     pub tls: TlsSettings,

@@ -1,4 +1,4 @@
-//! The `[tls]` table: the certificate of the service.
+//! The `[tls]` table of the settings: the certificate of the service.
 
 use std::path::PathBuf;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::setting::{Unusable, refuse};
 
-/// The `[tls]` table. Without files the service speaks plain HTTP.
+/// The `[tls]` table of the settings. Without certificate files, the service uses plain HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct TlsSettings {
-    /// PEM file with the certificate, followed by the intermediate ones.
+    /// The path of a PEM file with the certificate, followed by the intermediate certificates.
     pub cert: Option<PathBuf>,
-    /// PEM file with the private key of the certificate.
+    /// The path of a PEM file with the private key of the certificate.
     pub key: Option<PathBuf>,
 }
 
 impl TlsSettings {
-    /// The files, if there are any.
+    /// Returns the paths of the certificate and of the key. Returns None if TLS is off.
     #[must_use]
     pub fn files(&self) -> Option<(&PathBuf, &PathBuf)> {
         self.cert.as_ref().zip(self.key.as_ref())

@@ -1,4 +1,4 @@
-//! Reads settings from TOML values, with errors that name the key and never show the value.
+//! Converts TOML values into settings. Errors name the key and never contain the value.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, V
 use serde::forward_to_deserialize_any;
 use toml::{Table, Value};
 
-/// A value that does not fit its key. The value itself is not kept: it may be a password.
+/// The error for a value that does not fit its key. The value is not stored, since the value may be a password.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Misfit {
-    /// The key, from the inside outwards: `["url", "database"]`.
+    /// The parts of the key in reverse order: `["url", "database"]` for `database.url`.
     path: Vec<String>,
     problem: String,
 }
 
-/// Reads all settings.
+/// Converts a TOML table into settings.
 pub(super) fn read<T: de::DeserializeOwned>(table: Table) -> Result<T, Misfit> {
     T::deserialize(Reader(Value::Table(table)))
 }
 
-/// Sets a key such as `["database", "url"]`, in place of any value that is there.
+/// Sets a key such as `["database", "url"]`, and replaces an existing value. Creates missing tables.
 pub(super) fn set(table: &mut Table, path: &[&str], value: Value) {
     match path {
         [] => {}
@@ -80,7 +80,7 @@ impl de::Error for Misfit {
     }
 }
 
-/// Reads one value.
+/// A deserializer for one TOML value.
 struct Reader(Value);
 
 impl<'de> de::Deserializer<'de> for Reader {
@@ -92,7 +92,7 @@ impl<'de> de::Deserializer<'de> for Reader {
             Value::Integer(number) => visitor.visit_i64(number),
             Value::Float(number) => visitor.visit_f64(number),
             Value::Boolean(value) => visitor.visit_bool(value),
-            // No setting is a date.
+            // No setting is a date, so a date is always an error of type.
             Value::Datetime(_) => visitor.visit_unit(),
             Value::Array(values) => visitor.visit_seq(Elements(values.into_iter().enumerate())),
             Value::Table(table) => visitor.visit_map(Entries { rest: table.into_iter(), current: None }),
@@ -129,7 +129,7 @@ impl<'de> de::Deserializer<'de> for Reader {
     }
 }
 
-/// The elements of a list. The path of an error has an element's place.
+/// The elements of a list. An error path contains the index of the element.
 struct Elements(std::iter::Enumerate<std::vec::IntoIter<Value>>);
 
 impl<'de> SeqAccess<'de> for Elements {
@@ -143,7 +143,7 @@ impl<'de> SeqAccess<'de> for Elements {
     }
 }
 
-/// The entries of a table.
+/// The entries of a table. An error path contains the key of the entry.
 struct Entries {
     rest: toml::map::IntoIter<String, Value>,
     current: Option<(String, Value)>,
