@@ -10,7 +10,7 @@ use super::inventories::set_all;
 use super::resource_providers::{bump_at, bump_id};
 use super::{Error, Result};
 
-/// The new inventories of one provider. They replace all its present inventories.
+/// The inventories that replace all present inventories of one provider.
 #[derive(Clone, Debug)]
 pub struct NewInventories {
     /// The uuid of the provider.

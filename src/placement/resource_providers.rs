@@ -25,7 +25,7 @@ pub struct NewProvider {
 /// The changes that a client wants to make to a provider.
 #[derive(Clone, Debug)]
 pub struct ProviderChanges {
-    /// The new name. It may be the present name.
+    /// The new name, which may be equal to the present name.
     pub name: String,
     /// The uuid of the new parent. `None` keeps the present parent, and `Some(None)` makes the provider a
     /// root.
@@ -111,8 +111,8 @@ pub fn create(tx: &mut Tx, new: &NewProvider) -> Result<ResourceProvider> {
     find(tx, &new.uuid)
 }
 
-/// Renames a provider, and moves it below another parent if a new parent is given. Its descendants move with
-/// it.
+/// Renames a provider. If a new parent is given, also moves the provider and all its descendants below that
+/// parent.
 pub fn update(tx: &mut Tx, uuid: &str, changes: &ProviderChanges) -> Result<ResourceProvider> {
     let provider = find(tx, uuid)?;
     if rows::find_id_by_name(tx, &changes.name)?.is_some_and(|id| id != provider.id) {

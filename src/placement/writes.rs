@@ -14,7 +14,7 @@ use super::{Error, Result};
 #[derive(Debug)]
 pub struct ReplaceAllocations {
     claims: Vec<Claim>,
-    /// The value of `created_at` in the new rows. It tells whether a row was inserted by this write.
+    /// The value of `created_at` in the new rows. A row with this value was inserted by this write.
     now: NaiveDateTime,
 }
 

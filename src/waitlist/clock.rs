@@ -1,9 +1,10 @@
-//! The time by which tickets expire.
+//! The clock that decides when tickets expire.
 //!
-//! A lease counts the time that passes. The service begins with the time of the database, which all replicas
-//! share. From then on it counts the time that passes on its host, including sleep. So the host's wall clock
-//! may be set to any time. If the database's clock differs later (one of the two clocks runs fast, or was set),
-//! the service's clock follows it slowly.
+//! At its start, the service reads the time of the database, which all replicas share. From then on the
+//! service adds the time that passes on its host, including the time that the host is suspended. So a change
+//! of the host's wall clock has no effect. Later the service's clock may differ from the database's clock,
+//! because one of the two clocks runs fast or was set. Then the service's clock slowly approaches the
+//! database's clock.
 
 use std::time::Duration;
 
@@ -13,13 +14,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::store;
 
-/// A clock for the expiry of tickets.
+/// A source of the present time, by which tickets expire.
 pub trait Clock: Send + Sync {
-    /// The present time, in UTC and in whole microseconds, which all databases can store.
+    /// Returns the present time in UTC, in whole microseconds, since every database can store microseconds.
     fn now(&self) -> NaiveDateTime;
 }
 
-/// The host's wall clock, which may jump.
+/// The host's wall clock, which may jump when somebody sets it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -29,34 +30,36 @@ impl Clock for SystemClock {
     }
 }
 
-/// The clock is hastened by 1 part in this number. Clocks of hosts may differ by that much anyway, and no lease
-/// ends early by more.
+/// The service's clock runs faster by 1 part in 2,000 while it is behind the database's clock. A lease ends
+/// early by at most this part. The clocks of two hosts may differ as much anyway.
 const HASTENED: i32 = 2_000;
-/// The clock is slowed by 1 part in this number. Leases last longer by that part.
+/// The service's clock runs slower by 1 part in 100 while it is ahead of the database's clock. A lease lasts
+/// longer by at most this part.
 const SLOWED: i32 = 100;
-/// The difference from which on the service's clock jumps. A clock does not drift so far, so one of the two
-/// clocks was wrong. A jump is better than a wrong time for long.
+/// If the two clocks differ by at least one day, the service's clock jumps to the database's time. Such a
+/// large difference is no drift: one of the clocks was wrong.
 const PLAINLY_WRONG: TimeDelta = TimeDelta::days(1);
 
-/// The service's clock: the database's time at the start, plus the time that has passed since.
+/// The clock of the service: the database's time at the start, plus the time that has passed since the start.
 #[derive(Debug)]
 pub struct ServiceClock {
     state: Mutex<State>,
 }
 
-/// The last time of the clock, and its difference from the database's clock.
+/// The time that the clock showed last, and the difference from the database's clock.
 #[derive(Clone, Copy, Debug)]
 struct State {
-    /// The time since the host's start when the clock showed `time`.
+    /// The time since the host's boot, at the moment when the clock showed `time`.
     up: Duration,
-    /// The time that the clock showed.
+    /// The time that the clock showed last.
     time: NaiveDateTime,
-    /// The lag behind the database's clock. It is negative if the clock is ahead.
+    /// The time by which this clock is behind the database's clock. A negative value means that this clock is
+    /// ahead.
     behind: TimeDelta,
 }
 
 impl State {
-    /// The state at this time since the host's start.
+    /// Returns the state of the clock at the time `up` since the host's boot.
     fn at(self, up: Duration) -> State {
         let passed = TimeDelta::from_std(up.saturating_sub(self.up)).unwrap_or_default();
         let made_up = self.behind.clamp(-(passed / SLOWED), passed / HASTENED);
@@ -66,14 +69,15 @@ impl State {
 }
 
 impl ServiceClock {
-    /// A clock that begins with the time of `database`.
+    /// Makes a clock that starts with the time that `database` returns.
     pub fn start<E>(database: impl FnOnce() -> Result<NaiveDateTime, E>) -> Result<ServiceClock, E> {
         let time = database()?;
         let state = State { up: up(), time, behind: TimeDelta::zero() };
         Ok(ServiceClock { state: Mutex::new(state) })
     }
 
-    /// Compares the clock with the time that the database's clock showed between two moments.
+    /// Compares this clock with the time of the database's clock. The time was read between `asked` and
+    /// `answered`, which are times since the host's boot.
     pub fn compare(&self, asked: Duration, time: NaiveDateTime, answered: Duration) {
         let mut state = self.state.lock();
         let now = state.at(answered);
@@ -82,7 +86,8 @@ impl ServiceClock {
         let behind = time + since - now.time;
         *state = now;
         if behind.abs() <= since {
-            // The difference is no larger than the time that the answer took, so it means nothing.
+            // The answer took longer than the difference of the clocks, so the difference may be an error of
+            // measurement.
             state.behind = TimeDelta::zero();
         } else if behind.abs() < PLAINLY_WRONG {
             state.behind = behind;
@@ -108,15 +113,16 @@ fn whole_micros(time: NaiveDateTime) -> NaiveDateTime {
     chrono::SubsecRound::trunc_subsecs(time, 6)
 }
 
-/// The time since the host's start, including sleep. No setting of a clock changes it.
+/// Returns the time since the host's boot, including the time that the host was suspended. Nobody can set
+/// this clock.
 pub fn up() -> Duration {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let clock = ClockId::Boottime;
-    // The monotonic clock of other systems counts the time of a sleep.
+    // On other systems, the monotonic clock also counts the time that the host was suspended.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let clock = ClockId::Monotonic;
     let time = clock_gettime(clock);
-    // Neither part is negative.
+    // Neither the seconds nor the nanoseconds can be negative.
     Duration::new(
         u64::try_from(time.tv_sec).unwrap_or_default(),
         u32::try_from(time.tv_nsec).unwrap_or_default(),
@@ -142,7 +148,7 @@ mod tests {
         ServiceClock { state: Mutex::new(State { up: seconds(0), time: noon(), behind: TimeDelta::zero() }) }
     }
 
-    /// The time that the clock shows so many seconds after the start, in seconds since noon.
+    /// Returns the time that the clock shows `number` seconds after the start, as seconds since noon.
     fn shows(clock: &ServiceClock, number: u64) -> f64 {
         let state = clock.state.lock().at(seconds(number));
         (state.time - noon()).as_seconds_f64()
@@ -150,7 +156,7 @@ mod tests {
 
     #[test]
     fn it_begins_with_the_databases_time_and_goes_on_by_itself() {
-        // The database says another time than this host would.
+        // The database's time is noon on a fixed day, which is not the time of this host.
         let clock = ServiceClock::start(|| Ok::<_, ()>(noon())).unwrap();
         let (first, second) = (clock.now(), clock.now());
         assert!(first >= noon() && first < noon() + MINUTE && second >= first);
@@ -159,14 +165,14 @@ mod tests {
 
     #[test]
     fn it_follows_the_databases_clock_slowly_and_ends() {
-        // The database's clock is set forwards by five minutes.
+        // The database's clock is five minutes ahead, because somebody set it.
         let ahead = clock();
         ahead.compare(seconds(100), noon() + TimeDelta::seconds(400), seconds(100));
         assert!((shows(&ahead, 100) - 100.0).abs() < 1e-6);
         assert!((shows(&ahead, 700) - 700.3).abs() < 1e-6);
-        // Ten days later it is made up, and no more than that.
+        // Ten days later the clock has caught up by exactly five minutes.
         assert!((shows(&ahead, 864_000) - 864_300.0).abs() < 1e-6);
-        // And backwards.
+        // The database's clock is five minutes behind.
         let back = clock();
         back.compare(seconds(100), noon() - TimeDelta::seconds(200), seconds(100));
         assert!((shows(&back, 700) - 694.0).abs() < 1e-6);
@@ -183,7 +189,7 @@ mod tests {
             clock.compare(seconds(number), time, seconds(number));
             let now = shows(&clock, number);
             assert!(now > last, "{now} after {last}");
-            // An hour of lease is an hour, give or take half a minute.
+            // After each second, the clock is wrong by at most one part in 100 of the time that has passed.
             assert!((now - number as f64).abs() <= number as f64 / 100.0 + 1e-6, "{now} at {number}");
             last = now;
         }
@@ -194,7 +200,8 @@ mod tests {
         let clock = clock();
         clock.compare(seconds(10), noon() + TimeDelta::seconds(13), seconds(20));
         assert!((shows(&clock, 10_000) - 10_000.0).abs() < 1e-6);
-        // The service's clock was seven seconds ahead; this answer came at once.
+        // In fact the service's clock is seven seconds ahead. This answer took no time, so the difference
+        // counts.
         clock.compare(seconds(10_000), noon() + TimeDelta::seconds(9_993), seconds(10_000));
         assert!((shows(&clock, 20_000) - 19_993.0).abs() < 1e-6);
     }

@@ -1,4 +1,4 @@
-//! The end of tickets: release and removal. The next ticket becomes active.
+//! The end of tickets by a client: release and deletion. The next ticket of the queue becomes active.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,11 @@ use super::group::{self, Effects};
 use super::join::lease_end;
 use super::{Error, Result, expire};
 
-/// Releases a ticket, active or queued. The next ticket becomes active in the same step. A ticket that has
-/// ended stays as it is. Returns the ticket after that.
+/// Releases an active or queued ticket, and makes the next ticket of its queue active. Returns the released
+/// ticket.
 ///
-/// `given` is the generation that the client saw.
+/// A ticket that has already ended is returned unchanged. If the client stated a generation in `given`, the
+/// ticket must have that generation.
 pub fn end(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> Result<Ticket> {
     let ticket = find(tx, uuid)?;
     if !ticket.is_live() {
@@ -28,15 +29,17 @@ pub fn end(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> R
     find(tx, uuid)
 }
 
-/// Ends a live ticket, and deletes the ticket.
+/// Releases a ticket and then deletes its row.
 pub fn remove(tx: &mut Tx, uuid: &str, now: NaiveDateTime) -> Result<()> {
     let ticket = end(tx, uuid, None, now)?;
     rows::delete(tx, &ticket)?;
     Ok(())
 }
 
-/// Ends and deletes at most `limit` tickets of an owner, and returns their number. The last tickets of the
-/// queues go first, so that none becomes active only to be removed.
+/// Releases and deletes at most `limit` tickets of an owner. Returns the number of deleted tickets.
+///
+/// The tickets at the ends of the queues are deleted first, so that no ticket becomes active only to be
+/// deleted.
 pub fn remove_some(tx: &mut Tx, owner: &str, limit: i64, now: NaiveDateTime) -> Result<usize> {
     let tickets = rows::list_last_by_owner(tx, owner, limit)?;
     let live: Vec<Ticket> = tickets.iter().filter(|ticket| ticket.is_live()).cloned().collect();
@@ -51,7 +54,7 @@ fn find(tx: &mut Tx, uuid: &str) -> Result<Ticket> {
     rows::find(tx, uuid)?.ok_or_else(|| Error::TicketNotFound(uuid.to_owned()))
 }
 
-/// Refuses a generation that differs from the ticket's.
+/// Fails if `given` is a generation and the ticket has another generation.
 pub(super) fn check_given(ticket: &Ticket, given: Option<i64>) -> Result<()> {
     match given {
         Some(given) if given != ticket.generation => {
@@ -61,8 +64,9 @@ pub(super) fn check_given(ticket: &Ticket, given: Option<i64>) -> Result<()> {
     }
 }
 
-/// Ends live tickets. First it locks their queues, in the order that all transactions use. Then it changes the
-/// tickets, and makes the next ones active.
+/// Ends live tickets with the status `how`. First all queues of the tickets are locked, in the order that
+/// every transaction uses: by owner, scope and id. Then the tickets are ended, and the next ticket of each
+/// queue becomes active.
 pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: Status, now: NaiveDateTime) -> Result<()> {
     let mut ordered: Vec<&Ticket> = tickets.iter().collect();
     ordered.sort_by(|a, b| (&a.owner, &a.scope, &a.resource_id).cmp(&(&b.owner, &b.scope, &b.resource_id)));
@@ -84,20 +88,22 @@ pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: Status, now: NaiveDa
     group::settle(tx, &effects, now)
 }
 
-/// Locks a ticket's queue, which gets one ticket shorter and one generation further.
+/// Locks the queue of a ticket. The number of live tickets falls by one, and the queue's generation grows by
+/// one.
 fn leave(tx: &mut Tx, ticket: &Ticket) -> Result<()> {
     if generation::bump_queue(tx, ticket.queue_id, -1)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
-/// Ends a ticket whose queue is locked. If the ticket has changed since it was read, the transaction runs
-/// again.
+/// Sets the status of a ticket whose queue is locked. If the ticket has changed since it was read, the
+/// transaction runs again.
 fn close(tx: &mut Tx, ticket: &Ticket, how: Status, now: NaiveDateTime) -> Result<()> {
     let changes = TicketChanges { status: Some(how), holds: Some(None), ..TicketChanges::default() };
     if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
-/// Makes the oldest ticket of a queue active. Overdue tickets before it expire, and each is a step of the
-/// queue's generation. If they are too many for one transaction, the error is [`Error::Crowded`].
+/// Makes the oldest ticket of a queue active. If tickets before it are overdue, these tickets expire first.
+///
+/// Fails with [`Error::Crowded`] if one transaction can't end so many overdue tickets.
 pub(super) fn promote(tx: &mut Tx, queue_id: i32, now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
     let mut head = rows::list_heads(tx, queue_id, 1)?.pop();
     if head.as_ref().is_some_and(|head| head.is_overdue(now)) {
@@ -122,6 +128,7 @@ fn activate(tx: &mut Tx, head: &Ticket, now: NaiveDateTime, effects: &mut Effect
     };
     debug_assert_eq!(head.status, Status::Queued);
     effects.activated.extend(head.group_uuid.clone());
-    // Otherwise the ticket was renewed a moment ago, and the second run sees that.
+    // If the swap fails, somebody has just renewed the ticket. The transaction runs again with the renewed
+    // ticket.
     if generation::swap_ticket(tx, head, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }

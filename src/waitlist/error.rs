@@ -1,93 +1,94 @@
-//! The errors of the waitlist, with messages for clients and without HTTP.
+//! The errors of the waitlist, with messages for clients. The HTTP status is chosen elsewhere, in
+//! `api/refusal.rs`.
 
 use crate::db;
 use crate::store::ticket::Status;
 
-/// A refusal, or a failure of the database below.
+/// A refusal of the request, or a failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such resource provider to own a queue.
+    /// The owner of a queue is a resource provider, but no resource provider has this uuid.
     #[error("No resource provider with uuid {0} found")]
     OwnerNotFound(String),
-    /// There is no such ticket.
+    /// No ticket has this uuid.
     #[error("No ticket with uuid {0} found")]
     TicketNotFound(String),
-    /// There is no such group of tickets.
+    /// No group of tickets has this uuid.
     #[error("No group of tickets with uuid {0} found")]
     GroupNotFound(String),
-    /// A ticket that fences a write is not active.
+    /// A client has named this ticket as a condition of a write, but the ticket is not active.
     #[error("Ticket {0} is not active.")]
     NotActive(String),
-    /// The ticket has ended.
+    /// The ticket has ended, so it can't be renewed.
     #[error("Ticket {uuid} has ended: it is {status}.")]
     Ended {
-        /// The ticket.
+        /// The uuid of the ticket.
         uuid: String,
-        /// Its status.
+        /// The status of the ticket: finished or expired.
         status: Status,
     },
-    /// The ticket's generation is not the one that the client saw.
+    /// The client stated a generation of a ticket, but the ticket has another generation.
     #[error("ticket generation conflict for ticket {uuid}: actual: {actual}, given: {given}")]
     TicketGeneration {
-        /// The ticket.
+        /// The uuid of the ticket.
         uuid: String,
-        /// Its generation.
+        /// The ticket's present generation.
         actual: i64,
-        /// The generation that the client gave.
+        /// The generation that the client stated.
         given: i64,
     },
-    /// The group's generation is not the one that the client saw.
+    /// The client stated a generation of a group, but the group has another generation.
     #[error("group generation conflict for group {uuid}: actual: {actual}, given: {given}")]
     GroupGeneration {
-        /// The group.
+        /// The uuid of the group.
         uuid: String,
-        /// Its generation.
+        /// The group's present generation.
         actual: i64,
-        /// The generation that the client gave.
+        /// The generation that the client stated.
         given: i64,
     },
-    /// The queue's generation is not the one that the client saw.
+    /// The client stated a generation of a queue, but the queue has another generation.
     #[error(
         "queue generation conflict for scope '{scope}' and id '{id}' of {owner}: actual: {actual}, given: {given}"
     )]
     QueueGeneration {
-        /// The owner of the queue.
+        /// The owner of the queue: the uuid of a resource provider, or `default`.
         owner: String,
         /// The scope of the queue.
         scope: String,
         /// The id of the queue.
         id: String,
-        /// Its generation, or `null` if it has never been used.
+        /// The queue's present generation, or `null` if the queue has never been used.
         actual: String,
-        /// The generation that the client gave.
+        /// The generation that the client stated, or `null` if the client stated that the queue is unused.
         given: String,
     },
-    /// A queue has the largest number of live tickets.
+    /// A queue already has as many live tickets as `waitlist.queue_tickets` allows.
     #[error("The queue of scope '{scope}' and id '{id}' of {owner} is full: it has {limit} tickets.")]
     QueueFull {
-        /// The owner of the queue.
+        /// The owner of the queue: the uuid of a resource provider, or `default`.
         owner: String,
         /// The scope of the queue.
         scope: String,
         /// The id of the queue.
         id: String,
-        /// The largest number of live tickets.
+        /// The setting `waitlist.queue_tickets`.
         limit: u32,
     },
-    /// A group names one queue twice, and would wait for itself.
+    /// A new group has two tickets for one queue. One ticket would wait for the other ticket forever.
     #[error(
         "Scope '{scope}' and id '{id}' of {owner} are there twice, and one ticket would wait for the other."
     )]
     Twice {
-        /// The owner of the queue.
+        /// The owner of the queue: the uuid of a resource provider, or `default`.
         owner: String,
         /// The scope of the queue.
         scope: String,
         /// The id of the queue.
         id: String,
     },
-    /// The queue with this row id has too many overdue tickets at its head. They are ended first, in
-    /// transactions of their own.
+    /// The queue with this row id has too many overdue tickets at its front for one transaction. The caller
+    /// ends these tickets in separate transactions, and then tries again.
     #[error("Many tickets of the queue run out of time at this moment; try again.")]
     Crowded(i32),
     /// The database failed.
@@ -111,7 +112,7 @@ impl crate::commit::TransactionError for Error {
 }
 
 impl Error {
-    /// A conflict that a second run of the transaction settles.
+    /// Returns the error that makes the transaction run again, because another writer was first.
     pub(super) fn lost_race() -> Self {
         Error::Database(db::Error::LostRace)
     }

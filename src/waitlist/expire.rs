@@ -1,7 +1,7 @@
-//! The end of overdue tickets, many with few statements.
+//! The end of overdue tickets. One transaction ends many tickets with a few statements.
 //!
-//! A transaction ends a bounded number of tickets, since a client that joins one of their queues waits for the
-//! transaction.
+//! The number of tickets in one transaction is limited, since a client that joins one of the queues waits
+//! until the transaction has committed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,18 +18,19 @@ use super::end::promote;
 use super::group::{self, Effects};
 use super::{Error, Result};
 
-/// The largest number of tickets that expire in one transaction.
+/// The largest number of tickets that one transaction ends.
 pub const EXPIRED_AT_ONCE: usize = 200;
 
-/// Ends the overdue ones of these tickets, and makes the next ones active. Each ticket that ends is a step of
-/// its queue's generation.
+/// Ends those of `tickets` that are still overdue, and makes the next tickets of their queues active. The
+/// generation of a queue grows by one for each ticket that ends.
 ///
-/// If too many other tickets must end before the next ticket of a queue can become active, the error is
-/// [`Error::Crowded`] and nothing changes.
+/// Fails with [`Error::Crowded`], and changes nothing, if too many other tickets must end before the next
+/// ticket of a queue can become active.
 pub fn expire(tx: &mut Tx, tickets: &[Overdue], now: NaiveDateTime) -> Result<()> {
     let expected = count(tickets.iter().map(|ticket| ticket.queue_id));
     lock_queues(tx, &expected)?;
-    // Other transactions may have ended or renewed some of the tickets before the queues were locked.
+    // Another transaction may have ended or renewed a ticket before the queues were locked. So the tickets
+    // are read again.
     let uuids: Vec<&str> = tickets.iter().map(|ticket| ticket.uuid.as_str()).collect();
     let mut overdue = rows::find_several(tx, &uuids)?;
     overdue.retain(|ticket| ticket.is_live() && ticket.is_overdue(now));
@@ -54,8 +55,8 @@ pub fn expire(tx: &mut Tx, tickets: &[Overdue], now: NaiveDateTime) -> Result<()
     group::settle(tx, &effects, now)
 }
 
-/// Ends overdue tickets at the head of a queue, as many as one transaction may. Returns whether there may be
-/// more.
+/// Ends overdue tickets at the front of a queue, at most [`EXPIRED_AT_ONCE`] tickets. Returns whether the
+/// queue may have more overdue tickets.
 pub fn expire_heads(tx: &mut Tx, queue_id: i32, now: NaiveDateTime) -> Result<bool> {
     if !generation::leave_queue(tx, queue_id, 0)? {
         return Ok(false);
@@ -68,7 +69,8 @@ pub fn expire_heads(tx: &mut Tx, queue_id: i32, now: NaiveDateTime) -> Result<bo
     Ok(overdue.len() == EXPIRED_AT_ONCE)
 }
 
-/// Ends the overdue tickets at the head of a queue, and returns the next ticket. The queue must be locked.
+/// Ends the overdue tickets at the front of a queue, and returns the first ticket that is not overdue. The
+/// caller must have locked the queue.
 pub(super) fn pass_by(
     tx: &mut Tx,
     queue_id: i32,
@@ -86,7 +88,7 @@ pub(super) fn pass_by(
     Ok(rest.first().cloned())
 }
 
-/// The number of overdue tickets at the beginning.
+/// Returns the number of overdue tickets before the first ticket that is not overdue.
 fn overdue_heads(heads: &[Ticket], now: NaiveDateTime) -> usize {
     heads.iter().take_while(|ticket| ticket.is_overdue(now)).count()
 }
@@ -98,7 +100,7 @@ fn end_heads(
     now: NaiveDateTime,
     effects: &mut Effects,
 ) -> Result<()> {
-    // The number is at most that of one transaction, which is small.
+    // The number fits into 32 bits, since it is at most [`EXPIRED_AT_ONCE`].
     let number = i32::try_from(overdue.len()).unwrap_or(i32::MAX);
     if number > 0 && !generation::leave_queue(tx, queue_id, number)? {
         return Err(Error::lost_race());
@@ -106,15 +108,16 @@ fn end_heads(
     close(tx, overdue, now, effects)
 }
 
-/// The number of times that each number comes.
+/// Counts how often each number occurs.
 fn count(numbers: impl Iterator<Item = i32>) -> BTreeMap<i32, i32> {
     let mut counts = BTreeMap::new();
     numbers.for_each(|number| *counts.entry(number).or_default() += 1);
     counts
 }
 
-/// Locks queues in the order that all transactions use. `leaving` has the number of tickets that leave each
-/// queue.
+/// Locks queues in the order that every transaction uses: by owner, scope and id. `leaving` is the number of
+/// tickets that will end, by the row id of the queue. Each queue's count of live tickets falls by that
+/// number.
 fn lock_queues(tx: &mut Tx, leaving: &BTreeMap<i32, i32>) -> Result<()> {
     let ids: Vec<i32> = leaving.keys().copied().collect();
     let mut ordered = queues::list_by_ids(tx, &ids)?;
@@ -128,7 +131,8 @@ fn lock_queues(tx: &mut Tx, leaving: &BTreeMap<i32, i32>) -> Result<()> {
     Ok(())
 }
 
-/// Ends tickets whose queues are locked. If a ticket has changed since it was read, the transaction runs again.
+/// Marks tickets as expired. The caller must have locked the tickets' queues. If a ticket has changed since
+/// it was read, the transaction runs again.
 fn close(tx: &mut Tx, overdue: &[Ticket], now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
     let uuids: Vec<&str> = overdue.iter().map(|ticket| ticket.uuid.as_str()).collect();
     if generation::expire_tickets(tx, &uuids, now)? != uuids.len() {

@@ -1,4 +1,5 @@
-//! Groups: tickets of several queues that are created together and awaited together.
+//! Groups. A group is several tickets in different queues. A client creates all its tickets in one request,
+//! and waits until all of them are active.
 
 use std::collections::BTreeSet;
 
@@ -16,21 +17,22 @@ use super::join::lease_end;
 use super::renew::{Renewal, change};
 use super::{Error, Result};
 
-/// Tickets that were created together.
+/// A group with its tickets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// The uuid of the group.
     pub uuid: String,
-    /// The generation of the group. It grows by one when tickets change their status, and when the group is
-    /// renewed.
+    /// The generation of the group. Each transaction that changes the status of a ticket of the group, or
+    /// renews the group, increments the generation.
     pub generation: i64,
-    /// The tickets, in the order of their queues.
+    /// The tickets, sorted by owner, scope and id of their queues.
     pub tickets: Vec<Ticket>,
 }
 
 impl Group {
-    /// The status: [`Status::Active`] if all tickets are active, the status of a ticket that has ended, or else
-    /// [`Status::Queued`].
+    /// Returns the status of the group. If a ticket has ended, the status is that of the ended ticket.
+    /// Otherwise the status is [`Status::Queued`] if a ticket is queued, and [`Status::Active`] if all
+    /// tickets are active.
     pub fn status(&self) -> Status {
         let has = |status| self.tickets.iter().any(|ticket| ticket.status == status);
         [Status::Expired, Status::Finished, Status::Queued]
@@ -40,7 +42,7 @@ impl Group {
     }
 }
 
-/// The group of this uuid.
+/// Returns the group of this uuid.
 pub fn find_group(conn: &mut DbConnection, uuid: &str) -> Result<Group> {
     let missing = || Error::GroupNotFound(uuid.to_owned());
     let generation = stored::find_group(conn, uuid)?.ok_or_else(missing)?;
@@ -51,7 +53,8 @@ pub fn find_group(conn: &mut DbConnection, uuid: &str) -> Result<Group> {
     Ok(Group { uuid: uuid.to_owned(), generation, tickets })
 }
 
-/// Releases all live tickets of a group, active and queued.
+/// Releases all live tickets of a group, both active and queued. If `given` is a generation, the group must
+/// have that generation. Returns the group after the release.
 pub fn end_group(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> Result<Group> {
     let group = find_group(tx, uuid)?;
     let live: Vec<Ticket> = group.tickets.iter().filter(|ticket| ticket.is_live()).cloned().collect();
@@ -63,7 +66,7 @@ pub fn end_group(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime
     find_group(tx, uuid)
 }
 
-/// Renews all tickets of a group. No ticket may have ended.
+/// Renews all tickets of a group. Fails with [`Error::Ended`] if a ticket of the group has ended.
 pub fn renew_group(
     tx: &mut Tx,
     uuid: &str,
@@ -94,27 +97,32 @@ fn check_given(group: &Group, given: Option<i64>) -> Result<()> {
     }
 }
 
-/// The effects of a transaction's tickets on their groups, which the transaction applies last.
+/// The changes of tickets in one transaction that concern their groups. [`settle`] applies them at the end of
+/// the transaction.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// The groups in which a ticket has become active.
+    /// The uuids of groups in which a ticket has become active.
     pub activated: BTreeSet<String>,
-    /// The groups in which a ticket has ended.
+    /// The uuids of groups in which a ticket has ended.
     pub ended: BTreeSet<String>,
-    /// The number of overdue tickets that were ended in place of becoming active.
+    /// The number of overdue queued tickets that have ended when they would have become active.
     pub passed_by: usize,
 }
 
-/// Increments the generations of groups whose tickets have changed their status, and starts the leases of
-/// groups without queued tickets. The rows of the groups are locked before their tickets are read. So if two
-/// tickets become active at once in different queues, one of the transactions sees both.
+/// Increments the generations of all groups in `effects`. If no ticket of a group is queued any more, starts
+/// the leases of its active tickets.
+///
+/// The rows of the groups are locked before their tickets are read. Two transactions may make tickets of one
+/// group active at the same time. The second transaction then sees both active tickets, and starts the
+/// leases.
 pub(super) fn settle(tx: &mut Tx, effects: &Effects, now: NaiveDateTime) -> Result<()> {
     let all: Vec<&str> = effects.activated.union(&effects.ended).map(String::as_str).collect();
     if all.is_empty() {
         return Ok(());
     }
     generation::bump_groups(tx, &all)?;
-    // Many tickets may have ended at once, and only few of their groups have a lease that starts now.
+    // Many groups may have ended tickets, but only a few groups have leases that start now. One query finds
+    // these groups.
     let ended: Vec<&str> = effects.ended.iter().map(String::as_str).collect();
     let mut complete: BTreeSet<String> = overdue::list_idle_groups(tx, &ended)?.into_iter().collect();
     complete.extend(effects.activated.iter().cloned());
@@ -127,8 +135,8 @@ pub(super) fn settle(tx: &mut Tx, effects: &Effects, now: NaiveDateTime) -> Resu
     Ok(())
 }
 
-/// Starts the leases of active tickets that do not run yet. If all tickets are active, the last one has become
-/// active now, and leases that ran while that ticket was queued start again.
+/// Starts the leases of active tickets whose lease does not run yet. If all tickets of the group are active,
+/// also restarts the leases that already ran while tickets were queued.
 pub(super) fn start_leases(tx: &mut Tx, tickets: &[Ticket], now: NaiveDateTime) -> Result<()> {
     let all_active = tickets.iter().all(|ticket| ticket.status == Status::Active);
     for ticket in tickets {

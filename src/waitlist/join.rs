@@ -1,4 +1,4 @@
-//! The creation of tickets, at the ends of their queues.
+//! The creation of tickets. A new ticket goes to the end of its queue.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use uuid::Uuid;
@@ -13,23 +13,24 @@ use crate::store::{generation, resource_providers};
 use super::settings::WaitlistSettings;
 use super::{DEFAULT_OWNER, Error, Result, group};
 
-/// The lifetime of a ticket.
+/// The rule by which a ticket expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Term {
-    /// Until the release.
+    /// The ticket never expires. A client must release the ticket to end it.
     Unlimited,
-    /// Until a time, in UTC. The time also ends a queued ticket.
+    /// The ticket expires at this time, in UTC, even if it is still queued.
     Until(NaiveDateTime),
-    /// A lease of this number of seconds from the moment the ticket becomes active. In a group, all tickets
-    /// must be active.
+    /// The ticket expires this number of seconds after it became active. In a group, the seconds are counted
+    /// from the moment when all tickets of the group are active.
     Lease(i32),
-    /// A lease that also runs while the ticket is queued, and starts again while the client waits.
+    /// The ticket expires this number of seconds after its creation or renewal, even while it is queued.
+    /// While a client waits for the queued ticket, the seconds are counted anew again and again.
     KeptAlive(i32),
 }
 
 impl Term {
-    /// The columns of a row: the end of the ticket, and the length of its lease. `runs` tells whether a lease
-    /// runs now.
+    /// Returns two columns of the ticket's row: the time of expiry, and the length of the lease in seconds.
+    /// `runs` tells whether a lease starts now.
     pub(super) fn columns(self, now: NaiveDateTime, runs: bool) -> (Option<NaiveDateTime>, Option<i32>) {
         match self {
             Term::Unlimited => (None, None),
@@ -40,51 +41,52 @@ impl Term {
     }
 }
 
-/// The end of a lease that starts now.
+/// Returns the end of a lease that starts now.
 pub(super) fn lease_end(now: NaiveDateTime, seconds: i32) -> NaiveDateTime {
     now.checked_add_signed(TimeDelta::seconds(seconds.into())).unwrap_or(now)
 }
 
-/// The state of the queue that a client expects.
+/// The state of the queue that the client expects before its ticket is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpectedQueue {
-    /// Any state.
+    /// The client expects no particular state.
     Anything,
-    /// The queue has never been used.
+    /// The client expects that no ticket was ever created in this queue.
     Unused,
-    /// The queue has this generation.
+    /// The client expects that the queue has this generation.
     Generation(i64),
 }
 
-/// A ticket to be created.
+/// A ticket that a client wants to create.
 #[derive(Clone, Debug)]
 pub struct NewTicket {
-    /// The uuid of the resource provider, in canonical form, or [`DEFAULT_OWNER`].
+    /// The owner of the queue: the uuid of a resource provider in lower case with hyphens, or
+    /// [`DEFAULT_OWNER`].
     pub owner: String,
-    /// The kind of thing that the ticket is for.
+    /// The first part of the queue's name: the kind of the awaited thing, such as `gpu`.
     pub scope: String,
-    /// The thing of that kind.
+    /// The second part of the queue's name: the awaited thing, such as `gpu-0`.
     pub id: String,
-    /// The action that the client intends, in its own words.
+    /// A text of the client that describes the intended action. The server does not interpret the text.
     pub action: Option<String>,
-    /// Other data of the client, as JSON.
+    /// More data of the client, as JSON. The server does not interpret the data.
     pub extra: Option<String>,
-    /// The lifetime.
+    /// The rule by which the ticket expires.
     pub term: Term,
-    /// The end as the client spelled it, if answers repeat that.
+    /// The time of expiry as the client wrote it. Some answers repeat this text.
     pub expires_text: Option<String>,
-    /// The project of the user who asks.
+    /// The project of the user who sent the request.
     pub project_id: Option<String>,
-    /// The user who asks.
+    /// The user who sent the request.
     pub user_id: Option<String>,
-    /// The id of the request.
+    /// The id of the request, which is also in the log and in the answer.
     pub request_id: Option<String>,
-    /// The expected state of the queue.
+    /// The state of the queue that the client expects.
     pub expected: ExpectedQueue,
 }
 
-/// Creates a ticket at the end of its queue. In an empty queue it is active at once. Also returns the number of
-/// tickets before it.
+/// Creates a ticket at the end of its queue. If the queue is empty, the ticket is active at once. Returns the
+/// ticket, and the number of live tickets before it.
 pub fn join(
     tx: &mut Tx,
     new: &NewTicket,
@@ -92,11 +94,11 @@ pub fn join(
     settings: &WaitlistSettings,
 ) -> Result<(Ticket, i64)> {
     let mut created = create_all(tx, std::slice::from_ref(new), None, now, settings)?;
-    // There is one ticket for the one that was asked for.
+    // The list has one ticket, since one ticket was asked for.
     created.pop().ok_or_else(Error::lost_race)
 }
 
-/// Creates a group: all of its tickets, or none. The order of `new` does not matter.
+/// Creates the group of all tickets in `new`, in any order. If one ticket is refused, no ticket is created.
 pub fn join_together(
     tx: &mut Tx,
     new: &[NewTicket],
@@ -137,13 +139,13 @@ fn create_all(
         let floor = floors.iter().find(|(owner, _)| *owner == ticket.owner).map(|(_, floor)| *floor);
         joined.push((*ticket, enter(tx, ticket, floor)?));
     }
-    // The deletion of a provider locks its queues first. So the provider now exists until the commit, or is
-    // gone.
+    // The deletion of a provider locks the provider's queues first. These queues are locked here. So if the
+    // provider still exists now, it exists until this transaction commits.
     check_owners(tx, &ordered)?;
     let mut uuids = Vec::with_capacity(joined.len());
     for (ticket, queue) in &joined {
         check_limit(ticket, queue, settings)?;
-        // All live tickets of the queue are before a new one.
+        // The new ticket is already counted in `live`. All other live tickets are before it.
         let ahead = i64::from(queue.live - 1);
         uuids.push((insert(tx, ticket, queue, group_uuid, now)?, ahead));
     }
@@ -160,7 +162,7 @@ fn check_owners(conn: &mut DbConnection, tickets: &[&NewTicket]) -> Result<()> {
     owners.into_iter().try_for_each(|owner| check_owner(conn, owner))
 }
 
-/// Fails if the owner does not exist.
+/// Fails with [`Error::OwnerNotFound`] if the owner is a provider that does not exist.
 pub fn check_owner(conn: &mut DbConnection, owner: &str) -> Result<()> {
     if owner == DEFAULT_OWNER || resource_providers::find_key(conn, owner)?.is_some() {
         return Ok(());
@@ -168,8 +170,9 @@ pub fn check_owner(conn: &mut DbConnection, owner: &str) -> Result<()> {
     Err(Error::OwnerNotFound(owner.to_owned()))
 }
 
-/// Locks the owners that get a new queue, in their order and before any queue. Returns the fence floor of each
-/// owner.
+/// Locks the rows of owners for which a ticket needs a new queue. The owners are locked in sorted order, and
+/// before any queue. Returns the fence floor of each owner, which is the generation at which a new queue
+/// starts.
 fn lock_owners_of_new(tx: &mut Tx, tickets: &[&NewTicket]) -> Result<Vec<(String, i64)>> {
     let mut locked: Vec<(String, i64)> = Vec::new();
     for ticket in tickets {
@@ -182,14 +185,14 @@ fn lock_owners_of_new(tx: &mut Tx, tickets: &[&NewTicket]) -> Result<Vec<(String
     Ok(locked)
 }
 
-/// Locks the queue, which gets one ticket longer and one generation further. Fails unless its state is as
-/// expected.
+/// Locks the queue of a new ticket, and creates the queue if necessary. The number of live tickets and the
+/// generation grow by one. Fails unless the queue was in the state that the client expects.
 fn enter(tx: &mut Tx, ticket: &NewTicket, floor: Option<i64>) -> Result<Queue> {
     let found = queues::find(tx, &ticket.owner, &ticket.scope, &ticket.id)?;
     let (id, is_new) = match (found, floor) {
         (Some(queue), _) => (queue.id, false),
         (None, Some(floor)) => (queues::insert(tx, &ticket.owner, &ticket.scope, &ticket.id, floor)?, true),
-        // The queue was deleted a moment ago. The second run locks its owner.
+        // Another transaction has just deleted the queue. The transaction runs again and creates a new queue.
         (None, None) => return Err(Error::lost_race()),
     };
     if !generation::bump_queue(tx, id, 1)? {
@@ -226,7 +229,7 @@ fn check_limit(ticket: &NewTicket, queue: &Queue, settings: &WaitlistSettings) -
     Err(Error::QueueFull { owner, scope, id, limit })
 }
 
-/// Inserts the ticket and returns its uuid.
+/// Inserts the row of a new ticket. Returns the ticket's uuid.
 fn insert(
     tx: &mut Tx,
     new: &NewTicket,

@@ -1,4 +1,4 @@
-//! The keeper: restarts the leases of awaited tickets, if these leases run while the tickets are queued.
+//! The keeper task, which restarts the leases of queued tickets while HTTP requests wait for these tickets.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use crate::store::waitlist_tickets::{self as rows, KEPT_ALIVE_AT_ONCE};
 use super::waiters::Due;
 use super::{Error, Waitlist};
 
-/// The pause after a failure. It is short compared with the shortest lease.
+/// The pause after a failure. The pause is much shorter than the shortest lease.
 const RETRYING: Duration = Duration::from_millis(200);
-/// The longest pause while no request waits.
+/// The longest pause while no request waits for a ticket. A new request ends the pause early.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// Works until the waitlist is closed. A failure is logged, and the work is tried again.
+/// Runs until the waitlist is closed. If the database fails, the error is logged once, and the work is tried
+/// again.
 pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
     let mut is_failing = false;
     while !waitlist.waiters.is_closed() {
@@ -25,7 +26,8 @@ pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
             Ok(()) => {
                 is_failing = false;
                 waitlist.waiters.restarted(&due, began);
-                // The leases that were due now are due again later than the others.
+                // The restarted leases are not due any more, so `next` is the earliest due time of all
+                // leases.
                 let next = waitlist.waiters.due(began).next;
                 let pause = next.map_or(IDLE, |next| next.saturating_duration_since(Instant::now()));
                 waitlist.waiters.until_due(pause).await;

@@ -10,46 +10,49 @@ use crate::store::waitlist_tickets::{self as rows, TicketFilter};
 use super::join::check_owner;
 use super::{Error, Result};
 
-/// Tickets and their queues, each queue with its active ticket.
+/// The answer to a request for a list: tickets and their queues.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// The queues of the tickets. The queue that the filter names completely is there even without tickets.
+    /// The queues of the listed tickets, each with the uuid of its active ticket. If the filter names one
+    /// queue by owner, scope and id, that queue is listed even if none of its tickets is.
     pub queues: Vec<(Queue, Option<String>)>,
-    /// The tickets, by queue and in the order of each queue.
+    /// The tickets, sorted by queue, and by position within a queue.
     pub tickets: Vec<Ticket>,
 }
 
-/// The lengths of the queues with live tickets.
+/// The lengths of all queues with live tickets, for the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lengths {
-    /// The number of queues with live tickets.
+    /// The number of queues with at least one live ticket.
     pub queues: i64,
-    /// The number of active tickets, one in each of these queues.
+    /// The number of active tickets. Each queue with live tickets has exactly one active ticket.
     pub active: i64,
-    /// The number of queued tickets.
+    /// The number of queued tickets in all queues.
     pub queued: i64,
     /// The number of live tickets in the longest queue.
     pub longest: i32,
 }
 
-/// The present lengths of the queues.
+/// Returns the present lengths of the queues.
 pub fn lengths(conn: &mut DbConnection) -> Result<Lengths> {
     let (queues, live, longest) = queues::measure(conn)?;
     Ok(Lengths { queues, active: queues, queued: live - queues, longest })
 }
 
-/// The ticket of this uuid.
+/// Returns the ticket of this uuid.
 pub fn find(conn: &mut DbConnection, uuid: &str) -> Result<Ticket> {
     rows::find(conn, uuid)?.ok_or_else(|| Error::TicketNotFound(uuid.to_owned()))
 }
 
-/// The ticket of this uuid. It must be in a queue of this owner.
+/// Returns the ticket of this uuid. Fails with [`Error::TicketNotFound`] if its queue belongs to another
+/// owner.
 pub fn find_of(conn: &mut DbConnection, owner: &str, uuid: &str) -> Result<Ticket> {
     let found = find(conn, uuid)?;
     if found.owner == owner { Ok(found) } else { Err(Error::TicketNotFound(uuid.to_owned())) }
 }
 
-/// The tickets and queues that a filter admits. They are of one moment only within a snapshot.
+/// Returns the tickets that the filter selects, and their queues. The caller should read in a snapshot.
+/// Otherwise another transaction may change the queues between the queries.
 pub fn list(conn: &mut DbConnection, filter: &TicketFilter) -> Result<Listing> {
     if let Some(owner) = &filter.queues.owner {
         check_owner(conn, owner)?;
@@ -71,17 +74,18 @@ pub fn list(conn: &mut DbConnection, filter: &TicketFilter) -> Result<Listing> {
     Ok(Listing { queues, tickets })
 }
 
-/// The oldest live tickets of a ticket's queue, at most `limit`.
+/// Returns the oldest live tickets of the queue of `ticket`, at most `limit` tickets.
 pub fn list_live(conn: &mut DbConnection, ticket: &Ticket, limit: i64) -> Result<Vec<Ticket>> {
     Ok(rows::list_live(conn, ticket.queue_id, limit)?)
 }
 
-/// The number of live tickets before this one in its queue.
+/// Returns the number of live tickets before `ticket` in its queue.
 pub fn ahead(conn: &mut DbConnection, ticket: &Ticket) -> Result<i64> {
     Ok(rows::count_ahead(conn, ticket.queue_id, ticket.position)?)
 }
 
-/// The tickets that a filter admits, in the order of their creation, without the first `offset` ones.
+/// Returns the tickets that the filter selects, in the order of their creation. The first `offset` tickets
+/// are left out.
 pub fn list_by_creation(conn: &mut DbConnection, filter: &TicketFilter, offset: i64) -> Result<Vec<Ticket>> {
     if let Some(owner) = &filter.queues.owner {
         check_owner(conn, owner)?;

@@ -1,20 +1,24 @@
-//! The waitlist: clients take tickets and get their turns, strictly in order.
+//! The waitlist: queues of tickets. A client creates a ticket, and waits until the ticket is active.
 //!
-//! A queue is for one thing of one owner. Its tickets are queued, then active, then finished or expired. At
-//! most one ticket of a queue is active, and a queue with live tickets has an active one. Each ticket that
-//! comes or ends is one step of the queue's generation, in a transaction that locks the queue's row. A ticket
-//! becomes active in such a step. The generation after that step is the ticket's fence.
+//! A queue belongs to an owner, and is named by a scope and an id. A ticket is first queued, then active, and
+//! at the end finished or expired. Queued and active tickets are live. If a queue has live tickets, exactly
+//! one of them is active. Tickets become active in the order of their creation.
 //!
-//! - `join`, `end`, `expire`, `renew`, `prove`, `prune`: the rules, within the transaction of the caller
-//! - `group`: tickets that are created together
+//! The creation or the end of a ticket increments the queue's generation by one, in a transaction that locks
+//! the queue's row. When a ticket becomes active, the queue's generation after that change is the ticket's
+//! fence (a number that grows from one active ticket to the next).
+//!
+//! - `join`, `end`, `expire`, `renew`, `prove`, `prune`: the rules, run in a transaction that the caller
+//!   opens
+//! - `group`: groups of tickets that are created together
 //! - `listing`: lists of tickets and queues
-//! - `waiters`: the requests that wait for a ticket, and their waking
-//! - `keeper`: keeps queued tickets alive while their clients wait for them
-//! - `timer`: ends overdue tickets, and deletes old ones
-//! - `clock`: the time by which tickets expire, which tests set
-//! - `settings`: the `[waitlist]` table
+//! - `waiters`: the HTTP requests that wait for a ticket
+//! - `keeper`: restarts the leases of queued tickets while requests wait for these tickets
+//! - `timer`: ends overdue tickets, and deletes tickets that ended long ago
+//! - `clock`: the time by which tickets expire
+//! - `settings`: the `[waitlist]` table of the configuration
 //!
-//! This room does not use HTTP.
+//! This module does not use HTTP.
 
 mod clock;
 mod end;
@@ -59,25 +63,26 @@ pub use settings::WaitlistSettings;
 use timer::Timer;
 use waiters::{Waiter, Waiters, Waking};
 
-/// The result of most functions here.
+/// The result of most functions of this module.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The owner of queues that belong to no resource provider.
 pub const DEFAULT_OWNER: &str = "default";
 
-/// The waitlist of this process: the waiting requests, and the timer. The tickets are in the database.
+/// The waitlist of this process: the waiting requests, and the timer. The tickets themselves are in the
+/// database.
 pub struct Waitlist {
     settings: WaitlistSettings,
     clock: Arc<dyn Clock>,
-    /// The same clock, if it follows the database's.
+    /// The same clock as `clock`, or `None` if a test supplied a clock.
     service_clock: Option<Arc<ServiceClock>>,
     waiters: Arc<Waiters>,
     timer: Timer,
 }
 
 impl Waitlist {
-    /// A waitlist that listens to the commits of `db`. Tickets expire by the given clock, or else by a clock
-    /// that begins with the database's time.
+    /// Makes a waitlist, and registers it for the commits of `db`. Tests supply a `clock`. If `clock` is
+    /// `None`, a [`ServiceClock`] starts with the database's time.
     pub fn new(
         settings: WaitlistSettings,
         clock: Option<Arc<dyn Clock>>,
@@ -98,28 +103,29 @@ impl Waitlist {
         Ok(waitlist)
     }
 
-    /// Its settings.
+    /// Returns the `[waitlist]` settings.
     pub fn settings(&self) -> &WaitlistSettings {
         &self.settings
     }
 
-    /// The time of day, by which tickets expire.
+    /// Returns the present time in UTC, by which tickets expire.
     pub fn now(&self) -> NaiveDateTime {
         self.clock.now()
     }
 
-    /// The number of requests that wait in this process.
+    /// Returns the number of HTTP requests that wait in this process.
     pub fn waiting(&self) -> usize {
         self.waiters.len()
     }
 
-    /// Ends all waits with the present state of their tickets, and all later waits at once.
+    /// Ends all waits: each waiting request is answered with the present state of its ticket. Later waits end
+    /// at once.
     pub fn close(&self) {
         self.waiters.close();
         self.timer.wake();
     }
 
-    /// Waits until the ticket is no longer queued, or until the time is over, and returns the ticket.
+    /// Waits until the ticket is no longer queued, or until the timeout has passed. Returns the ticket.
     pub async fn wait(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Ticket> {
         let waiter = self.waiters.register(uuid, false);
         let read = || {
@@ -137,8 +143,8 @@ impl Waitlist {
         Ok(ticket)
     }
 
-    /// Waits until all tickets of the group are active or one has ended, or until the time is over, and returns
-    /// the group.
+    /// Waits until no ticket of the group is queued, or one ticket has ended, or the timeout has passed.
+    /// Returns the group.
     pub async fn wait_for_group(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Group> {
         let waiter = self.waiters.register(uuid, true);
         let read = || {
@@ -156,8 +162,8 @@ impl Waitlist {
         Ok(group)
     }
 
-    /// Has the leases of these tickets start again while a request waits, if the leases run while the tickets
-    /// are queued.
+    /// Asks the keeper task to restart the leases of these tickets while the request waits. Only leases that
+    /// already run while the ticket is queued are restarted.
     fn keep_alive(&self, waiter: &Waiter, tickets: &[Ticket]) {
         let running = tickets.iter().filter_map(Ticket::queued_lease);
         if let Some((seconds, end)) = running.min_by_key(|(seconds, _)| *seconds) {
@@ -166,8 +172,8 @@ impl Waitlist {
         }
     }
 
-    /// Counts the time from a turn to the request that was woken for it. If another process committed the turn,
-    /// the time is in the ticket's row.
+    /// Records in the metrics how long it took from the activation of a ticket until this request was woken.
+    /// If another process activated the ticket, the time of activation is read from the ticket's row.
     fn count_hand_off(&self, reason: Option<Waking>, activated_at: Option<NaiveDateTime>) {
         match (reason, activated_at) {
             (Some(Waking::Commit(at)), _) => handed_off(WokenBy::Commit, at.elapsed()),
@@ -178,13 +184,15 @@ impl Waitlist {
         }
     }
 
-    /// Ends the overdue tickets at the head of a queue, which resolves [`Error::Crowded`].
+    /// Ends the overdue tickets at the front of a queue. Called after [`Error::Crowded`], before a second
+    /// try.
     pub async fn clear(&self, db: &Db, queue_id: i32) -> Result<()> {
         timer::clear(self, db, queue_id).await
     }
 
-    /// Ends overdue tickets, keeps awaited tickets alive, wakes requests after changes by other processes, and
-    /// deletes old tickets, until the waitlist is closed.
+    /// Runs the background tasks until the waitlist is closed. The tasks end overdue tickets, restart the
+    /// leases of awaited tickets, wake requests after changes by other processes, and delete tickets that
+    /// ended long ago.
     pub async fn keep(self: Arc<Self>, db: Db) {
         tokio::join!(timer::keep(&self, &db), keeper::keep(&self, &db));
     }

@@ -1,4 +1,4 @@
-//! The deletion of tickets that ended long ago, and of empty queues and groups.
+//! The deletion of tickets that ended long ago, and of queues and groups without tickets.
 
 use chrono::NaiveDateTime;
 
@@ -7,10 +7,12 @@ use crate::store::{waitlist_queues as queues, waitlist_tickets as rows};
 
 use super::{Error, Result};
 
-/// Deletes at most `limit` tickets that ended before a time. Then it deletes queues and groups without tickets
-/// that have not changed since that time. Returns the number of deleted tickets and queues.
+/// Deletes at most `limit` tickets that ended earlier than `before`. Then deletes queues without tickets that
+/// have not changed since `before`, and groups without tickets that were created earlier than `before`.
+/// Returns the number of deleted tickets and queues.
 ///
-/// A queue that is used again begins above its last generation, so its fences keep growing.
+/// The owner's row stores the largest generation of its deleted queues. A new queue of that owner starts
+/// above this generation, so the fences of a queue keep growing.
 pub fn prune(tx: &mut Tx, before: NaiveDateTime, limit: i64) -> Result<usize> {
     let mut gone = rows::prune(tx, before, limit)?;
     let forgotten = queues::list_forgotten(tx, before, limit)?;

@@ -11,19 +11,20 @@ use super::end::check_given;
 use super::join::Term;
 use super::{Error, Result};
 
-/// The changes to a ticket that is renewed.
+/// The changes that a client makes to a ticket when the client renews it.
 #[derive(Clone, Debug, Default)]
 pub struct Renewal {
-    /// The new lifetime. If it is `None`, a running lease starts again. The lease of a queued ticket runs if it
-    /// ran before.
+    /// The new rule of expiry. If it is `None`, a running lease starts anew with its present length, and a
+    /// lease that does not run stays as it is.
     pub term: Option<Term>,
-    /// The end as the client spelled it, if answers repeat that.
+    /// The time of expiry as the client wrote it. Some answers repeat this text.
     pub expires_text: Option<String>,
-    /// Other data of the client, as JSON. `Some(None)` removes the data.
+    /// More data of the client, as JSON. `None` keeps the present data, and `Some(None)` removes the data.
     pub extra: Option<Option<String>>,
 }
 
-/// Renews a live ticket. `given` is the generation that the client saw.
+/// Renews a live ticket. If `given` is a generation, the ticket must have that generation. Returns the ticket
+/// after the renewal.
 pub fn renew(
     tx: &mut Tx,
     uuid: &str,
@@ -41,9 +42,10 @@ pub fn renew(
     rows::find(tx, uuid)?.ok_or_else(missing)
 }
 
-/// Changes a live ticket.
+/// Changes a live ticket. If the ticket has changed since it was read, the transaction runs again.
 pub(super) fn change(tx: &mut Tx, ticket: &Ticket, renewal: &Renewal, now: NaiveDateTime) -> Result<()> {
-    // A lease with an end runs. A lease without an end waits for the turn, or for other tickets of the group.
+    // A lease with a time of expiry runs. A lease without a time of expiry starts when the ticket is active,
+    // or when all tickets of its group are active.
     let runs = match ticket.lease_seconds {
         Some(_) => ticket.expires_at.is_some(),
         None => ticket.status == Status::Active,
@@ -56,6 +58,6 @@ pub(super) fn change(tx: &mut Tx, ticket: &Ticket, renewal: &Renewal, now: Naive
         changes.lease_seconds = Some(lease_seconds);
         changes.expires_text = Some(renewal.expires_text.clone());
     }
-    // Otherwise another renewal or the end of the ticket was first, and the second run sees that.
+    // If the swap fails, another transaction has renewed or ended the ticket. The transaction runs again.
     if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }

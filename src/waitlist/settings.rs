@@ -1,4 +1,4 @@
-//! The `[waitlist]` table: the times and the limits of tickets.
+//! The `[waitlist]` table of the configuration: the limits of tickets and of waiting.
 
 use std::net::SocketAddr;
 
@@ -6,35 +6,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::setting::{Unusable, within};
 
-/// The largest number of characters in the columns for names.
+/// The length of the database columns for scope, id and action, in characters.
 const LONGEST_NAME: usize = 255;
-/// The largest number of bytes in the column for `extra`.
+/// The length of the database column for `extra`, in bytes.
 const LONGEST_TEXT: usize = (64 << 10) - 1;
 
-/// The `[waitlist]` table.
+/// The `[waitlist]` table of the configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct WaitlistSettings {
-    /// The address that serves the dialects of CNAPI alone, without tokens.
+    /// The address that serves only the CNAPI dialects, without authentication. If `None`, there is no such
+    /// address.
     pub cnapi_listen: Option<SocketAddr>,
-    /// The number of days for which tickets are kept after their end.
+    /// The number of days after which an ended ticket is deleted.
     pub retention_days: u32,
-    /// The longest time for which a request may wait for its turn, in seconds. A request that asks for more
-    /// waits this long.
+    /// The longest time that a request may wait for its ticket, in seconds. If a client asks for a longer
+    /// wait, its request waits for this time.
     pub max_wait_seconds: u64,
-    /// The longest time until changes by other processes are noticed, in seconds.
+    /// The interval between two searches for changes by other processes, in seconds.
     pub recheck_seconds: u64,
-    /// The longest lease, in seconds. A longer one is answered 400.
+    /// The longest lease that a client may ask for, in seconds. A longer lease is refused with status 400.
     pub max_lease_seconds: i32,
-    /// The largest number of tickets in a group. More are answered 400.
+    /// The largest number of tickets in a group. A larger group is refused with status 400.
     pub group_tickets: usize,
-    /// The largest number of live tickets in a queue. More are answered 409.
+    /// The largest number of live tickets in a queue. A further ticket is refused with status 409.
     pub queue_tickets: u32,
-    /// The largest number of tickets on a page of a list.
+    /// The largest number of tickets on one page of a list.
     pub list_tickets: u32,
-    /// The longest scope, id or action, in characters. A longer one is answered 400.
+    /// The longest scope, id or action, in characters. A longer text is refused with status 400.
     pub name_length: usize,
-    /// The largest `extra`, in bytes of JSON. A larger one is answered 400.
+    /// The largest `extra`, in bytes of JSON. A larger `extra` is refused with status 400.
     pub extra_bytes: usize,
 }
 
@@ -56,9 +57,9 @@ impl Default for WaitlistSettings {
 }
 
 impl WaitlistSettings {
-    /// Refuses values that are not allowed.
+    /// Fails if a value is outside its allowed range.
     pub fn check(&self) -> Result<(), Unusable> {
-        // All databases can express a time that is a century away.
+        // About 100 years, in days. Every database can store a time 100 years away.
         const CENTURY: u64 = 36_525;
         let lease = u64::try_from(self.max_lease_seconds).unwrap_or_default();
         within("waitlist.retention_days", self.retention_days.into(), 0, CENTURY)?;

@@ -1,4 +1,4 @@
-//! The timer: ends overdue tickets, and deletes old ones.
+//! The timer task, which ends overdue tickets, and deletes tickets that ended long ago.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -20,42 +20,44 @@ use super::expire::{EXPIRED_AT_ONCE, expire, expire_heads};
 use super::waiters::Waking;
 use super::{Error, Waitlist, prune};
 
-/// The largest number of queues whose tickets are ended in one transaction.
+/// The largest number of queues in which one transaction ends tickets.
 const QUEUES_AT_ONCE: usize = 32;
-/// The largest number of overdue tickets that are read at once.
+/// The largest number of overdue tickets that one query reads.
 const READ_AT_ONCE: usize = 10_000;
-/// The longest pause between two transactions.
+/// The longest pause after a transaction.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// The interval at which the service's clock is compared with the database's.
+/// The interval at which the service's clock is compared with the database's clock.
 const COMPARING: Duration = Duration::from_secs(30);
-/// The interval at which old tickets are deleted.
+/// The interval at which tickets that ended long ago are deleted.
 const PRUNING: Duration = Duration::from_secs(600);
-/// The largest number of tickets that are deleted in one transaction.
+/// The largest number of tickets that one transaction deletes.
 const PRUNED_AT_ONCE: i64 = 1_000;
 
-/// The setting of the timer.
+/// The time for which the timer task sleeps.
 #[derive(Default)]
 pub struct Timer {
-    /// The next known end of a ticket; `None` while it is read.
+    /// The earliest expiry of all live tickets, as far as the task knows. `None` while the task reads it.
     next: Mutex<Option<NaiveDateTime>>,
     sooner: Notify,
 }
 
 impl Timer {
-    /// Notes the new end of a ticket.
+    /// Wakes the timer task if a ticket expires at `at`, and `at` is earlier than the expiry for which the
+    /// task sleeps.
     pub fn expires_at(&self, at: NaiveDateTime) {
         if self.next.lock().is_none_or(|next| at < next) {
             self.sooner.notify_one();
         }
     }
 
-    /// Wakes the timer at once.
+    /// Wakes the timer task at once.
     pub fn wake(&self) {
         self.sooner.notify_one();
     }
 }
 
-/// Works until the waitlist is closed. A failure is logged, and the work is tried again.
+/// Runs until the waitlist is closed. If the database fails, the error is logged, and the work is tried
+/// again.
 pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
     let recheck = Duration::from_secs(waitlist.settings.recheck_seconds);
     let mut pruned = None;
@@ -76,13 +78,14 @@ pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
                 recheck
             }
         };
-        // The timer looks again soon even if the next end is far off: the host may sleep, and other processes
-        // write.
+        // The task never sleeps longer than `recheck`. The host may be suspended, and other processes may
+        // create tickets.
         let _ = timeout(pause, waitlist.timer.sooner.notified()).await;
     }
 }
 
-/// Does the work that is due, and returns the time until the end of the next ticket.
+/// Ends overdue tickets, wakes requests, and deletes old tickets if `pruning` is true. Returns the time until
+/// the next ticket expires.
 async fn look(waitlist: &Waitlist, db: &Db, pruning: bool) -> Result<Option<Duration>, Error> {
     expire_overdue(waitlist, db).await?;
     wake_missed(waitlist, db).await?;
@@ -92,7 +95,7 @@ async fn look(waitlist: &Waitlist, db: &Db, pruning: bool) -> Result<Option<Dura
     find_next(waitlist, db).await
 }
 
-/// Compares the service's clock with the database's.
+/// Compares the service's clock with the database's clock.
 async fn compare_clocks(waitlist: &Waitlist, db: &Db) {
     let Some(clock) = &waitlist.service_clock else { return };
     let work = |conn: &mut DbConnection| {
@@ -102,14 +105,15 @@ async fn compare_clocks(waitlist: &Waitlist, db: &Db) {
     };
     match db.read(work).await {
         Ok((asked, time, answered)) => clock.compare(asked, time, answered),
-        // The service's clock goes on without the comparison.
+        // Without an answer, the clock stays as it is until the next comparison.
         Err(error) => log::debug!("the database's time cannot be read for now: {error}"),
     }
 }
 
-/// The time until the end of the next ticket.
+/// Returns the time until the next ticket expires, or `None` if no ticket can expire.
 async fn find_next(waitlist: &Waitlist, db: &Db) -> Result<Option<Duration>, Error> {
-    // A commit between here and the answer wakes the timer, which then reads again.
+    // If a transaction with an earlier expiry commits during the query, it wakes the task, and the task reads
+    // again.
     *waitlist.timer.next.lock() = None;
     let next = db.read(|conn| Ok::<_, Error>(overdue::earliest_expiry(conn)?)).await?;
     *waitlist.timer.next.lock() = Some(next.unwrap_or(NaiveDateTime::MAX));
@@ -117,12 +121,13 @@ async fn find_next(waitlist: &Waitlist, db: &Db) -> Result<Option<Duration>, Err
     Ok(pause.and_then(|pause| pause.to_std().ok()))
 }
 
-/// Ends overdue tickets in short transactions, one after the other. However many tickets expire at one moment,
-/// they use one connection, and only for half of the time. Active tickets come first, since clients wait for
-/// those turns.
+/// Ends all overdue tickets in short transactions, one after the other. Even if many tickets expire at the
+/// same moment, this work uses only one connection, and that connection only half of the time. Active tickets
+/// are ended first, since other clients wait for the next ticket.
 async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     let mut queued = VecDeque::new();
-    // The queues whose next ticket can become active only after others in `queued` have ended.
+    // The row ids of queues with too many overdue tickets for one transaction. After the overdue tickets have
+    // ended, the next ticket of such a queue can become active.
     let mut crowded = HashSet::new();
     loop {
         let active = list_overdue(waitlist, db, Status::Active, QUEUES_AT_ONCE + crowded.len()).await?;
@@ -143,8 +148,8 @@ async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     }
 }
 
-/// Ends active tickets, and returns whether there were any. Queues with too many overdue tickets are added to
-/// `crowded`.
+/// Ends overdue active tickets. Returns whether the list had any ticket. If a queue has too many overdue
+/// tickets for one transaction, its row id is added to `crowded`.
 async fn expire_holders(
     waitlist: &Waitlist,
     db: &Db,
@@ -163,7 +168,8 @@ async fn expire_holders(
     Ok(has_active)
 }
 
-/// Removes from the front as many tickets as one transaction may end.
+/// Removes tickets from the front of the list, as many as one transaction may end. Returns the removed
+/// tickets.
 fn next_batch(tickets: &mut VecDeque<Overdue>) -> Vec<Overdue> {
     let mut queues = HashSet::new();
     let mut batch = Vec::new();
@@ -192,7 +198,7 @@ async fn expire_batch(waitlist: &Waitlist, db: &Db, batch: &[Overdue]) -> Result
     paced(db.write(Plain::new("expire tickets", move |tx| expire(tx, &batch, now)))).await
 }
 
-/// Ends the overdue tickets at the head of a queue.
+/// Ends the overdue tickets at the front of a queue, in several transactions if necessary.
 pub(super) async fn clear(waitlist: &Waitlist, db: &Db, queue_id: i32) -> Result<(), Error> {
     let heads = || {
         let now = waitlist.now();
@@ -202,7 +208,7 @@ pub(super) async fn clear(waitlist: &Waitlist, db: &Db, queue_id: i32) -> Result
     Ok(())
 }
 
-/// Does the work, and then pauses for as long as the work took. Other requests get the connection in between.
+/// Runs the work, and then sleeps as long as the work took. Meanwhile other requests can use the connection.
 async fn paced<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let began = Instant::now();
     let outcome = work.await;
@@ -210,14 +216,15 @@ async fn paced<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Err
     outcome
 }
 
-/// Wakes the requests whose tickets another process has changed.
+/// Wakes the requests whose tickets are no longer queued, because another process has changed the tickets.
 async fn wake_missed(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     let (tickets, groups) = waitlist.waiters.awaited();
     if tickets.is_empty() && groups.is_empty() {
         return Ok(());
     }
     let asked = (tickets.clone(), groups.clone());
-    // One question for all tickets: with a question for each, many waiters would need all connections.
+    // One query reads all tickets. With one query for each ticket, many waiting requests would use all
+    // connections.
     let work = move |conn: &mut DbConnection| {
         let mut queued = rows::list_queued(conn, &asked.0)?;
         queued.extend(rows::list_queued_groups(conn, &asked.1)?);

@@ -1,4 +1,5 @@
-//! The requests that wait for tickets, and their waking. A waiter is a future and an entry in a table.
+//! The HTTP requests that wait for tickets. Each waiting request has an entry in a table, through which it is
+//! woken.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -10,63 +11,66 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// All waiters of this process.
+/// All waiting requests of this process, by the uuid of the ticket or group.
 #[derive(Default)]
 pub struct Waiters {
     waiting: Mutex<HashMap<String, Awaited>>,
     closed: AtomicBool,
-    /// The next moment at which a lease starts again, as the keeper knows it.
+    /// The next time at which the keeper task must restart a lease, or `None` if no lease is known.
     next_due: Mutex<Option<Instant>>,
-    /// Wakes the keeper if a lease is due sooner, or if the waitlist is closed.
+    /// Wakes the keeper task when a lease must be restarted earlier than `next_due`, or when the waitlist is
+    /// closed.
     due_sooner: Notify,
 }
 
-/// A ticket or a group that has waiters.
+/// A ticket or a group for which at least one request waits.
 struct Awaited {
     wakes: Vec<Arc<Wake>>,
     is_group: bool,
-    /// The lease of the ticket or group, if the lease runs while the ticket is queued.
+    /// The lease that the keeper task restarts, or `None` if the lease does not run while the ticket is
+    /// queued.
     lease: Option<Lease>,
 }
 
-/// A lease that starts again while a request waits.
+/// A lease that is restarted while a request waits.
 #[derive(Clone, Copy)]
 struct Lease {
     length: Duration,
-    /// The moment at which the lease starts again.
+    /// The time at which the keeper task must restart the lease.
     due: Instant,
 }
 
-/// Leases that are due to start again.
+/// The leases that the keeper task must restart now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Due {
-    /// The tickets whose leases are due.
+    /// The uuids of tickets whose leases must be restarted.
     pub tickets: Vec<String>,
-    /// The groups whose tickets have leases that are due.
+    /// The uuids of groups whose tickets have leases that must be restarted.
     pub groups: Vec<String>,
-    /// The moment at which the next leases are due, if there are any.
+    /// The time at which the next lease must be restarted, or `None` if there is no other lease.
     pub next: Option<Instant>,
 }
 
-/// The reason for which a waiter reads again.
+/// The reason why a waiting request was woken and reads its ticket again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waking {
-    /// A commit of this process, at this time.
+    /// A transaction of this process has changed the ticket. The value is the time of the commit.
     Commit(Instant),
-    /// A look for changes by other processes.
+    /// The timer task has found a change by another process.
     Recheck,
 }
 
-/// The wake-up of one waiter.
+/// The means to wake one waiting request.
 #[derive(Default)]
 struct Wake {
     notify: Notify,
-    /// The first reason since the last read began.
+    /// The first reason for a wake since the request last read its ticket.
     reason: Mutex<Option<Waking>>,
 }
 
 impl Awaited {
-    /// Whether a request waits, or a lease is due although the request has gone.
+    /// Returns whether this entry is still needed: a request waits, or a lease must be restarted although the
+    /// request has ended.
     fn is_wanted(&self, now: Instant) -> bool {
         !self.wakes.is_empty() || self.lease.is_some_and(|lease| lease.due <= now)
     }
@@ -79,7 +83,7 @@ impl Wake {
     }
 }
 
-/// A request that waits, until this is dropped.
+/// The registration of one waiting request. The drop of this value ends the registration.
 pub struct Waiter {
     waiters: Arc<Waiters>,
     uuid: String,
@@ -87,7 +91,7 @@ pub struct Waiter {
 }
 
 impl Waiters {
-    /// Registers a waiter for a ticket or a group of tickets.
+    /// Registers a request that waits for a ticket, or for a group of tickets.
     pub fn register(self: &Arc<Self>, uuid: &str, is_group: bool) -> Waiter {
         let wake = Arc::new(Wake::default());
         let first = || Awaited { wakes: Vec::new(), is_group, lease: None };
@@ -95,19 +99,19 @@ impl Waiters {
         Waiter { waiters: Arc::clone(self), uuid: uuid.to_owned(), wake }
     }
 
-    /// Wakes the waiters of a ticket or a group.
+    /// Wakes all requests that wait for this ticket or group.
     pub fn wake(&self, uuid: &str, reason: Waking) {
         for wake in self.waiting.lock().get(uuid).iter().flat_map(|awaited| &awaited.wakes) {
             wake.wake(reason);
         }
     }
 
-    /// The number of waiters.
+    /// Returns the number of waiting requests.
     pub fn len(&self) -> usize {
         self.waiting.lock().values().map(|awaited| awaited.wakes.len()).sum()
     }
 
-    /// The uuids of the tickets, and of the groups, that have waiters.
+    /// Returns the uuids of awaited tickets, and the uuids of awaited groups.
     pub fn awaited(&self) -> (Vec<String>, Vec<String>) {
         let waiting = self.waiting.lock();
         let of = |groups: bool| {
@@ -120,7 +124,7 @@ impl Waiters {
         (of(false), of(true))
     }
 
-    /// Wakes all waiters, and ends all later waits at once.
+    /// Wakes all waiting requests. From now on no request waits any more.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         for wake in self.waiting.lock().values().flat_map(|awaited| &awaited.wakes) {
@@ -129,8 +133,8 @@ impl Waiters {
         self.due_sooner.notify_one();
     }
 
-    /// The leases that are due now. Leases that are due a little later are among them, so that many leases need
-    /// few writes.
+    /// Returns the leases that must be restarted now. Leases that are due a little later are included, so
+    /// that the database gets few writes.
     pub fn due(&self, now: Instant) -> Due {
         let mut all = Due::default();
         let waiting = self.waiting.lock();
@@ -148,7 +152,7 @@ impl Waiters {
         all
     }
 
-    /// Notes that leases have started again at a time.
+    /// Records that the leases in `due` were restarted at the time `at`.
     pub fn restarted(&self, due: &Due, at: Instant) {
         let mut waiting = self.waiting.lock();
         for uuid in due.tickets.iter().chain(&due.groups) {
@@ -156,26 +160,26 @@ impl Waiters {
                 lease.due = at + lease.length / 3;
             }
         }
-        // The request may have gone before the lease could start again.
+        // Entries are removed whose requests ended before the lease was restarted.
         waiting.retain(|_, awaited| awaited.is_wanted(at));
     }
 
-    /// Returns when a lease is due sooner than expected, or after the pause.
+    /// Sleeps until a lease is due earlier than expected, or until the pause has passed.
     pub async fn until_due(&self, pause: Duration) {
-        // The keeper looks again in both cases, so the outcome does not matter.
+        // The keeper task looks for due leases in both cases, so the result of the timeout is ignored.
         let _ = timeout(pause, self.due_sooner.notified()).await;
     }
 
-    /// Whether waits end at once.
+    /// Returns whether the waitlist is closed, so that no request waits any more.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
 }
 
 impl Waiter {
-    /// Has the lease of the ticket or group start again at each third of its length, for as long as a request
-    /// waits. `left` is the rest of the lease now. A lease that is due now starts again even if the request
-    /// goes away.
+    /// Asks the keeper task to restart the lease whenever a third of its `length` has passed, for as long as
+    /// a request waits. `left` is the time until the lease ends. A lease that must be restarted now is
+    /// restarted even if the request ends before.
     pub fn keep_alive(&self, length: Duration, left: Duration) {
         let due = Instant::now() + left.saturating_sub(length * 2 / 3);
         let mut waiting = self.waiters.waiting.lock();
@@ -187,11 +191,12 @@ impl Waiter {
         }
     }
 
-    /// Reads again until `will_do` accepts the value, or until the timeout is over. Returns the last value, and
-    /// the reason for its read. The first read has no reason, nor has the one after the timeout.
+    /// Calls `read` after each wake until `will_do` accepts the value, or until the timeout has passed.
+    /// Returns the last value, and the reason for the last read. The reason is `None` for the first read and
+    /// for the read after the timeout.
     ///
-    /// The waiter is registered before the first read, and a wake during a read is kept. So each change after a
-    /// read is read.
+    /// The request is registered before the first read, and a wake during a read is remembered. So no change
+    /// is missed.
     pub async fn until<T, E, F>(
         &self,
         timeout: Duration,
@@ -234,12 +239,12 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
-    /// Reads a number that others change.
+    /// Returns a function that reads the number. The test changes the number meanwhile.
     fn reads(number: &AtomicUsize) -> impl Fn() -> std::future::Ready<Result<usize, ()>> {
         move || std::future::ready(Ok(number.load(Ordering::SeqCst)))
     }
 
-    /// The value that was read, without the reason.
+    /// Returns only the value, without the reason.
     fn found(read: Result<(usize, Option<Waking>), ()>) -> usize {
         read.unwrap().0
     }
@@ -252,7 +257,7 @@ mod tests {
         let committed = Instant::now();
         let read = || {
             let seen = number.fetch_add(1, Ordering::SeqCst);
-            // The commit comes right after the first read.
+            // The commit comes between the first read and the wait.
             if seen == 0 {
                 waiters.wake("a", Waking::Commit(committed));
             }
@@ -320,7 +325,7 @@ mod tests {
         assert_eq!((&due.tickets[..], &due.groups[..]), (&[][..], &["b".to_owned()][..]));
         assert!(due.next.is_some_and(|next| next >= began + Duration::from_secs(20)), "{due:?}");
         waiters.restarted(&due, began);
-        // A lease that is due a moment later comes along.
+        // A lease that is due one second later is restarted together with the due lease.
         let both = waiters.due(began + Duration::from_secs(19));
         assert_eq!((&both.tickets[..], &both.groups[..]), (&["a".to_owned()][..], &["b".to_owned()][..]));
         assert_eq!(both.next, None);
@@ -342,7 +347,7 @@ mod tests {
         for _ in 0..1_000 {
             let waiter = waiters.register("a", false);
             let mut waits = Box::pin(waiter.until(LONG, reads(&number), |_| false));
-            // It is asked once, and has nothing to say yet.
+            // The future is polled once, and is not ready.
             assert!(tokio::time::timeout(Duration::ZERO, &mut waits).await.is_err());
             assert_eq!(waiters.len(), 1);
             drop(waits);
