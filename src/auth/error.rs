@@ -1,17 +1,17 @@
 //! The errors of authentication.
 
-/// An error of authentication.
+/// A reason why authentication failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The request has no valid credentials. The text is for the log.
+    /// The request has no valid token. The client is answered 401. The text is written to the log only.
     #[error("{0}")]
     Unknown(&'static str),
-    /// Keystone cannot be asked. The text is for the log.
+    /// Keystone can't validate the token at the moment. The text is written to the log only.
     #[error("{0}")]
     Unavailable(String),
 }
 
 impl Error {
-    /// No token came with the request.
+    /// The error for a request without a token.
     pub const NO_TOKEN: Error = Error::Unknown("it has no token");
 }

@@ -1,4 +1,4 @@
-//! The identity behind a request, as policy rules see it.
+//! The identity of the user who sent a request. Policy rules decide by it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,35 +7,36 @@ use serde_json::Value;
 
 use super::policy;
 
-/// The identity behind a request.
+/// The user who sent a request, with the scope and the roles of the token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The user's id.
     pub user: String,
-    /// The domain that the user belongs to.
+    /// The id of the user's domain. A domain is a namespace of Keystone for users and projects.
     pub user_domain: Option<String>,
-    /// The project that the token is for.
+    /// The id of the token's project. `None` if the token's scope is a domain or the whole system.
     pub project: Option<String>,
-    /// The domain that the project belongs to.
+    /// The id of the project's domain.
     pub project_domain: Option<String>,
-    /// The roles of the user in that project, domain or system.
+    /// The names of the user's roles in the token's scope (a project, a domain or the system).
     pub roles: Vec<String>,
-    /// Set if the token is for the whole system instead of a project.
+    /// `all` if the token's scope is the whole system.
     pub system_scope: Option<String>,
-    /// Set if the token is for a domain instead of a project.
+    /// The id of the domain if the token's scope is a domain.
     pub domain_id: Option<String>,
-    /// The service that passes the request on, if it sent a service token.
+    /// The identity in the service token. Another OpenStack service sends a service token when it forwards a
+    /// user's request.
     pub service: Option<Arc<Identity>>,
 }
 
-/// The scope of a token.
+/// The part of the deployment for which a token is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenScope {
-    /// The whole deployment.
+    /// The token is valid for the whole deployment.
     System,
-    /// One domain.
+    /// The token is valid for one domain.
     Domain,
-    /// One project.
+    /// The token is valid for one project.
     Project,
 }
 
@@ -44,7 +45,8 @@ impl policy::Credentials for Identity {
         self.roles.iter().any(|own| own.to_lowercase() == role.to_lowercase())
     }
 
-    /// The names are those that oslo.context gives to policies.
+    /// Returns the attribute of this name. The names are those of the Python library oslo.context, which
+    /// policy files use.
     fn attribute(&self, name: &str) -> Option<Cow<'_, Value>> {
         let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
         let value = match name {
@@ -54,8 +56,8 @@ impl policy::Credentials for Identity {
             "project_domain_id" => text(&self.project_domain),
             "domain_id" => text(&self.domain_id),
             "system_scope" => text(&self.system_scope),
-            // oslo.policy has the system scope under two names. This name exists only for tokens with that
-            // scope.
+            // The library oslo.policy has a second name for the system scope. This name exists only if the
+            // token has that scope.
             "system" => self.system_scope.clone()?.into(),
             "roles" => self.roles.clone().into(),
             "service_user_id"

@@ -1,4 +1,4 @@
-//! Authentication and authorization: the identity behind a request, and its rights.
+//! Authentication (which user sent a request) and authorization (whether the user may do it).
 
 mod error;
 mod identity;
@@ -12,31 +12,33 @@ pub use identity::{Identity, TokenScope};
 pub use keystone::Keystone;
 pub use settings::{AuthSettings, AuthStrategy};
 
-/// The parts of a request that authentication uses.
+/// The parts of a request that authentication reads.
 ///
-/// `header` looks a header up by its name. A value that is not visible ASCII counts as absent.
+/// The function `header` returns the value of a header by its name, or `None` if the header is missing or its
+/// value is not visible ASCII.
 pub struct Presented<'a, F> {
-    /// The headers.
+    /// The function that returns a header's value.
     pub header: F,
-    /// The method, in capitals.
+    /// The HTTP method in capitals, such as `GET`.
     pub method: &'a str,
-    /// The path that is routed, decoded and without the query string. It is empty if no route can have it.
+    /// The decoded path without the base path and without the query string, or an empty text if no route can
+    /// match.
     pub path: &'a str,
-    /// The `base_path` of the settings, such as `/placement`, or an empty text.
+    /// The setting `base_path`, such as `/placement`, or an empty text.
     pub base_path: &'a str,
 }
 
-/// The way in which requests are authenticated.
+/// The means by which the service authenticates requests.
 #[derive(Debug)]
 pub enum Authenticator {
-    /// The headers of a request are believed.
+    /// The service believes the headers of a request.
     Noauth2,
     /// Keystone validates the token of a request.
     Keystone(Box<Keystone>),
 }
 
 impl Authenticator {
-    /// The identity behind a request.
+    /// Returns the identity of the user who sent the request.
     pub async fn authenticate<'h, F>(&self, request: Presented<'_, F>) -> Result<Identity, Error>
     where
         F: Fn(&str) -> Option<&'h str>,
@@ -47,7 +49,7 @@ impl Authenticator {
         }
     }
 
-    /// The headers that authentication reads, in lower case.
+    /// Returns the names of the headers that authentication reads, in lower case.
     #[must_use]
     pub fn headers(&self) -> &'static [&'static str] {
         match self {
@@ -56,7 +58,8 @@ impl Authenticator {
         }
     }
 
-    /// The value of `WWW-Authenticate` for a refused request, which tells where tokens come from.
+    /// Returns the value of the header `WWW-Authenticate` for an answer with status 401. The value names the
+    /// address of Keystone.
     #[must_use]
     pub fn challenge(&self) -> Option<&str> {
         match self {

@@ -1,8 +1,8 @@
-//! Authentication that believes the headers of a request, for trials and tests.
+//! Authentication without a check, for trials and tests: the service believes the headers of a request.
 
 use super::Identity;
 
-/// The headers that are believed, and the header of a service token, which is ignored.
+/// The headers that this module reads, and `x-service-token`, which it ignores.
 pub const HEADERS: [&str; 8] = [
     "x-auth-token",
     "x-service-token",
@@ -14,9 +14,9 @@ pub const HEADERS: [&str; 8] = [
     "openstack-system-scope",
 ];
 
-/// Reads the identity from the headers of a request; `None` if there is no token.
+/// Returns the identity in the headers of a request, or `None` if the header `x-auth-token` is missing.
 ///
-/// `header` looks a header up by its name. The token is `USER` or `USER:PROJECT`.
+/// `header` returns the value of a header by its name. The token has the form `USER` or `USER:PROJECT`.
 pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Identity> {
     let token = header("x-auth-token")?;
     let (user, project) = match token.split_once(':') {
@@ -26,7 +26,7 @@ pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Iden
     };
     let filled = |name: &str| header(name).filter(|value| !value.is_empty());
     let system_scope = filled("openstack-system-scope");
-    // A token for the system has a project only if a header names one.
+    // A token with the system scope has a project only if the header `x-project-id` names the project.
     let of_token = system_scope.is_none().then_some(project);
     Some(Identity {
         user: user.to_owned(),
@@ -40,7 +40,8 @@ pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Iden
     })
 }
 
-/// The roles in the header. Without the header, the user `admin` has the role `admin`, and others have none.
+/// Returns the roles in the header `x-roles`. Without that header, the user `admin` has the role `admin`, and
+/// every other user has no role.
 fn roles(user: &str, header: Option<&str>) -> Vec<String> {
     match header {
         Some(list) => {

@@ -1,35 +1,35 @@
-//! The `[auth]` table: the authentication of requests.
+//! The `[auth]` table of the configuration.
 
 use serde::{Deserialize, Serialize};
 
 use super::keystone;
 use crate::setting::Unusable;
 
-/// The `[auth]` table.
+/// The `[auth]` table of the configuration.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct AuthSettings {
-    /// The way in which requests are authenticated.
+    /// The means by which requests are authenticated.
     pub strategy: AuthStrategy,
-    /// Allows noauth2 on addresses that other machines can reach.
+    /// Whether noauth2 is allowed on addresses that other machines can reach.
     pub insecure_noauth2: bool,
     /// The `[auth.keystone]` table.
     pub keystone: keystone::Settings,
 }
 
-/// The way in which requests are authenticated.
+/// The means by which requests are authenticated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthStrategy {
-    /// The headers of each request are believed.
+    /// The service believes the headers of each request.
     #[default]
     Noauth2,
-    /// Each request has a token of Keystone.
+    /// Each request needs a token, which Keystone validates.
     Keystone,
 }
 
 impl AuthSettings {
-    /// Refuses values that are not allowed.
+    /// Fails if a setting of the chosen strategy is missing or wrong.
     pub fn check(&self) -> Result<(), Unusable> {
         match self.strategy {
             AuthStrategy::Keystone => self.keystone.check(),

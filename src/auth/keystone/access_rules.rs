@@ -1,33 +1,32 @@
-//! Access rules: the requests that an application credential is limited to.
+//! Access rules. An application credential (a password for programs) can have such rules. A token that was
+//! issued for it is valid only for requests that a rule allows.
 
 use serde::Deserialize;
 
-/// Requests to a service that are allowed.
+/// One access rule: it allows requests with this method and path to one service.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct AccessRule {
-    /// The service's type in the catalog.
+    /// The type of the service in Keystone's catalog, such as `placement`.
     service: String,
     method: String,
-    /// The pattern of the path. `*` and `{name}` stand for a part between slashes, and `**` stands for any
-    /// text.
+    /// The pattern of the path. `*` and `{name}` match one part between slashes. `**` matches any text.
     path: String,
 }
 
-/// The request that is compared with the rules.
+/// The facts about a request that are compared with access rules.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub method: &'a str,
-    /// The path that is routed.
+    /// The decoded path of the request, without the base path.
     pub path: &'a str,
-    /// The `base_path` of the settings, or an empty text.
+    /// The setting `base_path`, such as `/placement`, or an empty text.
     pub base_path: &'a str,
 }
 
-/// Whether one of the rules allows a request to this service.
+/// Returns whether one of the rules allows the request.
 ///
-/// Rules are about paths of the service. If a rule begins with the base path, the rest of the rule counts. A
-/// prefix in the headers of a request never counts: a client that could choose the prefix could get round a
-/// rule.
+/// The path of a rule may begin with the base path. The base path is then removed from the rule. The header
+/// `X-Forwarded-Prefix` is never used here. Otherwise a client could choose a prefix that makes a rule match.
 pub(super) fn allow(rules: &[AccessRule], service_type: &str, asked: Asked<'_>) -> bool {
     rules.iter().any(|rule| {
         let below = rule.path.strip_prefix(asked.base_path).filter(|rest| rest.starts_with('/'));
@@ -41,15 +40,16 @@ pub(super) fn allow(rules: &[AccessRule], service_type: &str, asked: Asked<'_>) 
 /// A piece of a pattern.
 enum Piece {
     Byte(u8),
-    /// At least one byte, none of them a slash.
+    /// At least one byte, and no slash.
     Part,
-    /// Any bytes, or none.
+    /// Any number of bytes, slashes included.
     Rest,
 }
 
-/// Whether a path matches a pattern. The time is proportional to the product of their lengths.
+/// Returns whether a path matches a pattern. The time is at most proportional to the product of both lengths.
 fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    // The places in the path that the pattern up to here may reach.
+    // For each position in the path, whether the pieces read until now can match the path up to that
+    // position.
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
     let mut pattern = pattern;
@@ -159,7 +159,7 @@ mod tests {
         for rule in ["/placement", "/placements/traits", "/placement/placement/traits", "/*/traits"] {
             assert!(!allows(rule, "/traits"), "{rule}");
         }
-        // The service's own path is not a part of the path that a rule is about.
+        // The base path is not part of the path that the pattern matches.
         assert!(!allows("/*/*", "/traits"));
         assert!(!allows("/placement/*", "/traits/CUSTOM_X"));
     }

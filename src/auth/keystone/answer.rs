@@ -1,12 +1,12 @@
-//! The reading of Keystone's answers.
+//! Reads the answers of Keystone.
 
 use reqwest::Response;
 use serde::Deserialize;
 
-/// The longest answer, in bytes. A catalog of thousands of endpoints fits.
+/// The longest accepted answer of Keystone, in bytes. A catalog of thousands of endpoints is shorter.
 const LONGEST: usize = 4 << 20;
 
-/// The JSON of an answer, or a message about its fault.
+/// Returns the JSON in an answer of Keystone, or a message for the log.
 pub(super) async fn read<T: for<'de> Deserialize<'de>>(mut response: Response) -> Result<T, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {
@@ -18,7 +18,8 @@ pub(super) async fn read<T: for<'de> Deserialize<'de>>(mut response: Response) -
     serde_json::from_slice(&body).map_err(|error| format!("its answer is not one of Keystone's: {error}"))
 }
 
-/// The innermost cause of a network error. The outer errors add nothing to it.
+/// Returns a message for the log: the host of the request, and the innermost cause of a network error. The
+/// outer errors only repeat that the request failed.
 pub(super) fn network(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {

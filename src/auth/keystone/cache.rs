@@ -1,7 +1,9 @@
-//! The tokens that Keystone has validated lately. There is one question about a token at a time.
+//! The cache of tokens that Keystone has validated. For each token, at most one request to Keystone runs at a
+//! time.
 //!
-//! A token is kept as a hash, and not past its end. The answer that a token is not valid is not kept: the token
-//! may become valid a moment later, when Keystone's servers have synchronized.
+//! The cache stores a SHA-256 of the token instead of the token. A cached token is returned only before the
+//! token's expiry. The cache never records that a token is invalid: Keystone's servers may not have
+//! synchronized yet, so the same token may be valid a moment later.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use ring::digest::{SHA256, digest};
 use super::client::Failure;
 use super::token::Validated;
 
-/// The SHA-256 of a token, and whether the question allowed an expired token.
+/// The SHA-256 of a token, and whether Keystone was asked to accept the token even if it has expired.
 type Key = ([u8; 32], bool);
 
 /// The validated tokens, shared by all threads.
@@ -23,7 +25,7 @@ pub(super) struct Cache {
     entries: Entries<Key, Arc<Validated>>,
 }
 
-/// The rule for the end of an entry.
+/// The rule that decides when an entry of the cache expires.
 struct End {
     longest: Duration,
 }
@@ -35,14 +37,15 @@ impl Expiry<Key, Arc<Validated>> for End {
 }
 
 impl Cache {
-    /// A cache of at most `size` tokens, each kept for at most `longest`.
+    /// Makes a cache for at most `size` tokens. Each entry expires after `longest`, or earlier with its
+    /// token.
     pub fn new(size: u64, longest: Duration) -> Self {
         let entries = Entries::builder().max_capacity(size).expire_after(End { longest }).build();
         Self { entries }
     }
 
-    /// The token as it is kept, or as `ask` finds it. A request whose token has a question under way waits for
-    /// that answer. The argument of `ask` allows an expired token.
+    /// Returns the validated token from the cache, or else calls `ask`. If another request already asks
+    /// Keystone about the same token, waits for that answer. The argument of `ask` is `allow_expired`.
     pub async fn get_or_ask<F>(
         &self,
         token: &str,
@@ -53,14 +56,15 @@ impl Cache {
         F: Future<Output = Result<Validated, Failure>>,
     {
         let hash = hash(token);
-        // The wall clock, by which a token ends, may be set. The clock of the entries cannot be.
+        // The cache uses a clock that nobody can set. Tokens expire by the wall clock, which may have been
+        // set forward.
         if let Some(known) = self.entries.get(&(hash, false)).await
             && !known.is_expired()
         {
             return Ok(known);
         }
         let question = async { ask(allow_expired).await.map(Arc::new) };
-        // The question is in a box, so that requests with a known token need no memory for it.
+        // The future is boxed, so that a request whose token is in the cache allocates no memory for it.
         let found = Box::pin(self.entries.try_get_with((hash, allow_expired), question)).await;
         let validated = found.map_err(|failure| (*failure).clone())?;
         if validated.is_expired() && !allow_expired { Err(Failure::Invalid) } else { Ok(validated) }
@@ -94,7 +98,7 @@ mod tests {
         Validated { expires: clock::now() - HOUR, ..good_for(HOUR) }
     }
 
-    /// Counts questions, all with the same answer.
+    /// Counts how often Keystone is asked. Every answer is the same.
     struct Counted {
         cache: Cache,
         answer: Result<Validated, Failure>,

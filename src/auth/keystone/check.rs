@@ -1,4 +1,4 @@
-//! Checks the `[auth.keystone]` table before the service starts.
+//! The checks of the `[auth.keystone]` table before the service starts.
 
 use reqwest::Url;
 
@@ -7,7 +7,7 @@ use super::settings::Settings;
 use crate::setting::Unusable;
 
 impl Settings {
-    /// Refuses settings that are incomplete or wrong.
+    /// Fails if a setting is missing or wrong.
     pub fn check(&self) -> Result<(), Unusable> {
         let wrong = |key, problem: &str| Err(Unusable { key, problem: problem.to_owned() });
         if self.auth_url.is_empty() {
@@ -34,7 +34,7 @@ impl Settings {
     }
 }
 
-/// Refuses an unusable URL. The message leaves the URL out, since it may hold a password.
+/// Fails if the URL can't be used. The error does not contain the URL, since the URL may contain a password.
 fn check_url(key: &'static str, text: &str) -> Result<(), Unusable> {
     let wrong = |problem: &str| Err(Unusable { key, problem: problem.to_owned() });
     match Url::parse(text) {

@@ -1,4 +1,5 @@
-//! The questions to Keystone about tokens, asked with the service's own token.
+//! The client that asks Keystone whether tokens are valid. For these requests, the service has a token of its
+//! own.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,20 +17,20 @@ use crate::setting::Unusable;
 use crate::{clock, tls_roots};
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-/// The header by which the service promises to enforce access rules. Without it, Keystone does not validate a
-/// token that has such rules.
+/// The header with which the service tells Keystone that it enforces access rules. Without this header,
+/// Keystone refuses to validate a token that has access rules.
 const ACCESS_RULES: HeaderName = HeaderName::from_static("openstack-identity-access-rules");
 
-/// The service's own token is renewed this long before its end. A token with a short life is renewed when a
-/// quarter of it is left.
+/// The service renews its own token 60 seconds before the token expires. If the whole lifetime of the token
+/// is shorter than 240 seconds, the service renews the token when a quarter of the lifetime is left.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// The reason for which a token was not validated.
+/// The reason why a token was not validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Keystone does not know the token, or no longer knows it.
+    /// Keystone says that the token is unknown or has expired.
     Invalid,
-    /// Keystone gives no usable answer. The text is for the log.
+    /// Keystone did not answer, or its answer is unusable. The text is for the log.
     Unavailable(String),
 }
 
@@ -45,7 +46,7 @@ pub(super) struct Client {
     interface: Interface,
     region: Option<String>,
     timeout: Duration,
-    /// The service's own token. A task that finds it missing keeps the lock until there is a new one.
+    /// The service's own token. A task that finds no usable token holds this lock until it has a new token.
     own: Mutex<Option<Arc<Own>>>,
     places: Semaphore,
 }
@@ -55,12 +56,12 @@ pub(super) struct Client {
 struct Own {
     token: HeaderValue,
     renew: SystemTime,
-    /// The address for the validation of tokens.
+    /// The URL at which Keystone validates tokens.
     tokens: Url,
 }
 
 impl Client {
-    /// A client for these settings. It reads the CA file, and makes no connection yet.
+    /// Reads the CA file, and makes a client. The client does not connect to Keystone yet.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let unusable = |key, problem: String| Unusable { key, problem };
         let tls = tls_roots::client_config(settings.ca_file.as_deref())
@@ -69,7 +70,7 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .connect_timeout(Duration::from_secs(settings.connect_seconds))
             .pool_max_idle_per_host(settings.connections)
-            // The token must not reach another host.
+            // A redirection is not followed, so that the token never reaches another host.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("allotment/", env!("CARGO_PKG_VERSION")))
@@ -86,12 +87,12 @@ impl Client {
         })
     }
 
-    /// Gets the service's own token, unless there is one.
+    /// Checks that the service can get its own token.
     pub async fn try_out(&self) -> Result<(), Failure> {
         self.in_time(self.own()).await.map(drop)
     }
 
-    /// Keystone's answer about a token. An expired token is valid only if `allow_expired` is set.
+    /// Asks Keystone to validate a token. An expired token is accepted only if `allow_expired` is true.
     pub async fn validate(&self, token: &str, allow_expired: bool) -> Result<Validated, Failure> {
         let Ok(mut subject) = HeaderValue::from_str(token) else {
             return Err(Failure::Invalid);
@@ -112,7 +113,7 @@ impl Client {
     }
 
     async fn ask(&self, subject: HeaderValue, allow_expired: bool) -> Result<Validated, Failure> {
-        // The semaphore is never closed.
+        // `acquire` fails only on a closed semaphore, and this semaphore is never closed.
         let _place = self.places.acquire().await;
         for _ in 0..2 {
             let own = self.own().await?;
@@ -131,7 +132,8 @@ impl Client {
                     return Ok(answer::read::<Body>(response).await.map_err(Failure::Unavailable)?.into());
                 }
                 StatusCode::NOT_FOUND => {
-                    // A web server without Keystone answers 404 as well.
+                    // A web server that is not Keystone also answers 404. Only Keystone's 404 has a JSON body
+                    // with the code 404.
                     return match answer::read::<Refused>(response).await {
                         Ok(Refused { error: Code { code: 404 } }) => Err(Failure::Invalid),
                         _ => unavailable(format!("there is no Keystone at {}", own.tokens)),
@@ -150,7 +152,7 @@ impl Client {
         unavailable("it does not accept the token that it has just issued")
     }
 
-    /// The service's own token, renewed if its end is near.
+    /// Returns the service's own token. If the token will expire soon, gets a new token first.
     async fn own(&self) -> Result<Arc<Own>, Failure> {
         let mut own = self.own.lock().await;
         match &*own {
@@ -163,7 +165,8 @@ impl Client {
         }
     }
 
-    /// Drops the service's own token, unless another one has replaced it.
+    /// Drops the service's own token after Keystone refused it. If another task has already replaced the
+    /// token, the new token stays.
     async fn forget(&self, refused: &Arc<Own>) {
         let mut own = self.own.lock().await;
         if own.as_ref().is_some_and(|own| Arc::ptr_eq(own, refused)) {
@@ -188,13 +191,13 @@ impl Client {
     }
 }
 
-/// The time at which a token is renewed that was issued at `now` and ends at `end`.
+/// Returns the time at which to renew a token that was issued at `now` and expires at `end`.
 fn renewal(now: SystemTime, end: SystemTime) -> SystemTime {
     let lasts = end.duration_since(now).unwrap_or_default();
     now + lasts - MARGIN.min(lasts / 4)
 }
 
-/// The body of a refusal.
+/// The body of Keystone's answer with status 404.
 #[derive(Deserialize)]
 struct Refused {
     error: Code,

@@ -1,4 +1,4 @@
-//! The service's credentials at Keystone: the body of the request for its own token.
+//! The credentials with which the service gets its own token from Keystone.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::settings::{Secret, Settings};
 use crate::setting::Unusable;
 
-/// The body of `POST /v3/auth/tokens`, which holds a secret.
+/// The JSON body of `POST /v3/auth/tokens`. The body contains a secret, so `Debug` does not print it.
 #[derive(Clone)]
 pub(super) struct Credentials {
     body: Value,
@@ -20,7 +20,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// The credentials in the settings. The error names a missing setting.
+    /// Builds the body from the settings. The error names the setting that is missing or not allowed.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let secret = filled_secret(settings.application_credential_secret.as_ref());
         let (method, who, scope) = match secret {
@@ -34,7 +34,7 @@ impl Credentials {
         Ok(Self { body: json!({ "auth": auth }) })
     }
 
-    /// The body to send.
+    /// Returns the JSON body to send.
     pub fn body(&self) -> &Value {
         &self.body
     }
@@ -90,7 +90,7 @@ fn user(settings: &Settings) -> Result<Value, Unusable> {
     }
 }
 
-/// The scope that the token is to have.
+/// Returns the scope of the token to ask for: the system or a project.
 fn scope(settings: &Settings) -> Result<Value, Unusable> {
     let system = filled(&settings.system_scope);
     match (system, filled(&settings.project_id), filled(&settings.project_name)) {
@@ -116,7 +116,7 @@ fn domain(id: &Option<String>, name: &Option<String>) -> Value {
     }
 }
 
-/// A text that is not empty. An empty variable of the environment counts as absent.
+/// Returns the text unless it is empty. An empty environment variable counts as a missing setting.
 fn filled(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|text| !text.is_empty())
 }

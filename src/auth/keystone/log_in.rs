@@ -1,4 +1,4 @@
-//! The log-in at Keystone, which exchanges credentials for a token.
+//! The log-in at Keystone: credentials are exchanged for a token.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::setting::Unusable;
 
 pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 
-/// The address of a Keystone, and the credentials for it.
+/// The means to get a token: the URL of Keystone, and the credentials.
 #[derive(Clone, Debug)]
 pub struct LogIn {
     http: reqwest::Client,
@@ -22,13 +22,13 @@ pub struct LogIn {
     credentials: Credentials,
 }
 
-/// The reason for which there is no token.
+/// The reason why no token was issued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoToken {
     /// Keystone does not accept the credentials.
     #[error("it refuses our credentials")]
     Refused,
-    /// Keystone gives no usable answer. The text is the reason.
+    /// Keystone did not answer, or its answer is unusable. The text is for the log.
     #[error("{0}")]
     Unavailable(String),
 }
@@ -40,7 +40,7 @@ pub struct Issued {
     described: Described,
 }
 
-/// The parts of Keystone's answer that describe the token.
+/// The body of Keystone's answer, which describes the token.
 #[derive(Deserialize)]
 struct Body {
     token: Described,
@@ -72,15 +72,15 @@ struct Endpoint {
 }
 
 impl LogIn {
-    /// A log-in by the settings. `http` must not follow redirections, since no other host may get the
-    /// password.
+    /// Prepares a log-in with these settings. `http` must not follow redirections, so that the password never
+    /// reaches another host.
     pub fn new(settings: &Settings, http: reqwest::Client) -> Result<Self, Unusable> {
         let at = Url::parse(&settings.auth_url)
             .map_err(|error| Unusable { key: "auth.keystone.auth_url", problem: error.to_string() })?;
         Ok(Self { http, at: tokens_of(at), credentials: Credentials::new(settings)? })
     }
 
-    /// Gets a token.
+    /// Gets a new token from Keystone.
     pub async fn log_in(&self) -> Result<Issued, NoToken> {
         let unavailable = |cause: String| Err(NoToken::Unavailable(cause));
         let request = self.http.post(self.at.clone()).json(self.credentials.body());
@@ -100,26 +100,28 @@ impl LogIn {
 }
 
 impl Issued {
-    /// The token, which is marked as a secret.
+    /// Returns the token. The value is marked as sensitive, so that it is never printed.
     #[must_use]
     pub fn token(&self) -> &HeaderValue {
         &self.token
     }
 
-    /// The end of the token, by Keystone's clock.
+    /// Returns the time at which the token expires, by Keystone's clock.
     #[must_use]
     pub fn expires(&self) -> SystemTime {
         self.described.expires_at.into()
     }
 
-    /// The whole lifetime of the token, if Keystone tells it. The lifetime does not depend on clocks.
+    /// Returns the lifetime of the token from its issue to its expiry, or `None` if Keystone's answer has no
+    /// time of issue. Keystone's clock gives both times, so a wrong clock on this host does not matter.
     #[must_use]
     pub fn lasts(&self) -> Option<Duration> {
         let lasts = self.described.expires_at.signed_duration_since(self.described.issued_at?);
         lasts.to_std().ok().filter(|lasts| !lasts.is_zero())
     }
 
-    /// The URL of a service in the catalog. Without a region, it is the first one.
+    /// Returns the URL of a service from the catalog in Keystone's answer. If `region` is `None`, the first
+    /// URL is returned.
     #[must_use]
     pub fn endpoint(&self, service_type: &str, interface: Interface, region: Option<&str>) -> Option<&str> {
         let services = self.described.catalog.iter().filter(|service| service.service_type == service_type);
@@ -133,10 +135,10 @@ impl Issued {
     }
 }
 
-/// The address of tokens at a Keystone. `base` may be the address of version 3 or of the list of versions.
+/// Returns the URL `…/v3/auth/tokens` of a Keystone. `base` is the URL of Keystone with or without `/v3`.
 pub(super) fn tokens_of(mut base: Url) -> Url {
     let is_v3 = base.path().trim_end_matches('/').ends_with("/v3");
-    // A URL of http or https can always be a base.
+    // `path_segments_mut` fails only for URLs such as `mailto:`. An http or https URL always has a path.
     if let Ok(mut path) = base.path_segments_mut() {
         path.pop_if_empty();
         if !is_v3 {

@@ -1,13 +1,13 @@
-//! Authentication by tokens of Keystone. Only Keystone's answer about a token counts.
+//! Authentication by tokens of Keystone, the identity service of OpenStack. Keystone validates each token.
 //!
-//! - `settings`, `credentials`: the address of Keystone, and the service's own credentials; `check` looks whether
-//!   they can be used
+//! - `settings`, `credentials`, `check`: the URL of Keystone, the service's own credentials, and the checks
+//!   of both
 //! - `log_in`: gets a token for credentials
-//! - `client`: asks Keystone about tokens, with the service's own token
+//! - `client`: asks Keystone whether a token is valid, with the service's own token
 //! - `answer`: reads Keystone's answers
 //! - `token`: a validated token
-//! - `cache`: keeps validated tokens for a while
-//! - `access_rules`: the requests to which an application credential is limited
+//! - `cache`: stores validated tokens for some minutes
+//! - `access_rules`: the requests that a token of an application credential allows
 
 mod access_rules;
 mod answer;
@@ -31,7 +31,8 @@ use crate::setting::Unusable;
 pub use self::log_in::{Issued, LogIn, NoToken};
 pub use self::settings::{Interface, Secret, Settings, TEXT_KEYS};
 
-/// The longest token, in bytes. A longer one is refused without a question, since Keystone issues none.
+/// The longest accepted token, in bytes. Keystone issues no longer tokens, so a longer token is refused at
+/// once.
 const LONGEST_TOKEN: usize = 8 << 10;
 
 const NOT_VALID: Error = Error::Unknown("Keystone does not know its token, or no longer knows it");
@@ -40,7 +41,7 @@ const SERVICE_NOT_VALID: Error =
 const NO_SERVICE: Error = Error::Unknown("its service token has none of the roles of services");
 const OUT_OF_RULES: Error = Error::Unknown("the access rules of its application credential do not allow it");
 
-/// The authentication by Keystone.
+/// Authenticates requests by tokens of Keystone.
 #[derive(Debug)]
 pub struct Keystone {
     client: Client,
@@ -51,7 +52,7 @@ pub struct Keystone {
 }
 
 impl Keystone {
-    /// Reads the CA file, and makes no connection yet. The settings must have been checked.
+    /// Reads the CA file, and connects to Keystone only later. The caller must have checked the settings.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let uri = settings.www_authenticate_uri.as_deref().unwrap_or(&settings.auth_url);
         Ok(Self {
@@ -63,22 +64,23 @@ impl Keystone {
         })
     }
 
-    /// The value of `WWW-Authenticate` for a refused request.
+    /// Returns the value of the header `WWW-Authenticate` for an answer with status 401.
     #[must_use]
     pub fn challenge(&self) -> &str {
         &self.challenge
     }
 
-    /// Gets the service's own token, so that wrong settings show at the start. A failure does not end the
-    /// start: Keystone may start later than the service.
+    /// Gets the service's own token at the start, so that wrong settings are logged early. The service also
+    /// starts if this fails, since Keystone may start later.
     pub async fn try_out(&self) -> Result<(), Error> {
         self.client.try_out().await.map_err(|failure| failure.told(NOT_VALID))
     }
 
-    /// The identity behind a request: the user of its token.
+    /// Returns the identity of the user whose token is in the request.
     ///
-    /// If a request also has a service token, the user's token may have expired, as happens in a long task. A
-    /// request with an invalid service token is refused, even if the user's token is valid.
+    /// A request may also have a service token, the token of a service that forwards the user's request. Then
+    /// the user's token may have expired, since a long task may take longer than the token's lifetime. If the
+    /// service token is invalid, the request is refused, even if the user's token is valid.
     pub async fn authenticate<'h, F>(&self, request: Presented<'_, F>) -> Result<Identity, Error>
     where
         F: Fn(&str) -> Option<&'h str>,
@@ -92,7 +94,8 @@ impl Keystone {
         let validated =
             self.validate(token, service.is_some()).await.map_err(|failure| failure.told(NOT_VALID))?;
         if let Some(rules) = &validated.access_rules
-            // The access rules were checked by the service that passes the request on.
+            // If there is a service token, the service that forwarded the request has already checked the
+            // access rules.
             && service.is_none()
             && !self.is_allowed(rules, &request)
         {
@@ -108,7 +111,7 @@ impl Keystone {
         access_rules::allow(rules, &self.service_type, asked)
     }
 
-    /// The service behind a service token.
+    /// Validates a service token. Fails if it has none of the roles in the setting `service_token_roles`.
     async fn service(&self, token: &str) -> Result<Arc<Validated>, Error> {
         let service = self.validate(token, false).await.map_err(|failure| failure.told(SERVICE_NOT_VALID))?;
         if service.identity.roles.iter().any(|role| self.service_token_roles.contains(role)) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The keys whose values are texts. A password that looks like a number is a text as well.
+/// The keys whose values are texts. The configuration reader does not convert these values, even if a
+/// password looks like a number.
 pub const TEXT_KEYS: [&str; 17] = [
     "auth_url",
     "www_authenticate_uri",
@@ -27,13 +28,13 @@ pub const TEXT_KEYS: [&str; 17] = [
     "service_type",
 ];
 
-/// A text that is never printed.
+/// A secret text. `Debug` prints `…` instead of the text.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself.
+    /// Returns the secret text.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -52,11 +53,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The interface of an endpoint in the catalog.
+/// The interface of an endpoint. The catalog of Keystone has up to three URLs (endpoints) for each service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interface {
-    /// The endpoint for other services.
+    /// The endpoint for other services of OpenStack.
     Internal,
     /// The endpoint for all clients.
     Public,
@@ -74,60 +75,64 @@ impl Interface {
     }
 }
 
-/// The `[auth.keystone]` table. A key that other services of OpenStack have as well has their name.
+/// The `[auth.keystone]` table. The keys have the same names as in the configuration of other OpenStack
+/// services.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct Settings {
-    /// The address of Keystone, with or without `/v3`.
+    /// The URL of Keystone, with or without `/v3`.
     pub auth_url: String,
-    /// The address of Keystone in `WWW-Authenticate`, for clients. By default, it is `auth_url`.
+    /// The URL of Keystone that clients see in the header `WWW-Authenticate`. By default, the URL is
+    /// `auth_url`.
     pub www_authenticate_uri: Option<String>,
     /// The name of the service's own user.
     pub username: Option<String>,
     /// The id of the service's own user.
     pub user_id: Option<String>,
-    /// The name of the user's domain. Without a name and an id, it is `Default`.
+    /// The name of the user's domain. If both name and id are missing, the domain is `Default`.
     pub user_domain_name: Option<String>,
     /// The id of the user's domain.
     pub user_domain_id: Option<String>,
     /// The user's password.
     pub password: Option<Secret>,
-    /// The name of the project in which the user has its role.
+    /// The name of the project in which the service's user has its role.
     pub project_name: Option<String>,
-    /// The id of that project.
+    /// The id of the project in which the service's user has its role.
     pub project_id: Option<String>,
-    /// The name of the project's domain. Without a name and an id, it is `Default`.
+    /// The name of the project's domain. If both name and id are missing, the domain is `Default`.
     pub project_domain_name: Option<String>,
     /// The id of the project's domain.
     pub project_domain_id: Option<String>,
-    /// `all`, if the user has its role on the system instead of a project.
+    /// `all` if the service's user has its role on the whole system instead of a project.
     pub system_scope: Option<String>,
-    /// The id of an application credential, which replaces user and password.
+    /// The id of an application credential (a password for programs), which replaces user and password.
     pub application_credential_id: Option<String>,
-    /// The name of an application credential. It also needs the user.
+    /// The name of an application credential. With a name instead of an id, the user must be set too.
     pub application_credential_name: Option<String>,
     /// The secret of the application credential.
     pub application_credential_secret: Option<Secret>,
-    /// The region of Keystone's endpoint in the catalog. By default, it is the first one.
+    /// The region of Keystone's endpoint in the catalog. By default, the first endpoint in the catalog is
+    /// used.
     pub region_name: Option<String>,
     /// The interface of Keystone's endpoint in the catalog.
     pub interface: Interface,
-    /// PEM file with the certificate authorities, in place of the system's.
+    /// The PEM file with the trusted certificate authorities. By default, the authorities of the system are
+    /// trusted.
     pub ca_file: Option<PathBuf>,
-    /// The roles of services. A service token must have one of them.
+    /// The names of the roles of services. A service token is valid only if it has one of these roles.
     pub service_token_roles: Vec<String>,
-    /// The type of this service in access rules of application credentials.
+    /// The type of this service in the access rules of application credentials.
     pub service_type: String,
-    /// The time for which a validated token is believed without another question, in seconds. 0 turns the cache
-    /// off.
+    /// The time for which a validated token is stored in the cache, in seconds. 0 turns the cache off.
     pub cache_seconds: u64,
     /// The largest number of tokens in the cache.
     pub cache_size: u64,
-    /// The time within which a connection to Keystone must be made, in seconds.
+    /// The time limit for a connection to Keystone, in seconds.
     pub connect_seconds: u64,
-    /// The time within which a token must be validated, in seconds. After that, the answer is 503.
+    /// The time limit for the validation of a token, in seconds. After that time, the request is answered
+    /// 503.
     pub timeout_seconds: u64,
-    /// The largest number of requests to Keystone at once. More requests wait.
+    /// The largest number of concurrent requests to Keystone. Further requests wait.
     pub connections: usize,
 }
 
@@ -164,7 +169,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The time for which a validated token is believed.
+    /// Returns the time for which a validated token is stored in the cache.
     #[must_use]
     pub fn cache_time(&self) -> Duration {
         Duration::from_secs(self.cache_seconds)

@@ -1,4 +1,4 @@
-//! A validated token, as Keystone describes it.
+//! A validated token, made from Keystone's description of it.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,30 +9,31 @@ use super::access_rules::AccessRule;
 use crate::auth::Identity;
 use crate::clock;
 
-/// A validated token.
+/// A token that Keystone has validated.
 #[derive(Clone, Debug)]
 pub(super) struct Validated {
-    /// The identity of its user.
+    /// The identity of the token's user.
     pub identity: Identity,
-    /// The end of the token, which may be over.
+    /// The time at which the token expires, which may be in the past.
     pub expires: SystemTime,
-    /// The requests to which the token is limited, if it is limited.
+    /// The access rules of the token. `None` if the token has no access rules, so that it allows every
+    /// request.
     pub access_rules: Option<Vec<AccessRule>>,
 }
 
 impl Validated {
-    /// The time until the end of the token.
+    /// Returns the time until the token expires, or zero if the token has expired.
     pub fn remaining(&self) -> Duration {
         self.expires.duration_since(clock::now()).unwrap_or_default()
     }
 
-    /// Whether the token's time is over.
+    /// Returns whether the token has expired.
     pub fn is_expired(&self) -> bool {
         self.remaining().is_zero()
     }
 }
 
-/// The body of an answer that describes a token.
+/// The body of Keystone's answer, which describes a token.
 #[derive(Deserialize)]
 pub(super) struct Body {
     token: Described,
@@ -54,7 +55,7 @@ struct Described {
     application_credential: Option<ApplicationCredential>,
 }
 
-/// A user or a project, which belongs to a domain.
+/// A user or a project, with the domain to which the user or project belongs.
 #[derive(Deserialize)]
 struct Owned {
     id: String,

@@ -1,4 +1,4 @@
-//! A policy rule as a tree of checks, and its decision about a user and a target.
+//! A policy rule as a tree of checks, and the decision whether a user fulfils the rule.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,26 +7,28 @@ use serde_json::Value;
 
 use crate::auth::TokenScope;
 
-/// The user behind a request, as rules see it.
+/// The attributes of the user who sent a request, as policy rules read them.
 pub trait Credentials {
-    /// Whether the user has a role; names compare case-insensitively.
+    /// Returns whether the user has a role. Upper and lower case are equal.
     fn has_role(&self, role: &str) -> bool;
 
-    /// The attribute of a name such as `project_id`; `None` if the name is unknown.
+    /// Returns the attribute of this name, such as `project_id`. Returns `None` if no attribute has this
+    /// name.
     fn attribute(&self, name: &str) -> Option<Cow<'_, Value>>;
 
-    /// The scope of the token.
+    /// Returns the scope of the user's token.
     fn scope(&self) -> TokenScope;
 }
 
-/// The resource that a request is about. Rules name its values as `%(name)s`.
+/// The resource that a request is about, as names and values. Rules refer to a value by `%(name)s`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target<'a> {
     values: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Target<'a> {
-    /// The target with one more value. A check that needs an absent value is not fulfilled.
+    /// Adds a value to the target. If `value` is `None`, nothing is added, and a check that refers to this
+    /// name is not fulfilled.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'a, str>>, value: Option<impl Into<Cow<'a, str>>>) -> Self {
         if let Some(value) = value {
@@ -40,37 +42,38 @@ impl<'a> Target<'a> {
     }
 }
 
-/// One check, or several joined.
+/// A check of the policy language, or several checks joined by `not`, `and` or `or`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
     /// `@`: always fulfilled.
     Always,
     /// `!`: never fulfilled.
     Never,
-    /// `not`
+    /// `not CHECK`: fulfilled if the check is not fulfilled.
     Not(Box<Check>),
-    /// Fulfilled if all of them are.
+    /// `CHECK and CHECK`: fulfilled if all checks are fulfilled.
     All(Vec<Check>),
-    /// Fulfilled if one of them is.
+    /// `CHECK or CHECK`: fulfilled if at least one check is fulfilled.
     Any(Vec<Check>),
-    /// `rule:NAME`: another rule.
+    /// `rule:NAME`: fulfilled if the rule of this name is fulfilled.
     Rule(String),
-    /// `role:NAME`
+    /// `role:NAME`: fulfilled if the user has this role.
     Role(Template),
-    /// `LEFT:RIGHT`: an attribute of the user, or a literal, equals the right side.
+    /// `LEFT:RIGHT`: fulfilled if an attribute of the user, or a literal, equals the right side.
     Equals(Left, Template),
 }
 
 /// The left side of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Left {
-    /// The name of an attribute of the user. Dots lead into an object.
+    /// The name of an attribute of the user. Dots separate the keys of nested objects, such as
+    /// `user.domain.id`.
     Attribute(String),
-    /// A literal: its spelling, and its value.
+    /// A literal: its spelling in the rule, such as `'x'`, and its value, such as `x`.
     Literal(String, String),
 }
 
-/// The right side of a comparison: text in which `%(name)s` stands for a value of the target.
+/// The right side of a comparison: a text in which `%(name)s` stands for a value of the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(pub(super) Vec<Part>);
 
@@ -81,7 +84,7 @@ pub(super) enum Part {
 }
 
 impl Template {
-    /// The text with the values of the target; `None` if the target lacks one.
+    /// Returns the text with the target's values. Returns `None` if the target lacks one of the values.
     fn fill<'a>(&'a self, target: &'a Target<'_>) -> Option<Cow<'a, str>> {
         match self.0.as_slice() {
             [] => Some(Cow::Borrowed("")),
@@ -101,7 +104,8 @@ impl Part {
 }
 
 impl Check {
-    /// Whether the check is fulfilled. `find` returns the rule of a name. The rules must not form a circle.
+    /// Returns whether the check is fulfilled. `find` returns a rule by its name. No rule may refer back to
+    /// itself.
     pub(super) fn decide<'r>(
         &self,
         who: &impl Credentials,
@@ -120,7 +124,7 @@ impl Check {
         }
     }
 
-    /// The checks that this one is made of.
+    /// Returns the checks that are joined in this check.
     pub(super) fn parts(&self) -> &[Check] {
         match self {
             Check::Not(check) => std::slice::from_ref(&**check),
@@ -144,7 +148,8 @@ impl Left {
     }
 }
 
-/// Whether a value equals a text. The names lead into an object. In a list, one equal element is enough.
+/// Returns whether a value equals `text`. `names` are the keys of nested objects. A list equals the text if
+/// one element equals the text.
 fn holds(value: &Value, names: &[&str], text: &str) -> bool {
     match (value, names) {
         (Value::Array(values), _) => {
@@ -158,8 +163,8 @@ fn holds(value: &Value, names: &[&str], text: &str) -> bool {
     }
 }
 
-/// A value as Python writes it, and so each policy file; `None` for an object or a fraction, which equal no
-/// text.
+/// Returns a value as Python writes it, such as `True` or `None`. Policy files use Python's spelling. Returns
+/// `None` for a list, an object or a fraction, since they equal no text.
 #[must_use]
 pub fn as_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
@@ -173,7 +178,7 @@ pub fn as_text(value: &Value) -> Option<Cow<'_, str>> {
 }
 
 impl fmt::Display for Check {
-    /// Writes the check in the policy language, with parentheses round joined checks.
+    /// Writes the check in the policy language, with parentheses around joined checks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Check::Always => f.write_str("@"),

@@ -1,56 +1,58 @@
-//! The default rules, which a policy file can replace.
+//! The default policy rules. A policy file can replace each rule.
 
 use crate::auth::TokenScope;
 
-/// The rule of `POST /reshaper`.
+/// The name of the rule for `POST /reshaper`.
 pub const RESHAPE: &str = "placement:reshaper:reshape";
-/// The rule of `GET /usages`. It is the only default rule that looks at the target.
+/// The name of the rule for `GET /usages`. No other default rule of an operation reads the target.
 pub const USAGES: &str = "placement:usages";
 
-/// The rule of lists of the waitlist.
+/// The name of the rule for lists of tickets and queues.
 pub const WAITLIST_LIST: &str = "placement:waitlist:list";
-/// The rule of showing a ticket. The target is the ticket's project. The rules below have the same target.
+/// The name of the rule for reading one ticket. The target of this rule and of the rules below is the
+/// ticket's project.
 pub const WAITLIST_SHOW: &str = "placement:waitlist:show";
-/// The rule of taking tickets.
+/// The name of the rule for creating tickets.
 pub const WAITLIST_CREATE: &str = "placement:waitlist:create";
-/// The rule of renewing a ticket.
+/// The name of the rule for renewing tickets.
 pub const WAITLIST_UPDATE: &str = "placement:waitlist:update";
-/// The rule of releasing a ticket.
+/// The name of the rule for releasing tickets.
 pub const WAITLIST_DELETE: &str = "placement:waitlist:delete";
-/// The rule of deleting all tickets of a server, including those of other users.
+/// The name of the rule for deleting all tickets of a server, including the tickets of other users.
 pub const WAITLIST_DELETE_ALL: &str = "placement:waitlist:delete_all";
 
 /// A default rule.
 #[derive(Clone, Copy, Debug)]
 pub struct DefaultRule {
-    /// The name of the rule, in files and in other rules.
+    /// The name of the rule in policy files and in other rules.
     pub name: &'static str,
     /// The rule in the policy language.
     pub check: &'static str,
-    /// The scopes that a token may have. If there are none, it may have any scope.
+    /// The scopes that a token may have. If this list is empty, every scope is allowed.
     pub scopes: &'static [TokenScope],
-    /// The older form of the rule, which also counts unless `enforce_new_defaults` is set.
+    /// An older rule that is allowed too, unless `enforce_new_defaults` is set.
     pub deprecated: Option<Deprecated>,
 }
 
-/// The older form of a rule.
+/// The older rule that a default rule has replaced.
 #[derive(Clone, Copy, Debug)]
 pub struct Deprecated {
-    /// The older name. If a file has a rule of this name, that rule replaces the new one.
+    /// The older name. If a policy file has a rule of this name, the rule in the file replaces the default
+    /// rule.
     pub name: &'static str,
-    /// The rule in the policy language.
+    /// The older rule in the policy language.
     pub check: &'static str,
 }
 
 const PROJECT: &[TokenScope] = &[TokenScope::Project];
 
-/// The rule of administrators before there were service roles. The name is upstream's, and no file has it by
-/// chance.
+/// The rule that applied before Placement had the role `service`. Placement chose this name, with the odd
+/// `rule:` in front.
 const ADMIN: Deprecated = Deprecated { name: "rule:admin_api", check: "role:admin" };
 
 const ADMIN_OR_SERVICE: &str = "rule:admin_or_service_api";
 
-/// All default rules. Rules that others refer to come first.
+/// All default rules. A rule comes after the rules to which it refers.
 pub static DEFAULTS: &[DefaultRule] = &[
     DefaultRule { name: "admin_api", check: "role:admin", scopes: PROJECT, deprecated: None },
     base("service_api", "role:service"),

@@ -1,4 +1,4 @@
-//! The rules in force, which follow the policy file as it changes.
+//! The rules in force. When the policy file changes, they are read again.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use super::file::Error;
 use super::rules::{Options, Rules};
 
-/// Rules that follow a file.
+/// The rules in force, and the policy file that they were read from.
 #[derive(Debug)]
 pub struct Enforcer {
     options: Options,
@@ -25,17 +25,17 @@ struct Watch {
     seen: Mutex<Seen>,
 }
 
-/// The known states of the file.
+/// The states of the policy file that were seen before.
 #[derive(Debug)]
 struct Seen {
-    /// The state when the file was last read, usable or not; `None` if it was missing.
+    /// The state when the file was last read, even if its rules were wrong. `None` if there was no file.
     read: Option<Stamp>,
-    /// The state at the last look.
+    /// The state at the last call of [`Enforcer::look`].
     found: Option<Stamp>,
 }
 
-/// The marks of one content of a file: its inode, its length, and the times of its last changes. They differ
-/// even if a tool replaces the file and keeps its modification time.
+/// The attributes by which a change of a file is noticed. The inode and the time of the last change (`ctime`)
+/// differ even if a tool replaces the file and preserves its modification time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -46,10 +46,10 @@ struct Stamp {
 }
 
 impl Enforcer {
-    /// The interval at which [`Self::look`] is called.
+    /// The interval at which the service calls [`Self::look`].
     pub const INTERVAL: Duration = Duration::from_millis(500);
 
-    /// Reads the rules. Without a file, they are the default rules for good.
+    /// Reads the rules. If `file` is `None`, the default rules are in force and never change.
     pub fn new(file: Option<&Path>, options: Options) -> Result<Self, Error> {
         let Some(path) = file else {
             let rules = Rules::parse("", options).map_err(|wrong| wrong.in_file(Path::new("defaults")))?;
@@ -62,20 +62,20 @@ impl Enforcer {
         Ok(Self { options, rules: RwLock::new(Arc::new(rules)), watch: Some(watch) })
     }
 
-    /// The rules in force.
+    /// Returns the rules in force.
     #[must_use]
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.read().clone()
     }
 
-    /// Whether there is a file that may change.
+    /// Returns whether the rules come from a file, which may change.
     #[must_use]
     pub fn has_file(&self) -> bool {
         self.watch.is_some()
     }
 
-    /// Looks whether the file has changed. A change takes effect when a second look finds the same state, since
-    /// the file may still be written before.
+    /// Looks whether the file has changed, and reads it if so. A new state must be seen in two calls before
+    /// the file is read, since another program may still be writing the file.
     pub fn look(&self) {
         let Some(watch) = &self.watch else {
             return;
@@ -89,7 +89,7 @@ impl Enforcer {
         }
     }
 
-    /// Reads the file again, changed or not.
+    /// Reads the file again, even if it has not changed.
     pub fn reload(&self) {
         if let Some(watch) = &self.watch {
             let mut seen = watch.seen.lock();
@@ -99,7 +99,8 @@ impl Enforcer {
         }
     }
 
-    /// Puts the rules of the file in force, unless they are wrong.
+    /// Reads the file and puts its rules in force. If the file is missing or wrong, the present rules stay in
+    /// force.
     fn take(&self, watch: &Watch, seen: &mut Seen, stamp: Option<Stamp>) {
         seen.read = stamp;
         match read(&watch.path, self.options) {
@@ -123,7 +124,8 @@ fn read(path: &Path, options: Options) -> Result<Rules, Error> {
 }
 
 impl Stamp {
-    /// The file at a path, or the one that a link there leads to.
+    /// Returns the attributes of the file at `path`, or `None` if there is no file. Symbolic links are
+    /// followed.
     fn of(path: &Path) -> Option<Self> {
         let stamp = |found: Metadata| Self {
             device: found.dev(),
@@ -169,7 +171,7 @@ mod tests {
             fs::write(&self.path, text).unwrap();
         }
 
-        /// As after the interval.
+        /// Calls [`Enforcer::look`] once, and returns whether the rules then in force allow the request.
         fn look(&self) -> bool {
             self.enforcer.look();
             allows(&self.enforcer.rules())
@@ -188,8 +190,8 @@ mod tests {
         assert!(fixture.look());
     }
 
-    /// Exchanges the file as Kubernetes exchanges the files of a ConfigMap: a link on the way to the file
-    /// leads elsewhere at once.
+    /// Kubernetes updates a mounted ConfigMap in this way: it exchanges a symbolic link on the path to the
+    /// file.
     #[test]
     fn a_file_that_is_exchanged_is_noticed_though_times_and_length_are_the_same() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The policy file: YAML that maps names to rules. JSON is YAML, too.
+//! The policy file: a YAML mapping from names to rules. JSON files work too, since JSON is valid YAML.
 
 use std::path::{Path, PathBuf};
 
@@ -8,35 +8,35 @@ use saphyr_parser::{Parser, ScanError};
 use super::check::Check;
 use super::parser;
 
-/// The reason for which a policy file cannot be used.
+/// The reason why a policy file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
+    /// The file can't be read.
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The cause.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
-    /// A line is wrong.
+    /// The text of the file is wrong.
     #[error("{}:{line}: {problem}", path.display())]
     Wrong {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The line, from 1.
+        /// The number of the wrong line. The first line is 1.
         line: usize,
-        /// The fault of the line.
+        /// A message about the fault.
         problem: String,
     },
 }
 
-/// The fault of a policy file's text.
+/// A fault in the text of a policy file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// The line, from 1.
+    /// The number of the wrong line. The first line is 1.
     pub line: usize,
-    /// The fault of the line.
+    /// A message about the fault.
     pub problem: String,
 }
 
@@ -46,20 +46,20 @@ impl Wrong {
     }
 }
 
-/// A rule in a file.
+/// A rule in a policy file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FileRule {
-    /// Its name.
+    /// The name of the rule.
     pub name: String,
     /// The rule itself.
     pub check: Check,
-    /// The line of its name, from 1.
+    /// The number of the line with the rule's name. The first line is 1.
     pub line: usize,
 }
 
 type Data<'a> = YamlData<'a, MarkedYaml<'a>>;
 
-/// Reads the text of a policy file, which may have no rules.
+/// Reads the text of a policy file. A file without rules is allowed.
 pub fn parse(text: &str) -> Result<Vec<FileRule>, Wrong> {
     let Some(document) = document(text)? else {
         return Ok(Vec::new());
@@ -71,8 +71,8 @@ pub fn parse(text: &str) -> Result<Vec<FileRule>, Wrong> {
     }
 }
 
-/// The only document of the file. Scalars stay as they are written: YAML would make a boolean of `no` and a
-/// number of `1e3`.
+/// Returns the only YAML document of the file, or `None` for an empty file. Values are not converted.
+/// Otherwise YAML would read `no` as a boolean and `1e3` as a number.
 fn document(text: &str) -> Result<Option<MarkedYaml<'_>>, Wrong> {
     let syntax = |error: &ScanError| Wrong { line: error.marker().line(), problem: error.info().to_owned() };
     let mut loader = YamlLoader::<MarkedYaml<'_>>::default();
@@ -103,7 +103,7 @@ fn check(value: &MarkedYaml<'_>) -> Result<Check, String> {
         return parser::parse(text);
     }
     let YamlData::Sequence(outer) = &value.data else {
-        // Upstream takes such a rule for one that allows everything, which is never meant.
+        // The Python library oslo.policy accepts such a rule and allows everything. Nobody can intend that.
         return Err("a rule is a text in quotes, such as \"role:admin\", \"@\" or \"!\"".to_owned());
     };
     let listed = outer.iter().map(|inner| match &inner.data {
@@ -114,7 +114,8 @@ fn check(value: &MarkedYaml<'_>) -> Result<Check, String> {
     parser::parse_list(&lists.ok_or("a list of checks holds texts, or lists of texts")?)
 }
 
-/// A scalar that is a text. It has no tag. `!` without quotes is a tag without a text.
+/// Returns the text of a YAML scalar, or `None` if it is null or has a tag. For YAML, an unquoted `!` is a
+/// tag.
 fn text<'a>(data: &'a Data<'_>) -> Option<&'a str> {
     match data {
         YamlData::Representation(text, _, None) if !is_null(data) => Some(text),

@@ -1,11 +1,11 @@
-//! Authorization by rules in oslo.policy's language: default rules, and the rules of a policy file.
+//! Authorization by policy rules in the language of the Python library oslo.policy.
 //!
 //! - `parser`: reads the language
-//! - `check`: a rule as a tree, and its decision
-//! - `defaults`: the rules that hold unless a file says otherwise
-//! - `file`: policy files
-//! - `rules`: the default rules and those of a file together, checked
-//! - `enforcer`: the rules in force, which follow the file
+//! - `check`: a rule as a tree of checks, and its decision about a request
+//! - `defaults`: the default rules
+//! - `file`: the policy file, which replaces default rules
+//! - `rules`: the default rules together with the rules of the file
+//! - `enforcer`: the rules in force, which are read again when the file changes
 //! - `settings`: the `[policy]` table
 
 mod check;

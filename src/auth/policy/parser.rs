@@ -1,15 +1,16 @@
-//! The policy language, read as oslo.policy reads it.
+//! The parser of the policy language, which the Python library oslo.policy defines.
 //!
-//! `CHECK`, `not X`, `X and Y`, `X or Y` and parentheses; `not` binds closest, then `and`, then `or`. Some
-//! faults are only logged by oslo.policy, or raised when the rule is used. All of them are errors here.
-//! Features that no policy needs are errors, too: other servers (`http:`), fractions, and `%s` without a name.
+//! A rule consists of checks, `not X`, `X and Y`, `X or Y` and parentheses. `not` binds closest, then `and`,
+//! then `or`. For some faults, oslo.policy only writes a log line, or fails when the rule is used. This
+//! parser refuses all faults when a rule is read. The parser also refuses features that no policy needs:
+//! questions to other servers (`http:`), fractions, and `%s` without a name.
 
 use super::check::{Check, Left, Part, Template};
 
 /// The deepest nesting of parentheses and `not`.
 const MAX_DEPTH: usize = 100;
 
-/// Reads a rule. The error is a message about its fault.
+/// Reads a rule. The error is a message about the rule's fault.
 pub fn parse(rule: &str) -> Result<Check, String> {
     if rule.is_empty() {
         return Ok(Check::Always);
@@ -23,7 +24,8 @@ pub fn parse(rule: &str) -> Result<Check, String> {
     }
 }
 
-/// Reads a rule in the old form: a list of lists, the outer joined by "or", the inner by "and".
+/// Reads a rule in the old form, a list of lists. The inner lists are joined by "or", and the checks in an
+/// inner list by "and".
 pub fn parse_list(list: &[Vec<&str>]) -> Result<Check, String> {
     if list.is_empty() {
         return Ok(Check::Always);
@@ -69,8 +71,8 @@ impl Token {
     }
 }
 
-/// The tokens of a rule. Blanks separate words. Parentheses at the beginning and at the end of a word are
-/// tokens. Other parentheses are part of the word, as in `%(name)s`.
+/// Splits a rule into tokens. Blanks separate words. A parenthesis at the beginning or the end of a word is a
+/// token. Any other parenthesis is part of the word, as in `%(name)s`.
 fn tokens(rule: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     for word in rule.split_whitespace() {
@@ -136,7 +138,7 @@ impl Parser {
     }
 }
 
-/// Reads a single check.
+/// Reads a single check, such as `role:admin`.
 fn check(text: &str) -> Result<Check, String> {
     match text {
         "@" => return Ok(Check::Always),
@@ -179,14 +181,14 @@ fn left(text: &str) -> Result<Left, String> {
     Err(format!("{text:?} is neither a name, a quoted text, an integer, True, False nor None"))
 }
 
-/// Whether a text is a whole number without leading zeros.
+/// Returns whether a text is an integer without leading zeros. A minus sign is allowed.
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.bytes().all(|byte| byte.is_ascii_digit())
         && (text == "0" || (!digits.is_empty() && !digits.starts_with('0')))
 }
 
-/// Reads the right side of a check. `%%` is a per cent sign.
+/// Reads the right side of a check. `%%` stands for one `%`.
 fn template(text: &str) -> Result<Template, String> {
     let mut parts = Vec::new();
     let mut plain = String::new();

@@ -1,4 +1,5 @@
-//! The rules in force: the default rules, and the rules of a policy file that replace them.
+//! The rules in force: the default rules, where the rules of a policy file replace the default rules of the
+//! same names.
 
 use std::collections::HashMap;
 
@@ -8,33 +9,33 @@ use super::file::{self, FileRule, Wrong};
 use super::parser;
 use crate::auth::TokenScope;
 
-/// The rule that replaces a missing rule to which another rule refers.
+/// The name of the fallback rule, which replaces a missing rule to which another rule refers.
 const FALLBACK: &str = "default";
 
-/// The longest chain of rules and joined checks.
+/// The deepest nesting, counted across rules that refer to other rules.
 const MAX_DEPTH: usize = 200;
 
-/// The options of the rules.
+/// The options of the `[policy]` table that change the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Whether the older forms of default rules are off.
+    /// Whether the older forms of the default rules are ignored.
     pub enforce_new_defaults: bool,
-    /// Whether a rule also checks the scope of the token.
+    /// Whether the scope of the token must be one of the rule's scopes.
     pub enforce_scope: bool,
 }
 
-/// The reason for which a request is not allowed.
+/// The reason why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// The rule is not fulfilled.
+    /// The user does not fulfil the rule of this name.
     #[error("Policy does not allow {0} to be performed.")]
     Rule(String),
-    /// The token has the wrong scope.
+    /// The token's scope is not allowed by the rule of this name.
     #[error("{0}")]
     Scope(String),
 }
 
-/// Rules without circles: no rule leads back to itself.
+/// A set of rules in which no rule refers back to itself, not even through other rules.
 #[derive(Debug)]
 pub struct Rules {
     checks: HashMap<String, Check>,
@@ -43,7 +44,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The default rules, replaced by the rules in the text of a policy file.
+    /// Reads the text of a policy file, and replaces the default rules of the same names.
     pub fn parse(text: &str, options: Options) -> Result<Self, Wrong> {
         Self::new(file::parse(text)?, options)
     }
@@ -53,7 +54,7 @@ impl Rules {
         let mut checks: HashMap<String, Check> =
             given.into_iter().map(|rule| (rule.name, rule.check)).collect();
         for default in DEFAULTS.iter().filter(|default| !lines.contains_key(default.name)) {
-            // The tests find a default rule that cannot be read.
+            // A unit test reads all default rules, so this error does not occur in a release.
             let check = in_force(default, &checks, options)
                 .map_err(|problem| Wrong { line: 0, problem: format!("{}: {problem}", default.name) })?;
             checks.insert(default.name.to_owned(), check);
@@ -65,7 +66,7 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Whether a rule allows its requests to a user.
+    /// Fails unless the rule of this name allows the request of this user for this target.
     pub fn check(&self, rule: &str, who: &impl Credentials, target: &Target<'_>) -> Result<(), Denied> {
         let scopes = self.scopes.get(rule).copied().unwrap_or_default();
         if !scopes.is_empty() && !scopes.contains(&who.scope()) {
@@ -75,13 +76,14 @@ impl Rules {
         if allowed { Ok(()) } else { Err(Denied::Rule(rule.to_owned())) }
     }
 
-    /// The rule of a name, or else the rule named `default`.
+    /// Returns the rule of this name. If there is no such rule, returns the rule named `default`.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Check> {
         self.checks.get(name).or_else(|| self.checks.get(FALLBACK))
     }
 
-    /// Names and rules: the default ones in their order, then the other rules of a file.
+    /// Returns all rules with their names: first the default rules, then the other rules of the file, sorted
+    /// by name.
     #[must_use]
     pub fn list(&self) -> Vec<(&str, &Check)> {
         let defaults = DEFAULTS.iter().filter_map(|default| self.checks.get_key_value(default.name));
@@ -91,18 +93,19 @@ impl Rules {
         defaults.chain(others).map(|(name, check)| (name.as_str(), check)).collect()
     }
 
-    /// The harmless faults of a policy file.
+    /// Returns the warnings about the policy file, such as a reference to a rule that does not exist.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Refuses rules in a circle and chains that are too long, and notes references to missing rules.
+    /// Fails if a rule refers back to itself, or if references are nested too deeply. Records a warning for
+    /// each reference to a rule that does not exist.
     fn check_references(&mut self, lines: &HashMap<String, usize>) -> Result<(), Wrong> {
         let mut walk = Walk { rules: self, depths: HashMap::new(), path: Vec::new(), missing: Vec::new() };
         for name in self.checks.keys() {
             walk.rule(name).map_err(|problem| {
-                // The line is that of any rule of the circle that is in the file.
+                // The error names the line of the first rule on the path that is in the file.
                 let line = walk.path.iter().find_map(|name| lines.get(*name)).copied().unwrap_or_default();
                 Wrong { line, problem }
             })?;
@@ -120,7 +123,8 @@ impl Rules {
     }
 }
 
-/// A default rule, joined with its older form or replaced by the rule that a file has under the older name.
+/// Returns a default rule in its final form. The rule is joined with its older form by "or". If the file has
+/// a rule under the older name, that rule replaces the default rule.
 fn in_force(default: &DefaultRule, file: &HashMap<String, Check>, options: Options) -> Result<Check, String> {
     let check = parser::parse(default.check)?;
     let Some(deprecated) = default.deprecated else {
@@ -137,7 +141,7 @@ fn in_force(default: &DefaultRule, file: &HashMap<String, Check>, options: Optio
     Ok(if as_before { check } else { Check::Any(vec![check, once]) })
 }
 
-/// A walk along the references between rules.
+/// The state of a walk along the references between rules.
 struct Walk<'r> {
     rules: &'r Rules,
     depths: HashMap<&'r str, usize>,
@@ -146,7 +150,7 @@ struct Walk<'r> {
 }
 
 impl<'r> Walk<'r> {
-    /// The depth of a rule.
+    /// Returns how deeply the references of a rule are nested.
     fn rule(&mut self, name: &'r str) -> Result<usize, String> {
         if self.path.contains(&name) {
             return Err(format!("{name}: the rule leads back to itself"));
@@ -273,7 +277,7 @@ mod tests {
         let file = "service_api: role:janitor\n'placement:traits:list': '@'\nunheard_of: '!'\n";
         for (rule, role, allowed) in [
             (RESHAPE, "janitor", true),
-            // The rule of a file is not joined with an older form.
+            // The rule of the file is not joined with the older form of the default rule.
             (RESHAPE, "admin", false),
             (RESHAPE, "service", false),
             ("placement:traits:list", "nobody", true),

@@ -1,4 +1,4 @@
-//! The `[policy]` table: the rules of authorization.
+//! The `[policy]` table of the configuration.
 
 use std::path::PathBuf;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::rules::Options;
 use crate::auth::settings::AuthStrategy;
 
-/// The `[policy]` table.
+/// The `[policy]` table of the configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct PolicySettings {
-    /// The policy file, whose rules replace the default ones of the same names.
+    /// The path of the policy file. The rules of the file replace the default rules of the same names.
     pub file: Option<PathBuf>,
-    /// Whether the deprecated rules are off. They allow admins everything. By default, they are off with
-    /// Keystone and on with noauth2.
+    /// Whether the older forms of the default rules are ignored. The older forms allow the role `admin`
+    /// everything. If `None`, they are ignored with Keystone and allowed with noauth2.
     pub enforce_new_defaults: Option<bool>,
-    /// Whether a rule also checks the scope of the token.
+    /// Whether the scope of the token must be one of the rule's scopes.
     pub enforce_scope: bool,
 }
 
@@ -27,7 +27,7 @@ impl Default for PolicySettings {
 }
 
 impl PolicySettings {
-    /// The options of the rules, with the defaults for this way of authentication.
+    /// Returns the options of the rules. Unset options have the default for this means of authentication.
     #[must_use]
     pub fn options(&self, strategy: AuthStrategy) -> Options {
         let by_strategy = strategy == AuthStrategy::Keystone;
