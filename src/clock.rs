@@ -1,17 +1,18 @@
-//! The host's wall clock. All other code asks it here, so that each use of a clock that may be set is known.
+//! The host's wall clock. A lint forbids other code to read the clock directly, so all uses of the clock are
+//! calls of this module.
 
 use std::time::SystemTime;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-/// The time of this host.
+/// Returns the present time of this host.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "all other code asks this function")]
 pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// The same in UTC.
+/// Returns the present time of this host in UTC.
 #[must_use]
 pub fn utc() -> NaiveDateTime {
     DateTime::<Utc>::from(now()).naive_utc()

@@ -1,28 +1,31 @@
-//! allotment: the OpenStack Placement API on generations.
+//! allotment: a server for the OpenStack Placement API and for queues of tickets.
 //!
-//! The rooms, from the door inwards; each uses those below it and none above:
+//! A module uses only modules that are further down in this list:
 //!
-//! - [`server`]: puts the rooms together, starts and stops them
-//! - [`config`]: settings from file, environment and flags
-//! - [`edge`]: what happens to every request around its handler
-//! - [`api`]: routes and their handlers
-//! - [`wire`]: formats without meaning: JSON, microversions, error bodies
-//! - [`admin`]: health and metrics, for operators' machinery
-//! - [`auth`]: who is asking, and may they
-//! - [`search`]: allocation candidates, and the filters of lists
-//! - [`placement`]: the rules for providers, inventories, traits, claims
-//! - [`waitlist`]: queues and tickets, and those who wait for their turn
-//! - [`fleet`]: the providers as one in-memory picture
-//! - [`store`]: queries, a file per noun, and generations
-//! - [`commit`]: transactions, and who follows what they change
-//! - [`db`]: what differs between databases
-//! - [`logging`]: what is logged, of all of them
-//! - [`metrics`]: what all of them count
+//! - [`server`]: makes all parts of the service, starts them and stops them
+//! - [`config`]: reads the settings from the file, the environment and the command line
+//! - [`edge`]: the steps before and after the handler of each request
+//! - [`api`]: the routes and their handlers
+//! - [`wire`]: the formats of requests and answers: JSON, microversions, error bodies
+//! - [`admin`]: the health checks and the metrics
+//! - [`auth`]: the identity of the user who sent a request, and the user's rights
+//! - [`search`]: searches for allocation candidates, and the filters of lists
+//! - [`placement`]: the rules for providers, inventories, traits and claims
+//! - [`waitlist`]: the rules for queues and tickets, and the requests that wait for a ticket
+//! - [`fleet`]: the picture, which is the in-memory copy of all providers
+//! - [`store`]: the database queries, and the generations of rows
+//! - [`commit`]: transactions, and the updates of the picture after them
+//! - [`db`]: connections, and the differences between SQLite, PostgreSQL and MariaDB
+//!
+//! All modules may use these modules:
+//!
+//! - [`logging`]: the log
+//! - [`metrics`]: the counters
 //! - [`clock`]: the host's wall clock
-//! - [`setting`]: a setting that cannot be used
-//! - [`shared_text`]: texts of which long parts are shared
-//! - [`standard`]: the standard resource classes and traits, used by all
-//! - [`stop`]: when long work is given up
+//! - [`setting`]: the error about an unusable setting
+//! - [`shared_text`]: texts that share long parts instead of copying them
+//! - [`standard`]: the standard resource classes and traits
+//! - [`stop`]: ends long work that nobody needs any more
 //! - [`tls_roots`]: the certificate authorities for https URLs
 
 pub mod admin;

@@ -1,4 +1,4 @@
-//! The command line: serve, migrate, policy, openapi, lock, tickets.
+//! The command line of the program, with its subcommands: serve, migrate, policy, openapi, lock and tickets.
 
 mod commands;
 
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
     logging::set_filter(None);
     let (flags, task): (Flags, Task) = match cli.command {
         Command::Serve { common: Common { config, database }, listen, insecure_noauth2 } => {
-            // This is the first step, since a SIGHUP ends a process that does not listen to it.
+            // Signals are handled first of all, since an unhandled SIGHUP ends the process.
             let signals = match server::Signals::listen() {
                 Ok(signals) => signals,
                 Err(error) => {
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
             (flags, Box::new(move |settings| serve(signals, settings, again)))
         }
         Command::Migrate { common: Common { config, database }, check } => {
-            // A migration does not listen, so it accepts an address that `serve` would refuse.
+            // A migration opens no port, so an address is accepted that `serve` would refuse with noauth2.
             let flags = Flags { config, database, insecure_noauth2: true, listen: None };
             (flags, if check { Box::new(check_migrations) } else { Box::new(migrate) })
         }
@@ -129,7 +129,7 @@ fn main() -> ExitCode {
     task(settings).unwrap_or_else(|error| {
         eprintln!("allotment: {error}");
         match error {
-            // A file that the settings name counts as a setting.
+            // An unusable file that is named in the settings counts as a wrong setting.
             server::Error::Policy(_) | server::Error::Tls(_) | server::Error::Keystone(_) => {
                 ExitCode::from(2)
             }

@@ -1,59 +1,59 @@
-//! A text whose long parts are shared with other texts instead of copied.
+//! A text that shares long parts with other texts instead of copying them. Large JSON answers are such texts.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// The bytes of a text that are handed out at once: enough to be worth a call of the kernel.
+/// The size of the pieces in which a long text is sent. A system call sends a piece of this size efficiently.
 const SLICE: usize = 64 * 1024;
 
-/// A part of at least this many bytes is shared. A shorter part is copied faster.
+/// A part of at least this many bytes is shared. A shorter part is copied, since that is faster.
 const SHARED: usize = 256;
 
-/// The number of latest texts among which a text that comes again is found. Nearly all providers have one of a few
-/// texts.
+/// The number of latest shared texts that are compared with a new text. Nearly all providers have one of a
+/// few texts.
 const REMEMBERED: usize = 8;
 
-/// Builds a text.
+/// Builds a [`SharedText`] from parts.
 #[derive(Debug, Default)]
 pub struct Writer {
     own: String,
-    /// The shared texts.
+    /// The different shared texts.
     texts: Vec<Bytes>,
-    /// For each shared part: the place in `own` before which it comes, and the place of its text in `texts`.
+    /// For each shared part: its position in `own`, and the index of its text in `texts`.
     shared: Vec<(usize, usize)>,
     shared_bytes: usize,
 }
 
 impl Writer {
-    /// The number of bytes.
+    /// Returns the number of bytes, shared parts included.
     pub fn len(&self) -> usize {
         self.own.len() + self.shared_bytes
     }
 
-    /// Whether the text is empty.
+    /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Makes room for a number of unshared bytes.
+    /// Reserves memory for a number of bytes that are not shared.
     pub fn reserve(&mut self, bytes: usize) {
         self.own.reserve(bytes);
     }
 
-    /// Adds a character.
+    /// Appends a character.
     #[inline]
     pub fn push(&mut self, character: char) {
         self.own.push(character);
     }
 
-    /// Adds a text.
+    /// Appends a copy of a text.
     #[inline]
     pub fn push_str(&mut self, text: &str) {
         self.own.push_str(text);
     }
 
-    /// Adds a text, which is shared if it is long.
+    /// Appends a text. A long text is shared, and a short text is copied.
     pub fn share(&mut self, text: &SharedStr) {
         if text.0.len() < SHARED {
             self.own.push_str(text.as_str());
@@ -64,8 +64,9 @@ impl Writer {
         }
     }
 
-    /// The place of a text in `texts`. A text that came lately is not added once more. Many answers are written at
-    /// the same time, and each addition would change the count of owners that all of them share.
+    /// Returns the index of a text in `texts`. If the text is one of the latest texts, no second entry is
+    /// added. A new entry would change the text's reference count, which is slow, since many threads share
+    /// the same texts.
     fn remember(&mut self, text: &Bytes) -> usize {
         let start = self.texts.len().saturating_sub(REMEMBERED);
         let known = self.texts[start..].iter().position(|known| std::ptr::eq(&**known, &**text));
@@ -78,7 +79,7 @@ impl Writer {
         )
     }
 
-    /// The built text.
+    /// Returns the finished text.
     pub fn finish(self) -> SharedText {
         let len = self.len();
         SharedText { own: self.own.into(), at: 0, texts: self.texts, shared: self.shared, next: 0, len }
@@ -92,18 +93,18 @@ impl fmt::Write for Writer {
     }
 }
 
-/// A text that can be shared.
+/// A text that several other texts can share without a copy.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SharedStr(Bytes);
 
 impl SharedStr {
-    /// The text as a string.
+    /// Returns the text as a string.
     pub fn as_str(&self) -> &str {
-        // Shared texts are made of strings alone.
+        // Every `SharedStr` is made from a `String`, so the bytes are valid UTF-8.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Whether no other text or owner shares the text.
+    /// Returns whether this is the only reference to the text.
     pub fn is_unique(&self) -> bool {
         self.0.is_unique()
     }
@@ -121,31 +122,32 @@ impl fmt::Debug for SharedStr {
     }
 }
 
-/// A text in parts, which it hands out in order as an iterator.
+/// A text in parts. As an iterator, it returns the parts in order.
 #[derive(Clone, Debug)]
 pub struct SharedText {
     own: Bytes,
-    /// The number of bytes of `own` that were handed out.
+    /// The number of bytes of `own` that the iterator has returned.
     at: usize,
     texts: Vec<Bytes>,
     shared: Vec<(usize, usize)>,
-    /// The place in `shared` of the next shared part.
+    /// The index in `shared` of the next part to return.
     next: usize,
     len: usize,
 }
 
 impl SharedText {
-    /// The number of all bytes, handed out or not.
+    /// Returns the number of all bytes, even if the iterator has already returned some of them.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are no bytes.
+    /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The whole text, if it is short and in one piece.
+    /// Returns the whole text if it is short and has no shared part. Otherwise returns the `SharedText`
+    /// unchanged.
     pub fn into_short(self) -> Result<Bytes, Self> {
         if self.shared.is_empty() && self.len <= SLICE { Ok(self.own) } else { Err(self) }
     }
@@ -161,7 +163,7 @@ impl Iterator for SharedText {
             self.at = until;
             return (!slice.is_empty()).then_some(slice);
         }
-        // Parts are small. To hand out each part by itself would take longer than to copy it.
+        // The parts are small, so copies of several parts are returned together.
         let mut slice = Vec::with_capacity(self.len.min(SLICE + 4 * SHARED));
         while slice.len() < SLICE
             && let Some((place, text)) = self.shared.get(self.next)
@@ -234,7 +236,8 @@ mod tests {
             .collect();
         let (mut writer, mut whole) = (Writer::default(), String::new());
         for number in 0..2_000 {
-            // Most texts are one of a few. Own parts are from empty to longer than a slice.
+            // Most texts are one of three texts. The length of the own parts is between zero and three
+            // slices.
             let text = &texts[if number % 10 == 0 { number / 10 % 20 } else { number % 3 }];
             let own = "-".repeat(if number == 1_000 { 3 * SLICE } else { number % 50 });
             writer.push_str(&own);

@@ -1,11 +1,12 @@
-//! The standard resource classes and traits of OpenStack.
+//! The names of the standard resource classes and traits of OpenStack.
 
-/// The names of the standard resource classes. The place in this list, from 0, is the id of a class.
+/// Returns the names of the standard resource classes. The position in this list, counted from 0, is the id
+/// of the class.
 pub fn resource_classes() -> impl Iterator<Item = &'static str> {
     names(include_str!("../data/resource_classes.txt"))
 }
 
-/// The names of the standard traits.
+/// Returns the names of the standard traits.
 pub fn traits() -> impl Iterator<Item = &'static str> {
     names(include_str!("../data/traits.txt"))
 }

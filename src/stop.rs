@@ -1,46 +1,46 @@
-//! The end of long work whose client has gone, or which takes too long.
+//! The stop of long work whose client has disconnected, or that takes too long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The number of steps between two checks. The steps take well below a millisecond.
+/// The number of steps between two checks. So many steps take well below a millisecond.
 const STEPS: u32 = 1_024;
 
-/// The reason for which work was given up.
+/// The reason why work was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GivenUp {
-    /// The client that asked has gone.
+    /// The client that waited for the work has disconnected.
     #[error("given up, since nobody waits for it any more")]
     Unwanted,
-    /// The work took longer than this number of seconds.
+    /// The work has taken longer than its time limit. The value is the time limit in seconds.
     #[error("given up after {0} seconds")]
     TooLong(u64),
 }
 
-/// The order to give work up. All clones are the same order.
+/// A request to stop some work. A clone refers to the same request.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     unwanted: Arc<AtomicBool>,
-    /// The moment at which the time of the work is over, and that time in seconds.
+    /// The moment at which the time limit is reached, and the time limit in seconds.
     until: Option<(Instant, u64)>,
 }
 
 impl Stop {
-    /// The same order, for work that begins now and may take this number of seconds.
+    /// Returns the same stop request with a time limit. The time begins now.
     #[must_use]
     pub fn within(&self, seconds: u64) -> Stop {
-        // A moment that the clock cannot express is no limit.
+        // If the clock can't express the moment, there is no time limit.
         let until = Instant::now().checked_add(Duration::from_secs(seconds)).map(|at| (at, seconds));
         Stop { unwanted: Arc::clone(&self.unwanted), until }
     }
 
-    /// Has the work given up, since its client has gone.
+    /// Requests the stop, since the client has disconnected.
     pub fn give_up(&self) {
         self.unwanted.store(true, Ordering::Relaxed);
     }
 
-    /// Fails if the work is to be given up.
+    /// Fails if the stop was requested or the time limit is reached.
     pub fn check(&self) -> Result<(), GivenUp> {
         if self.unwanted.load(Ordering::Relaxed) {
             return Err(GivenUp::Unwanted);
@@ -52,7 +52,7 @@ impl Stop {
     }
 }
 
-/// Checks a [`Stop`] at the first step of the work, and then at each 1,024th step.
+/// Checks a [`Stop`] at the first step of the work, and then at every 1,024th step.
 #[derive(Debug)]
 pub struct Pace<'a> {
     stop: &'a Stop,
@@ -61,17 +61,17 @@ pub struct Pace<'a> {
 }
 
 impl<'a> Pace<'a> {
-    /// The pace of work that `stop` may end.
+    /// Makes the counter of steps for work that `stop` may end.
     pub fn new(stop: &'a Stop) -> Pace<'a> {
         Pace { stop, left: 0 }
     }
 
-    /// Checks at once. The caller is about to begin a step that takes long.
+    /// Checks at once, without counting a step. The caller uses this before a step that takes long.
     pub fn look(&self) -> Result<(), GivenUp> {
         self.stop.check()
     }
 
-    /// Counts a step, which must not take much longer than a microsecond.
+    /// Counts a step. A step should not take much longer than a microsecond.
     #[inline]
     pub fn step(&mut self) -> Result<(), GivenUp> {
         match self.left.checked_sub(1) {

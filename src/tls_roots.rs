@@ -1,4 +1,4 @@
-//! The certificate authorities for https URLs, from a file or from the system.
+//! The trusted certificate authorities for https URLs, read from a file or from the system.
 
 use std::fs;
 use std::io;
@@ -9,24 +9,24 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// The reason for which there is no TLS.
+/// The reason why no TLS client can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file of authorities cannot be used.
+    /// The file of certificate authorities can't be used.
     #[error("{path}: {cause}")]
     File {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// The cause.
+        /// A message about the fault.
         cause: String,
     },
-    /// The library cannot be used.
+    /// The TLS library refuses the settings.
     #[error(transparent)]
     Library(#[from] rustls::Error),
 }
 
-/// The settings of a TLS client that accepts certificates of the authorities in a PEM file, or else of the
-/// system's.
+/// Returns the configuration of a TLS client. The client trusts the certificate authorities in the PEM file
+/// `ca_file`, or the authorities of the system if `ca_file` is `None`.
 pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     match ca_file {
@@ -39,7 +39,7 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
                 return Err(unusable("there is no certificate in it".to_owned()));
             }
         }
-        // Without any authority, each https URL fails with an error about that.
+        // If the system has no authority either, each https request fails with an error that says so.
         None => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }

@@ -1,4 +1,4 @@
-//! The objects that all handlers share.
+//! The things that all requests share.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use crate::fleet::Fleet;
 use crate::store::known_traits::KnownTraits;
 use crate::waitlist::Waitlist;
 
-/// The objects that all handlers share.
+/// The parts of the service that handlers use.
 pub struct App {
     /// The settings that handlers read.
     pub settings: Settings,
-    /// The policy, which decides which client may do what.
+    /// The policy: who may do what.
     pub policy: Enforcer,
     /// The database.
     pub db: Db,
-    /// A cache of the names of traits by their ids.
+    /// The names of traits.
     pub known_traits: Arc<KnownTraits>,
-    /// The in-memory copy of all providers, for searches.
+    /// The providers as a picture, for searching.
     pub fleet: Arc<Fleet>,
-    /// The threads that run searches.
+    /// The threads that search the picture.
     pub searchers: Searchers,
-    /// The queues and tickets, and the requests that wait for a ticket.
+    /// Queues and tickets, and the requests that wait for them.
     pub waitlist: Arc<Waitlist>,
-    /// The sources of health and metrics.
+    /// Health and metrics.
     pub admin: Admin,
 }

@@ -1,4 +1,4 @@
-//! A request that has passed all checks, in the form that handlers receive.
+//! A request that has passed all checks, as its handler sees it.
 
 use actix_web::web;
 use bytes::Bytes;
@@ -17,55 +17,54 @@ use crate::wire::query::{NotUtf8, Query};
 use crate::wire::schema;
 use crate::wire::schema::LazySchema;
 
-/// A request in the form that handlers receive.
+/// One request on its way through a handler.
 pub struct Call {
-    /// The objects that handlers use.
+    /// The parts of the service.
     pub app: web::Data<App>,
-    /// The microversion of the request.
+    /// The microversion to obey.
     pub version: Microversion,
-    /// The identity of the client. For routes that are open to all, the identity is empty.
+    /// The sender of the request. An open path has no particular sender.
     pub identity: Identity,
-    /// The id of the request, for the response and the log.
+    /// The id of the request in its answer and in the log.
     pub request_id: String,
-    /// The path below which the client reached the service, such as `/placement`. Links begin with this path. The
-    /// path is empty at the root of the host.
+    /// The path below which the client found the service. Links begin with it. It is empty at the root.
     pub(crate) prefix: String,
     pub(crate) params: Vec<(&'static str, String)>,
     pub(crate) query: Result<Query, NotUtf8>,
     pub(crate) body: Bytes,
-    /// True if the content type of the body is `application/x-www-form-urlencoded`.
+    /// Whether the content type of the body is that of a form.
     pub(crate) is_form: bool,
-    /// The header `X-Waitlist-Ticket`: the tickets that must be active for a write of this request.
+    /// The header with the tickets that fence the writes of the request.
     pub(crate) fence: Option<String>,
 }
 
 impl Call {
-    /// Returns the value of a path parameter. Returns an empty text if the route has no parameter of this name.
+    /// The value of a parameter in the path; empty if the route has no parameter of this name.
     #[must_use]
     pub fn param(&self, name: &str) -> &str {
         self.params.iter().find(|param| param.0 == name).map_or("", |param| &param.1)
     }
 
-    /// Returns true if the request's microversion is `version` or newer.
+    /// Whether the request's version is at least `version`.
     #[must_use]
     pub fn at_least(&self, version: Microversion) -> bool {
         self.version >= version
     }
 
-    /// Returns the query string. Returns a 400 if the query string is not UTF-8.
+    /// The query string. 400 if it is no UTF-8.
     pub fn query(&self) -> Result<&Query, ApiError> {
         self.query
             .as_ref()
             .map_err(|error| ApiError::bad_request(format!("Invalid query string parameters: {error}")))
     }
 
-    /// Returns the query string after a validation by a schema. Returns a 400 if the query string is invalid.
+    /// The query string. 400 if it does not fit a schema.
     pub fn checked_query(&self, schema: &'static LazySchema) -> Result<&Query, ApiError> {
         let query = self.query()?;
         schema::loaded(schema)?.check_query(query)?;
         match query.iter().find(|(_, value)| value.contains('\0')) {
             None => Ok(query),
-            // SQLite is the only database that can store a NUL character, and no name contains a NUL character.
+            // No database but SQLite can store a NUL, and no name needs one.
             Some((_, value)) => Err(ApiError::bad_request(format!(
                 "Invalid query string parameters: {} contains a NUL",
                 python::repr_str(value)
@@ -73,17 +72,15 @@ impl Call {
         }
     }
 
-    /// Executes a write. If the request names tickets in `X-Waitlist-Ticket`, the write happens only if all these
-    /// tickets are active. Otherwise nothing is written, and the error is a 409. Every write of a handler must use
-    /// this function.
+    /// Writes, if all tickets are active that the request names to fence it. Otherwise nothing is written and the
+    /// answer is 409. All writes of requests go through here.
     pub(crate) async fn write<W: Write>(&self, write: W) -> Result<W::Output, Fenced<W::Error>> {
         let most = self.app.waitlist.settings().group_tickets;
         let tickets = fence::tickets(self.fence.as_deref(), most).map_err(Fenced::Header)?;
         self.app.db.write(FencedWrite { tickets, write }).await
     }
 
-    /// Parses the body of a request whose path names a provider. Returns a 404 if the provider does not exist,
-    /// even if the body is invalid.
+    /// The body of a request to a provider. 404 if the provider is missing, even if the body is wrong.
     pub async fn provider_json<T: DeserializeOwned>(
         &self,
         schema: &'static LazySchema,
@@ -98,7 +95,7 @@ impl Call {
         }
     }
 
-    /// Parses the body. Returns a 400 if the body is not JSON, or is invalid by the schema.
+    /// The body. 400 if it is not JSON that fits a schema.
     pub fn json<T: DeserializeOwned>(&self, schema: &'static LazySchema) -> Result<T, ApiError> {
         let value = json::parse(&self.body)
             .map_err(|error| ApiError::bad_request(format!("Malformed JSON: {error}")))?;

@@ -1,24 +1,23 @@
-//! The APIs that each listening address of the service serves.
+//! The addresses of the service, and the APIs that each serves.
 
 use crate::api::route::Dialect;
 
-/// The APIs that one listening address serves. The actix application of an address stores this value.
+/// The APIs that are served at an address. Each application of actix-web holds one door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
-    /// Placement's API and the CNAPI dialects, with authentication. Health and metrics are included if they have
-    /// no separate address.
+    /// The API, with health and metrics where these have no address of their own.
     Api {
-        /// True if this address serves health and metrics.
+        /// Whether health and metrics are served here.
         admin: bool,
     },
-    /// Only the CNAPI dialects, without authentication.
+    /// The dialects of CNAPI alone, without a token.
     Cnapi,
-    /// Only health and metrics.
+    /// Health and metrics alone.
     Admin,
 }
 
 impl Door {
-    /// Returns true if this address serves the routes of an API.
+    /// Whether the routes of this API are served here.
     #[must_use]
     pub fn serves(self, dialect: Dialect) -> bool {
         match self {
@@ -27,7 +26,7 @@ impl Door {
         }
     }
 
-    /// Returns the API whose error format is used for a path without a route.
+    /// The API whose form of errors tells that a path does not exist.
     #[must_use]
     pub fn dialect(self) -> Dialect {
         match self {

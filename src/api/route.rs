@@ -1,4 +1,4 @@
-//! The type of a route: one method of one path, with its checks, its handler and its documentation.
+//! A route: one method of one path, with all that the service and its documentation say of it.
 
 use std::fmt;
 
@@ -11,66 +11,65 @@ use crate::wire::microversion::{Microversion, V1_0};
 #[cfg(test)]
 use crate::wire::schema::{LazySchema, Versions};
 
-/// A function that answers the requests of a route.
+/// A function that answers calls.
 pub type Handler = fn(Call) -> Answer;
 
-/// The kind of body that a route reads.
+/// How a route takes a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
-    /// The route reads a body with the content type `application/json`.
+    /// The body must be sent as `application/json`.
     Json,
-    /// The route reads a JSON body before this version, and ignores the body from this version on.
+    /// The same before this version. From this version on the body is ignored.
     JsonBefore(Microversion),
-    /// The route reads JSON or an HTML form, and the body may be absent.
+    /// The body may be JSON or a form, or be absent.
     JsonOrForm,
-    /// The route ignores the body.
+    /// The body is ignored.
     Ignored,
 }
 
-/// The API of a route. The API determines the format of errors, and whether requests have microversions.
+/// The API that a route belongs to. It decides on the form of errors, and on whether there are versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenStack Placement's API, with microversions.
+    /// OpenStack Placement's.
     Placement,
-    /// CNAPI, the API for servers of Triton.
+    /// That of Triton's CNAPI.
     Cnapi,
-    /// Health and metrics, without microversions.
+    /// Health and metrics, for operators' machinery. They have no versions.
     Admin,
 }
 
-/// The response to a request with a microversion before the route's first version.
+/// The answer to a request whose version is older than its route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooOld {
-    /// A 404, as for a path without a route.
+    /// 404, as if the route did not exist.
     NotFound,
-    /// A 405 without the header `Allow`.
+    /// 405 without `Allow`.
     MethodNotAllowed,
 }
 
 /// One method of one path.
 pub struct Route {
-    /// The HTTP method.
+    /// The method.
     pub method: Method,
-    /// The path, with its parameters in braces: `/traits/{name}`.
+    /// The path, with names in braces for its parameters.
     pub path: &'static str,
-    /// The API of the route.
+    /// The API that the route belongs to.
     pub dialect: Dialect,
-    /// The first microversion with the route.
+    /// The first version that has the route.
     pub since: Microversion,
-    /// The response to earlier microversions.
+    /// The answer to earlier versions.
     pub too_old: TooOld,
-    /// The policy rule that a client must fulfil. With None, the route is open to all clients, even without a
-    /// token.
+    /// The policy rule that guards the route. A route without a rule is open to all, also without a token.
     pub rule: Option<&'static str>,
-    /// The kind of body that the route reads.
+    /// How the route takes a body.
     pub body: BodyKind,
-    /// True if a request is refused whose `Accept` header excludes JSON.
+    /// Whether `Accept` must take JSON.
     pub accept_checked: bool,
-    /// True if `Accept` and the content type are checked before the microversion.
+    /// Whether `Accept` and content type are checked before the version.
     pub type_before_version: bool,
-    /// The function that answers the requests.
+    /// The function that answers.
     pub handler: Handler,
-    /// The documentation for the OpenAPI document. None for health and metrics.
+    /// The documentation. Routes for operators' machinery have none.
     pub operation: Option<Operation>,
 }
 
@@ -80,7 +79,7 @@ impl fmt::Debug for Route {
     }
 }
 
-/// Converts an async function into a [`Handler`].
+/// A handler for a route, made of an async function.
 macro_rules! answer {
     ($function:path) => {
         |call| Box::pin($function(call))
@@ -88,33 +87,33 @@ macro_rules! answer {
 }
 pub(crate) use answer;
 
-/// Returns a POST route, which reads a JSON body.
+/// A POST, which takes JSON.
 pub(crate) const fn post(path: &'static str, rule: &'static str, handler: Handler) -> Route {
     let mut route = route(Method::POST, path, rule, handler);
     route.body = BodyKind::Json;
     route
 }
 
-/// Returns a PUT route, which reads a JSON body.
+/// A PUT, which takes JSON.
 pub(crate) const fn put(path: &'static str, rule: &'static str, handler: Handler) -> Route {
     let mut route = route(Method::PUT, path, rule, handler);
     route.body = BodyKind::Json;
     route
 }
 
-/// Returns a DELETE route, which ignores the body.
+/// A DELETE, which takes no body.
 pub(crate) const fn delete(path: &'static str, rule: &'static str, handler: Handler) -> Route {
     route(Method::DELETE, path, rule, handler)
 }
 
-/// Returns a GET route, which answers with JSON. A client whose `Accept` header excludes JSON gets a 406.
+/// A GET, which answers with JSON. Its client must accept that.
 pub(crate) const fn get(path: &'static str, rule: &'static str, handler: Handler) -> Route {
     let mut route = route(Method::GET, path, rule, handler);
     route.accept_checked = true;
     route
 }
 
-/// Returns a route of CNAPI. All methods except GET read a body.
+/// A route of CNAPI, which takes a body with every method but GET.
 pub(crate) const fn cnapi(method: Method, path: &'static str, rule: &'static str, handler: Handler) -> Route {
     let body = if matches!(method, Method::GET) { BodyKind::Ignored } else { BodyKind::JsonOrForm };
     let mut route = route(method, path, rule, handler);
@@ -123,14 +122,14 @@ pub(crate) const fn cnapi(method: Method, path: &'static str, rule: &'static str
     route
 }
 
-/// Returns a route for health or metrics, which needs no token.
+/// A route for operators' machinery, which sends no token.
 pub(crate) const fn for_operators(method: Method, path: &'static str, handler: Handler) -> Route {
     let mut route = route(method, path, "", handler).unguarded();
     route.dialect = Dialect::Admin;
     route
 }
 
-/// Returns a route of Placement's API that ignores the body.
+/// A route of Placement's API without a body.
 const fn route(method: Method, path: &'static str, rule: &'static str, handler: Handler) -> Route {
     Route {
         method,
@@ -183,13 +182,13 @@ impl Route {
         self
     }
 
-    /// Returns the route with its documentation.
+    /// With its documentation.
     pub(crate) const fn described(mut self, operation: Operation) -> Self {
         self.operation = Some(operation);
         self
     }
 
-    /// Returns the schemas of the query string and the body, of all microversions.
+    /// The schemas of query string and body, in all versions.
     #[cfg(test)]
     pub(crate) fn schemas(&self) -> impl Iterator<Item = &'static LazySchema> {
         let operations = self.operation.iter();

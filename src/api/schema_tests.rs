@@ -1,4 +1,4 @@
-//! Tests of the JSON Schemas, and of the error messages of the validation.
+//! Schemas and the wording of their errors.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::wire::query::Query;
 use crate::wire::schema::{LazySchema, Schema};
 use crate::wire::uuids::{is_dashed_uuid, is_uuid_like};
 
-/// Returns the schema of a file in `schemas/`.
+/// The schema in a file.
 fn find(file: &str) -> &'static LazySchema {
     let is_named = |schema: &&LazySchema| schema.as_ref().is_ok_and(|schema| schema.name == file);
     ROUTES.into_iter().flat_map(Route::schemas).find(is_named).unwrap()
@@ -18,7 +18,7 @@ fn loaded(file: &str) -> &'static Schema {
     find(file).as_ref().unwrap()
 }
 
-/// A uuid in the spelling that bodies and query strings both accept.
+/// A uuid in the one form that all take.
 const DASHED: &str = "5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2b1";
 
 #[test]
@@ -30,8 +30,8 @@ fn every_schema_loads() {
     }
 }
 
-/// Each case has the schema, an invalid value, the start of the error message, and the path of the error. The
-/// expected messages were taken from Python's jsonschema 4.26.
+/// Each case is a schema, a value, how the message of Python's jsonschema 4.26 for it begins, and
+/// the path that it names as the place of the error.
 #[test]
 fn errors_are_worded_as_in_python() {
     let cases: Vec<(String, Value, String, String)> =

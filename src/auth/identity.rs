@@ -24,8 +24,7 @@ pub struct Identity {
     pub system_scope: Option<String>,
     /// The id of the domain if the token's scope is a domain.
     pub domain_id: Option<String>,
-    /// The identity in the service token. Another OpenStack service sends a service token when it forwards a
-    /// user's request.
+    /// The identity of the OpenStack service that forwards the user's request, if it sent a service token.
     pub service: Option<Arc<Identity>>,
 }
 
@@ -45,8 +44,7 @@ impl policy::Credentials for Identity {
         self.roles.iter().any(|own| own.to_lowercase() == role.to_lowercase())
     }
 
-    /// Returns the attribute of this name. The names are those of the Python library oslo.context, which
-    /// policy files use.
+    /// Returns the attribute of this name. The Python library oslo.context defines the names.
     fn attribute(&self, name: &str) -> Option<Cow<'_, Value>> {
         let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
         let value = match name {
@@ -56,8 +54,7 @@ impl policy::Credentials for Identity {
             "project_domain_id" => text(&self.project_domain),
             "domain_id" => text(&self.domain_id),
             "system_scope" => text(&self.system_scope),
-            // The library oslo.policy has a second name for the system scope. This name exists only if the
-            // token has that scope.
+            // oslo.policy has this second name for the system scope, only for tokens with that scope.
             "system" => self.system_scope.clone()?.into(),
             "roles" => self.roles.clone().into(),
             "service_user_id"

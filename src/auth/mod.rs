@@ -14,15 +14,13 @@ pub use settings::{AuthSettings, AuthStrategy};
 
 /// The parts of a request that authentication reads.
 ///
-/// The function `header` returns the value of a header by its name, or `None` if the header is missing or its
-/// value is not visible ASCII.
+/// `header` returns the value of a header, or `None` if the value is missing or not visible ASCII.
 pub struct Presented<'a, F> {
     /// The function that returns a header's value.
     pub header: F,
     /// The HTTP method in capitals, such as `GET`.
     pub method: &'a str,
-    /// The decoded path without the base path and without the query string, or an empty text if no route can
-    /// match.
+    /// The decoded path without base path and query string, or an empty text if no route can match.
     pub path: &'a str,
     /// The setting `base_path`, such as `/placement`, or an empty text.
     pub base_path: &'a str,

@@ -40,8 +40,7 @@ pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Iden
     })
 }
 
-/// Returns the roles in the header `x-roles`. Without that header, the user `admin` has the role `admin`, and
-/// every other user has no role.
+/// Returns the roles in the header `x-roles`. Without it, only the user `admin` has a role: `admin`.
 fn roles(user: &str, header: Option<&str>) -> Vec<String> {
     match header {
         Some(list) => {

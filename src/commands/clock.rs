@@ -1,53 +1,55 @@
-//! A clock that goes on while the host is suspended. The clock of tokio stands still meanwhile.
+//! A clock that also counts the time while the host is suspended. The clock of tokio does not count that
+//! time.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// The longest sleep between two looks at the clock, on systems without a timer by this clock.
+/// The longest sleep before the clock is read again, on systems whose timers do not count suspensions.
 const LOOKING: Duration = Duration::from_millis(100);
 
 #[cfg(target_os = "linux")]
 const CLOCK: ClockId = ClockId::Boottime;
-// The monotonic clock of other systems, such as macOS, counts the time of a suspension.
+// On other systems, such as macOS, the monotonic clock counts the time of a suspension.
 #[cfg(not(target_os = "linux"))]
 const CLOCK: ClockId = ClockId::Monotonic;
 
-/// A moment: the time since the host was started, with the time of suspensions. It is the same for all
-/// processes of a host.
+/// A moment in time, stored as the time since the host's boot, including suspensions. All processes of a host
+/// measure the same moments, so a moment can be sent to another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Moment(Duration);
 
 impl Moment {
-    /// The present moment.
+    /// Returns the present moment.
     pub fn now() -> Moment {
         let time = clock_gettime(CLOCK);
         Moment(Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0)))
     }
 
-    /// The moment that follows this one after `time`; `None` if the clock cannot express it.
+    /// Returns the moment that is `time` later, or `None` if the clock can't express that moment.
     pub fn after(self, time: Duration) -> Option<Moment> {
         self.0.checked_add(time).map(Moment)
     }
 
-    /// The moment that precedes this one by `time`, but not one before the start of the host.
+    /// Returns the moment that is `time` earlier, but no moment before the host's boot.
     pub fn before(self, time: Duration) -> Moment {
         Moment(self.0.saturating_sub(time))
     }
 
-    /// The time until this moment; zero if the moment is over.
+    /// Returns the time until this moment, or zero if this moment has passed.
     pub fn left(self) -> Duration {
         self.0.saturating_sub(Moment::now().0)
     }
 
-    /// Whether this moment is over.
+    /// Returns whether this moment has passed.
     pub fn is_over(self) -> bool {
         self.left().is_zero()
     }
 
-    /// Sleeps until this moment. If the host was suspended past it, the sleep ends as soon as the host wakes.
+    /// Sleeps until this moment. If the host is suspended until after this moment, the sleep ends when the
+    /// host resumes.
     pub async fn sleep(self) {
         while !self.is_over() {
             if self.sleep_by_timer().await.is_err() {
@@ -103,7 +105,7 @@ mod tests {
         assert_eq!(told, later);
     }
 
-    /// `/proc/uptime` is by the clock that goes on.
+    /// `/proc/uptime` shows the time since the host's boot, including suspensions.
     #[cfg(target_os = "linux")]
     #[test]
     fn it_is_the_clock_of_the_boot() {

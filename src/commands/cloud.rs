@@ -1,4 +1,5 @@
-//! The environment variables of OpenStack's clients, which begin with `OS_`.
+//! The environment variables that configure OpenStack clients, such as `OS_AUTH_URL`. All names begin with
+//! `OS_`.
 
 use std::env;
 
@@ -6,25 +7,25 @@ use allotment::auth::keystone::{Interface, Issued, Settings};
 use allotment::setting::Unusable;
 use reqwest::Url;
 
-/// A function that returns the value of a variable.
+/// A function that returns the value of an environment variable.
 type Read = dyn Fn(&str) -> Option<String>;
 
-/// The variables, read by name.
+/// The environment variables, or a replacement for them in tests.
 pub struct Cloud(Box<Read>);
 
-/// The credentials with which a user logs in.
+/// The kind of credentials for the log-in at Keystone.
 enum Way {
     Password,
     ApplicationCredential,
 }
 
 impl Cloud {
-    /// The variables of this process.
+    /// Returns the environment variables of this process.
     pub fn from_env() -> Cloud {
         Cloud(Box::new(|name| env::var(name).ok()))
     }
 
-    /// The value of a variable, unless it is empty.
+    /// Returns the value of a variable, or `None` if the variable is unset or empty.
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|text| !text.is_empty())
     }
@@ -33,7 +34,8 @@ impl Cloud {
         names.iter().find_map(|name| self.get(name))
     }
 
-    /// The endpoint of the service in the catalog. It is used if no address is given.
+    /// Returns the interface and the region by which the service's URL is found in Keystone's catalog. The
+    /// URL is looked up only if the option `--url` is missing.
     pub fn endpoint(&self) -> Result<Endpoint, String> {
         let interface = match self.first(&["OS_INTERFACE", "OS_ENDPOINT_TYPE"]).as_deref() {
             None | Some("public" | "publicURL") => Interface::Public,
@@ -44,8 +46,8 @@ impl Cloud {
         Ok(Endpoint { interface, region: self.get("OS_REGION_NAME") })
     }
 
-    /// The settings to log in at Keystone: `None` if no variable is about a log-in. If a variable is missing,
-    /// the error is a message that names the variable.
+    /// Returns the settings for a log-in at Keystone, or `None` if no variable asks for a log-in. If a needed
+    /// variable is missing, the error is a message that names the variable.
     pub fn settings(&self) -> Option<Result<Settings, String>> {
         let way = match self.way()? {
             Ok(way) => way,
@@ -65,13 +67,13 @@ impl Cloud {
         if settings.auth_url.is_empty() {
             return Some(Err("OS_AUTH_URL is needed to log in with the other OS_ variables".to_owned()));
         }
-        // An id takes precedence over a name, as in all clients.
+        // If both an id and a name are set, the id is used, as in other OpenStack clients.
         if settings.user_id.is_none() {
             settings.username = self.get("OS_USERNAME");
         }
         match way {
             Way::Password => self.add_password(&mut settings),
-            // An application credential brings its own project.
+            // An application credential belongs to a project, so no project is set.
             Way::ApplicationCredential => {
                 let of = |name: &str| self.get(&format!("OS_APPLICATION_CREDENTIAL_{name}"));
                 settings.application_credential_id = of("ID");
@@ -97,7 +99,8 @@ impl Cloud {
             self.first(&["OS_PROJECT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN"]);
     }
 
-    /// The way to log in; `None` if no variable asks for one. A way that is not supported here is an error.
+    /// Returns the kind of credentials, or `None` if no variable asks for a log-in. An unsupported
+    /// `OS_AUTH_TYPE` is an error.
     fn way(&self) -> Option<Result<Way, String>> {
         let has = |names: &[&str]| self.first(names).is_some();
         match self.get("OS_AUTH_TYPE").as_deref() {
@@ -108,7 +111,7 @@ impl Cloud {
                 Some(Ok(Way::ApplicationCredential))
             }
             None if has(&["OS_USERNAME", "OS_USER_ID"]) && has(&["OS_AUTH_URL"]) => Some(Ok(Way::Password)),
-            // These types stand for a token that exists already, or for no token.
+            // With these types, a token already exists, or no token is needed.
             None | Some("none" | "noauth" | "admin_token" | "token" | "v3token" | "http_basic") => None,
             Some(_) => Some(Err(
                 "OS_AUTH_TYPE must be password or v3applicationcredential; --token-command gets tokens in any other \
@@ -118,21 +121,21 @@ impl Cloud {
         }
     }
 
-    /// A message about unusable settings, with the name of the variable.
+    /// Returns a message about a wrong setting, with the name of the environment variable instead of the key.
     pub fn told(&self, unusable: &Unusable) -> String {
         let key = unusable.key.trim_start_matches("auth.keystone.").to_ascii_uppercase();
         format!("OS_{key}: {}", unusable.problem)
     }
 }
 
-/// The interface and the region of a service's endpoint in the catalog.
+/// The interface and the region of the service's URL in Keystone's catalog.
 pub struct Endpoint {
     interface: Interface,
     region: Option<String>,
 }
 
 impl Endpoint {
-    /// The URL of the service in the catalog that came with a token.
+    /// Returns the service's URL from the catalog that Keystone sent with a token.
     pub fn find(&self, issued: &Issued) -> Result<Url, String> {
         let found = issued.endpoint("placement", self.interface, self.region.as_deref());
         let url = found.and_then(|url| Url::parse(url).ok());
@@ -158,7 +161,7 @@ mod tests {
     fn cloud(variables: &[(&'static str, &'static str)]) -> Cloud {
         let variables = variables.to_vec();
         Cloud(Box::new(move |name| {
-            // Later variables take the place of earlier ones.
+            // If a name occurs twice, the last value is used.
             let found = variables.iter().rev().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         }))
@@ -173,7 +176,8 @@ mod tests {
         let settings = with(&[]).settings().unwrap().unwrap();
         assert_eq!(settings.username.as_deref(), Some("ann"));
         assert_eq!(settings.project_name.as_deref(), Some("lab"));
-        // The file that OpenStack's web interface hands out has an id and a name of the project.
+        // OpenStack's web interface offers a file of variables for download. This file has both the id and
+        // the name of the project.
         let both = with(&[("OS_PROJECT_ID", "p"), ("OS_USER_ID", "u"), ("OS_REGION_NAME", "")]);
         let settings = both.settings().unwrap().unwrap();
         assert_eq!((settings.project_id.as_deref(), settings.project_name), (Some("p"), None));
@@ -190,7 +194,7 @@ mod tests {
         let settings = with(&more).settings().unwrap().unwrap();
         assert_eq!(settings.application_credential_id.as_deref(), Some("c"));
         assert!(settings.password.is_none() && settings.project_name.is_none());
-        // Without a type the password is taken, if there is one.
+        // Without `OS_AUTH_TYPE`, the password is used if `OS_PASSWORD` is set.
         let settings = with(&more[1..]).settings().unwrap().unwrap();
         assert!(settings.password.is_some() && settings.application_credential_id.is_none());
         let alone = [&BY_PASSWORD[..1], &more[1..]].concat();

@@ -1,4 +1,4 @@
-//! The subcommands that are more than one call.
+//! The subcommands of the program that need more code than one function call.
 
 mod clock;
 mod cloud;

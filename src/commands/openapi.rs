@@ -1,4 +1,4 @@
-//! `allotment openapi`: the OpenAPI document on standard output.
+//! `allotment openapi`: prints the OpenAPI document on standard output.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use allotment::api::openapi;
 use allotment::api::routes::ROUTES;
 use allotment::wire::microversion::{MAX, MIN, Microversion};
 
-/// Prints the document of one version, or of all.
+/// Prints the document for one microversion, or for all microversions if `version` is `None`.
 pub fn run(version: Option<Microversion>) -> ExitCode {
     let printed = openapi::document(&ROUTES, version)
         .and_then(|document| writeln!(std::io::stdout(), "{document:#}").map_err(|error| error.to_string()));
@@ -20,7 +20,7 @@ pub fn run(version: Option<Microversion>) -> ExitCode {
     }
 }
 
-/// Reads a version from an argument.
+/// Reads a microversion such as `1.39` from a command-line argument.
 pub fn version(text: &str) -> Result<Microversion, String> {
     Microversion::parse(text).map_err(|_| format!("the versions are {MIN} to {MAX}"))
 }

@@ -1,4 +1,4 @@
-//! `allotment policy`: prints the rules, and decides about a user by them.
+//! `allotment policy`: prints the policy rules, or tells whether a rule allows a request to a user.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
@@ -77,7 +77,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl Command {
-    /// Prints the answer on standard output.
+    /// Runs the command, which prints on standard output. Returns the exit code.
     pub fn run(self, settings: &Settings) -> Result<ExitCode, server::Error> {
         match self {
             Command::List { source } => {
@@ -109,7 +109,7 @@ fn list(rules: &Rules) -> String {
         for route in guarded {
             text.push_str(&format!("# {} {}\n", route.method, route.path));
         }
-        // A string of JSON is one of YAML, too.
+        // Every JSON string is also a YAML string.
         text.push_str(&format!("{}: {}\n", json!(name), json!(check.to_string())));
     }
     text
@@ -117,7 +117,7 @@ fn list(rules: &Rules) -> String {
 
 impl Question {
     fn answer(self, rules: &Rules) -> ExitCode {
-        // clap requires the rule unless --batch is given.
+        // clap has already refused a missing `--rule` without `--batch`.
         let rule = self.rule.unwrap_or_default();
         let Some(check) = rules.find(&rule) else {
             eprintln!("allotment: there is no rule {rule:?}");
@@ -189,7 +189,7 @@ fn answer_one(question: &BatchQuestion, enforce_scope: bool) -> Result<bool, Str
     Ok(rules.check(&question.rule, &Given(&question.credentials), &target).is_ok())
 }
 
-/// Credentials as the question has them.
+/// The attributes of a user, read from the JSON of a question.
 struct Given<'a>(&'a Map<String, Value>);
 
 impl Credentials for Given<'_> {
@@ -222,7 +222,7 @@ fn is_filled(value: &Value) -> bool {
     !matches!(value, Value::Null | Value::Bool(false)) && *value != json!("")
 }
 
-/// Prints a text. A reader that has closed the pipe is no error.
+/// Prints a text. A write error, such as a closed pipe, is ignored.
 fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! A client of the service, for the commands `lock` and `tickets`.
+//! The HTTP client with which the commands `lock` and `tickets` call the service.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::token::{self, Source, Token, Tokens};
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-/// The time within which a connection must be made.
+/// The time limit for a connection to the service.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 /// The options for the service's address and for the token.
@@ -52,22 +52,22 @@ fn base_url(text: &str) -> Result<Url, String> {
 /// A request to the service.
 struct Request<'a> {
     method: Method,
-    /// The segments of the path below the service's own address.
+    /// The segments of the path after the service's URL, without slashes.
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
     body: Option<&'a Value>,
 }
 
-/// The service.
+/// The service, as the HTTP client reaches it.
 pub struct Service {
     http: reqwest::Client,
-    /// The service's address; `None` if it is looked up in the catalog.
+    /// The service's URL from `--url`, or `None` if the URL comes from Keystone's catalog.
     base: Option<Url>,
     tokens: Tokens,
 }
 
 impl Service {
-    /// A client for these options. It reads the CA file, and makes no connection yet.
+    /// Reads the CA file, and makes a client with these options. The client does not connect yet.
     pub fn new(access: &Access) -> Result<Service, String> {
         let mut headers = HeaderMap::new();
         headers.insert("openstack-api-version", HeaderValue::from_static("placement latest"));
@@ -79,7 +79,7 @@ impl Service {
             .tls_backend_preconfigured(tls)
             .default_headers(headers)
             .connect_timeout(CONNECTING)
-            // The token must not reach another host.
+            // A redirection is not followed, so that the token never reaches another host.
             .redirect(redirect::Policy::none())
             .user_agent(concat!("allotment/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -98,7 +98,7 @@ impl Service {
         Ok(Service { http, base: access.url.clone(), tokens })
     }
 
-    /// The URL of a request.
+    /// Returns the full URL of a request.
     fn address(&self, request: &Request<'_>) -> Result<Url, Failure> {
         let base = self.base.clone().or_else(|| self.tokens.base());
         let mut url = base.ok_or_else(|| Failure::NoToken("the catalog has no placement".to_owned()))?;
@@ -112,7 +112,7 @@ impl Service {
         Ok(url)
     }
 
-    /// Sends a GET and reads the JSON of the answer.
+    /// Sends a GET and parses the JSON answer. `patience` is the time limit.
     pub async fn get<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -122,7 +122,7 @@ impl Service {
         understood(self.send(Request { method: Method::GET, path, query, body: None }, patience).await?)
     }
 
-    /// Sends JSON and reads the JSON of the answer.
+    /// Sends a JSON body with `method` and parses the JSON answer. `patience` is the time limit.
     pub async fn write<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -133,14 +133,14 @@ impl Service {
         understood(self.send(Request { method, path, query: &[], body: Some(body) }, patience).await?)
     }
 
-    /// Sends a DELETE.
+    /// Sends a DELETE. `patience` is the time limit.
     pub async fn delete(&self, path: &[&str], patience: Duration) -> Result<(), Failure> {
         let request = Request { method: Method::DELETE, path, query: &[], body: None };
         self.send(request, patience).await.map(drop)
     }
 
-    /// Sends a request, and returns the body of a successful answer. A token that the service refuses is
-    /// replaced once, if there is another one.
+    /// Sends a request, and returns the body of a successful answer. If the service refuses the token, the
+    /// request is sent once more with a new token, if a new token is available.
     async fn send(&self, request: Request<'_>, patience: Duration) -> Result<Vec<u8>, Failure> {
         let began = Moment::now();
         let until = Instant::now() + patience;
@@ -159,7 +159,7 @@ impl Service {
         Err(self.explained(refused))
     }
 
-    /// A refusal, with the reason for which there is no other token.
+    /// Adds to a refusal with status 401 why no new token is available.
     fn explained(&self, refused: Failure) -> Failure {
         match (refused, self.tokens.missing()) {
             (Failure::Refused { status: status @ 401, code, detail }, Some(missing)) => Failure::Refused {
@@ -197,7 +197,7 @@ impl Service {
         let text = |key: &str| error["errors"][0][key].as_str().unwrap_or_default().trim().to_owned();
         let (code, detail) = (text("code"), text("detail"));
         let detail = if detail.is_empty() { format!("the answer is {status}") } else { detail };
-        // A balancer whose servers are away sends these statuses, too.
+        // A load balancer sends these statuses if it can't reach the service.
         if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
             return Err(Failure::Away { cause: detail, was_sent: true, retry_after });
         }
@@ -210,7 +210,7 @@ fn understood<T: DeserializeOwned>(body: Vec<u8>) -> Result<T, Failure> {
         .map_err(|error| Failure::away(format!("the answer does not come from allotment: {error}"), true))
 }
 
-/// A failure of the network. The innermost error is the one that names the cause.
+/// Returns the failure for an error of the network. The innermost error names the cause.
 fn away(error: &reqwest::Error) -> Failure {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
@@ -221,7 +221,7 @@ fn away(error: &reqwest::Error) -> Failure {
     Failure::away(format!("{place}{cause}"), !error.is_connect())
 }
 
-/// The seconds of a `Retry-After`. A date counts as no time.
+/// Returns the number of seconds in a header `Retry-After`. A missing header or a date counts as zero.
 fn seconds(header: Option<&HeaderValue>) -> Duration {
     let seconds = header.and_then(|header| header.to_str().ok()?.trim().parse().ok());
     seconds.map_or(Duration::ZERO, Duration::from_secs)

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::service::{Access, Service};
 
-/// The time within which a page of the list must come.
+/// The time limit for one page of the list.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The options of the command.
@@ -37,17 +37,17 @@ pub struct Arguments {
     json: bool,
 }
 
-/// A page of the service's list, or all pages together. Fields that are not used here stay as they are.
+/// One page of the service's list, or all pages joined. The JSON of queues and tickets is printed unchanged.
 #[derive(Default, Serialize, Deserialize)]
 struct Listing {
     queues: Vec<Value>,
     tickets: Vec<Value>,
-    /// The place of each queue in the list.
+    /// The index of each queue in `queues`, by provider, scope and id.
     #[serde(skip)]
     places: HashMap<[String; 3], usize>,
 }
 
-/// Prints the list on standard output.
+/// Prints the list on standard output. Returns the exit code.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let printed = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Reads the live tickets and their queues, page by page. A page shows one moment; two pages may differ in it.
+/// Reads the live tickets and their queues, page by page. The list may change between two pages.
 async fn read(arguments: &Arguments) -> Result<Listing, String> {
     let service = Service::new(&arguments.access)?;
     let provider = arguments.provider.map(|uuid| uuid.to_string());
@@ -80,7 +80,7 @@ async fn read(arguments: &Arguments) -> Result<Listing, String> {
         let query: Vec<(&str, &str)> = filters.into_iter().filter_map(given).collect();
         let page: Listing = match service.get(&path, &query, PATIENCE).await {
             Ok(page) => page,
-            // The last ticket of the page before has been forgotten meanwhile.
+            // The service has deleted the last ticket of the previous page, so the next page can't be found.
             Err(Failure::Refused { status: 400, .. }) if last.is_some() => {
                 return Err("the list changed while it was read".to_owned());
             }
@@ -96,7 +96,7 @@ async fn read(arguments: &Arguments) -> Result<Listing, String> {
 }
 
 impl Listing {
-    /// Adds queues. A queue that an earlier page had as well is replaced.
+    /// Adds queues. If an earlier page had the same queue, the newer values replace the older ones.
     fn add_queues(&mut self, queues: Vec<Value>) {
         for queue in queues {
             let place = *self.places.entry(key(&queue)).or_insert(self.queues.len());
@@ -108,12 +108,12 @@ impl Listing {
     }
 }
 
-/// The fields that identify a queue, in a queue or a ticket.
+/// Returns the fields that identify a queue: provider, scope and id. `value` is a queue or a ticket.
 fn key(value: &Value) -> [String; 3] {
     ["resource_provider_uuid", "scope", "id"].map(|name| text(&value[name]))
 }
 
-/// A value as the table shows it.
+/// Returns a value as it is printed in the table. null is printed as `-`.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
@@ -122,7 +122,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// A text with its control characters escaped: the text comes from other clients, and a terminal would obey it.
+/// Escapes control characters. The text comes from other clients, and control characters could change the
+/// terminal.
 fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_unicode().collect() } else { String::from(c) };
     text.chars().map(shown).collect()
@@ -155,10 +156,10 @@ fn table(tickets: &[Value]) -> String {
     table.trim_fmt()
 }
 
-/// The age of a time, in its two largest units.
+/// Returns the time since `time` in its two largest units, such as `2h 5m`.
 fn age(time: &Value) -> String {
     let since = time.as_str().and_then(|time| humantime::parse_rfc3339_weak(time).ok());
-    // If this host's clock is behind the service's, the age is zero.
+    // If this host's clock is behind the service's clock, the age is zero.
     let age = since.map(|since| clock::now().duration_since(since).unwrap_or_default());
     age.map_or_else(
         || "-".to_owned(),
@@ -186,7 +187,7 @@ mod tests {
         assert_eq!(rows[0][..5], ["PROVIDER", "SCOPE", "ID", "PLACE", "STATUS"]);
         assert_eq!(rows[1][..7], ["p", "vm", "a", "1", "active", "ann", "-"]);
         assert_eq!(rows[2][..5], ["p", "vm", "a", "2", "queued"]);
-        // Control characters from other clients do nothing to the terminal.
+        // The control characters in the id are printed as an escape.
         assert_eq!(rows[3][..4], ["p", "vm", "b\\u{1b}[2J", "1"]);
     }
 
@@ -199,7 +200,7 @@ mod tests {
         assert_eq!(listing.queues, [queue("a", 1), queue("b", 2), queue("c", 1)]);
     }
 
-    /// A list that looked through all known queues for each new one would not end in an hour.
+    /// If each new queue were compared with all known queues, this test would run for an hour.
     #[test]
     fn a_queue_costs_the_same_after_many_others() {
         const QUEUES: usize = 100_000;

@@ -1,4 +1,4 @@
-//! The token that a command sends, and the source of the next token when the service refuses one.
+//! The token that a command sends, and the source of a new token when the service refuses the present token.
 
 use std::cell::RefCell;
 use std::process::Stdio;
@@ -13,55 +13,57 @@ use super::clock::Moment;
 use super::cloud::{Cloud, Endpoint};
 use super::failure::Failure;
 
-/// A token is renewed this long before its end. A token with a short life is renewed when a quarter of it is
-/// left.
+/// A token is renewed 60 seconds before it expires. If the whole lifetime of the token is shorter than 240
+/// seconds, the token is renewed when a quarter of the lifetime is left.
 const MARGIN: Duration = Duration::from_secs(60);
-/// The pause after a refusal. Keystone locks users out after some wrong passwords.
+/// The pause after Keystone refused the credentials. Keystone locks a user after several wrong passwords.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
-/// The time for which the old token stays in use while the next one is not available.
+/// If a new token is not available, the old token is used for this time before the next attempt.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// The age from which a token may lack a role that its user was given since.
+/// The age at which a token is renewed after status 403. The user may have got a new role since the token was
+/// issued.
 const OLD: Duration = Duration::from_secs(30);
-/// The longest token that is accepted, in bytes. Real tokens are much shorter.
+/// The longest accepted token, in bytes. Real tokens are much shorter.
 const LONGEST: usize = 16 << 10;
 
-/// The token of a command, and the source of its tokens.
+/// The present token of a command, and the source of new tokens.
 pub struct Tokens {
     source: Source,
     state: RefCell<State>,
     endpoint: Option<Endpoint>,
 }
 
-/// Where the next token comes from.
+/// The source of new tokens.
 pub enum Source {
-    /// There is no source. The message tells what is missing, if the environment asks for a log-in.
+    /// There is no source. If the environment variables for a log-in are incomplete, the text names the
+    /// missing variable.
     None(Option<String>),
-    /// Keystone issues tokens for these credentials.
+    /// Keystone issues a token for these credentials.
     Keystone(Box<LogIn>),
-    /// A shell command prints a token.
+    /// A shell command prints a token. The text is the command.
     Command(String),
 }
 
 #[derive(Default)]
 struct State {
     token: Option<Token>,
-    /// The address of the service in the catalog.
+    /// The service's URL from Keystone's catalog.
     base: Option<Url>,
-    /// The last refusal, and the moment until which it is not asked about again.
+    /// The last refusal of the credentials, and the moment before which no new token is requested.
     refusal: Option<(Moment, Failure)>,
 }
 
-/// A token.
+/// A token for the header `X-Auth-Token`.
 #[derive(Clone)]
 pub struct Token {
     value: HeaderValue,
     since: Moment,
-    /// The moment at which the next token is fetched; `None` if the token's end is not known.
+    /// The moment at which a new token is requested, or `None` if the token's expiry is unknown.
     renew_at: Option<Moment>,
 }
 
 impl Token {
-    /// The value of the header, marked as a secret.
+    /// Returns the value for the header. The value is marked as sensitive, so that it is never printed.
     pub fn value(&self) -> HeaderValue {
         self.value.clone()
     }
@@ -72,8 +74,8 @@ impl Token {
         Some(Token { value, since: Moment::now(), renew_at: None })
     }
 
-    /// A token that Keystone issued. Its life is measured by this host's clock, since Keystone's clock may
-    /// differ.
+    /// Makes a token from Keystone's answer. The lifetime of the token is measured with this host's clock,
+    /// since Keystone's clock may show another time.
     fn issued(issued: &Issued) -> Token {
         let now = Moment::now();
         let by_ours = issued.expires().duration_since(allotment::clock::now()).ok();
@@ -84,8 +86,8 @@ impl Token {
 }
 
 impl Tokens {
-    /// The tokens from `source`, after the token that is `given`. With an `endpoint`, the service's address is
-    /// looked up in the catalog.
+    /// Makes the tokens of a command. `given` is the first token, and `source` issues later tokens. With an
+    /// `endpoint`, the service's URL is taken from Keystone's catalog.
     pub fn new(given: Option<&str>, source: Source, endpoint: Option<Endpoint>) -> Result<Tokens, String> {
         let token = match given {
             Some(given) => Some(
@@ -100,12 +102,13 @@ impl Tokens {
         Ok(Tokens { source, state: RefCell::new(State { token, ..State::default() }), endpoint })
     }
 
-    /// The service's address in the catalog; `None` until a token came with a catalog.
+    /// Returns the service's URL from Keystone's catalog, or `None` before the first log-in.
     pub fn base(&self) -> Option<Url> {
         self.state.borrow().base.clone()
     }
 
-    /// The token to send; `None` if there is no source of tokens. A token whose end is near is replaced first.
+    /// Returns the token to send, or `None` if there is neither a token nor a source. If the token expires
+    /// soon, a new token is requested first.
     pub async fn get(&self) -> Result<Option<Token>, Failure> {
         let known = self.state.borrow().token.clone();
         let lacks_base = self.endpoint.is_some() && self.state.borrow().base.is_none();
@@ -119,15 +122,15 @@ impl Tokens {
         }
     }
 
-    /// Keeps a token whose end is near, since no other one is available yet.
+    /// Continues to use a token that expires soon, because no new token is available.
     fn keep(&self, mut token: Token) -> Token {
         token.renew_at = Moment::now().after(AFTER_FAILURE);
         self.state.borrow_mut().token = Some(token.clone());
         token
     }
 
-    /// The token that replaces one which the service refused; `None` if there is no source. A refused token
-    /// that was fetched after `began` is not replaced.
+    /// Returns a new token after the service refused the token `refused`. Returns `None` if there is no
+    /// source, or if `refused` is newer than the moment `began`, so that another new token would not help.
     pub async fn replace(
         &self,
         refused: &Token,
@@ -142,7 +145,7 @@ impl Tokens {
         self.fetch().await.map(Some)
     }
 
-    /// The message about a missing variable, if a refused token has no successor because of that.
+    /// Returns the message about a missing variable, which is the reason why there is no new token.
     pub fn missing(&self) -> Option<&str> {
         match &self.source {
             Source::None(missing) => missing.as_deref(),
@@ -195,7 +198,7 @@ impl Tokens {
     }
 }
 
-/// The token that a command prints.
+/// Runs a shell command and returns the token that it prints.
 async fn printed(command: &str) -> Result<Token, Failure> {
     let failed = |how: String| Failure::away(format!("the token command {how}"), false);
     let run = Command::new("sh")
@@ -207,7 +210,7 @@ async fn printed(command: &str) -> Result<Token, Failure> {
     let output = run.await.map_err(|error| failed(format!("can't be run: {error}")))?;
     match output.status.code() {
         Some(0) => {}
-        // The statuses of a shell that cannot find or run the command.
+        // A shell exits with 126 or 127 if it can't run or can't find the command.
         Some(126 | 127) => {
             return Err(Failure::NoToken("the token command can't be run".to_owned()));
         }
@@ -217,7 +220,7 @@ async fn printed(command: &str) -> Result<Token, Failure> {
     text.and_then(Token::new).ok_or_else(|| failed("printed a text that is no token".to_owned()))
 }
 
-/// The source of a command's tokens, by its options and the environment.
+/// Returns the source of tokens, chosen by the option `--token-command` and the environment variables.
 pub fn source(command: Option<&str>, cloud: &Cloud, http: &reqwest::Client) -> Source {
     if let Some(command) = command {
         return Source::Command(command.to_owned());

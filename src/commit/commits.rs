@@ -1,28 +1,25 @@
-//! Records the transactions whose COMMIT is sent but not answered, so that no reader shows half of a transaction.
+//! The transactions between their COMMIT and its answer, so that no reader shows a half of one.
 
 use std::collections::BTreeMap;
 
 use crate::commit::touched::Touched;
 
-/// The transactions whose COMMIT is sent and not yet answered. A transaction that no reader can see by half, such as
-/// a claim on one provider, is left out.
+/// The transactions whose COMMIT is sent and not yet answered. Transactions that have no halves are left out.
 ///
-/// The reader is the thread that updates the picture (the copy of all providers in memory) after commits. The reader
-/// must see all changes of a transaction, or none. A transaction may commit while the reader reads. So a reader that
-/// reads one provider of such a transaction must read all providers of the transaction, as of one moment.
-/// [`Commits::widen`] adds the missing providers. [`Commits::splits`] finds out that a provider was missed.
+/// A reader notes when it begins to read back. It must then see all or nothing of each transaction. It reads
+/// everything that was announced before, so it sees all of a transaction that ended before. It sees all or
+/// nothing of a transaction that was under way by then, or came later, if it reads everything that the
+/// transaction touches, or nothing of that.
 #[derive(Default)]
 pub struct Commits {
-    /// The open transactions by number.
     open: BTreeMap<u64, Touched>,
-    /// The number of the latest transaction.
     next: u64,
-    /// The transactions that were open when the reader last began, and all transactions that came later.
+    /// The transactions that were open when a reader last began, and the transactions that came since.
     recent: Vec<Touched>,
 }
 
 impl Commits {
-    /// Records that a COMMIT is about to be sent. Returns the number for [`Commits::end`].
+    /// Notes that a COMMIT is about to be sent; gives a number to end it by.
     pub fn begin(&mut self, touched: &Touched) -> u64 {
         self.next += 1;
         self.open.insert(self.next, touched.clone());
@@ -30,18 +27,18 @@ impl Commits {
         self.next
     }
 
-    /// Records that the outcome of the COMMIT with this number is known.
+    /// Notes that the outcome of a COMMIT is known.
     pub fn end(&mut self, number: u64) {
         self.open.remove(&number);
     }
 
-    /// Records that the reader begins to read. Only one thread reads at a time.
+    /// Notes that a reader begins to read back. There is one reader at a time.
     pub fn look(&mut self) {
         self.recent.clear();
         self.recent.extend(self.open.values().cloned());
     }
 
-    /// Adds to `wanted` all parts of each recent transaction of which `wanted` has a part.
+    /// Widens what is to be read, so that it holds all of each transaction of which it has a part.
     pub fn widen(&self, wanted: &mut Touched) {
         let mut widened = true;
         while widened {
@@ -55,7 +52,7 @@ impl Commits {
         }
     }
 
-    /// Returns true if `read` has a part of a recent transaction, but not all parts of the transaction.
+    /// Whether the read has one part of a transaction and lacks another part.
     pub fn splits(&self, read: &Touched) -> bool {
         self.recent.iter().any(|touched| touched.meets(read) && !read.holds(touched))
     }
@@ -83,13 +80,13 @@ mod tests {
         let mut elsewhere = touched([(4, Usage)]);
         commits.widen(&mut elsewhere);
         assert_eq!(elsewhere, touched([(4, Usage)]));
-        // The transactions may have committed after the reader began, so the reader may see their changes.
+        // The transactions may have committed since, and been seen.
         commits.end(first);
         commits.end(second);
         let mut wanted = touched([(3, Usage)]);
         commits.widen(&mut wanted);
         assert_eq!(wanted, touched([(1, Usage), (2, Whole), (3, Usage)]));
-        // The next reader begins after both COMMITs, so that reader sees both transactions completely.
+        // The announcements of the two are read by the next reader, which begins later.
         commits.look();
         let mut wanted = touched([(3, Usage)]);
         commits.widen(&mut wanted);
@@ -108,7 +105,7 @@ mod tests {
         commits.end(elsewhere);
         commits.end(both);
         assert!(commits.splits(&read));
-        // The transaction changes more of the provider than its usage, but the reader reads only the usage.
+        // A change of more than the usage is no whole where the usage alone is read.
         commits.look();
         commits.begin(&touched([(1, Whole)]));
         assert!(commits.splits(&read));

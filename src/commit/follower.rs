@@ -1,5 +1,4 @@
-//! The traits of the two parts that learn of commits: the picture of all providers, and the requests that wait for
-//! tickets.
+//! The picture that follows commits, and the listener that hears of changes of the waitlist.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -7,15 +6,14 @@ use std::time::Duration;
 use crate::commit::touched::{Touched, WaitlistChanges};
 use crate::db::{DbConnection, Error};
 
-/// The longest time that the answer to a write waits until the follower has seen the commit.
+/// The longest time that the answer to a commit waits for the follower.
 pub(super) const FOLLOWING: Duration = Duration::from_secs(2);
 
-/// A copy of database rows that is updated after each commit. The picture of all providers is the follower of the
-/// service.
+/// Keeps something in step with the database.
 pub trait Follower: Send + Sync {
-    /// Reads the touched parts again through `conn`, which already sees the commits. After the reading, calls
-    /// `is_whole`. If `is_whole` returns false, the rows contain only a part of a transaction: the follower discards
-    /// the rows and returns false. Only one thread at a time calls this method.
+    /// Reads the touched parts again through `conn`, which sees them committed. After the reading, `is_whole` tells
+    /// whether the parts are all parts of their transactions. If they are not, the follower shows nothing
+    /// of them and returns `false`. One thread at a time calls this.
     fn follow(
         &self,
         conn: &mut DbConnection,
@@ -24,27 +22,27 @@ pub trait Follower: Send + Sync {
     ) -> Result<bool, Error>;
 }
 
-/// Learns of the changes of the waitlist right after each commit.
+/// Hears of changes of the waitlist right after their commit.
 pub trait Listener: Send + Sync {
-    /// Receives the changes of a commit. If the COMMIT failed, the changes may have happened or not, which only the
-    /// database knows. The committing thread calls this method, so the method must not block.
+    /// Takes note of changes, or of possible changes: only the database knows the outcome of a failed commit. The
+    /// committing thread calls this, so this must not wait for anything.
     fn changed(&self, changes: &WaitlistChanges);
 }
 
-/// The slot for the follower, which is set after the database is opened.
+/// The place of the follower, which may come after the database is open.
 pub(super) type FollowerSlot = Arc<OnceLock<Arc<dyn Follower>>>;
 
-/// The slot for the listener, which is set after the database is opened.
+/// The place of the listener, which may come after the database is open.
 #[derive(Clone, Default)]
 pub(super) struct ListenerSlot(Arc<OnceLock<Arc<dyn Listener>>>);
 
 impl ListenerSlot {
-    /// Sets the listener. Returns false if there is a listener already.
+    /// Puts the listener in its place; `false` if there is one already.
     pub(super) fn fill(&self, listener: Arc<dyn Listener>) -> bool {
         self.0.set(listener).is_ok()
     }
 
-    /// Passes the changes of a commit to the listener. Does nothing if there is no listener or no change.
+    /// Tells the listener the changes of a commit.
     pub(super) fn tell(&self, changes: &WaitlistChanges) {
         if let Some(listener) = self.0.get()
             && !changes.is_empty()

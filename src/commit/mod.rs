@@ -1,5 +1,4 @@
-//! Writes to the database: transactions run again after conflicts and record what they touch, and the picture of all
-//! providers follows the commits.
+//! Writing: transactions that run again, the parts that they touch, and the picture that follows them.
 
 mod commits;
 mod database;

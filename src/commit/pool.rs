@@ -1,4 +1,4 @@
-//! The pool of database connections. Requests get connections in the order of their arrival.
+//! Connections for requests, which get them in the order of their coming.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,33 +15,33 @@ use crate::db::establish::establish;
 use crate::db::{DbTarget, Error, Kind};
 use crate::metrics;
 
-/// The longest time that a request waits for a connection.
+/// The longest time that a request waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The time that a request may wait for another connection if its connection ended during the work. The request may
-/// wait for this time even if the work took long before.
+/// The time that a request may wait for another connection after its connection has ended during the work, however
+/// long the work took until then.
 const PATIENCE_AGAIN: Duration = Duration::from_secs(5);
 
-/// The largest number of runs of the same work. Work runs again if its connection ends.
+/// The largest number of runs of work whose connections end.
 pub const MAX_RUNS: u32 = 3;
 
-/// A connection that has been idle for this time is tested before use.
+/// The idle time after which a connection is tested before it is used.
 const TEST_AFTER: Duration = Duration::from_secs(1);
 
-/// The time of a single wait for a connection in r2d2 (the library that manages the pool). r2d2 wakes no waiter when
-/// a broken connection leaves the pool, so a waiter asks r2d2 again after this time.
+/// The time of one wait for r2d2. r2d2 wakes no waiter when a broken connection leaves its pool, so a waiter asks
+/// again.
 const SLICE: Duration = Duration::from_millis(250);
 
-/// The log repeats the same error about new connections only after this time.
+/// The time for which the log does not repeat the same trouble.
 const LOG_AGAIN: Duration = Duration::from_secs(10);
 
-/// Opens and tests connections for r2d2.
+/// Makes connections for the pool.
 pub struct Manager {
     target: DbTarget,
 }
 
 impl Manager {
-    /// Returns a manager of connections to `target`.
+    /// A manager of connections to `target`.
     pub fn new(target: DbTarget) -> Self {
         Manager { target }
     }
@@ -59,56 +59,56 @@ impl r2d2::ManageConnection for Manager {
         Ok(conn.batch_execute("SELECT 1")?)
     }
 
-    /// Returns true if r2d2 must drop the connection. r2d2 calls this method when a connection returns to the pool.
+    /// r2d2 asks this when a connection returns to the pool.
     fn has_broken(&self, conn: &mut Tx) -> bool {
         conn.rest();
         std::thread::panicking() || conn.is_lost() || is_broken(conn)
     }
 }
 
-/// A connection of the pool. The connection returns to the pool when this value is dropped.
+/// A connection of the pool, to which it returns.
 pub type Pooled = r2d2::PooledConnection<Manager>;
 
-/// The pool of the service's connections.
+/// The connections of the service.
 pub struct Pool {
     pool: r2d2::Pool<Manager>,
     kind: Kind,
-    /// One permit for each connection that the pool may have.
+    /// One place for each connection that there may be.
     places: Arc<Semaphore>,
     lanes: Lanes,
-    /// When a connection was last found to have ended.
+    /// The time when a connection was last found to have ended.
     outage: Mutex<Option<Instant>>,
 }
 
-/// The right to use one connection. The right ends when this value is dropped.
+/// The right to a connection, for as long as this lives.
 pub struct Place {
     _permit: OwnedSemaphorePermit,
-    /// The lane (see [`Lanes`]), if the caller asked for a lane.
+    /// The lane, if the caller asked for one.
     pub lane: Option<Lane>,
-    /// When the wait for a connection began.
+    /// The time when the wait for a connection began.
     since: Instant,
 }
 
-/// The numbers of the pool's connections.
+/// The numbers of a pool's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
-    /// The number of connections in use.
+    /// The connections in use.
     pub in_use: u32,
-    /// The number of idle connections.
+    /// The connections that wait for work.
     pub idle: u32,
     /// The largest number of connections.
     pub max: u32,
 }
 
 impl Pool {
-    /// Returns a pool of at most `size` connections to `target`. The pool opens connections when requests need them.
+    /// A pool of at most `size` connections to `target`. Connections are made when they are needed.
     pub fn new(target: DbTarget, size: u32) -> Pool {
         let kind = target.kind;
         let pool = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
             .test_on_check_out(false)
-            // r2d2 pauses at most half of this time between two attempts to connect. So r2d2 notices soon that the
+            // r2d2 pauses at most half of this between two attempts to connect, so that it notices soon when the
             // database is back. No caller waits for this time.
             .connection_timeout(2 * SLICE)
             .error_handler(Box::new(LogErrors::default()))
@@ -117,7 +117,7 @@ impl Pool {
         Pool { pool, kind, places, lanes: Lanes::default(), outage: Mutex::default() }
     }
 
-    /// Returns the numbers of connections.
+    /// The numbers of connections.
     pub fn usage(&self) -> PoolUse {
         let state = self.pool.state();
         PoolUse {
@@ -127,12 +127,11 @@ impl Pool {
         }
     }
 
-    /// Waits for a place, which is the right to use a connection. If `lane` is given, waits for the lane first. So a
-    /// request that waits for a lane keeps no connection from other requests. Returns [`Error::Busy`] after 20
-    /// seconds.
+    /// Waits for a place. A caller that asks for a lane waits for the lane first, so that it keeps no connection from
+    /// others meanwhile.
     ///
-    /// r2d2 can also wait for a connection. But r2d2 would block a thread for each waiter, and would not serve the
-    /// waiters in the order of their arrival.
+    /// In r2d2's pool each waiter would hold a thread, and the one that has waited longest would not be the
+    /// first to be served.
     pub async fn queue_up(&self, lane: Option<&str>) -> Result<Place, Error> {
         let place = async {
             let lane = match lane {
@@ -140,7 +139,7 @@ impl Pool {
                 None => None,
             };
             let since = Instant::now();
-            // This error never occurs, since the semaphore is never closed.
+            // The semaphore is never closed.
             let permit = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::CutShort)?;
             Ok(Place { _permit: permit, lane, since })
         };
@@ -153,37 +152,36 @@ impl Pool {
         }
     }
 
-    /// Returns a connection for a caller that has a place. If no connection is idle, opens a new connection. Blocks
-    /// the thread until 20 seconds after the start of the wait for the place, at most.
+    /// A connection for a caller that has a place. If none is idle, a connection is made in the rest of the time.
     pub fn connection(&self, place: &Place) -> Result<Pooled, Error> {
         let conn = self.alive(place.since + PATIENCE, false)?;
         metrics::database::CHECKOUT.observe(place.since.elapsed().as_secs_f64());
         Ok(conn)
     }
 
-    /// Returns another connection for a caller whose connection has ended during the work. Other connections may have
-    /// ended at the same time, so each connection of that time is tested first.
+    /// Another connection after one has ended under its work. Connections that may have ended at the same
+    /// time are tested first.
     pub fn connection_again(&self, place: &Place) -> Result<Pooled, Error> {
         self.alive((place.since + PATIENCE).max(Instant::now() + PATIENCE_AGAIN), true)
     }
 
-    /// Returns a connection for a caller without a place. Blocks the thread for `patience` at most.
+    /// A connection for a caller without a place; blocks the thread for `patience` at most.
     pub fn connection_in(&self, patience: Duration) -> Result<Pooled, Error> {
         self.alive(Instant::now() + patience, false)
     }
 
-    /// Returns a connection for a caller without a place. Blocks the thread for 20 seconds at most.
+    /// A connection for a caller without a place, which waits as long as requests do.
     pub fn any_connection(&self) -> Result<Pooled, Error> {
         self.connection_in(PATIENCE)
     }
 
-    /// Returns an idle connection. Returns None if no connection is idle.
+    /// A connection that is idle, if there is one.
     pub fn idle_connection(&self) -> Option<Pooled> {
         self.pool.try_get()
     }
 
-    /// Runs `work` on `conn`. If the connection ends during the work, the database keeps nothing of the work, and
-    /// `work` runs again on a connection from `another`. There are at most [`MAX_RUNS`] runs.
+    /// Runs `work` on `conn`. If the connection ends during the work, nothing of the work remains, and `work` runs
+    /// again on a connection from `another`.
     pub fn run<T, E: TransactionError>(
         &self,
         mut conn: Pooled,
@@ -203,8 +201,8 @@ impl Pool {
         outcome
     }
 
-    /// Returns true if the work failed because its connection has ended. The pool then drops the connection, and also
-    /// the connections that have been idle since an earlier time.
+    /// Whether work failed because its connection has ended. The pool then drops that connection, and those
+    /// that have been idle since before.
     pub fn note_loss<T, E: TransactionError>(&self, conn: &mut Tx, outcome: &Result<T, E>) -> bool {
         let gone = outcome.as_ref().err().and_then(E::database).is_some_and(Error::is_gone);
         if gone {
@@ -213,15 +211,15 @@ impl Pool {
         gone
     }
 
-    /// Marks a connection as lost, so that the pool drops the connection.
+    /// Marks a connection, so that it does not stay in the pool.
     fn lose(&self, conn: &mut Tx) {
         conn.lose();
         metrics::database::LOST.inc();
         *self.outage.lock() = Some(Instant::now());
     }
 
-    /// Takes connections out of the pool until a connection is alive. If `care` is true, tests each connection that
-    /// was open when another connection ended.
+    /// Takes connections out of the pool until one is alive. With `care`, every connection that was there
+    /// when another one ended is tested.
     fn alive(&self, deadline: Instant, care: bool) -> Result<Pooled, Error> {
         loop {
             let mut conn = self.check_out(deadline)?;
@@ -248,8 +246,8 @@ impl Pool {
     fn is_alive(&self, conn: &mut Tx, care: bool) -> bool {
         let outage = *self.outage.lock();
         let before_outage = |when: Instant| outage.is_some_and(|outage| when <= outage);
-        // This connection was idle when another connection ended, so this connection has most likely ended too. A
-        // test might take as long as the time-outs of the network. So the connection is dropped without a test.
+        // A connection that was idle when another one ended most likely ended too. It is not tested: if the network
+        // loses packets, the answer takes as long as the network's time-outs.
         if before_outage(conn.idle_since()) {
             conn.lose();
             metrics::database::LOST.inc();
@@ -269,7 +267,7 @@ impl Pool {
     }
 }
 
-/// Logs the errors of new connections. Logs the same error again only after [`LOG_AGAIN`].
+/// Logs the pool's troubles with new connections, and repeats the same trouble only after a while.
 #[derive(Debug, Default)]
 struct LogErrors {
     last: Mutex<Option<(Instant, String)>>,

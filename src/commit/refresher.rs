@@ -1,5 +1,4 @@
-//! Updates the follower (the picture of all providers) after the commits on PostgreSQL or MariaDB, where many writers
-//! commit at the same time.
+//! Lets the follower keep up with the commits of a server database, many writers at a time.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
@@ -17,31 +16,30 @@ use crate::db::DbTarget;
 use crate::db::establish::establish;
 use crate::db::{DbConnection, Error};
 
-/// The pause between two attempts to read while the database can't be reached.
+/// How long the refresher waits before it tries again when the database is away.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The interval at which a thread checks whether the follower is late. A timer for each writer would wake a thread
-/// once more for each write.
+/// The time between two looks whether the follower is late. A timer of each writer would wake its thread once
+/// more for each write.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The largest number of attempts to read with a single query. An attempt fails if the query may have seen a part of
-/// a transaction.
+/// How often a single question is asked anew because a transaction came in between.
 const TRIES: u32 = 3;
 
-/// The time between the end of a connection during a COMMIT and the first check whether the COMMIT has happened. The
-/// time doubles before each further check.
+/// How long after its connection ended a COMMIT is looked for the first time; each later look comes after
+/// twice the time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The number of checks whether such a COMMIT has happened. All checks together take about four minutes.
+/// How many times such a COMMIT is looked for, over four minutes in all.
 const LOOKS: u32 = 8;
 
-/// The commits that the follower must still read, and the senders to the writers that wait for the follower.
+/// The parts of the picture that commits touched, and the writers to tell when the follower has caught up
+/// with the commits.
 #[derive(Default)]
 struct Announced {
     touched: Touched,
-    /// One sender for each writer that waits.
     told: Vec<oneshot::Sender<()>>,
-    /// When the oldest of these commits was announced. None if there are no commits.
+    /// Since when the oldest of the commits waits to be followed.
     since: Option<Instant>,
 }
 
@@ -54,28 +52,27 @@ impl Announced {
 
     fn tell(self) {
         for done in self.told {
-            // A send fails only if the writer no longer waits.
+            // A writer that went away does not wait.
             let _ = done.send(());
         }
     }
 }
 
-/// A transaction whose connection ended during the COMMIT. The server may still execute the COMMIT.
+/// A transaction whose connection ended during its COMMIT: the server may still carry the COMMIT out.
 struct Unsettled {
     touched: Touched,
-    /// The transaction's number in [`Commits`], if the transaction has a number.
+    /// The transaction's number among the commits, if it has one.
     number: Option<u64>,
-    /// When to read the touched parts again.
+    /// When the transaction is to be looked for.
     due: Instant,
-    /// The number of checks so far.
     looks: u32,
 }
 
-/// The data about commits. Writers and the refresher's thread lock the data for moments only.
+/// The knowledge of the writers and of the refresher's thread, under one lock that is held for moments.
 #[derive(Default)]
 struct Books {
     announced: Announced,
-    /// When the oldest commit was announced of the commits that the follower is reading now.
+    /// Since when the oldest commit waits of those that are being read back.
     reading: Option<Instant>,
     commits: Commits,
     unsettled: Vec<Unsettled>,
@@ -83,26 +80,26 @@ struct Books {
 
 /// The state that the writers and the refresher's thread share.
 ///
-/// No writer waits for the COMMIT of another writer. The books record each COMMIT under way. A reader that reads a
-/// part of such a transaction reads all parts of the transaction, as of one moment.
+/// A COMMIT makes no other writer wait. The COMMITs under way are in the books, and a reader that reads back
+/// a part of a transaction under way reads all of it, as of one moment.
 struct Shared {
     books: Mutex<Books>,
-    /// Locked by the thread that reads for the follower. A writer that finds the lock taken does not read. The
-    /// reading thread checks for new commits after it has released the lock.
+    /// Held by the thread that reads back. A thread that finds it held leaves the reading to the holder, which looks
+    /// again after it has let go of it.
     following: Mutex<()>,
     follower: FollowerSlot,
-    /// Notified again and again while the follower is late.
+    /// Told again and again for as long as the follower is late.
     late: Notify,
 }
 
-/// A handle of the refresher's thread, which reads the commits that the writers do not read themselves.
+/// The way to the refresher's thread, which reads back what the writers do not themselves.
 pub struct Refresher {
     shared: Arc<Shared>,
     wake: Sender<()>,
 }
 
 impl Refresher {
-    /// Starts the two threads of the refresher. The threads end after the `Refresher` is dropped.
+    /// Starts its threads, which end when the `Refresher` is gone.
     pub fn start(target: DbTarget, follower: FollowerSlot) -> std::io::Result<Refresher> {
         let (wake, woken) = channel();
         let (books, following, late) = Default::default();
@@ -114,11 +111,11 @@ impl Refresher {
         Ok(Refresher { shared, wake })
     }
 
-    /// Commits and announces the touched parts. The returned receiver gets a message when the follower has seen the
-    /// commit. Returns no receiver if there is nothing to follow. The caller must call [`Self::follow`] later.
+    /// Commits; the receiver is told when the follower has caught up. The caller sees to it that
+    /// [`Self::follow`] is called.
     ///
-    /// A failed commit is announced too. If the connection ended during the COMMIT, only the database knows the
-    /// outcome, and the COMMIT may still happen later.
+    /// A commit that fails is announced too, since it may have happened: when the connection is
+    /// lost, only the database knows, and it may happen later.
     pub fn commit(&self, tx: &mut Tx) -> Result<Option<oneshot::Receiver<()>>, Error> {
         let Some(touched) = self.to_announce(tx) else {
             commit(tx)?;
@@ -143,11 +140,10 @@ impl Refresher {
         outcome.map(|()| Some(caught_up))
     }
 
-    /// Announces what a statement touched that commits by itself. `is_done` is false if the statement failed; the
-    /// statement may have committed all the same. The returned receiver gets a message when the follower has seen the
-    /// statement's changes. The caller must call [`Self::follow`] later.
+    /// Takes note of a statement that has committed by itself, or may have if it was not `is_done`. The
+    /// receiver and the duty of the caller are those of [`Self::commit`].
     ///
-    /// The statement touched a single provider, so no reader can see half of the changes.
+    /// No half of the statement can be seen, since it touched a single provider.
     pub fn committed(&self, tx: &mut Tx, is_done: bool) -> Option<oneshot::Receiver<()>> {
         let touched = self.to_announce(tx)?;
         debug_assert!(touched.everything || touched.is_one_piece());
@@ -158,7 +154,7 @@ impl Refresher {
         Some(caught_up)
     }
 
-    /// Makes the follower read the parts that another process may have changed.
+    /// Has the follower read back what another process has written.
     pub fn read_again(&self, touched: Touched) {
         if self.shared.follower.get().is_some() && !touched.is_empty() {
             drop(self.shared.books.lock().announce(touched));
@@ -166,15 +162,14 @@ impl Refresher {
         }
     }
 
-    /// Returns the parts that the transaction touched. Returns None if nothing was touched, or if there is no
-    /// follower.
+    /// The touched things of a transaction that are to be announced, if anybody follows.
     fn to_announce(&self, tx: &mut Tx) -> Option<Touched> {
         let touched = tx.take_touched();
         (!touched.is_empty() && self.shared.follower.get().is_some()).then_some(touched)
     }
 
-    /// Makes the follower read all announced parts. A read with one query runs on `conn`, which saves a change of
-    /// threads. The refresher's thread runs any longer read.
+    /// Has the follower read back what is announced. A quick read is done on `conn`, which spares the way to
+    /// the thread and back; the thread does any other.
     pub fn follow(&self, conn: &mut DbConnection) -> Result<(), Error> {
         let Some(following) = self.shared.following.try_lock() else {
             return Ok(());
@@ -187,25 +182,24 @@ impl Refresher {
         outcome
     }
 
-    /// Makes the refresher's thread check whether there are announced parts.
+    /// Has the thread look whether there is anything to be read back.
     pub fn wake(&self) {
-        // A send fails only at the end of the service, when nobody needs the picture any more.
+        // The thread ends only with the service; then nobody searches any more.
         let _ = self.wake.send(());
     }
 
-    /// Returns when the oldest commit was announced that the follower has not seen. Returns None if there is no such
-    /// commit.
+    /// Since when the oldest commit waits that the follower has not seen.
     pub fn behind_since(&self) -> Option<Instant> {
         self.shared.behind_since()
     }
 
-    /// Waits until the follower is late. The follower is late if a commit has been waiting for two seconds.
+    /// Waits until the follower is late.
     pub async fn told_late(&self) {
         self.shared.late.notified().await;
     }
 
-    /// Waits until the follower has seen a commit, whose receiver is `caught_up`. Returns false if the follower is
-    /// late.
+    /// Waits until the follower has caught up with a commit, of which `caught_up` is told; `false` if the
+    /// follower is late.
     pub async fn catches_up(&self, mut caught_up: oneshot::Receiver<()>) -> bool {
         if caught_up.try_recv().is_ok() {
             return true;
@@ -215,14 +209,14 @@ impl Refresher {
         }
         tokio::select! {
             biased;
-            // The receiver fails only at the end of the service, when nobody needs the picture any more.
+            // The refresher ends only with the service; then nobody searches any more.
             _ = caught_up => true,
             () = self.told_late() => false,
         }
     }
 }
 
-/// Notifies the waiting writers while the follower is late. Returns when the refresher is dropped.
+/// Tells the writers that the follower is late, for as long as the refresher lives.
 fn watch(shared: &Weak<Shared>) {
     while let Some(shared) = shared.upgrade() {
         if shared.is_late() {
@@ -240,7 +234,8 @@ impl Books {
         caught_up
     }
 
-    /// Announces the unsettled commits whose next check is due. Forgets a commit after its last check.
+    /// Announces again the commits that are due to be looked for, and forgets those that were looked for
+    /// often enough.
     fn announce_due(&mut self) {
         let now = Instant::now();
         for mut unsettled in std::mem::take(&mut self.unsettled) {
@@ -260,7 +255,7 @@ impl Books {
 }
 
 impl Shared {
-    /// Returns true if parts are announced that no thread has begun to read.
+    /// Whether anything is announced that nobody has begun to read back.
     fn is_behind(&self) -> bool {
         self.books.lock().announced.since.is_some()
     }
@@ -270,14 +265,13 @@ impl Shared {
         [books.reading, books.announced.since].into_iter().flatten().min()
     }
 
-    /// Returns true if the oldest commit has been waiting for two seconds. Its writer then gets an answer before the
-    /// follower has seen the commit.
+    /// Whether the oldest commit waits for so long that its writer gets an answer without the follower.
     fn is_late(&self) -> bool {
         self.behind_since().is_some_and(|since| since.elapsed() >= FOLLOWING)
     }
 
-    /// Makes the follower read all announced parts. If one query is not enough, the follower reads only if `more` is
-    /// true. After a failure the parts are announced as before.
+    /// Lets the follower catch up with all that is announced, if that takes it a single question or else
+    /// if it may be `more`. On failure all of it is announced as before.
     fn catch_up(&self, conn: &mut DbConnection, more: bool) -> Result<(), Error> {
         let Some(follower) = self.follower.get() else {
             return Ok(());
@@ -300,14 +294,14 @@ impl Shared {
             drop(books);
             announced.tell();
         } else {
-            // The follower has not seen the commits, so the writers get no message.
+            // Nobody is told of a picture that is not there.
             books.announced.merge(announced);
         }
         followed.map(drop)
     }
 
-    /// Makes the follower read the touched parts. Adds to `touched` the other parts of each transaction of which the
-    /// follower would see only a part. Returns true if the follower has seen all parts.
+    /// Whether the follower has caught up with what is touched, and with everything else of which it would
+    /// have seen a part.
     fn read_back(
         &self,
         conn: &mut DbConnection,
@@ -319,8 +313,8 @@ impl Shared {
             if !touched.is_one_question() {
                 break;
             }
-            // One query sees the database as of one moment. Each transaction that has committed by that moment was
-            // recorded in the books before. Most commits are claims, which one query can read.
+            // One question is answered as of one moment, and most commits are claims. A commit up to that
+            // moment is in the books before the answer comes.
             if follower.follow(conn, touched, &|| !self.books.lock().commits.splits(touched))? {
                 return Ok(true);
             }
@@ -330,7 +324,7 @@ impl Shared {
             return Ok(false);
         }
         begin_snapshot(conn)?;
-        // The snapshot sees only transactions that are recorded in the books by now.
+        // All commits up to here are in the books by now, and nothing is seen of later ones.
         self.books.lock().commits.widen(touched);
         let followed = follower.follow(conn, touched, &|| true)?;
         end_snapshot(conn)?;
@@ -355,7 +349,7 @@ impl Thread {
                 drop(following);
                 if let Err(error) = outcome {
                     conn = None;
-                    // A connection that ended while it was idle says nothing about the state of the database.
+                    // A connection that has ended since it was last used says nothing of the database.
                     if !is_used {
                         log::error!("what was written can't be read back yet: {error}");
                         std::thread::sleep(RETRY);
@@ -365,8 +359,7 @@ impl Thread {
         }
     }
 
-    /// Sleeps until another thread wakes this thread, or until the next check of an unsettled commit is due. Returns
-    /// false when the service ends.
+    /// Sleeps until somebody wakes it, or it is time to look for a commit; `false` once the service ends.
     fn sleep(&self, woken: &Receiver<()>) -> bool {
         let due = self.shared.books.lock().unsettled.iter().map(|unsettled| unsettled.due).min();
         let outcome = match due {
@@ -393,7 +386,7 @@ mod tests {
     use super::*;
     use crate::commit::touched::Part;
 
-    /// A follower that never sees a commit.
+    /// Never sees anything.
     struct Blind;
 
     impl Follower for Blind {
@@ -405,7 +398,7 @@ mod tests {
     #[cfg(feature = "postgres")]
     #[actix_web::test]
     async fn a_writer_waits_until_the_follower_has_caught_up_or_is_late() {
-        // No server listens on this port.
+        // No server has this port.
         let target: DbTarget = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
         let follower = Arc::new(OnceLock::new());
         follower.set(Arc::new(Blind) as Arc<dyn Follower>).ok().unwrap();
@@ -421,7 +414,7 @@ mod tests {
         refresher.wake();
         let (first, second) = tokio::join!(refresher.catches_up(first), refresher.catches_up(second));
         assert!(!first && !second);
-        // Writers that wait while the follower is late get their result at once, or at the next notification.
+        // The writers that come while the follower is late are told at once, or again.
         assert!(!refresher.catches_up(announce()).await);
         refresher.told_late().await;
     }

@@ -1,4 +1,4 @@
-//! A connection that can write, with a record of the parts that the open transaction touches.
+//! A connection that can write, with a note of everything that it touches.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
@@ -8,10 +8,10 @@ use chrono::NaiveDateTime;
 use crate::commit::touched::{Part, Touched, WaitlistChanges};
 use crate::db::DbConnection;
 
-/// A connection that can write, with a record of the parts that the open transaction has touched so far.
+/// A connection that can write, and the parts that its open transaction has touched so far.
 ///
-/// Functions that write have a parameter of type `Tx`, so such functions can record what they touch. Functions that
-/// only read have a parameter of type [`DbConnection`].
+/// Functions that write take a `Tx`, and functions that only read take its [`DbConnection`]. So no write is left
+/// out here.
 pub struct Tx {
     conn: DbConnection,
     touched: Touched,
@@ -28,78 +28,77 @@ impl Tx {
         Tx { conn, touched, waitlist, made_at: now, idle_since: now, is_lost: false }
     }
 
-    /// Returns when the connection was opened.
+    /// When the connection was made.
     pub(crate) fn made_at(&self) -> Instant {
         self.made_at
     }
 
-    /// Returns when the last work on the connection ended, or when the connection was opened.
+    /// The end of the last work on the connection, or the time when it was made.
     pub(crate) fn idle_since(&self) -> Instant {
         self.idle_since
     }
 
-    /// Records that work on the connection has ended now.
+    /// Notes that work on the connection has ended.
     pub(crate) fn rest(&mut self) {
         self.idle_since = Instant::now();
     }
 
-    /// Marks the connection as lost. The pool drops a lost connection.
+    /// Notes that the connection is of no more use.
     pub(crate) fn lose(&mut self) {
         self.is_lost = true;
     }
 
-    /// Returns true if the connection is marked as lost.
+    /// Whether the connection is of no more use.
     pub(crate) fn is_lost(&self) -> bool {
         self.is_lost
     }
 
-    /// Returns the connection, for queries.
+    /// The connection itself, for queries.
     pub fn conn(&mut self) -> &mut DbConnection {
         &mut self.conn
     }
 
-    /// Records that the transaction changes a part of a provider.
+    /// Notes that something of a provider changes.
     pub fn touch_provider(&mut self, id: i32, part: Part) {
         self.touched.provider(id, part);
     }
 
-    /// Records that the transaction changes names of resource classes or traits.
+    /// Notes that names of resource classes or traits change.
     pub fn touch_names(&mut self) {
         self.touched.names = true;
     }
 
-    /// Records parts that another process may have changed.
+    /// Notes that another process may have changed all this.
     pub(crate) fn touch(&mut self, touched: Touched) {
         self.touched.merge(touched);
     }
 
-    /// Records that everything may have changed, because a connection ended before the outcome of a write was known.
+    /// Notes that a connection was lost before it told what was written.
     pub(crate) fn touch_everything(&mut self) {
         self.touched.everything = true;
     }
 
-    /// Records that the transaction changes the status of a ticket, or of a group (tickets that were created
-    /// together).
+    /// Notes that the status of a ticket, or of a group of tickets, changes.
     pub fn touch_ticket(&mut self, uuid: &str) {
         self.waitlist.uuids.insert(uuid.to_owned());
     }
 
-    /// Records the new expiry time of a ticket.
+    /// Notes that a ticket expires at this time from now on.
     pub fn touch_expiry(&mut self, at: Option<NaiveDateTime>) {
         self.waitlist.note_expiry(at);
     }
 
-    /// Returns the record of touched parts, and clears the record.
+    /// Returns the touched parts and forgets them.
     pub(crate) fn take_touched(&mut self) -> Touched {
         std::mem::take(&mut self.touched)
     }
 
-    /// Returns the record of changes of the waitlist, and clears the record.
+    /// Returns the changes of the waitlist and forgets them.
     pub(crate) fn take_waitlist_changes(&mut self) -> WaitlistChanges {
         std::mem::take(&mut self.waitlist)
     }
 
-    /// Clears both records after a rollback.
+    /// Forgets everything that was touched, after a rollback.
     pub(crate) fn forget(&mut self) {
         self.take_touched();
         self.take_waitlist_changes();

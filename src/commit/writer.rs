@@ -1,5 +1,4 @@
-//! SQLite's only writer: a thread that runs several waiting writes in one transaction, each write in its own
-//! savepoint.
+//! SQLite's one writer: waiting transactions share a commit, each in a savepoint of its own.
 
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
@@ -26,31 +25,31 @@ use crate::db::{DbConnection, Error};
 
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
-/// The largest number of writes in one transaction. The first of these writes waits for the last one.
+/// The largest number of transactions that share a commit, so that the first does not wait for ever.
 const MAX_BATCH: usize = 256;
 
-/// The pause between two attempts to read for the follower what was written.
+/// How long the writer waits before it tries again to read back what it wrote.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The interval at which the writer checks whether another process has written.
+/// How often the writer looks whether another process has written.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A waiting write. The job runs the write, and returns the function to be called after the commit.
+/// A waiting transaction. It runs, and returns the work that follows its commit.
 type Job = Box<dyn FnOnce(&mut Tx) -> Completion + Send>;
-/// Answers the waiting caller. The argument is the error text of the commit, if the commit failed.
+/// Tells the waiting caller; the argument is the batch's failure, if it failed.
 type Completion = Box<dyn FnOnce(Option<String>) + Send>;
 
-/// A handle of the writer's thread.
+/// The way to the writer's thread.
 pub struct Writer {
     jobs: Sender<Job>,
     behind_since: Behind,
 }
 
-/// When the oldest commit happened that the follower (the picture of all providers) has not seen.
+/// The time of the oldest commit that the follower has not seen.
 type Behind = Arc<Mutex<Option<Instant>>>;
 
 impl Writer {
-    /// Starts the writer's thread. The thread ends when the `Writer` is dropped.
+    /// Starts the thread, which ends when the last `Writer` is gone.
     pub fn start(
         tx: Tx,
         target: DbTarget,
@@ -67,13 +66,12 @@ impl Writer {
         Ok(Writer { jobs, behind_since })
     }
 
-    /// Returns when the oldest commit happened that the follower has not seen. Returns None if there is no such
-    /// commit.
+    /// The time of the oldest commit that the follower has not seen.
     pub fn behind_since(&self) -> Option<Instant> {
         *self.behind_since.lock()
     }
 
-    /// Makes the follower read the parts that another process may have changed.
+    /// Has the follower read the parts that another process may have written.
     pub async fn read_again(&self, touched: Touched) {
         let work = move |tx: &mut Tx| {
             tx.touch(touched);
@@ -84,8 +82,8 @@ impl Writer {
         }
     }
 
-    /// Runs `work` in its own savepoint. Returns when the transaction with this savepoint is committed and the
-    /// follower has seen the commit.
+    /// Runs `work` in its own savepoint and returns once the commit that holds it is on disk and
+    /// the follower has seen it.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -103,7 +101,7 @@ impl Writer {
                     None => result,
                     Some(reason) => result.and_then(|_| Err(E::from(commit_failed(reason)))),
                 };
-                // The send fails only if the caller no longer waits.
+                // A caller that went away has no use for the answer.
                 let _ = answer.send(result);
             })
         });
@@ -121,14 +119,13 @@ struct Thread {
     target: DbTarget,
     follower: FollowerSlot,
     listener: ListenerSlot,
-    /// The parts that the follower must still read.
+    /// The commits that the follower has not seen.
     owed: Touched,
     behind: Behind,
-    /// Notified when another process has written.
+    /// Told when another process has written.
     others: Arc<Notify>,
-    /// SQLite's data_version at the last check, if there was a check.
+    /// The connection's last answer about other processes' writes, and when it was asked.
     seen: Option<i64>,
-    /// When the writer last checked whether another process has written.
     looked: Instant,
 }
 
@@ -151,7 +148,7 @@ impl Thread {
                     let mut taken = 0;
                     while let Some(job) = next {
                         completions.push(job(tx));
-                        // If a job left a savepoint open, the later commit would only release this savepoint.
+                        // A job that leaves a savepoint open would take the commit for itself.
                         expect_depth(tx, 1)?;
                         touched.merge(tx.take_touched());
                         changes.merge(tx.take_waitlist_changes());
@@ -170,8 +167,7 @@ impl Thread {
                 log::error!("a commit of {} transactions failed: {reason}", completions.len());
                 self.recover();
             }
-            // A failed COMMIT may have happened all the same. So the listener learns of the changes in any case, and
-            // asks the database.
+            // A failed commit may have happened all the same, so the listener asks the database.
             self.listener.tell(&changes);
             self.follow(touched);
             for completion in completions {
@@ -180,8 +176,8 @@ impl Thread {
         }
     }
 
-    /// Waits for the next job. Returns None when the service ends. While it waits, the writer repeats failed reads
-    /// for the follower, and checks whether another process has written.
+    /// Waits for the next job; `None` once the service ends. Meanwhile it repeats reads that failed for the follower,
+    /// and looks whether another process writes.
     fn next(&mut self, waiting: &Receiver<Job>) -> Option<Job> {
         loop {
             if self.looked.elapsed() >= LOOK {
@@ -196,14 +192,14 @@ impl Thread {
         }
     }
 
-    /// Checks whether another process has written since the last check. SQLite changes the data_version of a
-    /// connection only for the writes of other connections. In this process only this connection writes.
+    /// Looks whether another process has written since the last time. In this process only this connection
+    /// writes, and SQLite does not count its own writes.
     fn look_for_others(&mut self) {
         self.looked = Instant::now();
         match diesel::sql_query("PRAGMA data_version").get_result::<DataVersion>(self.tx.conn()) {
             Ok(DataVersion { data_version }) => {
                 let is_new = self.seen.replace(data_version).is_some_and(|seen| seen != data_version);
-                // When the follower starts, it reads everything, so writes before its start need no notification.
+                // The writes of migrations at the start are read when the follower begins.
                 if is_new && self.follower.get().is_some() {
                     self.others.notify_one();
                 }
@@ -212,8 +208,7 @@ impl Thread {
         }
     }
 
-    /// Makes the follower read what was touched. Repeats a failed read for two seconds at most, since the writers
-    /// wait.
+    /// Lets the follower catch up, with repetitions for a short time, since the writers wait.
     fn follow(&mut self, touched: Touched) {
         if self.follower.get().is_none() || touched.is_empty() {
             return;
@@ -233,7 +228,7 @@ impl Thread {
         let Some(follower) = self.follower.get().map(Arc::clone) else {
             return;
         };
-        // There is no other writer, so the follower can't see half of a transaction.
+        // There is no other writer, so each transaction is complete.
         match follower.follow(&mut self.tx, &self.owed, &|| true) {
             Ok(_) => {
                 self.owed = Touched::default();
@@ -246,7 +241,7 @@ impl Thread {
         }
     }
 
-    /// Rolls back the open transaction. Opens a new connection if the rollback fails.
+    /// Rolls back the open transaction, or makes a new connection if that fails.
     fn recover(&mut self) {
         self.tx.forget();
         let mut is_rolled_back = roll_back(&mut self.tx).is_ok();
@@ -259,7 +254,7 @@ impl Thread {
         match establish(&self.target) {
             Ok(conn) => {
                 self.tx = Tx::new(conn);
-                // The data_version of a connection can't be compared with the data_version of another connection.
+                // Each connection counts for itself.
                 self.seen = None;
                 self.others.notify_one();
             }
@@ -268,7 +263,7 @@ impl Thread {
     }
 }
 
-/// Runs `work`. Converts a panic of `work` into an error, and rolls back the savepoints that `work` left open.
+/// Does `work`. A panic in it becomes an error, and the savepoints that it left open are rolled back.
 fn undo_panic<T, E: TransactionError>(
     tx: &mut Tx,
     work: impl FnOnce(&mut Tx) -> Result<T, E>,
@@ -283,8 +278,7 @@ fn undo_panic<T, E: TransactionError>(
     })
 }
 
-/// Returns the number of open transactions and savepoints, each inside the previous one. Returns None if the number
-/// is unknown.
+/// The number of open transactions, each inside the one before; `None` if the number is lost.
 fn depth(tx: &mut Tx) -> Option<u32> {
     let status = Manager::transaction_manager_status_mut(tx.conn());
     status.transaction_depth().ok().map(|depth| depth.map_or(0, NonZeroU32::get))
@@ -313,7 +307,7 @@ mod tests {
     use crate::commit::touched::Part;
     use crate::db::DbConnection;
 
-    /// A follower that fails a few times, and then records the providers that it read.
+    /// Fails a few times before it notes what it was told to follow.
     #[derive(Default)]
     struct Follows {
         failures: AtomicUsize,
@@ -375,7 +369,7 @@ mod tests {
     async fn nobody_waits_for_long_for_a_follower_that_fails_and_it_catches_up_later() {
         let directory = tempfile::tempdir().unwrap();
         let (writer, follows) = writer(&directory, usize::MAX);
-        // The transaction is committed although the follower fails.
+        // The transaction is committed.
         write(&writer, 7, "INSERT INTO parent VALUES (1)").await.unwrap();
         assert!(follows.followed.lock().is_empty() && writer.behind_since().is_some());
         write(&writer, 8, "INSERT INTO parent VALUES (2)").await.unwrap();
@@ -390,7 +384,7 @@ mod tests {
     async fn a_failed_commit_is_followed_and_the_next_one_works() {
         let directory = tempfile::tempdir().unwrap();
         let (writer, follows) = writer(&directory, 0);
-        // The foreign key is deferred, so only the COMMIT checks the key.
+        // Deferred, the key is checked by the commit.
         write(&writer, 7, "INSERT INTO child VALUES (1)").await.unwrap_err();
         write(&writer, 8, "INSERT INTO parent VALUES (1)").await.unwrap();
         assert_eq!(*follows.followed.lock(), [7, 8]);
@@ -398,7 +392,7 @@ mod tests {
         assert_eq!(*follows.followed.lock(), [7, 8, 9]);
     }
 
-    /// The place in a job where the job panics.
+    /// Where a job panics.
     #[derive(Clone, Copy)]
     enum Panics {
         Before,
@@ -406,7 +400,7 @@ mod tests {
         After,
     }
 
-    /// Inserts a row, and panics before, inside or after its own savepoint.
+    /// Writes a row, and panics before, inside or after a savepoint of its own.
     fn panic_where(tx: &mut Tx, panics: Panics) -> Result<(), Error> {
         tx.conn().batch_execute("INSERT INTO parent VALUES (2)")?;
         assert!(!matches!(panics, Panics::Before), "as the test wants it");
@@ -429,7 +423,7 @@ mod tests {
         for panics in [Panics::Before, Panics::Inside, Panics::After] {
             let directory = tempfile::tempdir().unwrap();
             let (writer, follows) = writer(&directory, 0);
-            // The first job waits until the other jobs are queued. So all jobs share one commit.
+            // The jobs that follow share the commit of a job that waits until they have come.
             let (go, told) = channel::<()>();
             let held = writer.write(move |_| {
                 let _ = told.recv();
@@ -448,7 +442,7 @@ mod tests {
             let (held, before, panicked, after, ()) = jobs.await;
             held.and(before).and(after).unwrap();
             assert!(matches!(panicked, Err(Error::CutShort)), "{panicked:?}");
-            // Another connection sees the acknowledged writes, and nothing of the job that panicked.
+            // Somebody else sees what was acknowledged, and nothing of the job that panicked.
             let target: DbTarget =
                 format!("sqlite:{}", directory.path().join("test.db").display()).parse().unwrap();
             let mut other = establish(&target).unwrap();
@@ -456,7 +450,7 @@ mod tests {
                 diesel::sql_query("SELECT id FROM parent ORDER BY id").load::<Row>(&mut other).unwrap();
             assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 4]);
             assert_eq!(*follows.followed.lock(), [1, 4]);
-            // The writer still works.
+            // The writer goes on.
             write(&writer, 5, "INSERT INTO parent VALUES (5)").await.unwrap();
         }
     }

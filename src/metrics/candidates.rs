@@ -1,4 +1,4 @@
-//! Metrics of searches for candidates.
+//! The metrics of searches for allocation candidates.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,16 +23,17 @@ fn plain(name: &str, help: &str) -> Histogram {
     histograms(name, help, &COUNTS, none).with_label_values(none)
 }
 
-/// Counts a search.
+/// Records the numbers of one finished search: the providers that it visited, and the candidates that it
+/// found.
 pub fn count(visited: u64, returned: usize) {
-    // Both numbers are far below the largest exact float.
+    // The numbers are small enough for an exact `f64`.
     #[expect(clippy::cast_precision_loss)]
     let (visited, returned) = (visited as f64, returned as f64);
     VISITED.observe(visited);
     RETURNED.observe(returned);
 }
 
-/// How many searches and lists of one service are under way.
+/// The number of searches and lists that are waiting or running in one service.
 #[derive(Debug, Default)]
 pub struct Searching {
     waiting: AtomicUsize,
@@ -40,39 +41,40 @@ pub struct Searching {
 }
 
 impl Searching {
-    /// How many searches wait for a thread.
+    /// Returns the number of searches that wait for a thread.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// How many searches have a thread.
+    /// Returns the number of searches that run on a thread.
     pub fn running(&self) -> usize {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// A search comes and waits for a thread.
+    /// Records that a new search waits for a thread.
     pub fn come(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A search that waited has a thread.
+    /// Records that a waiting search has got a thread.
     pub fn begin(&self) {
         self.running.fetch_add(1, Ordering::Relaxed);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The client of a search that waited for a thread has gone.
+    /// Records that the client of a waiting search has disconnected. The search is dropped.
     pub fn abandon_waiting(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         ABANDONED.with_label_values(&["waiting"]).inc();
     }
 
-    /// The client of a search that had a thread has gone. The search keeps the thread until it ends.
+    /// Records that the client of a running search has disconnected. The search occupies its thread until
+    /// [`Searching::end`].
     pub fn abandon_running(&self) {
         ABANDONED.with_label_values(&["running"]).inc();
     }
 
-    /// A search that had a thread has ended.
+    /// Records that a running search has ended.
     pub fn end(&self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Metrics of conflicts (409), by subject.
+//! The metrics of requests that were refused with status 409, by the cause of the conflict.
 
 use std::sync::LazyLock;
 
@@ -6,16 +6,16 @@ use prometheus::{IntCounter, IntCounterVec};
 
 use super::counters;
 
-/// The subject of a conflict.
+/// The cause of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entity {
-    /// The generation of a provider.
+    /// The client stated a wrong generation of a provider.
     ResourceProvider,
-    /// The generation of a consumer.
+    /// The client stated a wrong generation of a consumer.
     Consumer,
-    /// An amount that does not fit.
+    /// An amount did not fit into the capacity of a provider.
     Capacity,
-    /// Another thing that is in use or exists already.
+    /// Any other cause, for example a name that already exists.
     Other,
 }
 
@@ -28,7 +28,7 @@ static CONFLICTS: LazyLock<[IntCounter; 4]> = LazyLock::new(|| {
     ["resource_provider", "consumer", "capacity", "other"].map(|name| all.with_label_values(&[name]))
 });
 
-/// Counts a conflict.
+/// Counts one refused request.
 pub fn count(entity: Entity) {
     CONFLICTS[entity as usize].inc();
 }

@@ -1,4 +1,4 @@
-//! Metrics of connections and transactions.
+//! The metrics of database connections and transactions.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec};
 
 use super::{SECONDS, counters, histograms};
 
-/// The time for which work waited for a connection.
+/// The time for which work waited for a database connection, in seconds.
 pub static CHECKOUT: LazyLock<Histogram> = LazyLock::new(|| {
     let none: &[&str] = &[];
     histograms(
@@ -18,14 +18,14 @@ pub static CHECKOUT: LazyLock<Histogram> = LazyLock::new(|| {
     .with_label_values(none)
 });
 
-/// The number of waits for a connection that were given up.
+/// The number of times that a wait for a connection exceeded its time limit.
 pub static TIMEOUTS: LazyLock<IntCounter> = LazyLock::new(|| {
     let none: &[&str] = &[];
     counters("allotment_database_checkout_timeouts_total", "Waits for a connection that were given up.", none)
         .with_label_values(none)
 });
 
-/// The number of connections that were found to have ended.
+/// The number of connections that turned out to be closed.
 pub static LOST: LazyLock<IntCounter> = LazyLock::new(|| {
     let none: &[&str] = &[];
     let help = "Database connections that were found to have ended, while idle or in use.";
@@ -40,7 +40,8 @@ static RETRIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
 });
 
-/// Counts a conflict inside a transaction, which is run again or given up.
+/// Counts one conflict of a transaction with another transaction. `again` is true if the transaction runs
+/// again, and false if it has failed too often.
 pub fn retried(transaction: &str, again: bool) {
     RETRIES.with_label_values(&[transaction, if again { "again" } else { "given_up" }]).inc();
 }

@@ -1,4 +1,4 @@
-//! Metrics of requests: their number by route, method and status, and their time.
+//! The metrics of HTTP requests: their number by route, method and status, and their duration.
 
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
@@ -25,39 +25,41 @@ static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     )
 });
 
-/// The statuses whose counters need no look-up. The service sends no other status. 499 is for requests whose
-/// client hung up.
+/// The statuses with a stored counter. Usually the service sends no other status. 499 means that the client
+/// disconnected before the answer.
 const STATUSES: [u16; 21] =
     [200, 201, 204, 400, 401, 403, 404, 405, 406, 408, 409, 413, 414, 415, 429, 431, 499, 500, 501, 503, 504];
 
-/// The methods that are counted separately for requests without a route.
+/// The methods that are counted separately for requests that match no route.
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
 
-/// The metrics of a route, which need no look-up by labels.
+/// The metrics of one route. The counters are stored here, since a look-up by labels for each request would
+/// be slow.
 #[derive(Debug)]
 pub struct Route {
     path: &'static str,
     duration: OnceLock<Histogram>,
-    /// The counters in the order of `STATUSES`. Each is made at its first use, since most are never used.
+    /// The counters, in the order of `STATUSES`. A counter is created at its first use, since most counters
+    /// are never used.
     by_status: [OnceLock<IntCounter>; STATUSES.len()],
 }
 
 impl Route {
-    /// The metrics of a route.
+    /// Makes the metrics of the route with this pattern, such as `/traits/{name}`.
     #[must_use]
     pub const fn new(path: &'static str) -> Route {
         let by_status = [const { OnceLock::new() }; STATUSES.len()];
         Route { path, duration: OnceLock::new(), by_status }
     }
 
-    /// The route's pattern.
+    /// Returns the pattern of the route.
     #[must_use]
     pub const fn path(&self) -> &'static str {
         self.path
     }
 
-    /// Counts a request of the route. A route has one method.
+    /// Counts one request of this route. A route has only one method, so `method` is always the same.
     fn count(&self, method: &str, status: u16, took: Duration) {
         let duration = || DURATION.with_label_values(&[self.path, method]);
         self.duration.get_or_init(duration).observe(took.as_secs_f64());
@@ -69,7 +71,7 @@ impl Route {
     }
 }
 
-/// Counts a request. A request may have no route.
+/// Counts one request. `route` is `None` if the request matched no route.
 pub fn count(route: Option<&Route>, method: &Method, status: u16, took: Duration) {
     static NONE: [Route; METHODS.len() + 1] = [const { Route::new("none") }; METHODS.len() + 1];
     match (route, METHODS.iter().position(|known| known == method)) {

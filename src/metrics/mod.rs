@@ -1,14 +1,14 @@
-//! The metrics of the process, for Prometheus. Each subject has a file.
+//! The metrics of this process, in the format of Prometheus.
 //!
-//! - `http`: requests
-//! - `database`: connections, transactions
-//! - `conflicts`: answers 409
+//! - `http`: HTTP requests
+//! - `database`: database connections and transactions
+//! - `conflicts`: requests that were refused with status 409
 //! - `candidates`: searches
-//! - `fleet`: the picture
-//! - `waitlist`: turns
+//! - `fleet`: the picture (the in-memory copy of all providers)
+//! - `waitlist`: tickets that became active
 //!
-//! The metrics are statics, so a room that counts needs no handle. Frequent counts use the metric itself, since
-//! looking one up by its labels takes longer than counting.
+//! The metrics are static variables, so any code can count without a parameter. Code that counts often stores
+//! the metric of its labels, since a look-up by labels takes longer than the counting.
 
 pub mod candidates;
 pub mod conflicts;
@@ -22,19 +22,20 @@ use std::sync::LazyLock;
 use prometheus::core::Collector;
 use prometheus::{Encoder, Error, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
 
-/// The content type of [`text`].
+/// The `Content-Type` of the result of [`text`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// Bounds for times from a tenth of a millisecond to some seconds.
+/// The histogram bounds for times, in seconds.
 pub const SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 
-/// Bounds for numbers of things.
+/// The histogram bounds for numbers of things.
 pub const COUNTS: [f64; 8] = [0.0, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
-/// All metrics as text. `more` registers the values that are looked up for this text.
+/// Returns all metrics as text. `more` registers values that are computed only for this text, such as the
+/// length of a queue.
 pub fn text(more: impl FnOnce(&Registry) -> Result<(), Error>) -> Result<Vec<u8>, Error> {
     let looked_up = Registry::new();
     more(&looked_up)?;
@@ -45,13 +46,13 @@ pub fn text(more: impl FnOnce(&Registry) -> Result<(), Error>) -> Result<Vec<u8>
     Ok(text)
 }
 
-/// A counter for each combination of labels.
+/// Creates a counter for each combination of label values.
 fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     #[expect(clippy::expect_used, reason = "names and labels are constants, which a test goes through")]
     registered(IntCounterVec::new(Opts::new(name, help), labels).expect("a good name"))
 }
 
-/// A histogram for each combination of labels.
+/// Creates a histogram for each combination of label values.
 fn histograms(name: &str, help: &str, bounds: &[f64], labels: &[&str]) -> HistogramVec {
     let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
     #[expect(clippy::expect_used, reason = "names and labels are constants, which a test goes through")]
@@ -60,7 +61,7 @@ fn histograms(name: &str, help: &str, bounds: &[f64], labels: &[&str]) -> Histog
 
 fn registered<M: Collector + Clone + 'static>(metric: M) -> M {
     if let Err(error) = REGISTRY.register(Box::new(metric.clone())) {
-        // The metric counts, but the text does not show it.
+        // The metric still counts, but the text does not contain it.
         log::error!("a metric is not shown: {error}");
     }
     metric

@@ -1,4 +1,5 @@
-//! Metrics of the waitlist: the time from a turn to the answer of the request that waits for it.
+//! The metrics of the waitlist: the time from the activation of a ticket until the waiting request is
+//! answered.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -7,12 +8,12 @@ use prometheus::{Histogram, HistogramVec};
 
 use super::{SECONDS, histograms};
 
-/// The event that woke a waiter.
+/// The reason why a waiting request was woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WokenBy {
-    /// A commit of this process.
+    /// A transaction of this process has activated the ticket.
     Commit,
-    /// The timer, which looks for changes by other processes.
+    /// The timer task has found that another process activated the ticket.
     Recheck,
 }
 
@@ -27,7 +28,7 @@ static HAND_OFF: LazyLock<[Histogram; 2]> = LazyLock::new(|| {
     ["commit", "recheck"].map(|name| all.with_label_values(&[name]))
 });
 
-/// Counts a turn that a request has waited for.
+/// Records the time from the activation of a ticket until the waiting request was woken.
 pub fn handed_off(woken_by: WokenBy, took: Duration) {
     HAND_OFF[woken_by as usize].observe(took.as_secs_f64());
 }

@@ -1,24 +1,24 @@
-//! The parameters `limit` and `offset` of lists.
+//! The part of a list that a request wants.
 
 use serde_json::Value;
 
 use super::MOST;
 use super::params::Params;
 
-/// The part of a list that a request asks for.
+/// A part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) limit: i64,
     pub(crate) offset: i64,
 }
 
-/// The fault of `limit` or `offset`.
+/// The fault of the parameters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Wrong {
-    /// The value of this parameter is not the described number.
+    /// A parameter is no number.
     #[error("{0} is not {1}")]
     Malformed(&'static str, &'static str),
-    /// `limit` is larger than [`MOST`].
+    /// The limit is too high.
     #[error("limit is more than {MOST}")]
     TooMany,
 }
@@ -41,7 +41,7 @@ impl Page {
     }
 }
 
-/// Reads a number that consists only of digits. A number above the range of `i64` becomes the largest `i64`.
+/// Reads a number of digits alone. A number that is too large becomes the largest.
 fn number(value: &Value) -> Option<i64> {
     let text = value.as_str().filter(|text| !text.is_empty())?;
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! `/servers/{server}/tickets` and `/tickets/{ticket}`: the dialect of deployed versions of CNAPI.
+//! `/servers/{server}/tickets` and `/tickets/{ticket}`: the dialect that CNAPI was deployed with.
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
 ];
 
-/// The body of a POST, which creates a ticket.
+/// The body of a new ticket.
 #[derive(Deserialize)]
 struct CreateBody {
     scope: String,
@@ -123,14 +123,14 @@ impl CreateBody {
             expires_text: Some(self.expires_at),
             project_id: call.identity.project.clone(),
             user_id: Some(call.identity.user.clone()).filter(|user| !user.is_empty()),
-            // Responses show this id of the client as `reqid`, and not the service's own request id.
+            // Answers show this id alone, as `reqid`.
             request_id: self.req_id,
             expected: ExpectedQueue::Anything,
         })
     }
 }
 
-/// Handles `GET /servers/{server}/tickets`, which lists tickets.
+/// `GET /servers/{server}/tickets`
 pub async fn list(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let page = match Page::of(&params::in_query(&call)?) {
@@ -147,14 +147,14 @@ pub async fn list(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &shown))
 }
 
-/// Returns the 409 for a `limit` or `offset` that is not a number.
+/// The answer to a parameter that is no number.
 fn invalid_parameter(field: &str, message: &str) -> Reply {
     let errors = json!([{ "field": field, "code": "Invalid", "message": message }]);
     let body = json!({ "code": "InvalidParameters", "message": "Invalid parameters", "errors": errors });
     Reply::json(StatusCode::CONFLICT, &body)
 }
 
-/// Handles `POST /servers/{server}/tickets`, which creates a ticket.
+/// `POST /servers/{server}/tickets`
 pub async fn create(call: Call) -> HandlerResult {
     let owner = known_owner(&call).await?;
     let asked = params::merged(&call)?;
@@ -165,8 +165,7 @@ pub async fn create(call: Call) -> HandlerResult {
         let (ticket, _) = waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings())?;
         let mut queue = waitlist::list_live(tx, &ticket, MOST)?;
         if queue.iter().all(|other| other.uuid != ticket.uuid) {
-            // The queue has more earlier tickets than the response may show. The new ticket is added, since
-            // clients search the response for their ticket.
+            // The tickets before it fill the answer, and the client looks for its own ticket there.
             queue.push(ticket.clone());
         }
         Ok::<_, Error>((ticket, queue))
@@ -176,7 +175,7 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::ACCEPTED, &CreatedView::new(&ticket, &queue)))
 }
 
-/// Handles `DELETE /servers/{server}/tickets`, which deletes all tickets of a server.
+/// `DELETE /servers/{server}/tickets`
 pub async fn delete_all(call: Call) -> HandlerResult {
     let owner = known_owner(&call).await?;
     if params::merged(&call)?.get("force").and_then(Value::as_str) != Some("true") {
@@ -187,27 +186,27 @@ pub async fn delete_all(call: Call) -> HandlerResult {
         let (app, owner) = (call.app.clone(), owner.clone());
         let work = move |tx: &mut _| waitlist::remove_some(tx, &owner, MOST, app.waitlist.now());
         let gone = write_end(&call, "delete tickets", work).await.map_err(Fenced::told(error::refused))?;
-        // The loop ends at the first incomplete batch. Tickets that are created later are not deleted.
+        // Tickets that come after the last page are newer than the request, and stay.
         if i64::try_from(gone).is_ok_and(|gone| gone < MOST) {
             return Ok(Reply::empty(StatusCode::NO_CONTENT));
         }
     }
 }
 
-/// Returns the ticket's uuid in the path. Any other text is a 409.
+/// The ticket that the path names.
 fn named(call: &Call) -> Result<String, ApiError> {
     let named = call.param("ticket");
     let uuid = canonical_uuid(named).filter(|_| is_dashed_uuid(named));
     uuid.ok_or_else(|| error::invalid(format!("ticket_uuid: {named:?} is not a uuid")))
 }
 
-/// Handles `GET /tickets/{ticket}`, which shows a ticket.
+/// `GET /tickets/{ticket}`
 pub async fn show(call: Call) -> HandlerResult {
     let ticket = find(&call, policy::WAITLIST_SHOW, named(&call)?, None).await?;
     Ok(Reply::json(StatusCode::OK, &TicketView::new(&ticket)))
 }
 
-/// Handles `GET /tickets/{ticket}/wait`, which waits until a ticket is active.
+/// `GET /tickets/{ticket}/wait`
 pub async fn wait(call: Call) -> HandlerResult {
     let ticket = find(&call, policy::WAITLIST_SHOW, named(&call)?, None).await?;
     let uuid = ticket.uuid;
@@ -221,7 +220,7 @@ pub async fn wait(call: Call) -> HandlerResult {
         Status::Active => Ok(Reply::empty(StatusCode::NO_CONTENT)),
         Status::Expired => Err(expired("ticket has expired")),
         Status::Finished => Err(error::invalid(format!("ticket {uuid} is finished"))),
-        // The time limit of the wait has passed, or the service is stopping. The client may repeat the wait.
+        // The time is over, or the service stops. The client may wait again.
         Status::Queued => {
             let message = format!("ticket {uuid} is still queued; wait again");
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message))
@@ -229,12 +228,12 @@ pub async fn wait(call: Call) -> HandlerResult {
     }
 }
 
-/// Returns the error for an expired ticket. Clients expect the status 500 and this message.
+/// Clients expect these words with this status.
 fn expired(message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
-/// Handles `PUT /tickets/{ticket}/release`, which ends a ticket.
+/// `PUT /tickets/{ticket}/release`
 pub async fn release(call: Call) -> HandlerResult {
     params::merged(&call)?;
     let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
@@ -244,7 +243,7 @@ pub async fn release(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// Handles `DELETE /tickets/{ticket}`, which ends and deletes a ticket.
+/// `DELETE /tickets/{ticket}`
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
     let app = call.app.clone();

@@ -1,4 +1,4 @@
-//! The headers of responses in the OpenAPI document.
+//! Headers of answers in the OpenAPI document.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::api::openapi::versions::{Edition, VersionRange};
 use crate::api::operation::Success;
 use crate::api::route::Dialect;
 
-/// Returns the headers of a success response.
+/// The headers of a success.
 pub(crate) fn of_success(dialect: Dialect, answer: &Success, range: VersionRange, edition: Edition) -> Value {
     let mut headers = common(dialect, edition, true);
     if answer.located {
@@ -38,13 +38,12 @@ pub(crate) fn of_success(dialect: Dialect, answer: &Success, range: VersionRange
     headers
 }
 
-/// Returns the headers of an error response. The version header is optional there: an error before the check of
-/// the microversion has no version header.
+/// The headers of an error. An error from before the version is understood tells no version.
 pub(crate) fn of_error(dialect: Dialect, edition: Edition) -> Value {
     common(dialect, edition, false)
 }
 
-/// Returns the headers that success and error responses of an API have in common.
+/// The headers of every answer in a dialect.
 fn common(dialect: Dialect, edition: Edition, is_version_known: bool) -> Value {
     let mut headers = json!({"X-Openstack-Request-Id": {
         "description": "The id under which the request is in the log.",

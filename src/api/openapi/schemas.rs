@@ -1,4 +1,4 @@
-//! The schemas of bodies and responses in the OpenAPI document, with a description of every field.
+//! The schemas of the OpenAPI document: the files of bodies and answers, with a description of every field.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::wire::schema::Schema;
 
 macro_rules! answers {
     ($($name:literal)*) => {
-        /// The names and the JSON texts of all response schemas.
+        /// The schemas of answers, by their names.
         const ANSWERS: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("schemas/responses/", $name, ".json")))),*];
     };
@@ -67,21 +67,20 @@ answers! {
     "waitlist_ticket_1_0"
 }
 
-/// The schemas to which a document refers.
+/// The schemas that a document refers to.
 #[derive(Debug, Default)]
 pub(crate) struct Components {
     schemas: BTreeMap<String, (VersionRange, Value)>,
 }
 
 impl Components {
-    /// Adds the schema of a response to the document, for the versions in `range`. Returns a reference to the
+    /// Makes the schema of an answer part of the document, for the versions of `range`. Returns a reference to the
     /// schema.
     pub(crate) fn add(&mut self, name: &str, range: VersionRange) -> Result<Value, Broken> {
         self.insert(name, read(name)?, range)
     }
 
-    /// Adds the schema of a request body to the document, for the versions in `range`. Returns a reference to the
-    /// schema.
+    /// The same for the schema of a body.
     pub(crate) fn add_body(&mut self, schema: &Schema, range: VersionRange) -> Result<Value, Broken> {
         self.insert(schema.name, schema.source.clone(), range)
     }
@@ -94,8 +93,7 @@ impl Components {
         Ok(serde_json::json!({"$ref": format!("#/components/schemas/{name}")}))
     }
 
-    /// Replaces references to other schema files (`"error_1_0.json"`) by references within the document, and adds
-    /// the referenced schemas.
+    /// Turns references to other files into references within the document.
     fn link(&mut self, schema: &mut Value, range: VersionRange) -> Result<(), Broken> {
         match schema {
             Value::Object(members) => {
@@ -111,7 +109,7 @@ impl Components {
         }
     }
 
-    /// Returns all schemas. If `versioned`, each schema has its range of versions in `x-openstack`.
+    /// All schemas, each with its versions if `versioned`.
     pub(crate) fn finish(self, versioned: bool) -> Value {
         let finished = self.schemas.into_iter().map(|(name, (range, mut schema))| {
             if versioned {
@@ -123,15 +121,14 @@ impl Components {
     }
 }
 
-/// Returns the response schema of a name such as `aggregates_1_1`.
+/// The schema of an answer, by its file's name.
 fn read(name: &str) -> Result<Value, Broken> {
     let (_, text) =
         ANSWERS.iter().find(|answer| answer.0 == name).ok_or_else(|| format!("there is no schema {name}"))?;
     serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))
 }
 
-/// Adds a description to every field of a schema. `stem` is the name of the schema without its version, such as
-/// `aggregates`.
+/// Gives every field of a schema its description.
 fn describe(stem: &str, schema: &mut Value) -> Result<(), Broken> {
     match schema {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! `/healthcheck` and `/metrics`, for monitoring.
+//! Health and metrics, for operators' machinery.
 
 use actix_web::http::{Method, StatusCode};
 
@@ -16,8 +16,7 @@ pub(crate) static ROUTES: &[Route] = &[
 
 const PLAIN: &str = "text/plain; charset=UTF-8";
 
-/// Handles `GET /healthcheck`. Without parameters, the response is always 200. With `?ready`, the response is 503
-/// if the service can't answer requests.
+/// `GET /healthcheck`: whether the service lives; `GET /healthcheck?ready`: whether it can answer requests.
 pub async fn health(call: Call) -> HandlerResult {
     let wants_ready = call.query.as_ref().is_ok_and(|query| query.first("ready").is_some());
     if wants_ready && let Err(reason) = call.app.admin.ready().await {
@@ -26,7 +25,7 @@ pub async fn health(call: Call) -> HandlerResult {
     Ok(Reply::text(StatusCode::OK, PLAIN, "OK\n"))
 }
 
-/// Handles `GET /metrics`, which returns the metrics in Prometheus' text format.
+/// `GET /metrics`: the counters of the process, and values that are looked up now.
 pub async fn metrics(call: Call) -> HandlerResult {
     let text = call.app.admin.metrics().await;
     let text = text.map_err(|error| ApiError::internal(format!("the metrics can't be told: {error}")))?;

@@ -1,4 +1,4 @@
-//! `/resource_classes` and `/resource_classes/{name}`: the kinds of resources, such as `VCPU`.
+//! `/resource_classes` and `/resource_classes/{name}`.
 
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ fn view<'a>(name: &'a str, prefix: &str) -> View<'a> {
     View { name, links: [Link { rel: "self", href: format!("{prefix}{}", path(name)) }] }
 }
 
-/// Handles `GET /resource_classes`.
+/// `GET /resource_classes`
 pub async fn list(call: Call) -> HandlerResult {
     let list = call.app.db.read(classes::list).await?;
     let time = newest(list.iter().map(|c| (c.created_at, c.updated_at)));
@@ -96,7 +96,7 @@ pub async fn list(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ListView { resource_classes }).cacheable(call.version, time))
 }
 
-/// Handles `POST /resource_classes`, which creates a class.
+/// `POST /resource_classes`
 pub async fn create(call: Call) -> HandlerResult {
     let NameBody { name } = call.json(&RESOURCE_CLASS)?;
     let location = path(&name);
@@ -111,7 +111,7 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::CREATED).location(location))
 }
 
-/// Handles `GET /resource_classes/{name}`.
+/// `GET /resource_classes/{name}`
 pub async fn show(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     let class = call.app.db.read(move |conn| classes::find(conn, &name)).await?;
@@ -119,8 +119,7 @@ pub async fn show(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &view(&class.name, &call.prefix)).cacheable(call.version, time))
 }
 
-/// Handles `PUT /resource_classes/{name}`. Before microversion 1.7, the request renames a class. From 1.7 on, the
-/// request creates the class if the class does not exist.
+/// `PUT /resource_classes/{name}`: renames a class before 1.7. From 1.7 on it makes sure that the class exists.
 pub async fn update(call: Call) -> HandlerResult {
     if call.at_least(V1_7) { ensure(call).await } else { rename(call).await }
 }
@@ -144,7 +143,7 @@ async fn rename(call: Call) -> HandlerResult {
 
 async fn ensure(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
-    // The name in the path must satisfy the schema of a body with this name.
+    // The name in the path is held to the schema of a body with the same name.
     schema::loaded(&RESOURCE_CLASS)?.check(&serde_json::json!({ "name": name }))?;
     let location = path(&name);
     let made =
@@ -153,7 +152,7 @@ async fn ensure(call: Call) -> HandlerResult {
     Ok(Reply::empty(status).location(location))
 }
 
-/// Handles `DELETE /resource_classes/{name}`.
+/// `DELETE /resource_classes/{name}`
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     let deleted =

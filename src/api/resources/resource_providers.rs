@@ -1,4 +1,4 @@
-//! `/resource_providers` and `/resource_providers/{uuid}`: the providers of resources, such as compute hosts.
+//! `/resource_providers` and `/resource_providers/{uuid}`.
 
 use std::sync::Arc;
 
@@ -112,13 +112,12 @@ struct CreateBody {
 #[derive(Deserialize)]
 struct UpdateBody {
     name: String,
-    /// Null makes the provider the root of a tree. Without this member, the parent does not change.
+    /// Null makes the provider a root. An absent member changes nothing.
     #[serde(default, deserialize_with = "present")]
     parent_provider_uuid: Option<Option<String>>,
 }
 
-/// Reads a member whose null differs from an absent member. Returns `Some(None)` for null. serde's default for an
-/// absent member is None.
+/// Tells a null from an absent member.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -141,7 +140,7 @@ struct TreeView<'a> {
 
 const PATH: &str = "/resource_providers/";
 
-/// Returns the path of a provider, without the path prefix of the service.
+/// The path of a provider.
 pub(crate) fn path(uuid: &str) -> String {
     format!("{PATH}{uuid}")
 }
@@ -167,7 +166,7 @@ fn links(uuid: &str, version: Microversion, prefix: &str) -> Vec<Link> {
     links
 }
 
-/// Returns the parts of a provider that have their own path in a microversion, such as `inventories`.
+/// The parts of a provider that have a path of their own.
 fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
     [
         ("inventories", true),
@@ -181,8 +180,7 @@ fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
     .map(|(part, _)| part)
 }
 
-/// Returns the JSON body of a list of providers, in the form of [`ProviderView`]. The JSON is written directly,
-/// since a list may have many thousand providers.
+/// The body of a list. It has the form of [`ProviderView`]s, and is written as text since it may be long.
 fn write_list(
     picture: &Picture,
     slots: &[Slot],
@@ -192,7 +190,7 @@ fn write_list(
 ) -> Result<String, GivenUp> {
     let mut pace = Pace::new(stop);
     let (parts, path): (Vec<&str>, String) = (parts(version).collect(), format!("{prefix}{PATH}"));
-    // A provider needs about 700 bytes of JSON.
+    // A provider takes about 700 bytes.
     let mut out = String::with_capacity(slots.len() * 768 + 32);
     out.push_str("{\"resource_providers\":[");
     for (number, slot) in slots.iter().enumerate() {
@@ -215,7 +213,7 @@ fn write_provider(
 ) {
     let uuid: &str = &provider.uuid;
     let mut push = |pieces: &[&str]| pieces.iter().for_each(|piece| out.push_str(piece));
-    // Only the name may contain characters that JSON must escape.
+    // Only a name can contain characters that JSON escapes.
     let name = serde_json::Value::from(provider.name.as_deref()).to_string();
     let generation = provider.generation.to_string();
     push(&["{\"uuid\":\"", uuid, "\",\"name\":", &name, ",\"generation\":", &generation]);
@@ -239,7 +237,7 @@ fn shown(call: &Call, provider: &ResourceProvider) -> Reply {
     Reply::json(StatusCode::OK, &view(provider, call.version, &call.prefix)).cacheable(call.version, time)
 }
 
-/// Handles `GET /resource_providers`.
+/// `GET /resource_providers`
 pub async fn list(call: Call) -> HandlerResult {
     let mut filter = filter(&call)?;
     Texts::of_list(&mut filter).respell(&call.app).await?;
@@ -266,7 +264,7 @@ fn filter(call: &Call) -> Result<ListFilter, ApiError> {
     let query = call.checked_query(RESOURCE_PROVIDERS_QUERY.at(call.version))?;
     let aggregates = constraints::member_of(query, "member_of", call.version)?;
     let traits = constraints::required(query, "required", call.version)?;
-    // An empty value selects all providers.
+    // An empty value does not filter.
     let text = |name| query.last(name).filter(|value| !value.is_empty()).map(str::to_owned);
     Ok(ListFilter {
         name: text("name"),
@@ -280,7 +278,7 @@ fn filter(call: &Call) -> Result<ListFilter, ApiError> {
     })
 }
 
-/// Handles `POST /resource_providers`, which creates a provider.
+/// `POST /resource_providers`
 pub async fn create(call: Call) -> HandlerResult {
     let body: CreateBody = call.json(RESOURCE_PROVIDER_POST.at(call.version))?;
     let uuid =
@@ -301,14 +299,14 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(reply.location(path(&provider.uuid)))
 }
 
-/// Handles `GET /resource_providers/{uuid}`.
+/// `GET /resource_providers/{uuid}`
 pub async fn show(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let provider = call.app.db.read(move |conn| providers::find(conn, &uuid)).await?;
     Ok(shown(&call, &provider))
 }
 
-/// Handles `PUT /resource_providers/{uuid}`, which changes the name or the parent of a provider.
+/// `PUT /resource_providers/{uuid}`
 pub async fn update(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let body: UpdateBody = call.provider_json(RESOURCE_PROVIDER_PUT.at(call.version)).await?;
@@ -331,7 +329,7 @@ pub async fn update(call: Call) -> HandlerResult {
     Ok(shown(&call, &provider))
 }
 
-/// Handles `DELETE /resource_providers/{uuid}`.
+/// `DELETE /resource_providers/{uuid}`
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let named = uuid.clone();

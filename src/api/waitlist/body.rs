@@ -1,4 +1,4 @@
-//! The bodies and query strings of waitlist requests, and the limits on their values.
+//! Bodies and query strings of requests to the waitlist, and their limits.
 
 use std::time::Duration;
 
@@ -31,27 +31,25 @@ pub(crate) struct CreateBody {
     term: TermBody,
 }
 
-/// The part of a body that describes one ticket.
+/// One ticket of a body.
 #[derive(Deserialize)]
 struct TicketBody {
     scope: String,
     id: String,
     action: Option<String>,
     extra: Option<Map<String, Value>>,
-    /// Null requires a queue that has never been used. A number requires a queue of this generation. Without this
-    /// member, any queue is accepted.
+    /// Null wants a queue that has never been used. An absent member wants any queue.
     #[serde(default, deserialize_with = "expected")]
     queue_generation: Option<ExpectedQueue>,
 }
 
-/// The part of a body that states when tickets expire.
+/// The time for which tickets live.
 #[derive(Deserialize)]
 pub(crate) struct TermBody {
     expires_at: Option<String>,
     #[serde(default, deserialize_with = "optional_integer")]
     lease_seconds: Option<i64>,
-    /// True if the lease also runs while the ticket is queued. Only requests that create tickets may have this
-    /// member.
+    /// Only requests that take tickets may have it.
     #[serde(default)]
     lease_while_queued: bool,
 }
@@ -73,14 +71,14 @@ struct MemberBody {
     ticket: TicketBody,
 }
 
-/// The body of a PUT, which renews a ticket or a group.
+/// The body of the PUT of a ticket or a group.
 #[derive(Deserialize)]
 pub(crate) struct RenewBody {
     #[serde(deserialize_with = "integer")]
     pub(crate) generation: i64,
     #[serde(flatten)]
     term: TermBody,
-    /// Null removes the stored text. Without this member, the stored text remains.
+    /// Null removes the former text. An absent member changes nothing.
     #[serde(default, deserialize_with = "present")]
     extra: Option<Option<Map<String, Value>>>,
 }
@@ -90,8 +88,7 @@ fn expected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Expecte
     Ok(Some(given.map_or(ExpectedQueue::Unused, |Integer(generation)| ExpectedQueue::Generation(generation))))
 }
 
-/// Reads a member whose null differs from an absent member. Returns `Some(None)` for null. serde's default for an
-/// absent member is None.
+/// Tells a null from an absent member.
 fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<Map<String, Value>>>, D::Error> {
@@ -99,15 +96,14 @@ fn present<'de, D: Deserializer<'de>>(
 }
 
 impl CreateBody {
-    /// Returns the ticket to create.
+    /// The ticket that the body asks for.
     pub(crate) fn into_new(self, call: &Call) -> Result<NewTicket, ApiError> {
         let term = self.term.required(call)?;
         self.ticket.into_new(call, owner(call), term)
     }
 }
 
-/// Returns the provider's uuid in the path, in lower case. The tables of the waitlist store uuids of providers in
-/// lower case. A text that is no uuid is returned unchanged.
+/// The owner that the path names, in lower case. The waitlist's tables know an owner by that spelling alone.
 pub(crate) fn owner(call: &Call) -> String {
     let given = call.param("uuid");
     canonical_uuid(given).filter(|uuid| uuid.eq_ignore_ascii_case(given)).unwrap_or_else(|| given.to_owned())
@@ -136,8 +132,7 @@ impl TicketBody {
 }
 
 impl GroupBody {
-    /// Returns the tickets to create. A ticket without its own `action` or `extra` gets the `action` or `extra` of
-    /// the group.
+    /// The tickets that the body asks for. A ticket without an own `action` or `extra` gets that of the group.
     pub(crate) fn into_new(self, call: &Call) -> Result<Vec<NewTicket>, ApiError> {
         let most = call.app.waitlist.settings().group_tickets;
         if self.tickets.len() > most {
@@ -183,7 +178,7 @@ impl TermBody {
 }
 
 impl RenewBody {
-    /// Returns the changes that the body requests.
+    /// The renewal that the body asks for.
     pub(crate) fn renewal(self, call: &Call) -> Result<Renewal, ApiError> {
         let settings = call.app.waitlist.settings();
         let term = self.term.given(call)?;
@@ -209,8 +204,7 @@ fn lease(seconds: i64, settings: &WaitlistSettings) -> Result<i32, ApiError> {
     })
 }
 
-/// Returns a 400 if a text is longer than `waitlist.name_length` characters. `what` is the name of the member in
-/// the body.
+/// Refuses a text that is longer than names may be.
 pub(crate) fn check_name(what: &str, text: &str, settings: &WaitlistSettings) -> Result<(), ApiError> {
     let most = settings.name_length;
     if text.chars().count() <= most {
@@ -219,8 +213,7 @@ pub(crate) fn check_name(what: &str, text: &str, settings: &WaitlistSettings) ->
     Err(ApiError::bad_request(format!("JSON does not validate: {what} may have at most {most} characters")))
 }
 
-/// Returns the member `extra` of a body as JSON text, which the database stores. Returns a 400 if the text is
-/// longer than `waitlist.extra_bytes`.
+/// The `extra` of a client, as the text that is stored.
 pub(crate) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) -> Result<String, ApiError> {
     let text = serde_json::to_string(extra).map_err(ApiError::internal)?;
     let most = settings.extra_bytes;
@@ -230,18 +223,17 @@ pub(crate) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) ->
     Err(ApiError::bad_request(format!("JSON does not validate: extra may have at most {most} bytes")))
 }
 
-/// Returns the longest time for which the request waits, at most `waitlist.max_wait_seconds`. Returns None if the
-/// request does not wait.
+/// The time for which a request waits, at most the setting's time. `None` if the request does not wait.
 pub(crate) fn patience(call: &Call) -> Result<Option<Duration>, ApiError> {
     let query = call.checked_query(&WAITLIST_TICKET_QUERY)?;
     let most = call.app.waitlist.settings().max_wait_seconds;
-    // The schema accepts only numbers as `timeout`.
+    // The schema allows numbers alone.
     let timeout =
         query.last("timeout").and_then(|text| text.parse().ok()).map_or(most, |own: u64| own.min(most));
     Ok((query.last("wait") == Some("true")).then_some(Duration::from_secs(timeout)))
 }
 
-/// Returns the generation in the query string of a DELETE. Returns None if the query string has no generation.
+/// The generation that a request to end tickets states.
 pub(crate) fn stated_generation(call: &Call) -> Result<Option<i64>, ApiError> {
     let query = call.checked_query(&WAITLIST_DELETE_QUERY)?;
     Ok(query.last("generation").and_then(|text| text.parse().ok()))

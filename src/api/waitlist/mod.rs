@@ -1,5 +1,4 @@
-//! The routes and handlers of the waitlist. `/resource_providers/{uuid}/waitlist` has the tickets of a provider,
-//! and `/waitlist` has groups of tickets.
+//! `/resource_providers/{uuid}/waitlist` and the tickets below it, `/waitlist` and the groups below it.
 
 pub mod body;
 mod view;
@@ -123,13 +122,13 @@ fn shown_group(call: &Call, status: StatusCode, group: &Group) -> Reply {
     Reply::json(status, &GroupView::new(group)).cacheable(call.version, newest(&group.tickets))
 }
 
-/// Handles `GET /resource_providers/{uuid}/waitlist`, which lists the tickets of a provider.
+/// `GET /resource_providers/{uuid}/waitlist`
 pub async fn list(call: Call) -> HandlerResult {
     let owner = body::owner(&call);
     list_of(call, Some(owner)).await
 }
 
-/// Handles `GET /waitlist`, which lists the tickets of all providers.
+/// `GET /waitlist`
 pub async fn list_all(call: Call) -> HandlerResult {
     list_of(call, None).await
 }
@@ -158,7 +157,7 @@ async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ListView::new(&listing)).cacheable(call.version, time))
 }
 
-/// Returns the statuses that the parameter `status` selects. An empty list selects all statuses.
+/// The statuses that a filter names. An empty list means all.
 fn statuses(filter: Option<&str>) -> Vec<Status> {
     match filter {
         None | Some("live") => Status::LIVE.to_vec(),
@@ -166,7 +165,7 @@ fn statuses(filter: Option<&str>) -> Vec<Status> {
     }
 }
 
-/// Handles `POST /resource_providers/{uuid}/waitlist`, which creates a ticket.
+/// `POST /resource_providers/{uuid}/waitlist`
 pub async fn create(call: Call) -> HandlerResult {
     let body: CreateBody = call.provider_json(&WAITLIST_POST).await?;
     let new = body.into_new(&call)?;
@@ -176,21 +175,21 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(shown(&call, StatusCode::CREATED, &ticket, Some(ahead)).location(path(&ticket)))
 }
 
-/// Handles `GET /resource_providers/{uuid}/waitlist/{ticket}`, which shows a ticket or waits for the ticket.
+/// `GET /resource_providers/{uuid}/waitlist/{ticket}`
 pub async fn show(call: Call) -> HandlerResult {
     let patience = body::patience(&call)?;
     let mut ticket = find(&call, policy::WAITLIST_SHOW).await?;
     if let Some(timeout) = patience {
         let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
-        // Without the box, each surrounding future would reserve memory for this future twice.
+        // The box keeps the future small. Each future around an unboxed one would hold it twice.
         ticket = Box::pin(wait).await?;
     }
-    // The box is allocated only after the wait, so that waiting requests need less memory.
+    // The box is made only after the wait, so that waiting requests take less memory.
     let ahead = Box::pin(ahead(&call, &ticket)).await?;
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
 
-/// Returns the number of tickets before a ticket in its queue. Queries the database only for a queued ticket.
+/// The number of tickets before a ticket. The database is asked only for a queued ticket.
 async fn ahead(call: &Call, ticket: &Ticket) -> Result<i64, ApiError> {
     if ticket.status != Status::Queued {
         return Ok(0);
@@ -199,7 +198,7 @@ async fn ahead(call: &Call, ticket: &Ticket) -> Result<i64, ApiError> {
     Ok(call.app.db.read(move |conn| waitlist::ahead(conn, &ticket)).await?)
 }
 
-/// Handles `PUT /resource_providers/{uuid}/waitlist/{ticket}`, which renews a ticket.
+/// `PUT /resource_providers/{uuid}/waitlist/{ticket}`
 pub async fn renew(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_UPDATE).await?.uuid;
     let body: RenewBody = call.json(&WAITLIST_PUT)?;
@@ -212,7 +211,7 @@ pub async fn renew(call: Call) -> HandlerResult {
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
 
-/// Handles `DELETE /resource_providers/{uuid}/waitlist/{ticket}`, which releases a ticket.
+/// `DELETE /resource_providers/{uuid}/waitlist/{ticket}`
 pub async fn delete(call: Call) -> HandlerResult {
     let given = body::stated_generation(&call)?;
     let uuid = find(&call, policy::WAITLIST_DELETE).await?.uuid;
@@ -222,8 +221,8 @@ pub async fn delete(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// Runs `work`, which ends tickets, in a transaction. If the queue has too many overdue tickets for one
-/// transaction, first ends the overdue tickets in separate transactions, and then runs `work` again.
+/// Runs `work`, which ends tickets, in a transaction. If too many tickets of a queue have to expire before the next
+/// one can become active, they are ended first.
 pub(crate) async fn write_end<T: Send + 'static>(
     call: &Call,
     name: &'static str,
@@ -239,7 +238,7 @@ pub(crate) async fn write_end<T: Send + 'static>(
     }
 }
 
-/// Returns the ticket in the path. Returns a 403 if the policy `rule` forbids the client to access the ticket.
+/// The ticket that the path names. 403 if a rule forbids the request's sender to use it.
 async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
     let (owner, uuid) = (body::owner(call), call.param("ticket").to_owned());
     let found = call.app.db.read(move |conn| waitlist::find_of(conn, &owner, &uuid)).await?;
@@ -247,8 +246,8 @@ async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
     Ok(found)
 }
 
-/// Checks a policy rule with the project and user of a ticket. `edge` has already checked the rule of the route
-/// with the project and user of the client.
+/// Checks a rule for the project and user of a ticket. The pipeline checked the rule of the route for the project and
+/// user of the request's sender.
 pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiError> {
     let target = Target::default()
         .with("project_id", ticket.project_id.as_deref())
@@ -256,7 +255,7 @@ pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiE
     permission::check(&call.app, rule, &call.identity, &target, &call.request_id)
 }
 
-/// Handles `POST /waitlist`, which creates a group of tickets.
+/// `POST /waitlist`
 pub async fn create_group(call: Call) -> HandlerResult {
     let body: GroupBody = call.json(&WAITLIST_GROUP_POST)?;
     let new = body.into_new(&call)?;
@@ -273,7 +272,7 @@ pub async fn create_group(call: Call) -> HandlerResult {
     Ok(shown_group(&call, StatusCode::CREATED, &group).location(format!("/waitlist/{}", group.uuid)))
 }
 
-/// Handles `GET /waitlist/{group}`, which shows a group or waits until all its tickets are active.
+/// `GET /waitlist/{group}`
 pub async fn show_group(call: Call) -> HandlerResult {
     let patience = body::patience(&call)?;
     let mut group = find_group(&call, policy::WAITLIST_SHOW).await?;
@@ -284,7 +283,7 @@ pub async fn show_group(call: Call) -> HandlerResult {
     Ok(shown_group(&call, StatusCode::OK, &group))
 }
 
-/// Handles `PUT /waitlist/{group}`, which renews the tickets of a group.
+/// `PUT /waitlist/{group}`
 pub async fn renew_group(call: Call) -> HandlerResult {
     let uuid = find_group(&call, policy::WAITLIST_UPDATE).await?.uuid;
     let body: RenewBody = call.json(&WAITLIST_PUT)?;
@@ -296,7 +295,7 @@ pub async fn renew_group(call: Call) -> HandlerResult {
     Ok(shown_group(&call, StatusCode::OK, &group))
 }
 
-/// Handles `DELETE /waitlist/{group}`, which releases the tickets of a group.
+/// `DELETE /waitlist/{group}`
 pub async fn delete_group(call: Call) -> HandlerResult {
     let given = body::stated_generation(&call)?;
     let uuid = find_group(&call, policy::WAITLIST_DELETE).await?.uuid;
@@ -306,8 +305,7 @@ pub async fn delete_group(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// Returns the group in the path. Returns a 403 if the policy `rule` forbids the client to access one of the
-/// group's tickets.
+/// The group that the path names. 403 if a rule forbids the request's sender to use one of its tickets.
 async fn find_group(call: &Call, rule: &str) -> Result<Group, ApiError> {
     let uuid = call.param("group").to_owned();
     let group = call.app.db.read_snapshot(move |conn| waitlist::find_group(conn, &uuid)).await?;

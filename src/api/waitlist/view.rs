@@ -1,4 +1,4 @@
-//! Tickets, queues and groups as JSON for responses.
+//! Tickets, queues and groups as answers show them.
 
 use chrono::NaiveDateTime;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::waitlist::{Group, Listing, Queue, Ticket};
 use crate::wire::times;
 
-/// A ticket in a response.
+/// A ticket.
 #[derive(Debug, Serialize)]
 pub struct TicketView<'a> {
     uuid: &'a str,
@@ -34,8 +34,7 @@ pub struct TicketView<'a> {
 }
 
 impl<'a> TicketView<'a> {
-    /// Returns the view of a ticket. `ahead` is the number of tickets before this ticket in its queue. With None,
-    /// the response has no `ahead`.
+    /// Shows a ticket, and the number of tickets before it if that is known.
     pub fn new(ticket: &'a Ticket, ahead: Option<i64>) -> Self {
         TicketView {
             uuid: &ticket.uuid,
@@ -72,7 +71,7 @@ struct QueueView<'a> {
     queued: i32,
 }
 
-/// A list of tickets and their queues in a response.
+/// A list of tickets and their queues.
 #[derive(Debug, Serialize)]
 pub struct ListView<'a> {
     queues: Vec<QueueView<'a>>,
@@ -80,7 +79,7 @@ pub struct ListView<'a> {
 }
 
 impl<'a> ListView<'a> {
-    /// Returns the view of a list.
+    /// Shows a list.
     pub fn new(listing: &'a Listing) -> Self {
         let queue = |(queue, active): &'a (Queue, Option<String>)| QueueView {
             resource_provider_uuid: &queue.owner,
@@ -88,7 +87,7 @@ impl<'a> ListView<'a> {
             id: &queue.resource_id,
             generation: queue.generation,
             active: active.as_deref(),
-            // `live` counts the active ticket and the queued tickets.
+            // The active ticket is live too, and is not queued.
             queued: queue.live - i32::from(active.is_some()),
         };
         ListView {
@@ -98,7 +97,7 @@ impl<'a> ListView<'a> {
     }
 }
 
-/// A group of tickets in a response.
+/// A group of tickets.
 #[derive(Debug, Serialize)]
 pub struct GroupView<'a> {
     uuid: &'a str,
@@ -108,7 +107,7 @@ pub struct GroupView<'a> {
 }
 
 impl<'a> GroupView<'a> {
-    /// Returns the view of a group.
+    /// Shows a group.
     pub fn new(group: &'a Group) -> Self {
         GroupView {
             uuid: &group.uuid,
@@ -119,7 +118,7 @@ impl<'a> GroupView<'a> {
     }
 }
 
-/// Returns the time of the latest change among several tickets. Returns None for an empty list.
+/// The time of the newest change to one of several tickets.
 pub fn newest(tickets: &[Ticket]) -> Option<NaiveDateTime> {
     tickets.iter().map(|ticket| ticket.updated_at).max()
 }

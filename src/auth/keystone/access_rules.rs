@@ -48,8 +48,7 @@ enum Piece {
 
 /// Returns whether a path matches a pattern. The time is at most proportional to the product of both lengths.
 fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    // For each position in the path, whether the pieces read until now can match the path up to that
-    // position.
+    // For each position in the path, whether the pieces read until now can match up to that position.
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
     let mut pattern = pattern;

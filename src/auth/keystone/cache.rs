@@ -1,5 +1,4 @@
-//! The cache of tokens that Keystone has validated. For each token, at most one request to Keystone runs at a
-//! time.
+//! The cache of tokens that Keystone has validated. At most one request to Keystone runs for each token.
 //!
 //! The cache stores a SHA-256 of the token instead of the token. A cached token is returned only before the
 //! token's expiry. The cache never records that a token is invalid: Keystone's servers may not have
@@ -37,8 +36,7 @@ impl Expiry<Key, Arc<Validated>> for End {
 }
 
 impl Cache {
-    /// Makes a cache for at most `size` tokens. Each entry expires after `longest`, or earlier with its
-    /// token.
+    /// Makes a cache for at most `size` tokens. An entry expires after `longest`, or with its token.
     pub fn new(size: u64, longest: Duration) -> Self {
         let entries = Entries::builder().max_capacity(size).expire_after(End { longest }).build();
         Self { entries }
@@ -56,8 +54,7 @@ impl Cache {
         F: Future<Output = Result<Validated, Failure>>,
     {
         let hash = hash(token);
-        // The cache uses a clock that nobody can set. Tokens expire by the wall clock, which may have been
-        // set forward.
+        // The cache's clock can't be set. The wall clock, by which tokens expire, may have been set.
         if let Some(known) = self.entries.get(&(hash, false)).await
             && !known.is_expired()
         {

@@ -1,5 +1,4 @@
-//! The client that asks Keystone whether tokens are valid. For these requests, the service has a token of its
-//! own.
+//! The client that asks Keystone whether tokens are valid. The requests carry the service's own token.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -132,8 +131,7 @@ impl Client {
                     return Ok(answer::read::<Body>(response).await.map_err(Failure::Unavailable)?.into());
                 }
                 StatusCode::NOT_FOUND => {
-                    // A web server that is not Keystone also answers 404. Only Keystone's 404 has a JSON body
-                    // with the code 404.
+                    // A web server that is not Keystone also answers 404, but without this JSON body.
                     return match answer::read::<Refused>(response).await {
                         Ok(Refused { error: Code { code: 404 } }) => Err(Failure::Invalid),
                         _ => unavailable(format!("there is no Keystone at {}", own.tokens)),
@@ -165,8 +163,7 @@ impl Client {
         }
     }
 
-    /// Drops the service's own token after Keystone refused it. If another task has already replaced the
-    /// token, the new token stays.
+    /// Drops the service's own token after Keystone refused it, unless it was already replaced.
     async fn forget(&self, refused: &Arc<Own>) {
         let mut own = self.own.lock().await;
         if own.as_ref().is_some_and(|own| Arc::ptr_eq(own, refused)) {

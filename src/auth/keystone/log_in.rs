@@ -72,8 +72,7 @@ struct Endpoint {
 }
 
 impl LogIn {
-    /// Prepares a log-in with these settings. `http` must not follow redirections, so that the password never
-    /// reaches another host.
+    /// Prepares a log-in. `http` must not follow redirections: no other host may get the password.
     pub fn new(settings: &Settings, http: reqwest::Client) -> Result<Self, Unusable> {
         let at = Url::parse(&settings.auth_url)
             .map_err(|error| Unusable { key: "auth.keystone.auth_url", problem: error.to_string() })?;
@@ -120,8 +119,7 @@ impl Issued {
         lasts.to_std().ok().filter(|lasts| !lasts.is_zero())
     }
 
-    /// Returns the URL of a service from the catalog in Keystone's answer. If `region` is `None`, the first
-    /// URL is returned.
+    /// Returns the URL of a service from Keystone's catalog, or the first URL if `region` is `None`.
     #[must_use]
     pub fn endpoint(&self, service_type: &str, interface: Interface, region: Option<&str>) -> Option<&str> {
         let services = self.described.catalog.iter().filter(|service| service.service_type == service_type);

@@ -31,8 +31,7 @@ use crate::setting::Unusable;
 pub use self::log_in::{Issued, LogIn, NoToken};
 pub use self::settings::{Interface, Secret, Settings, TEXT_KEYS};
 
-/// The longest accepted token, in bytes. Keystone issues no longer tokens, so a longer token is refused at
-/// once.
+/// The longest accepted token, in bytes. Keystone issues no longer tokens.
 const LONGEST_TOKEN: usize = 8 << 10;
 
 const NOT_VALID: Error = Error::Unknown("Keystone does not know its token, or no longer knows it");
@@ -94,8 +93,7 @@ impl Keystone {
         let validated =
             self.validate(token, service.is_some()).await.map_err(|failure| failure.told(NOT_VALID))?;
         if let Some(rules) = &validated.access_rules
-            // If there is a service token, the service that forwarded the request has already checked the
-            // access rules.
+            // With a service token, the service that forwarded the request has checked the access rules.
             && service.is_none()
             && !self.is_allowed(rules, &request)
         {

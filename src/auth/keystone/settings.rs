@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The keys whose values are texts. The configuration reader does not convert these values, even if a
-/// password looks like a number.
+/// The keys whose values stay texts, even if a password looks like a number.
 pub const TEXT_KEYS: [&str; 17] = [
     "auth_url",
     "www_authenticate_uri",
@@ -75,15 +74,13 @@ impl Interface {
     }
 }
 
-/// The `[auth.keystone]` table. The keys have the same names as in the configuration of other OpenStack
-/// services.
+/// The `[auth.keystone]` table. Other OpenStack services use the same names for the keys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct Settings {
     /// The URL of Keystone, with or without `/v3`.
     pub auth_url: String,
-    /// The URL of Keystone that clients see in the header `WWW-Authenticate`. By default, the URL is
-    /// `auth_url`.
+    /// The URL of Keystone in the header `WWW-Authenticate` for clients. By default `auth_url`.
     pub www_authenticate_uri: Option<String>,
     /// The name of the service's own user.
     pub username: Option<String>,
@@ -111,13 +108,11 @@ pub struct Settings {
     pub application_credential_name: Option<String>,
     /// The secret of the application credential.
     pub application_credential_secret: Option<Secret>,
-    /// The region of Keystone's endpoint in the catalog. By default, the first endpoint in the catalog is
-    /// used.
+    /// The region of Keystone's endpoint in the catalog. By default, the first endpoint is used.
     pub region_name: Option<String>,
     /// The interface of Keystone's endpoint in the catalog.
     pub interface: Interface,
-    /// The PEM file with the trusted certificate authorities. By default, the authorities of the system are
-    /// trusted.
+    /// The PEM file of trusted certificate authorities. By default, the system's authorities are trusted.
     pub ca_file: Option<PathBuf>,
     /// The names of the roles of services. A service token is valid only if it has one of these roles.
     pub service_token_roles: Vec<String>,
@@ -129,8 +124,7 @@ pub struct Settings {
     pub cache_size: u64,
     /// The time limit for a connection to Keystone, in seconds.
     pub connect_seconds: u64,
-    /// The time limit for the validation of a token, in seconds. After that time, the request is answered
-    /// 503.
+    /// The time limit for the validation of a token, in seconds. Then the request is answered 503.
     pub timeout_seconds: u64,
     /// The largest number of concurrent requests to Keystone. Further requests wait.
     pub connections: usize,

@@ -12,8 +12,7 @@ pub trait Credentials {
     /// Returns whether the user has a role. Upper and lower case are equal.
     fn has_role(&self, role: &str) -> bool;
 
-    /// Returns the attribute of this name, such as `project_id`. Returns `None` if no attribute has this
-    /// name.
+    /// Returns the attribute of this name, such as `project_id`, or `None` if there is no such attribute.
     fn attribute(&self, name: &str) -> Option<Cow<'_, Value>>;
 
     /// Returns the scope of the user's token.
@@ -27,8 +26,7 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Adds a value to the target. If `value` is `None`, nothing is added, and a check that refers to this
-    /// name is not fulfilled.
+    /// Adds a value to the target. If it is `None`, checks that refer to this name are not fulfilled.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'a, str>>, value: Option<impl Into<Cow<'a, str>>>) -> Self {
         if let Some(value) = value {
@@ -66,8 +64,7 @@ pub enum Check {
 /// The left side of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Left {
-    /// The name of an attribute of the user. Dots separate the keys of nested objects, such as
-    /// `user.domain.id`.
+    /// The name of a user's attribute. Dots separate nested keys, such as `user.domain.id`.
     Attribute(String),
     /// A literal: its spelling in the rule, such as `'x'`, and its value, such as `x`.
     Literal(String, String),
@@ -104,8 +101,7 @@ impl Part {
 }
 
 impl Check {
-    /// Returns whether the check is fulfilled. `find` returns a rule by its name. No rule may refer back to
-    /// itself.
+    /// Returns whether the check is fulfilled. `find` returns a rule by name. Rules must not form a circle.
     pub(super) fn decide<'r>(
         &self,
         who: &impl Credentials,
@@ -148,8 +144,7 @@ impl Left {
     }
 }
 
-/// Returns whether a value equals `text`. `names` are the keys of nested objects. A list equals the text if
-/// one element equals the text.
+/// Returns whether a value, or one element of a list, equals `text`. `names` are the nested keys.
 fn holds(value: &Value, names: &[&str], text: &str) -> bool {
     match (value, names) {
         (Value::Array(values), _) => {

@@ -9,8 +9,7 @@ pub const USAGES: &str = "placement:usages";
 
 /// The name of the rule for lists of tickets and queues.
 pub const WAITLIST_LIST: &str = "placement:waitlist:list";
-/// The name of the rule for reading one ticket. The target of this rule and of the rules below is the
-/// ticket's project.
+/// The name of the rule for reading a ticket. Its target, as below, is the ticket's project.
 pub const WAITLIST_SHOW: &str = "placement:waitlist:show";
 /// The name of the rule for creating tickets.
 pub const WAITLIST_CREATE: &str = "placement:waitlist:create";
@@ -37,8 +36,7 @@ pub struct DefaultRule {
 /// The older rule that a default rule has replaced.
 #[derive(Clone, Copy, Debug)]
 pub struct Deprecated {
-    /// The older name. If a policy file has a rule of this name, the rule in the file replaces the default
-    /// rule.
+    /// The older name. If a policy file has a rule of this name, that rule replaces the default rule.
     pub name: &'static str,
     /// The older rule in the policy language.
     pub check: &'static str,
@@ -46,8 +44,7 @@ pub struct Deprecated {
 
 const PROJECT: &[TokenScope] = &[TokenScope::Project];
 
-/// The rule that applied before Placement had the role `service`. Placement chose this name, with the odd
-/// `rule:` in front.
+/// The rule before the role `service` existed. Placement chose the name, with the odd `rule:`.
 const ADMIN: Deprecated = Deprecated { name: "rule:admin_api", check: "role:admin" };
 
 const ADMIN_OR_SERVICE: &str = "rule:admin_or_service_api";

@@ -99,8 +99,7 @@ impl Enforcer {
         }
     }
 
-    /// Reads the file and puts its rules in force. If the file is missing or wrong, the present rules stay in
-    /// force.
+    /// Reads the file and puts its rules in force. If the file is unusable, the present rules stay.
     fn take(&self, watch: &Watch, seen: &mut Seen, stamp: Option<Stamp>) {
         seen.read = stamp;
         match read(&watch.path, self.options) {
@@ -124,8 +123,7 @@ fn read(path: &Path, options: Options) -> Result<Rules, Error> {
 }
 
 impl Stamp {
-    /// Returns the attributes of the file at `path`, or `None` if there is no file. Symbolic links are
-    /// followed.
+    /// Returns the attributes of the file at `path`, or `None` without a file. Symbolic links are followed.
     fn of(path: &Path) -> Option<Self> {
         let stamp = |found: Metadata| Self {
             device: found.dev(),
@@ -190,8 +188,7 @@ mod tests {
         assert!(fixture.look());
     }
 
-    /// Kubernetes updates a mounted ConfigMap in this way: it exchanges a symbolic link on the path to the
-    /// file.
+    /// Kubernetes updates a mounted ConfigMap so: a symbolic link on the path to the file is exchanged.
     #[test]
     fn a_file_that_is_exchanged_is_noticed_though_times_and_length_are_the_same() {
         let directory = tempfile::tempdir().unwrap();

@@ -114,8 +114,7 @@ fn check(value: &MarkedYaml<'_>) -> Result<Check, String> {
     parser::parse_list(&lists.ok_or("a list of checks holds texts, or lists of texts")?)
 }
 
-/// Returns the text of a YAML scalar, or `None` if it is null or has a tag. For YAML, an unquoted `!` is a
-/// tag.
+/// Returns the text of a YAML scalar without a tag. An unquoted `!` is a tag. null is no text.
 fn text<'a>(data: &'a Data<'_>) -> Option<&'a str> {
     match data {
         YamlData::Representation(text, _, None) if !is_null(data) => Some(text),

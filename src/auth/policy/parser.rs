@@ -24,8 +24,7 @@ pub fn parse(rule: &str) -> Result<Check, String> {
     }
 }
 
-/// Reads a rule in the old form, a list of lists. The inner lists are joined by "or", and the checks in an
-/// inner list by "and".
+/// Reads a rule in the old form: a list of lists, the outer joined by "or", each inner by "and".
 pub fn parse_list(list: &[Vec<&str>]) -> Result<Check, String> {
     if list.is_empty() {
         return Ok(Check::Always);

@@ -1,5 +1,4 @@
-//! The rules in force: the default rules, where the rules of a policy file replace the default rules of the
-//! same names.
+//! The rules in force: default rules, and rules of a policy file that replace them by name.
 
 use std::collections::HashMap;
 
@@ -82,8 +81,7 @@ impl Rules {
         self.checks.get(name).or_else(|| self.checks.get(FALLBACK))
     }
 
-    /// Returns all rules with their names: first the default rules, then the other rules of the file, sorted
-    /// by name.
+    /// Returns all rules with their names: first the default rules, then the file's others by name.
     #[must_use]
     pub fn list(&self) -> Vec<(&str, &Check)> {
         let defaults = DEFAULTS.iter().filter_map(|default| self.checks.get_key_value(default.name));

@@ -58,13 +58,13 @@ Exit codes: that of the command, or 128 + N if signal N ended it; 75 if the turn
 (--conflict-exit-code); 76 if the ticket was lost; 125 if the service refuses; 126 if the command cannot be run; 127 \
 if it is not found; 128 + N if signal N came during the wait; 2 for wrong usage.";
 
-/// Reads a time such as `10m`. A bare number is in seconds.
+/// Reads a time such as `10m`. A number without a unit is in seconds.
 fn time(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map(Duration::from_secs);
     seconds.or_else(|_| humantime::parse_duration(text)).map_err(|error| error.to_string())
 }
 
-/// Reads a time of whole seconds.
+/// Reads a time that must be a whole number of seconds, at least one second.
 fn lease(text: &str) -> Result<Duration, String> {
     time(text).and_then(|lease| {
         let is_whole = lease.subsec_nanos() == 0 && !lease.is_zero();

@@ -1,7 +1,8 @@
-//! A command and all processes that it has started.
+//! The family: the locked command and all processes that it has started.
 //!
-//! These are the process group that the command leads, and each process that has the ticket in its environment.
-//! A process that has left the group, as a daemon does, has inherited that environment.
+//! The family consists of two parts. The first part is the process group of the command. The second part is
+//! each process whose environment contains the ticket. A daemon leaves the process group, but it has
+//! inherited the environment.
 
 use std::time::Duration;
 
@@ -11,31 +12,33 @@ use tokio::time::sleep;
 
 use super::complain;
 
-/// The variable that names the ticket of this lock and those of the locks around it.
+/// The environment variable with the uuids of this lock's ticket and of the tickets of all locks around this
+/// lock.
 pub const TICKETS: &str = "ALLOTMENT_TICKETS";
-/// The pause between two looks at the processes that have not ended yet.
+/// The pause before it is checked again whether the processes have ended.
 const LOOKING: Duration = Duration::from_millis(20);
-/// The number of times that a kill is repeated, for processes that were started meanwhile.
+/// The number of times that SIGKILL is sent, since a process may start another process before it is killed.
 const KILLS: u32 = 50;
 
-/// The processes of a command.
+/// The family of a command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Family {
-    /// The command's own process.
+    /// The process id of the command.
     first: i32,
-    /// Whether the command leads a process group.
+    /// Whether the command is the leader of a process group.
     leads: bool,
     ticket: String,
 }
 
 impl Family {
-    /// The processes of a command that runs under this ticket. A command that leads no group is in the
-    /// foreground of a terminal.
+    /// Describes the family of the command with the process id `first`, which runs while this ticket is
+    /// active. With `--foreground`, the command leads no process group.
     pub fn new(first: Pid, leads: bool, ticket: &str) -> Family {
         Family { first: first.as_raw_pid(), leads, ticket: ticket.to_owned() }
     }
 
-    /// Sends a signal to the group, or to the command if it leads no group. A missing process is no error.
+    /// Sends a signal to the process group, or only to the command if it leads no group. If the process has
+    /// already ended, nothing happens.
     pub fn send(&self, signal: Signal) {
         let Some(first) = Pid::from_raw(self.first) else { return };
         let sent = if self.leads { kill_process_group(first, signal) } else { kill_process(first, signal) };
@@ -46,12 +49,13 @@ impl Family {
         }
     }
 
-    /// Sends SIGTERM to all processes.
+    /// Sends SIGTERM to the whole family.
     pub fn terminate(&self) {
         let strays = self.strays();
-        // A stopped process must continue to act on SIGTERM.
+        // A stopped process acts on SIGTERM only after SIGCONT.
         for signal in [Signal::TERM, Signal::CONT] {
-            // A command that leads no group is one of the strays, if its environment is readable.
+            // A command that leads no group is also in `strays`, if its environment is readable. Such a
+            // command must not get the signal twice.
             if self.leads || !strays.iter().any(|stray| stray.is(self.first)) {
                 self.send(signal);
             }
@@ -61,7 +65,7 @@ impl Family {
         }
     }
 
-    /// Kills all processes, and returns when none is left that this process may kill.
+    /// Sends SIGKILL to the family again and again, until no process is left or after the last try.
     pub async fn kill(&self) {
         for _ in 0..KILLS {
             if self.leads {
@@ -78,7 +82,7 @@ impl Family {
         }
     }
 
-    /// Waits until all processes have ended.
+    /// Waits until the whole family has ended.
     pub async fn end(&self) {
         while self.is_group_left() || !self.strays().is_empty() {
             sleep(LOOKING).await;
@@ -92,7 +96,7 @@ impl Family {
 
 #[cfg(target_os = "linux")]
 mod strays {
-    //! Processes that carry the ticket in their environment.
+    //! Finds the processes whose environment contains the ticket.
 
     use std::fs;
     use std::os::fd::OwnedFd;
@@ -101,23 +105,24 @@ mod strays {
 
     use super::{Family, TICKETS};
 
-    /// A process that was found. The descriptor keeps a later process with the same number apart.
+    /// A process that was found. The file descriptor identifies the process, even if its number is used again
+    /// later.
     pub struct Stray(Pid, OwnedFd);
 
     impl Stray {
-        /// Whether the process has this number.
+        /// Returns whether the process has this process id.
         pub fn is(&self, pid: i32) -> bool {
             self.0.as_raw_pid() == pid
         }
 
-        /// Sends a signal. A missing process is no error.
+        /// Sends a signal. If the process has already ended, nothing happens.
         pub fn send(&self, signal: Signal) {
             let _ = pidfd_send_signal(&self.1, signal);
         }
     }
 
     impl Family {
-        /// The processes outside the command's group that carry its ticket.
+        /// Returns the processes outside the command's group whose environment contains the ticket.
         pub fn strays(&self) -> Vec<Stray> {
             let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
             let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -133,13 +138,14 @@ mod strays {
                 return None;
             }
             let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-            // Another process may have got the number before the descriptor was opened.
+            // The process may have ended, and a new process may have got its number, before the descriptor
+            // was opened.
             self.is_carried_by(pid).then_some(Stray(pid, process))
         }
 
         fn is_carried_by(&self, pid: Pid) -> bool {
-            // The environment of another user's process is not readable, and such a process cannot be ended
-            // either.
+            // The environment of another user's process is not readable. This process may not send signals to
+            // such a process either.
             let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
             let mut variables = environment.split(|byte| *byte == 0);
             let named = |variable: &[u8]| {
@@ -153,29 +159,29 @@ mod strays {
 
 #[cfg(not(target_os = "linux"))]
 mod strays {
-    //! Other systems do not show the environment of a process.
+    //! On other systems than Linux, the environment of a process can't be read.
 
     use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
     use super::Family;
 
-    /// The command's own process, if it leads no group.
+    /// The command's own process, if the command leads no group.
     pub struct Stray(Pid);
 
     impl Stray {
-        /// Whether the process has this number.
+        /// Returns whether the process has this process id.
         pub fn is(&self, pid: i32) -> bool {
             self.0.as_raw_pid() == pid
         }
 
-        /// Sends a signal. A missing process is no error.
+        /// Sends a signal. If the process has already ended, nothing happens.
         pub fn send(&self, signal: Signal) {
             let _ = kill_process(self.0, signal);
         }
     }
 
     impl Family {
-        /// The command's own process, if it leads no group and has not ended.
+        /// Returns the command's own process, if the command leads no group and has not ended.
         pub fn strays(&self) -> Vec<Stray> {
             let first =
                 Pid::from_raw(self.first).filter(|first| !self.leads && test_kill_process(*first).is_ok());

@@ -1,9 +1,10 @@
-//! A second process, the guard, which ends the command in time if the lock cannot.
+//! The guard: a second process that ends the command in time if the lock process can't.
 //!
-//! `allotment lock` watches its command itself. If the lock is killed or stopped, nothing would end the command
-//! when the lease runs out. So the guard runs beside the lock, in a process group of its own. After each
-//! renewal, the lock tells the guard until when the command may go on. The guard acts a little later than the
-//! lock would. If the lock has died, the guard acts at once.
+//! Usually the lock process (`allotment lock`) ends its command when the ticket is lost. But somebody may
+//! kill or stop the lock process. So the guard runs beside the lock process, in a process group of its own.
+//! After each renewal of the lease, the lock process tells the guard how long the command may run. The guard
+//! acts a little later than the lock process would act. If the lock process has died, the guard ends the
+//! command at once.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -21,50 +22,50 @@ use super::signals::Signals;
 use super::{LOST, complain};
 use crate::commands::clock::Moment;
 
-/// The time within which the guard must read a message, or end.
+/// The time limit for a message to the guard, and for the end of the guard.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// An order of the lock to the guard.
+/// An order of the lock process to the guard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// The processes that the guard ends.
     pub family: Family,
-    /// The moment of SIGTERM; `None` if it has been sent already.
+    /// The moment at which the guard sends SIGTERM, or `None` if SIGTERM was already sent.
     pub stop_at: Option<Moment>,
     /// The time from SIGTERM to SIGKILL.
     pub grace: Duration,
-    /// The moment from which no process may be left.
+    /// The moment at which the guard sends SIGKILL.
     pub over_at: Moment,
 }
 
-/// A message to the guard, which is one line of JSON.
+/// A message from the lock process to the guard. Each message is one line of JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Message {
     Watch(Order),
-    /// The command has ended.
+    /// The command has ended, so the guard can exit.
     Done,
 }
 
-/// The guard, as the lock has it.
+/// The running guard, from the view of the lock process.
 pub struct Guard {
     process: Child,
     input: ChildStdin,
 }
 
 impl Guard {
-    /// Starts a guard.
+    /// Starts the guard process.
     pub fn start() -> io::Result<Guard> {
-        // The program's file may have been replaced since this process was started. This path leads to the file
-        // that runs in this process.
+        // The program's file may have been replaced by an update. `/proc/self/exe` is the file of the running
+        // program.
         let program =
             if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
         let mut process = Command::new(program)
             .arg("lock-guard")
-            // The guard needs neither tokens nor the tickets of locks around this one.
+            // The guard needs neither tokens nor the tickets of other locks.
             .env_clear()
             .current_dir("/")
-            // A terminal's keys send signals to the lock, and not to the guard.
+            // Keys such as Ctrl-C send a signal to the lock process, but not to another process group.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -73,7 +74,8 @@ impl Guard {
         Ok(Guard { process, input })
     }
 
-    /// Gives the guard an order, which replaces the one before. If the guard has died, another one is started.
+    /// Sends an order to the guard. The new order replaces the previous order. If the guard has died, a new
+    /// guard is started.
     pub async fn tell(&mut self, order: &Order) {
         if self.send(&Message::Watch(order.clone())).await.is_ok() {
             return;
@@ -93,13 +95,14 @@ impl Guard {
     async fn send(&mut self, message: &Message) -> io::Result<()> {
         let mut line = serde_json::to_string(message)?;
         line.push('\n');
-        // A guard that was stopped reads nothing, and the lock goes on without it.
+        // A stopped guard does not read the message. After the time limit, the lock process continues without
+        // an answer.
         timeout(PATIENCE, self.input.write_all(line.as_bytes())).await.unwrap_or(Ok(()))
     }
 
-    /// Ends the guard, since the command has ended. Returns whether the guard ended the command.
+    /// Tells the guard that the command has ended. Returns whether the guard has ended the command.
     pub async fn dismiss(mut self) -> bool {
-        // A guard that has died needs no message.
+        // If the guard has died, the message can't be sent and is not needed.
         let _ = self.send(&Message::Done).await;
         drop(self.input);
         let status = timeout(PATIENCE, self.process.wait()).await;
@@ -107,8 +110,8 @@ impl Guard {
     }
 }
 
-/// Runs as the guard, until the lock ends it or the guard has ended the command. The orders come on standard
-/// input.
+/// Runs the guard process, which reads orders from standard input. The guard exits when the lock process says
+/// that the command has ended, or after the guard has ended the command itself.
 pub fn run() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(guard())) {
@@ -121,9 +124,9 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Does the guard's work, and returns whether it has ended the command.
+/// Does the guard's work. Returns whether the guard has ended the command.
 async fn guard() -> io::Result<bool> {
-    // The guard ignores signals: the lock tells it when the command has ended.
+    // The guard ignores signals. The lock process tells the guard when the command has ended.
     let mut signals = Signals::listen()?;
     let input = Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
     let mut lines = BufReader::new(input).lines();
@@ -149,7 +152,7 @@ async fn guard() -> io::Result<bool> {
     Ok(true)
 }
 
-/// Waits until the next step of the order is due, and does it. The future may be dropped at any time.
+/// Waits until SIGTERM or SIGKILL is due, and sends it. The caller may drop this future at any time.
 async fn act(order: Option<&mut Order>, has_acted: &mut bool) {
     let Some(order) = order else { return std::future::pending().await };
     if let Some(stop_at) = order.stop_at {
@@ -163,11 +166,11 @@ async fn act(order: Option<&mut Order>, has_acted: &mut bool) {
     order.over_at.sleep().await;
     *has_acted = true;
     order.family.kill().await;
-    // The kill is repeated until the lock reports the command's end.
+    // SIGKILL is sent again after a second, until the lock process reports that the command has ended.
     order.over_at = Moment::now().after(PATIENCE).unwrap_or(order.over_at);
 }
 
-/// Ends a command whose lock has died.
+/// Ends the command after the lock process has died.
 async fn end(order: &Order, is_asked: bool) {
     if !is_asked && order.stop_at.is_some() && !order.over_at.is_over() {
         order.family.terminate();

@@ -1,4 +1,4 @@
-//! An active ticket, and the time for which it is certainly active.
+//! The lease of an active ticket: the time for which the ticket is certainly active.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -12,28 +12,28 @@ use super::{Pauses, complain};
 use crate::commands::clock::Moment;
 use crate::commands::failure::Failure;
 
-/// The time for which the release is tried.
+/// The time limit for the release of the ticket.
 const RELEASING: Duration = Duration::from_secs(10);
-/// The shortest time that a request is given for its answer.
+/// The shortest time limit for a renewal.
 const HASTE: Duration = Duration::from_millis(500);
 
-/// An active ticket.
+/// The lease of an active ticket.
 pub struct Lease {
     ticket: Ticket,
     terms: Terms,
-    /// The earliest moment at which the lease can have begun. The service counts the lease from the arrival of
-    /// a request, and this process counts it from the moment before the request was sent.
+    /// The earliest moment at which the lease can have begun. The service starts the lease when a request
+    /// arrives. This process uses the moment before the request was sent.
     since: Moment,
 }
 
-/// The reason for which a ticket was lost.
+/// The reason why a ticket was lost.
 #[derive(Debug)]
 pub enum Lost {
-    /// The lease could not be renewed in time.
+    /// The lease could not be renewed in time. The text is the cause.
     Unrenewed(String),
-    /// The lease is over by the service's clock. Another client may have the turn already.
+    /// The service says that the ticket has expired. Another client's ticket may already be active.
     Expired,
-    /// Another client has ended the ticket.
+    /// Another client has ended the ticket. The text is `released` or `deleted`.
     Ended(&'static str),
 }
 
@@ -50,34 +50,34 @@ impl fmt::Display for Lost {
 }
 
 impl Lease {
-    /// The lease of a ticket that was not active before the moment `since`.
+    /// Makes the lease of an active ticket. `since` is a moment before the ticket became active.
     pub fn new(queue: &Queue, ticket: Ticket, since: Moment) -> Lease {
         Lease { ticket, terms: queue.terms(), since }
     }
 
-    /// The ticket.
+    /// Returns the ticket.
     pub fn ticket(&self) -> &Ticket {
         &self.ticket
     }
 
-    /// The parts of the lease.
+    /// Returns the lengths of the lease's parts.
     pub fn terms(&self) -> Terms {
         self.terms
     }
 
-    /// The moment from which no process of the command may be left.
+    /// Returns the moment at which all processes of the command must have ended.
     pub fn over_at(&self) -> Moment {
-        // `Terms` allows only leases that the clock can express.
+        // The sum never overflows, since `Terms` refuses leases that are too long for the clock.
         let end = self.since.after(self.terms.lease()).unwrap_or(self.since);
         end.before(self.terms.margin())
     }
 
-    /// The moment of SIGTERM, if the lease is not renewed before.
+    /// Returns the moment at which the command gets SIGTERM, unless the lease is renewed before.
     pub fn stop_at(&self) -> Moment {
         self.over_at().before(self.terms.grace())
     }
 
-    /// Sleeps until the lease is due for renewal, and renews it.
+    /// Sleeps until the lease must be renewed, and renews it.
     pub async fn keep(&mut self, queue: &Queue) -> Result<(), Lost> {
         if let Some(renew_at) = self.since.after(self.terms.renewal()) {
             renew_at.sleep().await;
@@ -85,8 +85,8 @@ impl Lease {
         self.renew(queue).await
     }
 
-    /// Starts the lease again. If the service is away, the request is repeated as long as the command may go
-    /// on.
+    /// Renews the lease. If the service does not answer, the request is repeated until the command must get
+    /// SIGTERM.
     pub async fn renew(&mut self, queue: &Queue) -> Result<(), Lost> {
         let stop_at = self.stop_at();
         let trouble = Trouble::default();
@@ -119,7 +119,8 @@ impl Lease {
         }
     }
 
-    /// Renews the lease. An earlier renewal may have been carried out although its answer was lost.
+    /// Sends one renewal. If the service reports a generation conflict, an earlier renewal may have succeeded
+    /// although its answer was lost. So the ticket is read, and renewed once more.
     async fn try_renew(&mut self, queue: &Queue, patience: Duration) -> Result<Status, Failure> {
         match queue.renew(&self.ticket, patience).await {
             Ok(ticket) => self.ticket = ticket,
@@ -134,7 +135,7 @@ impl Lease {
         Ok(self.ticket.status)
     }
 
-    /// Releases the ticket. A ticket that is gone is no error.
+    /// Releases the ticket. If the ticket was deleted before, nothing happens.
     pub async fn release(&self, queue: &Queue) {
         let mut pauses = Pauses::new();
         let mut why = None;
@@ -159,7 +160,7 @@ impl Lease {
     }
 }
 
-/// The failures of a renewal.
+/// The failures during a renewal.
 #[derive(Default)]
 struct Trouble {
     has_asked: Cell<bool>,
@@ -167,7 +168,7 @@ struct Trouble {
 }
 
 impl Trouble {
-    /// Notes a failure, and prints it if it is the first one.
+    /// Records a failure. Only the first failure is printed.
     fn note(&self, failure: &Failure) {
         if self.last.replace(Some(failure.to_string())).is_none() {
             complain(&format!("the ticket cannot be renewed for now: {failure}"));

@@ -1,14 +1,15 @@
-//! `allotment lock`: runs a command while holding a ticket, as flock(1) does for a file.
+//! `allotment lock`: runs a command while a ticket is active, as flock(1) runs a command while a file is
+//! locked.
 //!
 //! - `arguments`: the options of the command
-//! - `turn`: takes a ticket and waits until it is active
-//! - `terms`: divides a lease into time to renew it, the command's grace and a margin
-//! - `lease`: renews an active ticket until it is lost or released
-//! - `work`: runs the command, and stops it when the ticket is lost
+//! - `turn`: creates a ticket and waits until it is active
+//! - `terms`: divides a lease into the time for renewals, the grace of the command, and a margin
+//! - `lease`: renews an active ticket until the ticket is lost or released
+//! - `work`: runs the command, and ends it when the ticket is lost
 //! - `family`: the command and all processes that it has started
-//! - `guard`: a second process, which stops the command if this process cannot
-//! - `queue`: the requests to the service
-//! - `signals`: the signals to this process
+//! - `guard`: a second process, which ends the command if this process can't
+//! - `queue`: the HTTP requests to the service
+//! - `signals`: the signals that this process receives
 
 mod arguments;
 mod family;
@@ -33,29 +34,29 @@ use queue::Queue;
 use signals::Signals;
 use terms::Terms;
 
-/// The exit code if the command was not run, or was not watched to its end, for a reason outside the command.
-/// This code and the codes in [`work`] are those of timeout(1) and env(1).
+/// The exit code of failures outside the command. timeout(1) and env(1) use the same code.
 const FAILED: u8 = 125;
 /// The exit code if the ticket was lost.
 const LOST: u8 = 76;
-/// The exit code for wrong usage. clap has the same.
+/// The exit code for wrong options. clap exits with the same code.
 const USAGE: u8 = 2;
 
-/// A reason to exit with another status than the command's own.
+/// A reason to exit with another code than the command's own exit code.
 enum End {
-    /// A signal came before the turn did.
+    /// This process received a signal before the ticket became active.
     Interrupted(Signal),
-    /// The turn did not come in time.
+    /// The ticket did not become active within `--wait`. The text is the message.
     WaitOver(String),
-    /// The ticket was lost.
+    /// The ticket was lost. The text is the message.
     Lost(String),
-    /// The service refuses, or the system does.
+    /// The service refused a request, or a system call failed. The text is the message.
     Failed(String),
-    /// The options contradict each other.
+    /// The options contradict each other. The text is the message.
     Usage(String),
 }
 
-/// Takes a ticket, waits, runs the command, releases the ticket. Returns the exit code.
+/// Creates a ticket, waits until it is active, runs the command, and releases the ticket. Returns the exit
+/// code.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
@@ -76,7 +77,7 @@ async fn lock(arguments: &Arguments) -> Result<u8, End> {
 }
 
 impl End {
-    /// Prints the reason, and returns its exit code.
+    /// Prints the reason, and returns the exit code for it.
     fn tell(&self, arguments: &Arguments) -> u8 {
         match self {
             End::Interrupted(signal) => return code_of(*signal),
@@ -97,7 +98,7 @@ impl From<io::Error> for End {
     }
 }
 
-/// The exit code for a process that a signal has ended. Shells have the same.
+/// Returns the exit code of a process that a signal has ended: 128 plus the signal's number, as in shells.
 fn code_of(signal: Signal) -> u8 {
     u8::try_from(128 + signal.as_raw()).unwrap_or(FAILED)
 }
@@ -106,8 +107,8 @@ fn complain(what: &str) {
     eprintln!("allotment: {what}");
 }
 
-/// The pauses between tries after a failure. They grow, and are random: many locks may have lost the service at
-/// the same moment.
+/// The pauses between repeated requests. The pauses grow. The pauses are random, since many locks may have
+/// lost the service at the same moment.
 struct Pauses(Duration);
 
 impl Pauses {
@@ -118,7 +119,8 @@ impl Pauses {
         Pauses(Self::FIRST)
     }
 
-    /// The pause after a failure. It is at least as long as the service asks for.
+    /// Returns the next pause. The pause is at least as long as the service asked for in `Retry-After`, up to
+    /// 5 seconds.
     fn next(&mut self, failure: &Failure) -> Duration {
         self.random().max(failure.retry_after().min(Self::LONGEST))
     }

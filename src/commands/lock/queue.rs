@@ -1,4 +1,4 @@
-//! The requests of a lock about its queue and its ticket.
+//! The HTTP requests of a lock about its queue and its ticket.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use super::terms::Terms;
 use crate::commands::failure::Failure;
 use crate::commands::service::Service;
 
-/// The time within which the answer to a plain request must come.
+/// The time limit for the answer to a request that does not wait.
 pub const ANSWERING: Duration = Duration::from_secs(10);
 
-/// The shortest time for which a late answer to a wait is still expected.
+/// When a request waits for the ticket, its answer may come at least this much later than the requested wait.
 const HASTE: Duration = Duration::from_secs(2);
-/// The member of the body by which the lease runs while the ticket is queued.
+/// The member of the request body that makes the lease run even while the ticket is queued.
 const LEASE_WHILE_QUEUED: &str = "lease_while_queued";
 
-/// The queue in which the lock takes its ticket, and the values of that ticket.
+/// The queue in which the lock creates its ticket, and the values for that ticket.
 pub struct Queue {
     service: Service,
     provider: String,
     scope: String,
     id: String,
     terms: Terms,
-    /// The mark by which this process finds its own ticket again.
+    /// A uuid in the ticket's `extra`, by which this process recognizes its own ticket in a list.
     mark: String,
     program: String,
 }
 
-/// The members of a ticket that the lock uses.
+/// The members of a ticket that the lock reads.
 #[derive(Debug, Deserialize)]
 pub struct Ticket {
     pub uuid: String,
@@ -61,7 +61,7 @@ struct Page {
 }
 
 impl Queue {
-    /// The queue that the options name. No connection is made yet.
+    /// Makes the queue that the options name. No request is sent yet.
     pub fn new(arguments: &Arguments, terms: Terms) -> Result<Queue, String> {
         let program = arguments.command.first().map(|name| name.to_string_lossy().into_owned());
         Ok(Queue {
@@ -75,7 +75,7 @@ impl Queue {
         })
     }
 
-    /// The parts of a lease.
+    /// Returns the lengths of the lease's parts.
     pub fn terms(&self) -> Terms {
         self.terms
     }
@@ -88,12 +88,12 @@ impl Queue {
         ["resource_providers", &self.provider, "waitlist", uuid]
     }
 
-    /// Takes a ticket. The lease runs while the ticket is queued, too, so a ticket that no client waits for
-    /// lapses.
+    /// Creates a ticket. The lease runs while the ticket is queued. So if this process dies, the ticket
+    /// expires.
     pub async fn join(&self) -> Result<Ticket, Failure> {
         match self.try_join(true).await {
-            // The service is older than `lease_while_queued`. It keeps the tickets of dead waiters until their
-            // turns are over.
+            // The service is older than `lease_while_queued`. On such a service, the ticket of a dead process
+            // only expires after it has become active.
             Err(Failure::Refused { status: 400, detail, .. }) if detail.contains(LEASE_WHILE_QUEUED) => {
                 self.try_join(false).await
             }
@@ -101,7 +101,7 @@ impl Queue {
         }
     }
 
-    /// Takes a ticket. `extra` tells the ticket's origin to people who read lists.
+    /// Sends the request for a ticket. `extra` shows the ticket's origin in lists.
     async fn try_join(&self, is_leased: bool) -> Result<Ticket, Failure> {
         let host = rustix::system::uname();
         let mut body = json!({
@@ -121,7 +121,8 @@ impl Queue {
         self.service.write(Method::POST, &self.tickets(), &body, ANSWERING).await
     }
 
-    /// The ticket that a request without an answer has taken; `None` if it has taken none.
+    /// Looks for a ticket that an earlier request has created, although its answer was lost. Returns `None`
+    /// if there is no such ticket.
     pub async fn find(&self) -> Result<Option<Ticket>, Failure> {
         let mut last: Option<String> = None;
         loop {
@@ -139,7 +140,7 @@ impl Queue {
         }
     }
 
-    /// Waits until the ticket is no longer queued, or until the patience is over, and returns the ticket.
+    /// Waits until the ticket is no longer queued, or for at most `patience`. Returns the ticket.
     pub async fn wait(&self, uuid: &str, patience: Duration) -> Result<Ticket, Failure> {
         let seconds = patience.as_millis().div_ceil(1_000).to_string();
         let query = [("wait", "true"), ("timeout", seconds.as_str())];
@@ -151,13 +152,13 @@ impl Queue {
         self.service.get(&self.ticket(uuid), &[], patience).await
     }
 
-    /// Starts the lease again.
+    /// Renews the lease. Returns the ticket with its new generation.
     pub async fn renew(&self, ticket: &Ticket, patience: Duration) -> Result<Ticket, Failure> {
         let body = json!({ "generation": ticket.generation, "lease_seconds": self.terms.lease().as_secs() });
         self.service.write(Method::PUT, &self.ticket(&ticket.uuid), &body, patience).await
     }
 
-    /// Releases the ticket, active or queued.
+    /// Releases an active or queued ticket.
     pub async fn release(&self, uuid: &str) -> Result<(), Failure> {
         self.service.delete(&self.ticket(uuid), ANSWERING).await
     }

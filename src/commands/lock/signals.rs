@@ -1,4 +1,4 @@
-//! The signals to this process.
+//! The signals that this process receives.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,19 +15,19 @@ use tokio::time::timeout;
 const ENDING: [Signal; 6] =
     [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2];
 
-/// The time for which this process waits for SIGCONT before it stops itself.
+/// After SIGTSTP, this process waits this long for a SIGCONT before it stops itself.
 const ON_ITS_HEELS: Duration = Duration::from_millis(10);
 
-/// The signals that arrive after [`Signals::listen`].
+/// The signals that have arrived since [`Signals::listen`].
 pub struct Signals {
     coming: Vec<(Signal, unix::Signal)>,
-    /// SIGCONT, if this process listens to SIGTSTP.
+    /// The receiver of SIGCONT, if this process listens to SIGTSTP.
     continuing: Option<unix::Signal>,
 }
 
 impl Signals {
-    /// Listens to the signals that would end this process. Signals that are ignored, as under nohup, stay
-    /// ignored.
+    /// Listens to the signals that would end this process. A signal that this process ignores stays ignored,
+    /// such as SIGHUP under nohup(1).
     pub fn listen() -> io::Result<Signals> {
         let mut signals = Signals { coming: Vec::new(), continuing: None };
         let ignored = ignored();
@@ -37,7 +37,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Listens to SIGTSTP, too. Before this call, that signal stops the process.
+    /// Also listens to SIGTSTP (Ctrl-Z). Before this call, SIGTSTP stops this process.
     pub fn listen_to_stop(&mut self) -> io::Result<()> {
         if ignored() & bit(Signal::TSTP) == 0 {
             self.add(Signal::TSTP)?;
@@ -51,7 +51,7 @@ impl Signals {
         Ok(())
     }
 
-    /// The next signal.
+    /// Waits for the next signal and returns it.
     pub async fn next(&mut self) -> Signal {
         poll_fn(|context| {
             for (one, coming) in &mut self.coming {
@@ -59,7 +59,7 @@ impl Signals {
                     return Poll::Ready(*one);
                 }
             }
-            // A SIGCONT that comes now has no effect on a later stop.
+            // Older SIGCONT signals are discarded, so that they do not end a later stop.
             if let Some(continuing) = &mut self.continuing {
                 while let Poll::Ready(Some(())) = continuing.poll_recv(context) {}
             }
@@ -68,25 +68,26 @@ impl Signals {
         .await
     }
 
-    /// Stops this process after a SIGTSTP, until a SIGCONT comes.
+    /// Stops this process after a SIGTSTP, until a SIGCONT arrives.
     ///
-    /// A SIGCONT may come before this process has stopped itself, and is not sent again. In that case the
-    /// process does not stop.
+    /// If the SIGCONT has arrived before this process stops itself, no second SIGCONT may follow. In that
+    /// case this process does not stop.
     pub async fn stop_here(&mut self) {
         if self.is_continued().await {
             return;
         }
-        // A process may always stop itself, so there is no error.
+        // A process may always stop itself, so this call does not fail.
         let _ = kill_process(rustix::process::getpid(), Signal::STOP);
     }
 
-    /// Whether a SIGCONT has come, or comes in a moment.
+    /// Returns whether a SIGCONT has arrived, or arrives within [`ON_ITS_HEELS`].
     async fn is_continued(&mut self) -> bool {
         let Some(continuing) = &mut self.continuing else { return false };
         if timeout(ON_ITS_HEELS, continuing.recv()).await.is_ok() {
             return true;
         }
-        // On a busy machine, the moment may end before a signal that came in it was seen.
+        // On a busy machine, a signal may have arrived in time and not be processed yet. The second check
+        // finds such a signal.
         yield_now().await;
         continuing.recv().now_or_never().is_some()
     }
@@ -100,7 +101,7 @@ fn bit(signal: Signal) -> u64 {
     1 << (signal.as_raw() - 1)
 }
 
-/// The signals that this process ignores since its start, as bits. On systems that do not tell, there are none.
+/// Returns the signals that this process ignores, as a bit mask. Returns 0 on systems without `/proc`.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

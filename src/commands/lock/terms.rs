@@ -1,19 +1,23 @@
-//! The parts of a lease: time to renew it, the command's grace, and a margin.
+//! The terms of a lease: how a lease is divided into the time for renewals, the grace of the command, and a
+//! margin.
 
 use std::time::Duration;
 
-/// The margin is this part of the lease.
+/// The margin is the lease divided by this number.
 const MARGIN_PART: u32 = 10;
-/// The margin is not longer than this.
+/// The longest margin.
 const LONGEST_MARGIN: Duration = Duration::from_secs(5);
-/// The default grace, if the lease is long enough for it.
+/// The default grace, unless a quarter of the lease is shorter.
 const USUAL_GRACE: Duration = Duration::from_secs(10);
 /// The longest lease that the service accepts.
 const LONGEST_LEASE: Duration = Duration::from_secs(i32::MAX as u64);
 
-/// The parts of a lease. They follow each other. In the first part the lease can be renewed, and the command
-/// goes on. If the lease was not renewed, the command is told to end and has its grace. Then it is killed.
-/// The margin is for that, before the lease ends and another client may have the turn.
+/// The lengths of a lease's three parts, which follow each other.
+///
+/// In the first part, the command runs and the lease can be renewed. If the lease was not renewed, the
+/// command gets SIGTERM at the start of the second part, the grace. At the start of the third part, the
+/// margin, it gets SIGKILL. When the lease ends after the margin, the service may activate the ticket of
+/// another client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     lease: Duration,
@@ -21,7 +25,7 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The parts of a lease. A grace that leaves no time to renew the lease is refused, with a message.
+    /// Divides a lease. Fails with a message if the grace leaves too little time for renewals.
     pub fn new(lease: Duration, grace: Option<Duration>) -> Result<Terms, String> {
         if lease > LONGEST_LEASE {
             return Err(format!(
@@ -43,28 +47,29 @@ impl Terms {
         Ok(Terms { lease, grace })
     }
 
-    /// The whole lease.
+    /// Returns the length of the whole lease.
     pub fn lease(self) -> Duration {
         self.lease
     }
 
-    /// The time from SIGTERM to SIGKILL.
+    /// Returns the time from SIGTERM to SIGKILL.
     pub fn grace(self) -> Duration {
         self.grace
     }
 
-    /// The time before the end of the lease in which no process of the command may be left. It covers the time
-    /// that SIGKILL takes, and clocks of different speed.
+    /// Returns the time before the end of the lease in which all processes of the command must have ended.
+    /// The margin allows for the time that SIGKILL takes, and for clocks that run at different speeds.
     pub fn margin(self) -> Duration {
         (self.lease / MARGIN_PART).min(LONGEST_MARGIN)
     }
 
-    /// The time in which the lease can be renewed, before the command gets SIGTERM.
+    /// Returns the length of the first part, in which the lease can be renewed before the command gets
+    /// SIGTERM.
     fn renewing(self) -> Duration {
         self.lease.saturating_sub(self.grace + self.margin())
     }
 
-    /// The time from the beginning of a lease to its renewal.
+    /// Returns the time from the start of a lease to its first renewal.
     pub fn renewal(self) -> Duration {
         self.renewing() / 3
     }
@@ -86,7 +91,7 @@ mod tests {
                 let terms = Terms::new(lease, grace).unwrap();
                 assert_eq!(terms.renewing() + terms.grace() + terms.margin(), lease, "{terms:?}");
                 assert!(terms.margin() >= lease.min(seconds(50)) / 10, "{terms:?}");
-                // There is time for several tries.
+                // The first part allows several tries of a renewal.
                 assert!(terms.renewal() >= lease / 20, "{terms:?}");
             }
         }

@@ -1,4 +1,4 @@
-//! The way to the turn: taking a ticket, and waiting until it is active.
+//! Creates a ticket, and waits until the ticket is active.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -14,33 +14,34 @@ use super::{End, Pauses, complain};
 use crate::commands::clock::Moment;
 use crate::commands::failure::Failure;
 
-/// The longest that one request waits for the turn, so that the loss of the service is noticed.
+/// The longest wait of one HTTP request. After this time, a new request shows whether the service still
+/// answers.
 const ASKING: Duration = Duration::from_secs(30);
-/// The shortest that one request waits for the turn.
+/// The shortest wait of one HTTP request.
 const ASKING_BRIEFLY: Duration = Duration::from_secs(1);
-/// The longest that one request waits for the turn while a terminal shows the place in the queue.
+/// The longest wait of one HTTP request while a terminal shows how many tickets are ahead.
 const SHOWING: Duration = Duration::from_secs(2);
-/// The time within which a ticket must be given up.
+/// The time limit for the release of a ticket after the wait has failed.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// A lock that waits for its turn.
+/// The state of the wait for an active ticket.
 struct Turn<'a> {
     queue: &'a Queue,
-    /// The uuid of the ticket, if there is one.
+    /// The uuid of the ticket, if a ticket was created.
     taken: RefCell<Option<String>>,
-    /// Whether a request for a ticket is under way, or had no answer that tells its outcome.
+    /// Whether a ticket may exist whose uuid is unknown, because a request for a ticket has no answer yet.
     is_unsure: Cell<bool>,
-    /// The last failure of the service, unless it has answered since.
+    /// The last failure of the service, or `None` if the service has answered since.
     trouble: RefCell<Option<String>>,
     place: Place,
 }
 
-/// Takes a ticket and waits until it is active, but not for longer than `wait`. If the turn does not come, the
-/// ticket is given up again.
+/// Creates a ticket and waits until it is active, at most for `wait`. If the wait fails, the ticket is
+/// released again.
 pub async fn take(queue: &Queue, wait: Option<Duration>, signals: &mut Signals) -> Result<Lease, End> {
-    // A ticket that is active at once needs no wait. The request for the ticket has its own time limit.
+    // With `--wait 0` there is no deadline, since the request for a ticket has its own time limit.
     let at_once = wait.is_some_and(|wait| wait.is_zero());
-    // A moment that the clock cannot express is no limit.
+    // If the clock can't express the deadline, there is no deadline.
     let deadline = wait.filter(|_| !at_once).and_then(|wait| Moment::now().after(wait));
     let turn = Turn {
         queue,
@@ -75,7 +76,7 @@ impl Turn<'_> {
             let (ticket, asked) = self.join(at_once).await?;
             *self.taken.borrow_mut() = Some(ticket.uuid.clone());
             match ticket.status {
-                // The lease began after the request was sent.
+                // The lease began after the moment `asked`, at which the request was sent.
                 Status::Active if !self.is_unsure.get() => return Ok(Lease::new(self.queue, ticket, asked)),
                 Status::Queued if at_once => return Err(End::WaitOver(self.wait_over())),
                 _ => {}
@@ -83,7 +84,7 @@ impl Turn<'_> {
             if let Some(lease) = self.await_turn(ticket).await? {
                 return Ok(lease);
             }
-            // The command has not begun, so only the place in the queue is lost.
+            // The command has not started yet, so only the position in the queue is lost.
             self.place.hide();
             complain(
                 "the ticket expired since the service could not be told of the wait; another one is taken",
@@ -93,11 +94,12 @@ impl Turn<'_> {
         }
     }
 
-    /// Waits until a ticket is active; `None` if it expired before the command could begin.
+    /// Waits until a ticket is active, and returns its lease. Returns `None` if the ticket expired before.
     async fn await_turn(&self, ticket: Ticket) -> Result<Option<Lease>, End> {
         let Some(ticket) = self.wait(ticket).await? else { return Ok(None) };
         let mut lease = Lease::new(self.queue, ticket, Moment::now());
-        // If this process was delayed, the start of the lease is not known. The renewal makes it known.
+        // If this process was stopped for some time, the start of the lease is not known. A renewal starts a
+        // new lease.
         match lease.renew(self.queue).await {
             Ok(()) => Ok(Some(lease)),
             Err(Lost::Expired) => Ok(None),
@@ -105,8 +107,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Takes a ticket, but not a second one if an earlier request may have taken one. Also returns the moment
-    /// before the request.
+    /// Creates a ticket. If an earlier request may have created a ticket, looks for that ticket first. Also
+    /// returns the moment before the request was sent.
     async fn join(&self, at_once: bool) -> Result<(Ticket, Moment), End> {
         let mut pauses = Pauses::new();
         loop {
@@ -141,7 +143,8 @@ impl Turn<'_> {
         answer
     }
 
-    /// Repeats the request until the ticket is active; `None` if the ticket expires before.
+    /// Sends waiting requests until the ticket is active, and returns the ticket. Returns `None` if the
+    /// ticket expires before.
     async fn wait(&self, mut ticket: Ticket) -> Result<Option<Ticket>, End> {
         let mut pauses = Pauses::new();
         loop {
@@ -155,13 +158,13 @@ impl Turn<'_> {
                 Status::Expired => return Ok(None),
             }
             let longest = if self.place.is_shown() { SHOWING } else { ASKING };
-            // If a request gets lost, the next one comes before the ticket lapses.
+            // Several requests fit into one lease, so that the ticket does not expire if one request is lost.
             let patience = (self.queue.terms().lease() / 3).clamp(ASKING_BRIEFLY, longest);
             match self.queue.wait(&ticket.uuid, patience).await {
                 Ok(answer) => {
                     self.answered();
                     ticket = answer;
-                    // A service that stops answers all waits at once.
+                    // A service that is shutting down answers all waiting requests at once.
                     if ticket.status == Status::Queued && asked.elapsed() < patience / 2 {
                         sleep(self.pause(pauses.random())).await;
                     } else {
@@ -180,12 +183,13 @@ impl Turn<'_> {
         }
     }
 
-    /// A pause, shortened so that the next wait begins before the ticket lapses.
+    /// Shortens a pause, so that the next request is sent before the ticket expires.
     fn pause(&self, pause: Duration) -> Duration {
         pause.min(self.queue.terms().lease() / 4)
     }
 
-    /// Accepts that the service is away, and prints that once. Any other failure is an error.
+    /// Accepts a failure if a repetition may succeed, and prints the first such failure. Fails on any other
+    /// failure.
     fn put_up_with(&self, failure: Failure) -> Result<(), End> {
         let cause = failure.to_string();
         if !failure.may_pass() {
@@ -210,7 +214,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Gives the ticket up, also one that a request without an answer may have taken.
+    /// Releases the ticket. If a request without an answer may have created the ticket, looks for the ticket
+    /// first.
     async fn leave(&self) {
         let taken = self.taken.borrow().clone();
         let is_there = taken.is_some() || self.is_unsure.get();
@@ -236,7 +241,7 @@ impl Turn<'_> {
     }
 }
 
-/// The display of the place in the queue, if standard error is a terminal.
+/// The line on standard error that shows how many tickets are ahead. The line appears only on a terminal.
 #[derive(Default)]
 struct Place {
     is_shown: Cell<bool>,
@@ -253,11 +258,11 @@ impl Place {
         }
         self.is_shown.set(true);
         let others = if ahead == 1 { "1 ticket is".to_owned() } else { format!("{ahead} tickets are") };
-        // A terminal that cannot be written to does not end the wait.
+        // A write error of the terminal does not end the wait.
         let _ = write!(stderr(), "\r\x1b[Kallotment: waiting, {others} before this one");
     }
 
-    /// Clears the line.
+    /// Clears the line on the terminal.
     fn hide(&self) {
         if self.is_shown.replace(false) {
             let _ = write!(stderr(), "\r\x1b[K");

@@ -1,4 +1,4 @@
-//! The run of the command while the ticket is active.
+//! Runs the command while the ticket is active.
 
 use std::env;
 use std::io::ErrorKind;
@@ -19,14 +19,14 @@ use crate::commands::clock::Moment;
 const NOT_RUNNABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
-/// A command that runs.
+/// The running command.
 struct Work {
     child: Child,
     family: Family,
     guard: Guard,
 }
 
-/// Runs the command to its end, or until the ticket is lost. Returns the exit code.
+/// Runs the command until it ends, or until the ticket is lost. Returns the exit code.
 pub async fn run(
     arguments: &Arguments,
     queue: &Queue,
@@ -35,7 +35,7 @@ pub async fn run(
 ) -> Result<u8, End> {
     signals.listen_to_stop()?;
     let guard = Guard::start()?;
-    // This process or its host may have been stopped since the ticket became active.
+    // This process or its host may have been stopped after the ticket became active.
     if lease.stop_at().is_over() {
         guard.dismiss().await;
         return Err(End::Lost("the ticket is lost, no time was left to start the command".to_owned()));
@@ -57,7 +57,8 @@ pub async fn run(
     let ended = work.watch(arguments, queue, lease, signals).await;
     let is_by_guard = work.guard.dismiss().await;
     if is_by_guard && ended.is_ok() {
-        // The command's own process has ended, and the guard no longer ends the others.
+        // The command's own process has ended. The guard was dismissed, so the rest of the family is killed
+        // here.
         work.family.kill().await;
         return Err(End::Lost(
             "the lease ran out while this process was stopped; the command was stopped, too".to_owned(),
@@ -71,7 +72,7 @@ fn start(arguments: &Arguments, lease: &Lease) -> std::io::Result<Child> {
     let ticket = &lease.ticket().uuid;
     let mut command = Command::new(program);
     command.args(rest).env("ALLOTMENT_TICKET", ticket);
-    // A lock that runs under another lock ends with that one, too.
+    // If a lock runs inside another lock, its command has both tickets, so that it ends with either lock.
     let around = env::var(TICKETS).unwrap_or_default();
     command.env(TICKETS, format!("{around} {ticket}").trim_start());
     if let Some(fence) = lease.ticket().fence {
@@ -83,7 +84,7 @@ fn start(arguments: &Arguments, lease: &Lease) -> std::io::Result<Child> {
     command.spawn()
 }
 
-/// The exit code for the command's status. Shells have the same.
+/// Returns the exit code for the command's status: 128 plus the signal's number after a signal, as in shells.
 fn code(status: ExitStatus) -> u8 {
     let signal = || status.signal().map(|signal| 128 + signal);
     status.code().or_else(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
@@ -115,7 +116,8 @@ impl Work {
         }
     }
 
-    /// Gives the guard its order, for the case that this process cannot act.
+    /// Tells the guard when to act if this process can't. The guard acts half a margin later than this
+    /// process.
     async fn order(&mut self, lease: &Lease, stop_at: Option<Moment>, over_at: Moment) {
         let late = |moment: Moment| moment.after(lease.terms().margin() / 2).unwrap_or(moment);
         let order = Order {
@@ -128,24 +130,24 @@ impl Work {
     }
 
     async fn pass_on(&self, signal: Signal, lease: &Lease, signals: &mut Signals, is_foreground: bool) {
-        // In the foreground, the terminal sends these signals to the command as well.
+        // With `--foreground`, the terminal sends these signals to the command itself.
         if is_foreground && matches!(signal, Signal::INT | Signal::QUIT) {
             return;
         }
         self.family.send(signal);
         if signal == Signal::TSTP {
             signals.stop_here().await;
-            // If the lease ran out meanwhile, the command must not continue.
+            // If the lease ended while this process was stopped, the command must not continue.
             if !lease.stop_at().is_over() {
                 self.family.send(Signal::CONT);
             }
         }
     }
 
-    /// Ends the command and all processes that it has started, before another client may have the turn.
+    /// Ends the whole family of the command, before another client's ticket becomes active.
     async fn stop(&mut self, lease: &Lease, lost: &Lost, signals: &mut Signals) {
         let over_at = match lost {
-            // Another client may have the turn already.
+            // Another client's ticket may already be active.
             Lost::Expired => Moment::now(),
             Lost::Unrenewed(_) | Lost::Ended(_) => {
                 let grace_over = Moment::now().after(lease.terms().grace());
@@ -161,7 +163,7 @@ impl Work {
                 () = self.end(signals) => return,
             }
         }
-        // No other process gets the command's number before the command has been waited for.
+        // The command has not been waited for yet, so no other process can have its process id.
         let _ = self.child.start_kill();
         self.family.kill().await;
         if let Err(error) = self.child.wait().await {
@@ -169,13 +171,13 @@ impl Work {
         }
     }
 
-    /// Waits until all processes of the command have ended, and passes signals on meanwhile.
+    /// Waits until the whole family has ended. Meanwhile passes signals on to the command.
     async fn end(&mut self, signals: &mut Signals) {
         loop {
             tokio::select! {
                 biased;
                 _ = self.child.wait() => break,
-                // SIGTSTP would pause a command that has to end.
+                // SIGTSTP is not passed on, since a stopped command would not end.
                 signal = signals.next() => if signal != Signal::TSTP { self.family.send(signal) },
             }
         }
