@@ -1,4 +1,4 @@
-//! Bitmaps of slots for each class, trait and aggregate: the providers and the trees that have it.
+//! The index of the picture: bitmaps of the providers and trees that have a class, a trait or an aggregate.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,30 +8,33 @@ use roaring::RoaringBitmap;
 
 use super::shared::SharedMap;
 
-/// The slots that have one thing.
+/// The bitmaps of one key. A key is a class, a trait or an aggregate. The bitmaps contain slots (numbers of providers
+/// in the picture).
 #[derive(Clone, Debug, Default)]
 pub struct Postings {
-    /// The providers that have it.
+    /// The slots of the providers that have the key.
     pub providers: Arc<RoaringBitmap>,
-    /// The roots of the trees in which some provider has it.
+    /// The slots of the roots of the trees in which at least one provider has the key.
     pub roots: Arc<RoaringBitmap>,
 }
 
-/// A list with this number of slots or more is made a bitmap, which is united with others at once.
+/// A list of at least this number of slots is converted into a bitmap. A bitmap is added to other bitmaps as a whole,
+/// which is faster than slot by slot.
 const MANY: usize = 64;
 
-/// Slots by the list of things that they have. Most providers of a fleet have one of a few lists, so a fleet is
-/// added list by list in place of provider by provider.
+/// Slots by the list of keys that these slots have. Many providers of a fleet have the same list of keys. So a fleet
+/// is added faster list by list than provider by provider.
 type Coming<K> = HashMap<Vec<K>, Vec<u32>>;
 
-/// The postings of all things of one kind.
+/// The bitmaps of all keys of one kind, for example of all traits.
 #[derive(Clone, Debug)]
 pub struct Inverted<K> {
     postings: SharedMap<K, Postings>,
+    /// The empty bitmaps, for keys that no provider has.
     nobody: Postings,
-    /// Providers that had nothing before. Their slots are not in the postings yet.
+    /// Slots of providers that had no keys before. The bitmaps do not contain these slots yet.
     new_providers: Coming<K>,
-    /// Roots of trees that had nothing before. Their slots are not in the postings yet.
+    /// Slots of roots of trees that had no keys before. The bitmaps do not contain these slots yet.
     new_roots: Coming<K>,
 }
 
@@ -43,13 +46,12 @@ impl<K> Default for Inverted<K> {
 }
 
 impl<K: Copy + Eq + Hash + Ord> Inverted<K> {
-    /// The postings of a thing. [`Inverted::finish`] must have followed the last move.
+    /// Returns the bitmaps of a key. The caller must have called [`Inverted::finish`] after the last move.
     pub fn get(&self, key: K) -> &Postings {
         self.postings.get(&key).unwrap_or(&self.nobody)
     }
 
-    /// Puts a provider under the things that it has now and no longer under those that it had. Both lists are
-    /// in order.
+    /// Records that a provider has the keys `new` instead of the keys `old`. Both lists must be in ascending order.
     pub fn move_provider(&mut self, slot: u32, old: &[K], new: &[K]) {
         if old.is_empty() {
             note(&mut self.new_providers, new, slot);
@@ -58,7 +60,8 @@ impl<K: Copy + Eq + Hash + Ord> Inverted<K> {
         }
     }
 
-    /// The same for the root of a tree.
+    /// Records that a tree, given by the slot of its root, has the keys `new` instead of the keys `old`. Both lists
+    /// must be in ascending order.
     pub fn move_root(&mut self, slot: u32, old: &[K], new: &[K]) {
         if old.is_empty() {
             note(&mut self.new_roots, new, slot);
@@ -67,7 +70,7 @@ impl<K: Copy + Eq + Hash + Ord> Inverted<K> {
         }
     }
 
-    /// Ends a series of moves.
+    /// Adds the new slots to the bitmaps. The caller calls this method after a series of moves.
     pub fn finish(&mut self) {
         if self.new_providers.is_empty() && self.new_roots.is_empty() {
             return;
@@ -92,7 +95,7 @@ impl<K: Copy + Eq + Hash + Ord> Inverted<K> {
     }
 
     fn shift(&mut self, old: &[K], new: &[K], part: fn(&mut Postings) -> &mut Arc<RoaringBitmap>, slot: u32) {
-        // The slot may be one of those that are not in the postings yet.
+        // The slot may be one of the new slots, so the new slots are added to the bitmaps first.
         self.finish();
         for key in old.iter().filter(|key| new.binary_search(key).is_err()) {
             let postings = self.postings.get_or_add(key);

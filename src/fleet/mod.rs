@@ -1,19 +1,19 @@
-//! The providers as one in-memory picture, for searching.
+//! The picture: a copy of all providers in memory, in which searches look for providers.
 //!
-//! - [`picture`]: the providers, their trees and names
-//! - [`provider`]: one provider in it
-//! - [`sweep`]: whether the picture is right
-//! - `tree`: a root with all below it
-//! - `index`: which providers have a class, a trait, an aggregate
-//! - `shared`: the collections of which the picture is made
+//! - [`picture`]: all providers, with their trees and names
+//! - [`provider`]: one provider of the picture
+//! - [`sweep`]: the comparison of the picture with the database
+//! - `tree`: a root provider with all providers below the root
+//! - `index`: the providers and trees that have a class, a trait or an aggregate
+//! - `shared`: lists and maps whose copies share memory
 //!
-//! Searches and lists hold the picture as it was when they began, for as long as they like. While somebody holds
-//! the picture, a change is made in a copy, which is then shown in place of the picture. So no change waits for
-//! searches or lists.
+//! A search or list uses the picture as it was when the search began. While a search uses the picture, a change is
+//! made in a copy, and the copy then replaces the picture. So no change waits for a search.
 //!
-//! The picture is loaded at the start and then follows the database: after each commit the rows that the
-//! transaction touched are read, before the writer gets its answer. The picture shows the database's rows, never
-//! what a transaction meant to write. A claim does not trust the picture: capacity is checked in the database.
+//! The picture is loaded when the service starts. After each commit, the rows that the transaction touched are read
+//! from the database into the picture, and then the writer gets its answer. So the picture contains rows of the
+//! database, and never what a transaction meant to write. A claim does not trust the picture, since the database
+//! checks the capacity.
 
 mod index;
 pub mod picture;
@@ -37,25 +37,27 @@ pub use picture::{Picture, Slot};
 pub use provider::{BEFORE_RESOURCES, Provider, Stock};
 pub use tree::Tree;
 
-/// How many providers a brief change sets the usages of at most. A change takes about a microsecond for each.
+/// The largest number of providers in a brief change. The change takes about a microsecond for each provider.
 const BRIEF: usize = 64;
 
-/// The picture, shared by searches and by the threads that keep it up to date.
+/// The current picture, shared by the searches and by the threads that update the picture.
 #[derive(Debug)]
 pub struct Fleet {
-    /// The picture that is shown. The lock is held only to take the picture, to exchange it, or for a brief change.
+    /// The current picture. The lock is held only while a thread clones the `Arc`, replaces the picture, or makes a
+    /// brief change.
     shown: RwLock<Arc<Picture>>,
-    /// The lock of the thread that makes the next picture.
+    /// Locked by the thread that makes the next picture.
     changing: Mutex<()>,
+    /// The last update of the picture.
     refreshed: Mutex<Refresh>,
 }
 
-/// One time that the picture caught up with the database.
+/// The time of one update of the picture.
 #[derive(Clone, Copy, Debug)]
 pub struct Refresh {
-    /// When that was done.
+    /// When the update was complete.
     pub done: Instant,
-    /// How long it took.
+    /// The duration of the update.
     pub took: Duration,
 }
 
@@ -67,7 +69,8 @@ impl Refresh {
 }
 
 impl Fleet {
-    /// Loads the picture and lets it follow the database from then on; blocks the thread.
+    /// Loads the picture and registers it as the follower of `db`, so that later commits update the picture. Blocks
+    /// the thread.
     pub fn load(db: &Db) -> Result<Arc<Fleet>, Error> {
         let begun = Instant::now();
         let picture = db.snapshot(load_picture)?;
@@ -85,7 +88,7 @@ impl Fleet {
         }
     }
 
-    /// The last time that the picture caught up with the database, or was loaded.
+    /// Returns the time of the picture's last update, or of its loading.
     pub fn refreshed(&self) -> Refresh {
         *self.refreshed.lock()
     }
@@ -96,15 +99,16 @@ impl Fleet {
         *self.refreshed.lock() = refresh;
     }
 
-    /// The picture as it is now. A picture that is held never changes, and no change waits for it.
+    /// Returns the current picture. The returned picture never changes, and no change waits until the picture is
+    /// dropped.
     pub fn read(&self) -> Arc<Picture> {
         Arc::clone(&self.shown.read())
     }
 
-    /// Shows the picture as it is after a change. Searches that hold the picture do not see the change.
+    /// Changes the picture. Searches that already use the picture do not see the change.
     ///
-    /// A `brief` change is made in the picture that is shown, unless somebody holds that picture. Searches that
-    /// begin meanwhile wait, which takes as long as the change. Every other change is made in a copy.
+    /// A `brief` change is made in the current picture, unless a search uses the current picture. Searches that begin
+    /// meanwhile wait until the change is made. Every other change is made in a copy.
     fn change(&self, brief: bool, change: impl FnOnce(&mut Picture)) {
         let asked = Instant::now();
         let turn = self.changing.lock();
@@ -129,12 +133,12 @@ impl Fleet {
         drop(shown);
         drop(turn);
         metrics::fleet::CHANGE_WAIT.observe(waited.as_secs_f64());
-        // The old picture, if nobody else holds it, is freed while no lock is held.
+        // If no search uses the old picture, the picture is freed here. No lock is held at this time.
         drop(before);
     }
 }
 
-/// Makes a picture of all that there is.
+/// Reads the whole database into a new picture.
 fn load_picture(conn: &mut DbConnection) -> Result<Picture, Error> {
     let mut picture = Picture::default();
     picture.set_names(rows::load_names(conn)?);
@@ -190,7 +194,7 @@ mod tests {
     use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
     use crate::store::inventories::Amounts;
 
-    /// A provider that has ten units.
+    /// A provider with an inventory of ten units.
     fn provider(id: i32) -> ProviderRow {
         let amounts = Amounts {
             total: 10,

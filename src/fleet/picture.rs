@@ -1,4 +1,4 @@
-//! The picture itself: providers in slots, their trees and names, and the bitmaps of classes, traits and aggregates.
+//! The picture: all providers in memory, their trees and names, and the bitmaps of classes, traits and aggregates.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use super::tree::Tree;
 use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
 use crate::store::inventories::Amounts;
 
-/// Where a provider stands in the picture. The slot of a deleted provider is used again.
+/// The number of a provider in the picture. The slot of a deleted provider is used again.
 pub type Slot = u32;
 
-/// The trait of providers whose inventory the members of their aggregates may use.
+/// The trait of providers that share their inventory with all members of their aggregates.
 const SHARING_TRAIT: &str = "MISC_SHARES_VIA_AGGREGATE";
 
-/// Names by id and ids by name.
+/// The names of classes or traits: names by row id, and row ids by name.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     names: HashMap<i32, String>,
@@ -33,22 +33,23 @@ impl Names {
         Names { names: rows.into_iter().collect(), ids }
     }
 
-    /// The name of an id; empty for an id that has none, which no foreign key rules out.
+    /// Returns the name of a row id. Returns an empty text for an unknown id, which a row without a foreign key can
+    /// have.
     pub fn name(&self, id: i32) -> &str {
         self.names.get(&id).map_or("", String::as_str)
     }
 
-    /// The id of a name.
+    /// Returns the row id of a name.
     pub fn id(&self, name: &str) -> Option<i32> {
         self.ids.get(name).copied()
     }
 
-    /// Whether the names are these, and no others.
+    /// Returns true if `rows` has exactly these names.
     pub fn are(&self, rows: &[(i32, String)]) -> bool {
         rows.len() == self.names.len() && rows.iter().all(|(id, name)| self.names.get(id) == Some(name))
     }
 
-    /// The ids of names. If some names are unknown, the error is the unknown ones, in order.
+    /// Returns the row ids of names. If some names are unknown, the error has the unknown names in order.
     pub fn all_ids<'a>(&self, names: &'a [String]) -> Result<Vec<i32>, Vec<&'a str>> {
         let ids: Vec<i32> = names.iter().filter_map(|name| self.id(name)).collect();
         if ids.len() == names.len() {
@@ -59,39 +60,39 @@ impl Names {
     }
 }
 
-/// All providers.
+/// All providers, as of one moment.
 ///
-/// A copy shares all its pieces with the original. A change of a copy leaves the original as it is, and copies
-/// the pieces that change, so the cost of a change hardly grows with the fleet.
+/// A clone shares all its memory with the original. A change of a clone leaves the original unchanged, and copies
+/// only the changed pieces. So the cost of a change hardly grows with the number of providers.
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
     providers: SharedList<Provider>,
-    /// Trees by the slot of their root. All other slots have an empty tree.
+    /// Trees by the slot of the root. All other slots have an empty tree.
     trees: SharedList<Tree>,
-    /// Slots that are free.
+    /// The free slots.
     free: Arc<RoaringBitmap>,
     by_id: SharedMap<i32, Slot>,
     by_uuid: SharedMap<Arc<str>, Slot>,
     by_name: SharedMap<Arc<str>, Slot>,
-    /// The numbers of aggregates by uuid. An aggregate gets its number when it first comes up.
+    /// The number of each aggregate by uuid. The picture numbers aggregates in the order of their first use.
     aggregate_numbers: SharedMap<Arc<str>, u32>,
     class_names: Arc<Names>,
     trait_names: Arc<Names>,
-    /// The texts for `trait_names`. Only changes need them, so all copies may have the same ones.
+    /// The JSON texts for `trait_names`. Only changes use these texts, so all clones share them.
     trait_texts: Arc<Mutex<TraitTexts>>,
     present: Arc<RoaringBitmap>,
     roots: Arc<RoaringBitmap>,
     by_class: Inverted<i32>,
     by_trait: Inverted<i32>,
     by_aggregate: Inverted<u32>,
-    /// The id of [`SHARING_TRAIT`].
+    /// Row id of [`SHARING_TRAIT`]. None if the database lacks this trait.
     sharing_trait: Option<i32>,
-    /// Providers that were added and are not yet connected: slot, and the row ids of root and parent.
+    /// Providers that were added but are not in a tree yet: slot, row id of the root, and row id of the parent.
     unconnected: Vec<(Slot, i32, Option<i32>)>,
 }
 
 impl Picture {
-    /// A picture of these rows.
+    /// Returns a picture of these rows.
     pub fn new(names: NameRows, providers: Vec<ProviderRow>) -> Picture {
         let mut picture = Picture::default();
         picture.set_names(names);
@@ -99,39 +100,39 @@ impl Picture {
         picture
     }
 
-    /// The provider in a slot.
+    /// Returns the provider in a slot.
     #[inline]
     pub fn provider(&self, slot: Slot) -> &Provider {
         self.providers.get(slot as usize)
     }
 
-    /// The tree of the root in a slot.
+    /// Returns the tree whose root is in a slot.
     #[inline]
     pub fn tree(&self, root: Slot) -> &Tree {
         self.trees.get(root as usize)
     }
 
-    /// The slot of the provider of this uuid.
+    /// Returns the slot of the provider with this uuid.
     pub fn find(&self, uuid: &str) -> Option<Slot> {
         self.by_uuid.get(uuid).copied()
     }
 
-    /// The slot of the provider of this name.
+    /// Returns the slot of the provider with this name.
     pub fn find_by_name(&self, name: &str) -> Option<Slot> {
         self.by_name.get(name).copied()
     }
 
-    /// The slot of the provider of this row id.
+    /// Returns the slot of the provider with this row id.
     pub fn find_by_id(&self, id: i32) -> Option<Slot> {
         self.by_id.get(&id).copied()
     }
 
-    /// The row ids of all providers.
+    /// Returns the row ids of all providers.
     pub fn ids(&self) -> Vec<i32> {
         self.present.iter().map(|slot| self.provider(slot).id).collect()
     }
 
-    /// Whether a provider is here as this row has it.
+    /// Returns true if the picture has this provider with exactly these values.
     pub fn shows(&self, row: &ProviderRow) -> bool {
         let Some(slot) = self.find_by_id(row.id) else {
             return false;
@@ -149,93 +150,93 @@ impl Picture {
             && numbers.collect::<Option<Vec<u32>>>().map(sorted).as_ref() == Some(&provider.aggregates)
     }
 
-    /// The slots of all providers.
+    /// Returns the slots of all providers.
     pub fn present(&self) -> &RoaringBitmap {
         &self.present
     }
 
-    /// The slots of all roots.
+    /// Returns the slots of all roots.
     pub fn roots(&self) -> &RoaringBitmap {
         &self.roots
     }
 
-    /// Whether any provider has a parent.
+    /// Returns true if at least one provider has a parent.
     pub fn is_nested(&self) -> bool {
         self.roots.len() < self.present.len()
     }
 
-    /// The names of resource classes.
+    /// Returns the names of resource classes.
     pub fn classes(&self) -> &Names {
         &self.class_names
     }
 
-    /// The names of traits.
+    /// Returns the names of traits.
     pub fn traits(&self) -> &Names {
         &self.trait_names
     }
 
-    /// The providers that have inventory of a class.
+    /// Returns the slots of the providers that have inventory of a class.
     pub fn with_class(&self, class: i32) -> &RoaringBitmap {
         &self.by_class.get(class).providers
     }
 
-    /// The roots of trees that have inventory of a class.
+    /// Returns the roots of the trees that have inventory of a class.
     pub fn roots_with_class(&self, class: i32) -> &RoaringBitmap {
         &self.by_class.get(class).roots
     }
 
-    /// The providers that have a trait.
+    /// Returns the slots of the providers that have a trait.
     pub fn with_trait(&self, id: i32) -> &RoaringBitmap {
         &self.by_trait.get(id).providers
     }
 
-    /// The providers that have at least one of some traits.
+    /// Returns the slots of the providers that have at least one of these traits.
     pub fn with_any_trait(&self, ids: &[i32]) -> RoaringBitmap {
         union(ids.iter().map(|id| self.with_trait(*id)))
     }
 
-    /// The roots of trees in which some provider has at least one of some traits.
+    /// Returns the roots of the trees in which a provider has at least one of these traits.
     pub fn roots_with_any_trait(&self, ids: &[i32]) -> RoaringBitmap {
         union(ids.iter().map(|id| &*self.by_trait.get(*id).roots))
     }
 
-    /// The members of an aggregate.
+    /// Returns the slots of the members of an aggregate, which is given by its number.
     pub fn members(&self, aggregate: u32) -> &RoaringBitmap {
         &self.by_aggregate.get(aggregate).providers
     }
 
-    /// The roots of trees in which some provider is a member of an aggregate.
+    /// Returns the roots of the trees in which a provider is a member of an aggregate.
     pub fn roots_with_member(&self, aggregate: u32) -> &RoaringBitmap {
         &self.by_aggregate.get(aggregate).roots
     }
 
-    /// The members of at least one of the aggregates of these uuids.
+    /// Returns the slots of the providers that are a member of at least one of these aggregates.
     pub fn members_of_any(&self, uuids: &[String]) -> RoaringBitmap {
         union(self.numbers_of(uuids).map(|number| self.members(number)))
     }
 
-    /// The roots of trees in which some provider is a member of at least one of these aggregates.
+    /// Returns the roots of the trees in which a provider is a member of at least one of these aggregates.
     pub fn roots_with_member_of_any(&self, uuids: &[String]) -> RoaringBitmap {
         union(self.numbers_of(uuids).map(|number| self.roots_with_member(number)))
     }
 
-    /// Whether the aggregate of this uuid ever had a member.
+    /// Returns true if the aggregate with this uuid has or had a member.
     pub fn has_aggregate(&self, uuid: &str) -> bool {
         self.aggregate_numbers.get(uuid).is_some()
     }
 
-    /// The numbers of these aggregates, without those that never had a member.
+    /// Returns the numbers of these aggregates. Aggregates that never had a member are left out.
     fn numbers_of(&self, uuids: &[String]) -> impl Iterator<Item = u32> {
         uuids.iter().filter_map(|uuid| self.aggregate_numbers.get(uuid.as_str()).copied())
     }
 
-    /// The providers that share their inventory with the members of their aggregates.
+    /// Returns the slots of the providers that share their inventory with the members of their aggregates.
     pub fn sharing(&self) -> &RoaringBitmap {
-        // An id that no trait has gives the empty bitmap.
+        // No trait has the row id i32::MIN, so the bitmap is empty if the database lacks the trait.
         self.with_trait(self.sharing_trait.unwrap_or(i32::MIN))
     }
 
-    /// Exchanges all names.
+    /// Replaces all names of classes and traits.
     pub fn set_names(&mut self, rows: NameRows) {
         let classes = Names::new(rows.classes);
         let renamed: Vec<i32> = self
@@ -247,7 +248,7 @@ impl Picture {
             .collect();
         self.class_names = Arc::new(classes);
         self.trait_names = Arc::new(Names::new(rows.traits));
-        // SQLite gives the id of a trait that is gone to the next one.
+        // The texts contain names by row id, and SQLite may give the row id of a deleted trait to a new trait.
         self.trait_texts = Arc::default();
         self.sharing_trait = self.trait_names.id(SHARING_TRAIT);
         for class in renamed {
@@ -257,7 +258,7 @@ impl Picture {
         }
     }
 
-    /// Exchanges providers, adds those that are new, and takes out those that are `gone`.
+    /// Removes the providers `gone`, then replaces known providers and adds new providers.
     pub fn replace(&mut self, rows: Vec<ProviderRow>, gone: &[i32]) {
         for id in gone {
             self.remove(*id);
@@ -266,7 +267,7 @@ impl Picture {
         self.connect();
     }
 
-    /// Exchanges the usages of providers that are there already.
+    /// Replaces the usages of known providers. Unknown providers are skipped.
     pub fn set_usages(&mut self, rows: Vec<UsageRow>) {
         for row in rows {
             let Some(slot) = self.by_id.get(&row.id) else {
@@ -280,8 +281,8 @@ impl Picture {
         }
     }
 
-    /// Adds or exchanges providers without yet placing them in their trees, since a provider may
-    /// come before its root; [`Picture::connect`] must follow.
+    /// Adds or replaces providers, but does not put the providers into their trees, since a provider may come before
+    /// its root. The caller must call [`Picture::connect`] afterwards.
     pub fn add_unconnected(&mut self, rows: Vec<ProviderRow>) {
         for row in rows {
             let slot = self.slot_for(&row);
@@ -301,7 +302,7 @@ impl Picture {
         Arc::make_mut(&mut self.present).insert(slot);
         let provider = self.providers.get_mut(slot as usize);
         provider.uuid = uuid;
-        // A provider stands alone until it is connected.
+        // A new provider is a root until it is connected.
         provider.root = slot;
         slot
     }
@@ -313,7 +314,7 @@ impl Picture {
         }
         self.providers.push(Provider::default());
         self.trees.push(Tree::default());
-        // Row ids are 32-bit integers, so slots can't be more.
+        // Row ids are 32-bit integers, so the number of slots fits into 32 bits.
         (self.providers.len() - 1) as Slot
     }
 
@@ -335,7 +336,7 @@ impl Picture {
             generation: row.generation,
             created_at: row.created_at,
             updated_at: row.updated_at,
-            // The place until now. Connecting the provider moves it.
+            // The old root and parent stay until `connect` sets the new ones.
             root: provider.root,
             parent: provider.parent,
             stocks,
@@ -347,7 +348,7 @@ impl Picture {
         provider.render_resources(&self.class_names);
     }
 
-    /// Lets a provider be found by the uuid that it has from now on, which is returned.
+    /// Makes a provider findable by `uuid` instead of its old uuid. Returns the shared text of `uuid`.
     fn respell(&mut self, slot: Slot, uuid: &str) -> Arc<str> {
         let old = Arc::clone(&self.providers.get(slot as usize).uuid);
         if *old == *uuid {
@@ -359,14 +360,14 @@ impl Picture {
         uuid
     }
 
-    /// Lets a provider no longer be found by its uuid, unless the uuid is another's by now.
+    /// Removes the uuid of a provider from the map, unless another provider has the same uuid by now.
     fn forget_uuid(&mut self, slot: Slot, uuid: &str) {
         if self.by_uuid.get(uuid) == Some(&slot) {
             self.by_uuid.remove(uuid);
         }
     }
 
-    /// Lets a provider be found by the name that it has from now on, which is returned.
+    /// Makes a provider findable by `name` instead of its old name. Returns the shared text of `name`.
     fn rename(&mut self, slot: Slot, name: Option<String>) -> Option<Arc<str>> {
         let old = self.providers.get(slot as usize).name.clone();
         if old.as_deref() == name.as_deref() {
@@ -380,8 +381,8 @@ impl Picture {
         name
     }
 
-    /// Lets a provider no longer be found by its name, unless the name is another's by now: two providers may
-    /// exchange their names.
+    /// Removes the name of a provider from the map, unless another provider has the same name by now. This happens if
+    /// two providers exchange their names.
     fn forget_name(&mut self, slot: Slot, name: Option<&str>) {
         if let Some(name) = name.filter(|name| self.by_name.get(*name) == Some(&slot)) {
             self.by_name.remove(name);
@@ -404,7 +405,7 @@ impl Picture {
         next
     }
 
-    /// Places in their trees all providers that were added since the last time.
+    /// Puts into their trees all providers that were added since the last call.
     pub fn connect(&mut self) {
         let mut changed = Vec::new();
         for (slot, root_id, parent_id) in std::mem::take(&mut self.unconnected) {
@@ -444,7 +445,7 @@ impl Picture {
         Arc::make_mut(&mut self.free).insert(slot);
     }
 
-    /// Brings a tree and its postings up to date with its members.
+    /// Updates a tree's classes, traits and aggregates, and the bitmaps, after a change of the tree's members.
     fn settle(&mut self, root: Slot) {
         let mut tree = std::mem::take(self.trees.get_mut(root as usize));
         let provider = |slot: Slot| self.providers.get(slot as usize);

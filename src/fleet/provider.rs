@@ -1,4 +1,4 @@
-//! One provider in the picture, with the parts of its summary ready to be copied into answers.
+//! One provider of the picture, with parts of its summary as JSON text that is ready to be copied into answers.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,117 +10,121 @@ use super::picture::{Names, Slot};
 use crate::shared_text::SharedStr;
 use crate::store::inventories::Amounts;
 
-/// A provider's inventory of one class, and how much of it is in use.
+/// A provider's inventory of one class, with the amount in use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stock {
-    /// The class's id.
+    /// Row id of the class.
     pub class: i32,
-    /// The inventory's numbers.
+    /// The numbers of the inventory.
     pub amounts: Amounts,
-    /// The allocated amount.
+    /// The amount in use.
     pub used: i64,
 }
 
 impl Stock {
-    /// Whether one allocation of this size could be made beside those that there are.
+    /// Returns true if one allocation of this amount would fit beside the existing allocations.
     pub fn fits(&self, amount: i64) -> bool {
         self.amounts.permits(amount) && self.amounts.has_room(self.used, amount)
     }
 
-    /// Whether several allocations, each of which fits, also fit together as this sum.
+    /// Returns true if several allocations, each of which fits alone, also fit together. `sum` is the sum of the
+    /// amounts.
     pub fn fits_together(&self, sum: i64) -> bool {
         sum <= i64::from(self.amounts.max_unit) && self.amounts.has_room(self.used, sum)
     }
 
-    /// The amount that is not in use.
+    /// Returns the amount that is not in use, or 0 if more than the capacity is in use.
     pub fn free(&self) -> i64 {
         (self.capacity() - self.used).max(0)
     }
 
-    /// Whole units that may be in use at once.
+    /// Returns the capacity in whole units, rounded down.
     #[expect(clippy::cast_possible_truncation, reason = "casts saturate; capacities are far smaller")]
     pub fn capacity(&self) -> i64 {
         self.amounts.capacity() as i64
     }
 }
 
-/// The stocks of a provider. Up to four lie in the provider itself, since a search looks at the stocks of all
-/// providers, and each look elsewhere in memory takes as long as the rest of the visit.
+/// The stocks of a provider. Up to four stocks lie inside the `Provider` value. A search reads the stocks of all
+/// providers, and an access to another place in memory takes as long as the rest of a visit.
 pub type Stocks = SmallVec<[Stock; 4]>;
 
-/// The words of a summary between the uuid and the inside of `resources`.
+/// The JSON text of a summary between the uuid and the content of `resources`.
 pub const BEFORE_RESOURCES: &str = ":{\"resources\":{";
 
-/// A provider.
+/// A provider of the picture.
 #[derive(Clone, Debug, Default)]
 pub struct Provider {
     /// Row id.
     pub id: i32,
-    /// The uuid under which clients know it.
+    /// The uuid that clients use.
     pub uuid: Arc<str>,
-    /// Its name.
+    /// The name. None only in rows of old databases.
     pub name: Option<Arc<str>>,
-    /// Its generation.
+    /// The generation.
     pub generation: i32,
     /// When it was created.
     pub created_at: Option<NaiveDateTime>,
     /// When it was last changed.
     pub updated_at: Option<NaiveDateTime>,
-    /// The root of its tree, itself for a root.
+    /// Slot of the root of the provider's tree. A root has its own slot here.
     pub root: Slot,
-    /// Its parent.
+    /// Slot of the parent. None for a root.
     pub parent: Option<Slot>,
-    /// Inventories and their usages, in the order of class ids.
+    /// The inventories with their usage, in the order of class ids.
     pub stocks: Stocks,
-    /// The ids of its traits, in order, so standard ones first. Providers with the same traits share the list.
+    /// Row ids of the traits, in ascending order, so standard traits come first. Providers with the same traits share
+    /// the list.
     pub traits: Arc<[i32]>,
-    /// The numbers of its aggregates, in order.
+    /// The picture's numbers for the aggregates of the provider, in ascending order.
     pub aggregates: Vec<u32>,
-    /// The beginning of its summary, as JSON: the quoted uuid, [`BEFORE_RESOURCES`], the inside of `resources`.
+    /// The beginning of the summary as JSON: the uuid in quotes, [`BEFORE_RESOURCES`], and the content of
+    /// `resources`.
     pub(super) summary_json: String,
-    /// The inside of its summary's `traits`, as JSON.
+    /// The content of the summary's `traits` as JSON, without the brackets.
     pub(super) traits_json: SharedStr,
 }
 
 impl Provider {
-    /// Its stock of a class.
+    /// Returns the stock of a class. Returns None if the provider has no inventory of the class.
     pub fn stock(&self, class: i32) -> Option<&Stock> {
         self.stocks.binary_search_by_key(&class, |stock| stock.class).ok().map(|at| &self.stocks[at])
     }
 
-    /// Whether it could satisfy this amount of a class in one allocation.
+    /// Returns true if one allocation of this amount of the class would fit.
     #[inline]
     pub fn fits(&self, class: i32, amount: i64) -> bool {
         self.stock(class).is_some_and(|stock| stock.fits(amount))
     }
 
-    /// Its uuid in quotes. The text lies beside the other texts of the summary in memory.
+    /// Returns the uuid in quotes. This text lies beside the other texts of the summary in memory.
     pub fn quoted_uuid(&self) -> &str {
         self.summary_json.get(..self.uuid.len() + 2).unwrap_or_default()
     }
 
-    /// Its summary up to the inside of `resources`, with all classes, as JSON.
+    /// Returns the beginning of the summary as JSON, up to the end of the content of `resources`. All classes are
+    /// included.
     pub fn summary_json(&self) -> &str {
         &self.summary_json
     }
 
-    /// The inside of its summary's `resources`, as JSON: all classes.
+    /// Returns the content of the summary's `resources` as JSON. All classes are included.
     pub fn resources_json(&self) -> &str {
         self.summary_json.get(self.uuid.len() + 2 + BEFORE_RESOURCES.len()..).unwrap_or_default()
     }
 
-    /// The inside of its summary's `traits`, as JSON.
+    /// Returns the content of the summary's `traits` as JSON, without the brackets.
     pub fn traits_json(&self) -> &SharedStr {
         &self.traits_json
     }
 
-    /// The inside of a summary's `resources` with only those classes that `shown` lets through.
+    /// Writes the content of `resources` as JSON. Only the classes for which `shown` returns true are included.
     pub fn write_resources(&self, out: &mut impl Write, names: &Names, shown: impl Fn(i32) -> bool) {
         let mut separator = "";
         for stock in self.stocks.iter().filter(|stock| shown(stock.class)) {
             let name = names.name(stock.class);
-            // Names are upper-case letters, digits and underscores, so need no escaping; writing
-            // to a string can't fail.
+            // Class names consist of upper-case letters, digits and underscores, so the names need no escaping. A
+            // write to a string can't fail.
             let _ = write!(
                 out,
                 "{separator}\"{name}\":{{\"capacity\":{},\"used\":{}}}",

@@ -1,27 +1,28 @@
-//! Collections whose copies share their pieces. To copy a collection takes little. A change of a copy copies
-//! only the pieces that lead to the changed value.
+//! Lists and maps that are cheap to clone, since clones share their memory. A change of a clone copies only the
+//! pieces that lead to the changed value.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
-/// How many values a leaf has. The values of a leaf lie side by side in memory, so a search that goes from one
-/// value to the next finds it in the processor's cache.
+/// The number of values in a leaf. The values of a leaf lie side by side in memory. So a search that reads one value
+/// after the other finds most values in the processor's cache.
 const LEAF: usize = 8;
 
-/// How many leaves a branch has.
+/// The number of leaves in a branch.
 const LEAVES: usize = 64;
 
-/// How many values a branch has.
+/// The number of values in a branch.
 const BRANCH: usize = LEAF * LEAVES;
 
-/// How many entries a bucket of a map has on average at most.
+/// The largest average number of entries in a bucket of a map.
 const CROWDED: usize = 4;
 
 type Leaf<T> = [T; LEAF];
 type Branch<T> = [Arc<Leaf<T>>; LEAVES];
 
-/// A list. A change of one value in a copy copies 8 values, 64 pointers, and a pointer for each 512 values.
+/// A list of values in leaves, and of leaves in branches. A change of one value in a clone copies 8 values, 64
+/// pointers, and one pointer for each 512 values of the list.
 #[derive(Debug)]
 pub struct SharedList<T> {
     branches: Vec<Arc<Branch<T>>>,
@@ -41,12 +42,12 @@ impl<T> Clone for SharedList<T> {
 }
 
 impl<T> SharedList<T> {
-    /// The number of values.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// The value in a place, which must be below the length.
+    /// Returns the value at a place. Panics if `place` is not below the length.
     #[inline]
     pub fn get(&self, place: usize) -> &T {
         &self.branches[place / BRANCH][place / LEAF % LEAVES][place % LEAF]
@@ -54,17 +55,17 @@ impl<T> SharedList<T> {
 }
 
 impl<T: Clone + Default> SharedList<T> {
-    /// The value in a place, to be changed in this copy alone.
+    /// Returns the value at a place, which the caller may change. Clones of the list do not see the change.
     pub fn get_mut(&mut self, place: usize) -> &mut T {
         let branch = Arc::make_mut(&mut self.branches[place / BRANCH]);
         &mut Arc::make_mut(&mut branch[place / LEAF % LEAVES])[place % LEAF]
     }
 
-    /// Adds a value at the end.
+    /// Appends a value.
     pub fn push(&mut self, value: T) {
         let place = self.len;
         if place.is_multiple_of(BRANCH) {
-            // All leaves that are not used yet are one empty leaf.
+            // All unused leaves of a branch are the same empty leaf.
             let empty: Arc<Leaf<T>> = Arc::new(std::array::from_fn(|_| T::default()));
             self.branches.push(Arc::new(std::array::from_fn(|_| Arc::clone(&empty))));
         }
@@ -73,11 +74,11 @@ impl<T: Clone + Default> SharedList<T> {
     }
 }
 
-/// A map. A change of one entry in a copy copies about as much as with a [`SharedList`] that has a
-/// quarter of the length.
+/// A hash map whose buckets are a [`SharedList`]. A change of one entry in a clone copies about as much as a change
+/// in a list with a quarter of the length.
 #[derive(Clone, Debug)]
 pub struct SharedMap<K, V> {
-    /// The number of buckets is zero or a power of two.
+    /// The buckets. The number of buckets is zero or a power of two.
     buckets: SharedList<Vec<(K, V)>>,
     len: usize,
     hasher: RandomState,
@@ -90,12 +91,12 @@ impl<K, V> Default for SharedMap<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
-    /// The number of entries.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -104,7 +105,8 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
         bucket.iter().find(|(known, _)| known.borrow() == key).map(|(_, value)| value)
     }
 
-    /// The value of a key, to be changed in this copy alone. A key that is new gets the default value.
+    /// Returns the value of a key, which the caller may change. A new key gets the default value. Clones of the map
+    /// do not see the change.
     pub fn get_or_add(&mut self, key: &K) -> &mut V
     where
         V: Default,
@@ -120,7 +122,7 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
         &mut bucket[at].1
     }
 
-    /// Gives a key its value, in place of the one it may have.
+    /// Sets the value of a key. An old value is replaced.
     pub fn insert(&mut self, key: K, value: V) {
         self.make_room();
         let place = self.place(&key).unwrap_or_default();
@@ -134,7 +136,7 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
         }
     }
 
-    /// Takes a key out.
+    /// Removes a key with its value. Does nothing if the key is unknown.
     pub fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q)
     where
         K: Borrow<Q>,
@@ -148,7 +150,7 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
         }
     }
 
-    /// The place of a key's bucket; none while there are no buckets.
+    /// Returns the place of a key's bucket. Returns None if there are no buckets.
     fn place<Q: Hash + ?Sized>(&self, key: &Q) -> Option<usize> {
         let last = self.buckets.len().checked_sub(1)?;
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
@@ -156,7 +158,7 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedMap<K, V> {
         Some(hash & last)
     }
 
-    /// Makes room for one more entry: twice as many buckets if the buckets are crowded.
+    /// Makes room for one more entry. If the buckets are full on average, doubles their number.
     fn make_room(&mut self) {
         if self.len < self.buckets.len() * CROWDED {
             return;
@@ -182,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// How many leaves two lists have in common, and how many branches.
+    /// Returns the number of leaves, and the number of branches, that two lists share.
     fn in_common<T>(one: &SharedList<T>, other: &SharedList<T>) -> (usize, usize) {
         let (mut leaves, mut branches) = (0, 0);
         for (one, other) in one.branches.iter().zip(&other.branches) {
@@ -197,7 +199,7 @@ mod tests {
         let mut list = SharedList::default();
         (0..5_000).for_each(|number| list.push(number));
         let mut copy = list.clone();
-        // Ten branches with their leaves, of which the last ones are empty.
+        // The lists have ten branches. The last leaves of the last branch are empty.
         assert_eq!(in_common(&list, &copy), (10 * LEAVES, 10));
         *copy.get_mut(3_336) = 7;
         *copy.get_mut(3_337) = 8;

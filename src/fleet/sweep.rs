@@ -1,7 +1,7 @@
-//! Compares the picture with the database now and then, and has the parts that differ read again.
+//! The sweep: compares the picture with the database at intervals, and makes the picture read differing parts again.
 //!
-//! The picture follows what this process commits. Other processes write too, people mend rows by hand, and
-//! a COMMIT may happen after its connection has ended.
+//! The picture follows only the commits of this process. Differences arise if another process writes, if an operator
+//! changes rows by hand, or if a COMMIT happens after its connection has ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -16,21 +16,22 @@ use crate::db::Error;
 use crate::metrics;
 use crate::store::fleet as rows;
 
-/// How many providers are compared at a time.
+/// The number of providers that are compared at a time.
 const PAGE: i64 = 500;
 
-/// The pause after each page is so many times as long as the page took. So the sweep of a large fleet is no
-/// load for anybody.
+/// The pause after each page, as a multiple of the time that the page took. So the sweep of a large fleet is a small
+/// load.
 const PAUSES: u32 = 2;
 
-/// How many times the providers that differ are looked at again. Most differences are on their way into the
-/// picture.
+/// The number of times that differing providers are compared again. Most differences are new commits, which the
+/// picture is about to read.
 const LOOKS: u32 = 4;
 
-/// The pause before each of these looks.
+/// The pause before each further comparison.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
 
-/// Sweeps so often, and besides whenever the database tells that another process has written; for ever.
+/// Runs a sweep after each interval `every`, and also when the database reports that another process has written.
+/// Never returns.
 pub async fn keep(fleet: Arc<Fleet>, db: Db, every: Duration) {
     loop {
         db.written_by_others(every).await;
@@ -42,7 +43,8 @@ pub async fn keep(fleet: Arc<Fleet>, db: Db, every: Duration) {
     }
 }
 
-/// Compares all providers, and has those that differ read again. Returns how many of them differ for certain.
+/// Compares all providers with the database, and makes the picture read differing providers again. Returns the number
+/// of providers that differ for certain.
 async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
     let mut names = differing_names(fleet, db).await?;
     let mut doubtful = doubtful(fleet, db).await?;
@@ -59,12 +61,12 @@ async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
     }
     let count = wrong.len();
     metrics::fleet::MENDED.inc_by(count as u64);
-    // Providers that change all the time are not known to be right either.
+    // Providers that changed during each comparison may differ too.
     wrong.extend(doubtful);
     let touched = Touched {
         providers: wrong.into_iter().map(|id| (id, Part::Whole)).collect(),
         names: names.differ,
-        // The texts of a provider's traits have the names in them.
+        // The JSON texts of providers' traits contain the names, so all providers must be read.
         everything: names.renamed,
     };
     if !touched.is_empty() {
@@ -73,7 +75,7 @@ async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
     Ok(count)
 }
 
-/// How the names of classes and traits differ from those in the picture.
+/// The differences between the names in the database and the names in the picture.
 #[derive(Clone, Copy, Default)]
 struct Names {
     differ: bool,
@@ -99,7 +101,7 @@ async fn differing_names(fleet: &Fleet, db: &Db) -> Result<Names, Error> {
     })
 }
 
-/// The providers that are not the same in the picture and in the database, read page by page.
+/// Returns the row ids of the providers that differ between picture and database. Reads the database page by page.
 async fn doubtful(fleet: &Fleet, db: &Db) -> Result<BTreeSet<i32>, Error> {
     let known = fleet.read().ids();
     let (mut doubtful, mut found) = (BTreeSet::new(), HashSet::new());
@@ -122,8 +124,8 @@ async fn doubtful(fleet: &Fleet, db: &Db) -> Result<BTreeSet<i32>, Error> {
     Ok(doubtful)
 }
 
-/// Looks at some providers again, and adds those that differ to `wrong`. Returns the providers that changed
-/// meanwhile in the picture, so that nothing can be said of them.
+/// Compares some providers again, and adds the differing providers to `wrong`. Returns the providers that differ, but
+/// changed in the picture during the comparison, so that the result is not certain.
 async fn look_again(
     fleet: &Fleet,
     db: &Db,
@@ -147,7 +149,7 @@ async fn look_again(
     Ok(moving.into_iter().collect())
 }
 
-/// The state of providers in the picture that changes with each claim.
+/// Returns generation and stocks of providers in the picture. Each claim on a provider changes these values.
 fn states(fleet: &Fleet, ids: &[i32]) -> BTreeMap<i32, (i32, Vec<Stock>)> {
     let picture = fleet.read();
     let state = |id: &i32| {

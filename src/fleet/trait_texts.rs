@@ -1,4 +1,4 @@
-//! Lists of traits, and the lists as JSON. Providers with the same traits share one list and one text.
+//! Lists of traits with their JSON texts. Providers with the same traits share one list and one text.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,29 +6,30 @@ use std::sync::Arc;
 use super::picture::Names;
 use crate::shared_text::SharedStr;
 
-/// Up to this number of texts, nobody looks whether all are still in use.
+/// Unused texts are removed only if there are more texts than this number.
 const FEW: usize = 1_024;
 
-/// The texts, by the ids of the traits, in order.
+/// The shared texts. The key is the list of the traits' row ids, in ascending order.
 #[derive(Clone, Debug, Default)]
 pub struct TraitTexts {
     texts: HashMap<Arc<[i32]>, SharedStr>,
-    /// How many texts were in use at the last look.
+    /// The number of used texts when unused texts were last removed.
     in_use: usize,
 }
 
 impl TraitTexts {
-    /// The list of these traits, and its inside as JSON.
+    /// Returns the shared list of these traits, and the names as shared JSON text, for example
+    /// `"CUSTOM_A","CUSTOM_B"`.
     pub fn share(&mut self, traits: Vec<i32>, names: &Names) -> (Arc<[i32]>, SharedStr) {
         if let Some((list, text)) = self.texts.get_key_value(&*traits) {
             return (Arc::clone(list), text.clone());
         }
-        // Fleets whose traits change all the time leave texts behind.
+        // Providers whose traits change leave unused texts behind.
         if self.texts.len() > FEW.max(2 * self.in_use) {
             self.texts.retain(|_, text| !text.is_unique());
             self.in_use = self.texts.len();
         }
-        // Trait names are upper-case letters, digits and underscores, so need no escaping.
+        // Trait names consist of upper-case letters, digits and underscores, so the names need no escaping.
         let quoted: Vec<String> = traits.iter().map(|id| format!("\"{}\"", names.name(*id))).collect();
         let (list, text) = (Arc::from(traits), SharedStr::from(quoted.join(",")));
         self.texts.insert(Arc::clone(&list), text.clone());

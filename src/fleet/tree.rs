@@ -1,4 +1,4 @@
-//! A root provider with all providers below it.
+//! A tree: a root provider with all providers below the root.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,32 +6,33 @@ use smallvec::SmallVec;
 
 use super::picture::{Picture, Slot};
 
-/// The providers of a tree. A few lie in the tree itself, so a search finds those of a flat fleet without a look
-/// elsewhere in memory.
+/// The slots of a tree's providers. Up to four slots lie inside the `Tree` value. So a search of small trees needs no
+/// access to other places in memory.
 pub type Members = SmallVec<[Slot; 4]>;
 
-/// A root provider with all providers below it, and all that they have.
+/// A root provider with all providers below the root, and the classes, traits and aggregates of all these providers.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    /// All providers of the tree, the root included, in the order of their row ids.
+    /// The slots of all providers of the tree, including the root, in the order of row ids.
     pub members: Members,
-    /// The classes of which the tree has inventory.
+    /// Row ids of the classes of which at least one provider of the tree has inventory.
     pub(super) classes: Vec<i32>,
-    /// The traits that some provider in it has.
+    /// Row ids of the traits that at least one provider of the tree has.
     pub(super) traits: Arc<[i32]>,
-    /// The aggregates that some provider in it is a member of.
+    /// Numbers of the aggregates of which at least one provider of the tree is a member.
     pub aggregates: Vec<u32>,
-    /// The spans of its members, in the order of their slots, once somebody has asked for one.
+    /// The span of each provider, in the order of slots. The spans are computed when a search first needs a span.
     spans: OnceLock<Vec<(Slot, Span)>>,
 }
 
-/// The place of a provider on a way through its tree from the root downwards, on which each provider comes before
-/// all that are below it.
+/// The numbers of a provider and of all providers below the provider, if the tree is numbered from the root
+/// downwards. Each provider gets its number before the providers below it. So a provider is below another provider if
+/// its number lies in the other provider's span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
-    /// The provider's own place.
+    /// The number of the provider itself.
     pub first: u32,
-    /// The place of the last provider below this one; its own place if there is none.
+    /// The largest number below the provider, or the provider's own number if there is no provider below.
     pub last: u32,
 }
 
@@ -40,7 +41,7 @@ impl Tree {
         Tree { members, classes, traits, aggregates, spans: OnceLock::new() }
     }
 
-    /// The span of one of its members.
+    /// Returns the span of a provider of this tree.
     pub fn span(&self, picture: &Picture, slot: Slot) -> Span {
         let spans = self.spans.get_or_init(|| spans(&self.members, |slot| picture.provider(slot).parent));
         match spans.binary_search_by_key(&slot, |(member, _)| *member) {
@@ -50,7 +51,7 @@ impl Tree {
     }
 }
 
-/// The spans of providers, in the order of their slots.
+/// Computes the spans of providers. Returns the spans in the order of slots.
 fn spans(members: &[Slot], parent: impl Fn(Slot) -> Option<Slot>) -> Vec<(Slot, Span)> {
     let mut slots = members.to_vec();
     slots.sort_unstable();
@@ -62,12 +63,12 @@ fn spans(members: &[Slot], parent: impl Fn(Slot) -> Option<Slot>) -> Vec<(Slot, 
             None => tops.push(at),
         }
     }
-    // In a broken database parents may form a loop, which no top leads to.
+    // In a broken database, parents can form a loop that has no top. So each provider is also a beginning.
     let begins = tops.into_iter().chain(0..slots.len());
     let mut spans: Vec<Option<Span>> = vec![None; slots.len()];
     let mut next = 0;
     for begin in begins {
-        // Each provider comes twice: before and after those below it.
+        // Each provider is on the stack twice: to get its number, and to end its span after the providers below it.
         let mut open = vec![(begin, false)];
         while let Some((at, is_done)) = open.pop() {
             match &mut spans[at] {
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn all_below_one_are_in_its_span() {
-        // 9 has 2 and 5, and 5 has 1 and 7.
+        // Provider 9 is the parent of 2 and 5. Provider 5 is the parent of 1 and 7.
         let parents = [(9, None), (7, Some(5)), (2, Some(9)), (5, Some(9)), (1, Some(5))];
         let expected = [(1, 3, 3), (2, 1, 1), (5, 2, 4), (7, 4, 4), (9, 0, 4)];
         assert_eq!(spans_of(&parents), expected);
