@@ -27,12 +27,17 @@ need curl has curl
 need jq has jq
 # A wall clock that tests set.
 need libfaketime compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null
-# The proxy before the service.
+# The proxy before the service, and the balancer before several.
 need nginx has nginx
+need haproxy has haproxy
 need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
 need pgbouncer has pgbouncer
 need mariadb-server has mariadbd
 need mariadb-client has mariadb-admin
+# A cluster of MariaDB servers, and the programs with which its nodes copy their data.
+need galera-4 compgen -G '/usr/lib/galera*/libgalera_smm.so' >/dev/null
+need rsync has rsync
+need lsof has lsof
 if has dpkg-query; then
     need libpq-dev installed libpq-dev
     need libmariadb-dev installed libmariadb-dev

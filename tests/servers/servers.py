@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""A PostgreSQL and a MariaDB server of our own, for tests.
+"""Database servers of our own, for tests: PostgreSQL, MariaDB, and a Galera cluster.
 
-    servers.py run -- COMMAND…   run a command with both servers up, end them after it
-    servers.py up [DIR]          start both, print their addresses, leave them running
-    servers.py down [DIR]        end what `up` left running
+    servers.py run [--galera] -- COMMAND…   run a command with the servers up, end them after it
+    servers.py up [--galera] [DIR]          start them, print their addresses, leave them running
+    servers.py down [DIR]                   end what `up` left running
+
+`--galera` adds a cluster of three nodes, which takes more memory and time than
+the others: `run` starts it beside them, `up` starts it alone.
 
 The servers listen on free ports of 127.0.0.1, keep their data in a new
 temporary directory and run as an unprivileged user; servers that the system
-runs are never touched. Commands find them through the two environment
-variables that `up` prints as shell assignments. Where both are set already,
-`run` starts nothing and uses the servers they name.
+runs are never touched. Commands find them through the environment
+variables that `up` prints as shell assignments. A variable that is set already
+names the server to use: `run` starts those alone whose variable is not set.
 
 Data is not synced to disk: the tests kill allotment, not the database.
 Only Python's standard library is needed.
@@ -17,148 +20,26 @@ Only Python's standard library is needed.
 
 import argparse
 import contextlib
-import ctypes
-import glob
 import json
 import os
 import pathlib
-import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+from database_server import LIBC, MAX_CONNECTIONS, PR_SET_PDEATHSIG, STOP_TIMEOUT, Server, ServersError, find_program
+import galera
+
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 DEFAULT_STATE = PROJECT / 'target' / 'test-servers'
-POSTGRES_URL = 'ALLOTMENT_TEST_POSTGRES_URL'
-MYSQL_URL = 'ALLOTMENT_TEST_MYSQL_URL'
-MAX_CONNECTIONS = 500
-START_TIMEOUT = 120
-STOP_TIMEOUT = 30
-PR_SET_PDEATHSIG = 1
-
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-class ServersError(Exception):
-    """The servers could not be set up; the message says why."""
-
-
-def find_program(name, *directories):
-    found = shutil.which(name)
-    for directory in directories:
-        for candidate in sorted(glob.glob(f'{directory}/{name}')):
-            found = candidate
-    if not found:
-        raise ServersError(f'{name} is not installed (see tests/setup.sh)')
-    return found
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
-
-
-def unprivileged_user(*names):
-    """Whom a server is to run as: ourselves, unless we are root."""
-    if os.geteuid() != 0:
-        return None
-    for name in (*names, 'nobody'):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise ServersError('no unprivileged user to run database servers as')
-
-
-class Server:
-    """One database server in a directory of its own."""
-
-    name = None
-    users = ()
-    # Ends the server at once, but in an orderly way.
-    stop_signal = signal.SIGTERM
-
-    def __init__(self, base, detached):
-        self.directory = pathlib.Path(base) / self.name
-        self.detached = detached
-        self.user = unprivileged_user(*self.users)
-        self.port = free_port()
-        self.process = None
-        self.directory.mkdir()
-        if self.user:
-            os.chown(self.directory, self.user.pw_uid, self.user.pw_gid)
-
-    def drop_privileges(self):
-        if self.user:
-            os.setgroups([])
-            os.setgid(self.user.pw_gid)
-            os.setuid(self.user.pw_uid)
-
-    def before_exec(self):
-        os.setsid()
-        self.drop_privileges()
-        if not self.detached:
-            # Even a parent that is killed outright takes its servers along.
-            # After the change of user, which would cancel this.
-            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-    def environment(self):
-        return {'PATH': os.environ.get('PATH', os.defpath), 'LC_ALL': 'C',
-                'TZ': 'UTC', 'HOME': str(self.directory)}
-
-    def initialise(self, command):
-        done = subprocess.run(
-            command, cwd=self.directory, env=self.environment(),
-            preexec_fn=self.drop_privileges, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            raise ServersError(f'{command[0]} failed:\n{done.stdout}')
-
-    def start(self):
-        self.prepare()
-        self.launch()
-
-    def launch(self):
-        """Start on the data that is there, also again after `stop`."""
-        with open(self.directory / 'log', 'ab') as log:
-            self.process = subprocess.Popen(
-                self.command(), cwd=self.directory, env=self.environment(),
-                preexec_fn=self.before_exec, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT)
-
-    def wait_until_ready(self):
-        deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            if self.answers():
-                return
-            time.sleep(0.1)
-        log = (self.directory / 'log').read_text(errors='replace')
-        raise ServersError(f'{self.name} did not start:\n{log[-4000:]}')
-
-    def answers(self):
-        return subprocess.run(
-            self.ping(), env=self.environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ).returncode == 0
-
-    def stop(self):
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(self.stop_signal)
-        try:
-            self.process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 class PostgreSql(Server):
     name = 'postgresql'
+    variable = 'ALLOTMENT_TEST_POSTGRES_URL'
     users = ('postgres',)
     # "Fast shutdown": does not wait for clients to leave.
     stop_signal = signal.SIGINT
@@ -183,11 +64,12 @@ class PostgreSql(Server):
                 '-h', '127.0.0.1', '-p', str(self.port)]
 
     def assignment(self):
-        return POSTGRES_URL, f'postgres://postgres@127.0.0.1:{self.port}/postgres'
+        return self.variable, f'postgres://postgres@127.0.0.1:{self.port}/postgres'
 
 
 class MariaDb(Server):
     name = 'mariadb'
+    variable = 'ALLOTMENT_TEST_MYSQL_URL'
     users = ('mysql',)
 
     def prepare(self):
@@ -216,22 +98,23 @@ class MariaDb(Server):
                 'ping']
 
     def assignment(self):
-        return MYSQL_URL, f'mysql://root@127.0.0.1:{self.port}/'
+        return self.variable, f'mysql://root@127.0.0.1:{self.port}/'
 
 
 class Servers:
-    """Both servers and their temporary directory."""
+    """Servers of these kinds and their temporary directory."""
 
-    def __init__(self, detached=False):
+    def __init__(self, kinds, detached=False):
         # In the system's temporary directory, not in the project: its user
         # might have no access to that, and socket paths must be short.
         self.base = tempfile.mkdtemp(prefix='allotment-db-')
         os.chmod(self.base, 0o755)
+        self.kinds = kinds
         self.servers = []
         self.detached = detached
 
     def start(self):
-        for kind in (PostgreSql, MariaDb):
+        for kind in self.kinds:
             server = kind(self.base, self.detached)
             self.servers.append(server)
             server.start()
@@ -247,14 +130,16 @@ class Servers:
         return dict(server.assignment() for server in self.servers)
 
 
-def run(command):
+def run(command, with_galera):
     """Run a command with servers; returns its exit code."""
-    if POSTGRES_URL in os.environ and MYSQL_URL in os.environ:
+    kinds = [PostgreSql, MariaDb] + ([galera.Cluster] if with_galera else [])
+    kinds = [kind for kind in kinds if kind.variable not in os.environ]
+    if not kinds:
         os.execvp(command[0], command)
     # Also when something before us in a pipe or script ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
-    servers = Servers()
+    servers = Servers(kinds)
     child = None
     try:
         servers.start()
@@ -295,18 +180,18 @@ def end_group(child):
     child.wait()
 
 
-def up(state):
+def up(state, with_galera):
     state.mkdir(parents=True, exist_ok=True)
-    record = state / 'running.json'
+    record = state / ('galera.json' if with_galera else 'running.json')
     if record.exists():
         running = json.loads(record.read_text())
         if all(start_time(process['pid']) == process['started']
                for process in running['processes']):
             print_assignments(running['assignments'])
-            return 0
+            return
         # One of them has ended, with the machine perhaps: begin anew.
-        down(state)
-    servers = Servers(detached=True)
+        take_down(record)
+    servers = Servers([galera.Cluster] if with_galera else [PostgreSql, MariaDb], detached=True)
     try:
         servers.start()
         record.write_text(json.dumps({
@@ -314,24 +199,24 @@ def up(state):
             'processes': [{'pid': server.process.pid,
                            'started': start_time(server.process.pid),
                            'signal': int(server.stop_signal)}
-                          for server in servers.servers]}))
+                          for each in servers.servers for server in each.members()]}))
     except BaseException:
         servers.stop()
         raise
     print_assignments(servers.assignments())
-    return 0
 
 
 def down(state):
-    record = state / 'running.json'
-    if not record.exists():
-        return 0
+    for record in state.glob('*.json'):
+        take_down(record)
+
+
+def take_down(record):
     running = json.loads(record.read_text())
     for process in running['processes']:
         end(process)
     shutil.rmtree(running['base'], ignore_errors=True)
     record.unlink()
-    return 0
 
 
 def end(process):
@@ -368,10 +253,12 @@ def main():
         formatter_class=argparse.RawDescriptionHelpFormatter)
     actions = parser.add_subparsers(dest='action', required=True)
     runner = actions.add_parser('run')
+    starter = actions.add_parser('up')
+    for action in (runner, starter):
+        action.add_argument('--galera', action='store_true')
+    for action in (starter, actions.add_parser('down')):
+        action.add_argument('state', nargs='?', type=pathlib.Path, default=DEFAULT_STATE)
     runner.add_argument('command', nargs=argparse.REMAINDER)
-    for name in ('up', 'down'):
-        actions.add_parser(name).add_argument(
-            'state', nargs='?', type=pathlib.Path, default=DEFAULT_STATE)
     args = parser.parse_args()
     try:
         if args.action == 'run':
@@ -380,8 +267,11 @@ def main():
                 command = command[1:]
             if not command:
                 parser.error('run needs a command')
-            sys.exit(run(command))
-        sys.exit({'up': up, 'down': down}[args.action](args.state))
+            sys.exit(run(command, args.galera))
+        if args.action == 'up':
+            up(args.state, args.galera)
+        else:
+            down(args.state)
     except ServersError as error:
         sys.exit(f'servers.py: {error}')
 

@@ -1,4 +1,4 @@
-"""Databases for one test each, on SQLite, PostgreSQL and MariaDB.
+"""Databases for one test each, on SQLite, PostgreSQL, MariaDB and a Galera cluster.
 
 The server databases are made on the servers that tests/servers/servers.py
 starts; the environment names them.
@@ -27,6 +27,11 @@ class Database:
 
     # The address as allotment spells it, and as SQLAlchemy does.
     url = sqlalchemy_url = None
+
+    @property
+    def nodes(self):
+        """The database as it is reached through each server that has it."""
+        return [self]
 
     def create(self):
         self.drop()
@@ -73,13 +78,14 @@ class ServerDatabase(Database):
     # The environment variable with the server's address; SQLAlchemy's scheme.
     variable = scheme = None
 
-    def __init__(self, name, directory):
+    def __init__(self, name, directory, node=0):
         super().__init__(name, directory)
         if self.variable not in os.environ:
             raise DatabaseError(
                 f'{self.variable} is not set: run under '
                 'tests/servers/servers.py, or see CONTRIBUTING.md')
-        self.server = urllib.parse.urlsplit(os.environ[self.variable])
+        # Those of a cluster have a comma in between.
+        self.server = urllib.parse.urlsplit(os.environ[self.variable].split(',')[node])
         address = self.server._replace(path=f'/{name}')
         self.url = address.geturl()
         self.sqlalchemy_url = address._replace(scheme=self.scheme).geturl()
@@ -121,4 +127,30 @@ class MariaDb(ServerDatabase):
             connection.cursor().execute(statement)
 
 
-KINDS = {'sqlite': Sqlite, 'postgres': PostgreSql, 'mysql': MariaDb}
+class Galera(MariaDb):
+    """A database on all nodes of a cluster, reached through one of them."""
+
+    variable = 'ALLOTMENT_TEST_GALERA_URLS'
+
+    @property
+    def nodes(self):
+        addresses = os.environ[self.variable].split(',')
+        return [Galera(self.name, self.directory, node) for node in range(len(addresses))]
+
+    def create(self):
+        super().create()
+        for node in self.nodes:
+            node._connect().close()
+
+    def _connect(self, database=True):
+        connection = super()._connect(database=False)
+        if database:
+            # Nothing that any node has committed is missed.
+            with connection.cursor() as cursor:
+                cursor.execute('SET SESSION wsrep_sync_wait = 15')
+                cursor.execute('SELECT 1')
+            connection.select_db(self.name)
+        return connection
+
+
+KINDS = {'sqlite': Sqlite, 'postgres': PostgreSql, 'mysql': MariaDb, 'galera': Galera}

@@ -1,0 +1,94 @@
+"""A Galera cluster with a replica of the service on each node: nodes that are lost, and come back."""
+
+import os
+import shutil
+import tempfile
+import uuid
+
+import databases
+import drivers
+import galera
+import load
+import pytest
+import service as services
+from api import Api
+
+
+@pytest.fixture(scope='module')
+def cluster():
+    """Nodes that these tests may hurt."""
+    base = tempfile.mkdtemp(prefix='allotment-galera-')
+    os.chmod(base, 0o755)
+    made = galera.Cluster(base, detached=False)
+    try:
+        made.start()
+        made.wait_until_ready()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture
+def replicas(cluster, tmp_path, monkeypatch):
+    """A service on each node."""
+    monkeypatch.setenv(*cluster.assignment())
+    database = databases.Galera('replicas', tmp_path)
+    database.create()
+    started = []
+    for number, node in enumerate(database.nodes):
+        directory = tmp_path / f'replica{number}'
+        directory.mkdir()
+        started.append(services.Service(directory, next(drivers.PORTS), node, {}))
+        started[-1].ensure_started()
+    yield started
+    for each in started:
+        each.stop()
+    cluster.heal()
+    database.drop()
+
+
+def ready(service):
+    return Api(service.url).send('GET', '/healthcheck?ready').status_code == 200
+
+
+def claim(service, provider):
+    Api(service.url)('PUT', f'/allocations/{uuid.uuid4()}', load.claim_body({provider: 1}))
+
+
+def test_nodes_that_are_lost_and_come_back(cluster, replicas):
+    clients = [Api(replica.url) for replica in replicas]
+    provider = load.make_provider(clients[0])
+
+    def used():
+        # Where the node has applied the last write, which is a moment later than its answer through another node.
+        return [client('GET', f'/resource_providers/{provider}/usages')['usages'] for client in clients]
+
+    for replica in replicas:
+        claim(replica, provider)
+    services.await_true(lambda: used() == [{'VCPU': 3}] * 3, 'a claim is not seen on each node')
+
+    # One node is killed: the others go on.
+    cluster.nodes[2].kill()
+    services.await_true(lambda: not ready(replicas[2]), 'ready without its node')
+    for replica in replicas[:2]:
+        claim(replica, provider)
+    cluster.heal()
+    services.await_true(lambda: used() == [{'VCPU': 5}] * 3, 'a node has not caught up')
+    services.await_true(lambda: ready(replicas[2]), 'not ready with its node')
+
+    # One node is suspended: the others go on as soon as they have shut it out.
+    cluster.nodes[1].suspend()
+    for replica in (replicas[0], replicas[2]):
+        claim(replica, provider)
+    cluster.heal()
+    services.await_true(lambda: used() == [{'VCPU': 7}] * 3, 'a node has not caught up')
+
+    # All are killed: no answered claim is lost.
+    for node in cluster.nodes:
+        node.kill()
+    cluster.heal()
+    services.await_true(lambda: used() == [{'VCPU': 7}] * 3, 'a claim is lost')
+    for replica in replicas:
+        claim(replica, provider)
+    services.await_true(lambda: used() == [{'VCPU': 10}] * 3, 'a claim is not seen on each node')
