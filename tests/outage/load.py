@@ -1,7 +1,8 @@
 """Clients that write and read while the database suffers, and remember what they were answered.
 
 Each claims for consumers of its own, so that what it was last answered is what must be there. A write
-that was answered with 503 may have been done or not; nothing else may go wrong.
+that was answered with 503 may have been done or not; nothing else may go wrong. Where the service itself ends, a
+write may also be cut off.
 """
 
 import random
@@ -10,6 +11,7 @@ import time
 import uuid
 
 import api
+import httpx
 
 LOT = 1_000_000
 # How long a client pauses where the service says that the database is away.
@@ -44,8 +46,9 @@ def claim_body(amounts, generation=None):
 class Client(threading.Thread):
     """Claims, releases and reads until it is told to end."""
 
-    def __init__(self, url, shared, seed):
+    def __init__(self, url, shared, seed, may_be_cut=False):
         super().__init__(daemon=True)
+        self.may_be_cut = may_be_cut
         self.rng = random.Random(seed)
         self.api = api.Api(url)
         self.shared = shared
@@ -71,12 +74,19 @@ class Client(threading.Thread):
 
     def ask(self, method, path, body=None):
         """Whether the request was done; None if nobody knows."""
-        response = self.api.send(method, path, body)
+        try:
+            response = self.api.send(method, path, body)
+        except httpx.TransportError:
+            if not self.may_be_cut:
+                raise
+            response = httpx.Response(502)
         if response.is_success:
             self.answered += 1
             self.last_answer = time.monotonic()
             return response
-        if response.status_code != 503:
+        if response.status_code == 502 and self.may_be_cut:
+            pass
+        elif response.status_code != 503:
             self.wrong.append(f'{method} {path}: {response.status_code} {response.text}')
         elif 'retry-after' not in response.headers:
             self.wrong.append('503 without Retry-After')
@@ -139,12 +149,12 @@ class Client(threading.Thread):
 class Load:
     """Some clients at a time."""
 
-    def __init__(self, url, clients=6, seed=None):
+    def __init__(self, url, clients=6, seed=None, **options):
         self.seed = random.randrange(2**32) if seed is None else seed
         print(f'seed {self.seed}')
         self.api = api.Api(url)
         self.shared = make_provider(self.api)
-        self.clients = [Client(url, self.shared, self.seed + number) for number in range(clients)]
+        self.clients = [Client(url, self.shared, self.seed + number, **options) for number in range(clients)]
 
     def __enter__(self):
         for client in self.clients:
