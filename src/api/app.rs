@@ -1,4 +1,4 @@
-//! The things that all requests share.
+//! The objects that all handlers share.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use crate::fleet::Fleet;
 use crate::store::known_traits::KnownTraits;
 use crate::waitlist::Waitlist;
 
-/// The parts of the service that handlers use.
+/// The objects that all handlers share.
 pub struct App {
     /// The settings that handlers read.
     pub settings: Settings,
-    /// The policy: who may do what.
+    /// The policy, which decides which client may do what.
     pub policy: Enforcer,
     /// The database.
     pub db: Db,
-    /// The names of traits.
+    /// A cache of the names of traits by their ids.
     pub known_traits: Arc<KnownTraits>,
-    /// The providers as a picture, for searching.
+    /// The in-memory copy of all providers, for searches.
     pub fleet: Arc<Fleet>,
-    /// The threads that search the picture.
+    /// The threads that run searches.
     pub searchers: Searchers,
-    /// Queues and tickets, and the requests that wait for them.
+    /// The queues and tickets, and the requests that wait for a ticket.
     pub waitlist: Arc<Waitlist>,
-    /// Health and metrics.
+    /// The sources of health and metrics.
     pub admin: Admin,
 }

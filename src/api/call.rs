@@ -1,4 +1,4 @@
-//! A request that has passed all checks, as its handler sees it.
+//! A request that has passed all checks, in the form that handlers receive.
 
 use actix_web::web;
 use bytes::Bytes;
@@ -17,54 +17,55 @@ use crate::wire::query::{NotUtf8, Query};
 use crate::wire::schema;
 use crate::wire::schema::LazySchema;
 
-/// One request on its way through a handler.
+/// A request in the form that handlers receive.
 pub struct Call {
-    /// The parts of the service.
+    /// The objects that handlers use.
     pub app: web::Data<App>,
-    /// The microversion to obey.
+    /// The microversion of the request.
     pub version: Microversion,
-    /// The sender of the request. An open path has no particular sender.
+    /// The identity of the client. For routes that are open to all, the identity is empty.
     pub identity: Identity,
-    /// The id of the request in its answer and in the log.
+    /// The id of the request, for the response and the log.
     pub request_id: String,
-    /// The path below which the client found the service. Links begin with it. It is empty at the root.
+    /// The path below which the client reached the service, such as `/placement`. Links begin with this path. The
+    /// path is empty at the root of the host.
     pub(crate) prefix: String,
     pub(crate) params: Vec<(&'static str, String)>,
     pub(crate) query: Result<Query, NotUtf8>,
     pub(crate) body: Bytes,
-    /// Whether the content type of the body is that of a form.
+    /// True if the content type of the body is `application/x-www-form-urlencoded`.
     pub(crate) is_form: bool,
-    /// The header with the tickets that fence the writes of the request.
+    /// The header `X-Waitlist-Ticket`: the tickets that must be active for a write of this request.
     pub(crate) fence: Option<String>,
 }
 
 impl Call {
-    /// The value of a parameter in the path; empty if the route has no parameter of this name.
+    /// Returns the value of a path parameter. Returns an empty text if the route has no parameter of this name.
     #[must_use]
     pub fn param(&self, name: &str) -> &str {
         self.params.iter().find(|param| param.0 == name).map_or("", |param| &param.1)
     }
 
-    /// Whether the request's version is at least `version`.
+    /// Returns true if the request's microversion is `version` or newer.
     #[must_use]
     pub fn at_least(&self, version: Microversion) -> bool {
         self.version >= version
     }
 
-    /// The query string. 400 if it is no UTF-8.
+    /// Returns the query string. Returns a 400 if the query string is not UTF-8.
     pub fn query(&self) -> Result<&Query, ApiError> {
         self.query
             .as_ref()
             .map_err(|error| ApiError::bad_request(format!("Invalid query string parameters: {error}")))
     }
 
-    /// The query string. 400 if it does not fit a schema.
+    /// Returns the query string after a validation by a schema. Returns a 400 if the query string is invalid.
     pub fn checked_query(&self, schema: &'static LazySchema) -> Result<&Query, ApiError> {
         let query = self.query()?;
         schema::loaded(schema)?.check_query(query)?;
         match query.iter().find(|(_, value)| value.contains('\0')) {
             None => Ok(query),
-            // No database but SQLite can store a NUL, and no name needs one.
+            // SQLite is the only database that can store a NUL character, and no name contains a NUL character.
             Some((_, value)) => Err(ApiError::bad_request(format!(
                 "Invalid query string parameters: {} contains a NUL",
                 python::repr_str(value)
@@ -72,15 +73,17 @@ impl Call {
         }
     }
 
-    /// Writes, if all tickets are active that the request names to fence it. Otherwise nothing is written and the
-    /// answer is 409. All writes of requests go through here.
+    /// Executes a write. If the request names tickets in `X-Waitlist-Ticket`, the write happens only if all these
+    /// tickets are active. Otherwise nothing is written, and the error is a 409. Every write of a handler must use
+    /// this function.
     pub(crate) async fn write<W: Write>(&self, write: W) -> Result<W::Output, Fenced<W::Error>> {
         let most = self.app.waitlist.settings().group_tickets;
         let tickets = fence::tickets(self.fence.as_deref(), most).map_err(Fenced::Header)?;
         self.app.db.write(FencedWrite { tickets, write }).await
     }
 
-    /// The body of a request to a provider. 404 if the provider is missing, even if the body is wrong.
+    /// Parses the body of a request whose path names a provider. Returns a 404 if the provider does not exist,
+    /// even if the body is invalid.
     pub async fn provider_json<T: DeserializeOwned>(
         &self,
         schema: &'static LazySchema,
@@ -95,7 +98,7 @@ impl Call {
         }
     }
 
-    /// The body. 400 if it is not JSON that fits a schema.
+    /// Parses the body. Returns a 400 if the body is not JSON, or is invalid by the schema.
     pub fn json<T: DeserializeOwned>(&self, schema: &'static LazySchema) -> Result<T, ApiError> {
         let value = json::parse(&self.body)
             .map_err(|error| ApiError::bad_request(format!("Malformed JSON: {error}")))?;

@@ -1,23 +1,24 @@
-//! The addresses of the service, and the APIs that each serves.
+//! The APIs that each listening address of the service serves.
 
 use crate::api::route::Dialect;
 
-/// The APIs that are served at an address. Each application of actix-web holds one door.
+/// The APIs that one listening address serves. The actix application of an address stores this value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
-    /// The API, with health and metrics where these have no address of their own.
+    /// Placement's API and the CNAPI dialects, with authentication. Health and metrics are included if they have
+    /// no separate address.
     Api {
-        /// Whether health and metrics are served here.
+        /// True if this address serves health and metrics.
         admin: bool,
     },
-    /// The dialects of CNAPI alone, without a token.
+    /// Only the CNAPI dialects, without authentication.
     Cnapi,
-    /// Health and metrics alone.
+    /// Only health and metrics.
     Admin,
 }
 
 impl Door {
-    /// Whether the routes of this API are served here.
+    /// Returns true if this address serves the routes of an API.
     #[must_use]
     pub fn serves(self, dialect: Dialect) -> bool {
         match self {
@@ -26,7 +27,7 @@ impl Door {
         }
     }
 
-    /// The API whose form of errors tells that a path does not exist.
+    /// Returns the API whose error format is used for a path without a route.
     #[must_use]
     pub fn dialect(self) -> Dialect {
         match self {

@@ -1,4 +1,4 @@
-//! Fenced writes: a fenced write happens only while the tickets are active that its request names.
+//! Fenced writes. A fenced write happens only if the tickets that the request names are active.
 
 use crate::commit::{StatementStep, TransactionError, Tx, Write};
 use crate::db;
@@ -6,21 +6,21 @@ use crate::waitlist;
 use crate::wire::error::ApiError;
 use crate::wire::uuids::canonical_uuid;
 
-/// The header that names tickets.
+/// The header with the uuids of the tickets.
 pub(crate) const TICKET_HEADER: &str = "x-waitlist-ticket";
 
 /// The error of a fenced write.
 pub(crate) enum Fenced<E> {
-    /// The header names no tickets.
+    /// The header is malformed.
     Header(ApiError),
-    /// A ticket is not active.
+    /// A ticket in the header is not active.
     NotActive(waitlist::Error),
     /// The write itself was refused, or the database failed.
     Work(E),
 }
 
 impl<E> Fenced<E> {
-    /// The answer, in which `told` tells the errors of the write itself.
+    /// Converts the error into an HTTP error. `told` converts the errors of the write itself.
     pub(crate) fn told(told: impl FnOnce(E) -> ApiError) -> impl FnOnce(Fenced<E>) -> ApiError {
         move |error| match error {
             Fenced::Header(error) => error,
@@ -58,9 +58,9 @@ impl<E: TransactionError> TransactionError for Fenced<E> {
     }
 }
 
-/// A write that happens only while tickets are active.
+/// A write that happens only if its tickets are active.
 pub(crate) struct FencedWrite<W> {
-    /// The uuids of the tickets; none if nothing fences the write.
+    /// The uuids of the tickets. Empty if the request names no tickets.
     pub(crate) tickets: Vec<String>,
     /// The write itself.
     pub(crate) write: W,
@@ -82,7 +82,8 @@ impl<W: Write> Write for FencedWrite<W> {
         self.write.in_transaction(tx).map_err(Fenced::Work)
     }
 
-    /// The proof of tickets takes a transaction.
+    /// Tries the write as a single statement. Returns None if the request names tickets, since the check of the
+    /// tickets needs a transaction.
     fn in_statement(&self, tx: &mut Tx, step: StatementStep) -> Result<Option<W::Output>, Self::Error> {
         if self.tickets.is_empty() {
             self.write.in_statement(tx, step).map_err(Fenced::Work)
@@ -96,7 +97,8 @@ impl<W: Write> Write for FencedWrite<W> {
     }
 }
 
-/// The tickets that a header names. 400 if there are more than `most`, or if a name is no uuid.
+/// Returns the uuids in the header `X-Waitlist-Ticket`. Returns a 400 if the header has more than `most` uuids, or
+/// a text that is no uuid.
 pub(crate) fn tickets(header: Option<&str>, most: usize) -> Result<Vec<String>, ApiError> {
     let Some(header) = header else {
         return Ok(Vec::new());

@@ -1,20 +1,20 @@
-//! The API: its routes and their handlers.
+//! The HTTP API: routes and their handlers.
 //!
-//! - `route`, `operation`: a row of the table of routes, and its part for the OpenAPI document
-//! - `routes`: the table of routes, which joins the rows of all nouns
-//! - `schemas`: loads the JSON Schemas in the folder of the same name
-//! - `app`: the parts of the service that handlers use
-//! - `call`, `reply`: the request that a handler gets, and the answer that it returns
-//! - `door`: the APIs that an address serves
-//! - `refusal`: refusals of the rules, as errors of the API
-//! - `fence`: writes that depend on tickets
-//! - `permission`: asks the policy about a request
-//! - `searches`: requests that search the picture: their query strings, spelling and threads
+//! - `route`, `operation`: a route, and the documentation of a route for the OpenAPI document
+//! - `routes`: the table of all routes
+//! - `schemas`: the JSON Schemas in the folder `schemas/`
+//! - `app`: the objects that handlers use
+//! - `call`, `reply`: the request for a handler, and the response of a handler
+//! - `door`: the APIs that one listening address serves
+//! - `refusal`: converts errors of other modules into HTTP errors
+//! - `fence`: fenced writes, which happen only while certain tickets are active
+//! - `permission`: checks a request against the policy
+//! - `searches`: searches for providers: query strings, spelling of names, and threads
 //! - `settings`: the settings that handlers read
-//! - `resources`: Placement's resources: a file a noun, with its routes and handlers
-//! - `waitlist`: the routes and handlers of the waitlist
-//! - `cnapi`: the waitlist in the dialects of CNAPI
-//! - `openapi`: the OpenAPI document, made of the rows and the schemas
+//! - `resources`: Placement's resources: a file for each resource, with its routes and handlers
+//! - `waitlist`: the routes and handlers for tickets and queues
+//! - `cnapi`: the routes and handlers for tickets in the dialects of CNAPI, Triton's API for servers
+//! - `openapi`: the OpenAPI document, built from the routes and the schemas
 
 mod app;
 pub mod call;

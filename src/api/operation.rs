@@ -1,58 +1,58 @@
-//! The words, schemas, answers and error codes that the OpenAPI document has for a route.
+//! The documentation of a route for the OpenAPI document: texts, schemas, responses and error codes.
 
 use crate::wire::Code;
 use crate::wire::microversion::{Microversion, V1_15};
 use crate::wire::schema::{LazySchema, Versions};
 
-/// The shapes that the body of an answer has had, oldest first: the version that brought each shape, and the
-/// name of its file in `openapi/schemas/responses`.
+/// The forms of a response body, from old to new: the first microversion with the form, and the name of the schema
+/// file in `openapi/schemas/responses`.
 pub(crate) type Shapes = &'static [(Microversion, &'static str)];
 
-/// The description of an answer that shows what its path names.
+/// The description of a response that shows the resource in the path.
 pub(crate) const SHOWN: &str = "The requested resource.";
-/// The description of an answer to a DELETE.
+/// The description of the response to a DELETE.
 pub(crate) const GONE: &str = "It is gone.";
 
-/// The documentation of one method of one path.
+/// The documentation of a route.
 #[derive(Debug)]
 pub struct Operation {
-    /// The group under which it is shown.
+    /// The group of the route in the OpenAPI document.
     pub(crate) tag: &'static str,
     pub(crate) summary: &'static str,
-    /// The schema that a `name` in the path is held to.
+    /// The schema of the path parameter `name`, in the property `name` of this schema.
     pub(crate) name: Option<&'static LazySchema>,
     /// The schemas of the query string.
     pub(crate) query: Option<Versions>,
-    /// The schemas of the body.
+    /// The schemas of the request body.
     pub(crate) body: Option<Versions>,
-    /// The answers of a request that is not refused.
+    /// The success responses.
     pub(crate) successes: &'static [Success],
-    /// The error codes of a status beside the codes that every route has (see `openapi/errors.rs`).
+    /// The error codes by status, in addition to the codes that every route has (see `openapi/responses.rs`).
     pub(crate) codes: &'static [(u16, &'static [Code])],
-    /// The meanings of error statuses, where these differ from the meanings elsewhere.
+    /// Descriptions of error statuses that differ from the general descriptions.
     pub(crate) words: &'static [(u16, &'static str)],
 }
 
-/// One success status of an operation.
+/// One success response of a route.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Success {
     pub(crate) status: u16,
-    /// The meaning of the status.
+    /// The description of the response.
     pub(crate) text: &'static str,
-    /// The first version that answers so, if it is not the route's first version.
+    /// The first microversion with this response. None if the route always had this response.
     pub(crate) since: Option<Microversion>,
-    /// The first version that does not answer so any more.
+    /// The first microversion without this response. None if the newest version has this response.
     pub(crate) until: Option<Microversion>,
     pub(crate) content: Content,
-    /// Whether there is a `Location`.
+    /// True if the response has the header `Location`.
     pub(crate) located: bool,
-    /// The first version with `Last-Modified` and `Cache-Control`.
+    /// The first microversion with the headers `Last-Modified` and `Cache-Control`.
     pub(crate) dated: Option<Microversion>,
-    /// Whether an answer that shows nothing lacks `Last-Modified`.
+    /// True if an empty list has no `Last-Modified`.
     pub(crate) undated_if_empty: bool,
 }
 
-/// The body of a success.
+/// The kind of response body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Content {
     Nothing,
@@ -60,13 +60,13 @@ pub(crate) enum Content {
     Html,
 }
 
-/// An operation without schemas, answers and codes.
+/// Returns a documentation without schemas, responses and codes.
 pub(crate) const fn operation(tag: &'static str, summary: &'static str) -> Operation {
     Operation { tag, summary, name: None, query: None, body: None, successes: &[], codes: &[], words: &[] }
 }
 
 impl Operation {
-    /// With the schema of a body, whose `name` the name in the path is held to.
+    /// Adds the schema of the path parameter `name`. The schema is that of a body with a property `name`.
     pub(crate) const fn name(mut self, schema: &'static LazySchema) -> Self {
         self.name = Some(schema);
         self
@@ -98,7 +98,7 @@ impl Operation {
     }
 }
 
-/// An answer without a body.
+/// Returns a response without a body.
 pub(crate) const fn empty(status: u16, text: &'static str) -> Success {
     Success {
         status,
@@ -112,21 +112,22 @@ pub(crate) const fn empty(status: u16, text: &'static str) -> Success {
     }
 }
 
-/// JSON. From 1.15 on it comes with the time at which the shown things were changed.
+/// Returns a JSON response. From microversion 1.15 on, the response has `Last-Modified`, the time of the
+/// resource's last change.
 pub(crate) const fn json(status: u16, text: &'static str, shapes: Shapes) -> Success {
     let mut answer = plain(status, text, shapes);
     answer.dated = Some(V1_15);
     answer
 }
 
-/// JSON without a time.
+/// Returns a JSON response without `Last-Modified`.
 pub(crate) const fn plain(status: u16, text: &'static str, shapes: Shapes) -> Success {
     let mut answer = empty(status, text);
     answer.content = Content::Json(shapes);
     answer
 }
 
-/// A page in HTML.
+/// Returns a response with an HTML page.
 pub(crate) const fn html(status: u16, text: &'static str) -> Success {
     let mut answer = empty(status, text);
     answer.content = Content::Html;

@@ -1,11 +1,11 @@
-//! Asks the policy, and logs its refusals.
+//! Checks requests against the policy, and logs refusals.
 
 use crate::api::app::App;
 use crate::auth::Identity;
 use crate::auth::policy::{Credentials, Denied, Rules, Target};
 use crate::wire::ApiError;
 
-/// Checks whether `who` may do the action that a rule guards. If not, the error is 403 and the log gets a line.
+/// Checks whether the policy `rule` allows `who` to act on `target`. If not, logs the refusal and returns a 403.
 pub(crate) fn check(
     app: &App,
     rule: &str,
@@ -20,13 +20,13 @@ pub(crate) fn check(
     })
 }
 
-/// Logs a request that is refused because its sender is unknown.
+/// Logs the refusal of a request that could not be authenticated.
 pub(crate) fn log_unknown(request_id: &str, why: &str) {
     log::info!(target: "allotment::policy", "{request_id}: refused: {why}");
 }
 
-/// The reason of a refusal, for the log. It does not name the sender: in noauth2 the names of user and project are
-/// the token.
+/// Returns the reason of a refusal for the log. The reason does not name the user, since with noauth2 the names of
+/// user and project are the token.
 fn reason(denied: &Denied, rules: &Rules, who: &Identity) -> String {
     match denied {
         Denied::Rule(rule) => {

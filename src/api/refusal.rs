@@ -1,4 +1,5 @@
-//! Status and code of the errors of the rooms below.
+//! Converts errors of the modules `placement`, `waitlist`, `db` and `search` into HTTP errors with status and
+//! code.
 
 use actix_web::http::StatusCode;
 
@@ -56,7 +57,7 @@ impl From<Error> for ApiError {
     }
 }
 
-/// The subject of a conflict about generations or amounts.
+/// Returns the kind of object that caused a conflict, for the metrics. Returns None for other errors.
 fn entity(error: &Error) -> Option<Entity> {
     match error {
         Error::ProviderGeneration { .. } => Some(Entity::ResourceProvider),
@@ -92,7 +93,7 @@ impl From<waitlist::Error> for ApiError {
 impl From<db::Error> for ApiError {
     fn from(error: db::Error) -> Self {
         if error.is_retryable() {
-            // The service ran the transaction again many times already. The client decides about the next try.
+            // The transaction was retried many times already. The client may retry the request later.
             let message = "Another thread concurrently updated the data. Please retry your update";
             return ApiError::conflict_with(Code::ConcurrentUpdate, message).about(Entity::Other);
         }
@@ -103,7 +104,8 @@ impl From<db::Error> for ApiError {
             );
         }
         if let db::Error::Duplicate(_) = error {
-            // The database takes a text of the request for the same as another text. The next try fails too.
+            // The database treats a text in the request as equal to a stored text, for example with other upper
+            // and lower case. A retry would fail with the same error.
             log::warn!("{error}");
             let message = "The database already has what it takes for the same as something in the request.";
             return ApiError::conflict(message);
@@ -137,8 +139,8 @@ impl From<render::Error> for ApiError {
     }
 }
 
-/// The refusal of a missing provider where Placement says twice that the provider is missing. `before` and `after`
-/// stand round its uuid in the first half, which some clients read.
+/// Returns a converter of errors that adds the text `before` + uuid + `after` to the message for a missing
+/// provider. Placement's message states twice that the provider is missing, and some clients parse the first half.
 pub(crate) fn provider_missing(before: &'static str, after: &'static str) -> impl FnOnce(Error) -> ApiError {
     move |error| match &error {
         Error::ProviderNotFound(uuid) => {

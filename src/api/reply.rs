@@ -1,4 +1,4 @@
-//! A successful answer, as handlers put it together.
+//! The success response of a handler.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use crate::wire::ApiError;
 /// The result of a handler.
 pub type HandlerResult = Result<Reply, ApiError>;
 
-/// A handler at work.
+/// The future of a running handler.
 pub type Answer = Pin<Box<dyn Future<Output = HandlerResult>>>;
 
 /// The body of a reply.
@@ -23,13 +23,13 @@ pub(crate) enum Body {
     None,
     Json(SharedText),
     Html(String),
-    /// A text, and its content type.
+    /// The content type, and the bytes of the text.
     Text(&'static str, Vec<u8>),
-    /// The answer cannot be written as JSON. The cause is for the log.
+    /// The value could not be converted to JSON, and the client gets a 500. The text is the cause for the log.
     Broken(String),
 }
 
-/// A successful answer.
+/// A success response.
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) status: StatusCode,
@@ -40,7 +40,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer whose body is a value in JSON.
+    /// Returns a reply whose body is `value` as JSON.
     #[must_use]
     pub fn json(status: StatusCode, value: &impl Serialize) -> Self {
         let body = match serde_json::to_vec(value) {
@@ -50,26 +50,26 @@ impl Reply {
         Self::new(status, body)
     }
 
-    /// An answer whose body is already JSON.
+    /// Returns a reply whose body is JSON already.
     #[must_use]
     pub fn raw_json(status: StatusCode, body: impl Into<SharedText>) -> Self {
         Self::new(status, Body::Json(body.into()))
     }
 
-    /// An answer whose body is a page in HTML.
+    /// Returns a reply whose body is an HTML page.
     #[must_use]
     pub fn html(status: StatusCode, page: String) -> Self {
         Self::new(status, Body::Html(page))
     }
 
-    /// An answer for operators' machinery. Caches may not keep it, since it is true for this moment alone.
+    /// Returns a reply for health or metrics. Caches must not store the reply (`Cache-Control: no-store`).
     #[must_use]
     pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Vec<u8>>) -> Self {
         let reply = Self::new(status, Body::Text(content_type, text.into()));
         Self { cache_control: Some("no-store"), ..reply }
     }
 
-    /// An answer without a body, and so without a content type.
+    /// Returns a reply without a body and without a content type.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
         Self::new(status, Body::None)
@@ -79,29 +79,31 @@ impl Reply {
         Self { status, body, location: None, last_modified: None, cache_control: None }
     }
 
-    /// With `Location`. The path becomes an absolute URL at the host that the client asked.
+    /// Adds the header `Location`. The response contains the path as an absolute URL, under the host that the
+    /// client used.
     #[must_use]
     pub fn location(self, path: impl Into<String>) -> Self {
         Self { location: Some(path.into()), ..self }
     }
 
-    /// With `Last-Modified` and `Cache-Control: no-cache`. `Last-Modified` is now if there is no time.
+    /// Adds the headers `Last-Modified` and `Cache-Control: no-cache`. With None, `Last-Modified` is the current
+    /// time.
     ///
-    /// The caller decides in which versions the answer has these headers.
+    /// Callers use this function only for microversions that have these headers.
     #[must_use]
     pub fn last_modified(self, time: Option<NaiveDateTime>) -> Self {
         let time = time.unwrap_or_else(clock::utc);
         Self { last_modified: Some(time), ..self }.no_cache()
     }
 
-    /// With `Cache-Control: no-cache`.
+    /// Adds the header `Cache-Control: no-cache`.
     #[must_use]
     pub fn no_cache(self) -> Self {
         Self { cache_control: Some("no-cache"), ..self }
     }
 }
 
-/// A time in the format of HTTP headers.
+/// Formats a time for an HTTP header: `Wed, 31 Jan 2024 10:00:00 GMT`.
 pub(crate) fn http_date(time: NaiveDateTime) -> String {
     time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -1,4 +1,4 @@
-//! A route: one method of one path, with all that the service and its documentation say of it.
+//! The type of a route: one method of one path, with its checks, its handler and its documentation.
 
 use std::fmt;
 
@@ -11,65 +11,66 @@ use crate::wire::microversion::{Microversion, V1_0};
 #[cfg(test)]
 use crate::wire::schema::{LazySchema, Versions};
 
-/// A function that answers calls.
+/// A function that answers the requests of a route.
 pub type Handler = fn(Call) -> Answer;
 
-/// How a route takes a request's body.
+/// The kind of body that a route reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
-    /// The body must be sent as `application/json`.
+    /// The route reads a body with the content type `application/json`.
     Json,
-    /// The same before this version. From this version on the body is ignored.
+    /// The route reads a JSON body before this version, and ignores the body from this version on.
     JsonBefore(Microversion),
-    /// The body may be JSON or a form, or be absent.
+    /// The route reads JSON or an HTML form, and the body may be absent.
     JsonOrForm,
-    /// The body is ignored.
+    /// The route ignores the body.
     Ignored,
 }
 
-/// The API that a route belongs to. It decides on the form of errors, and on whether there are versions.
+/// The API of a route. The API determines the format of errors, and whether requests have microversions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenStack Placement's.
+    /// OpenStack Placement's API, with microversions.
     Placement,
-    /// That of Triton's CNAPI.
+    /// CNAPI, the API for servers of Triton.
     Cnapi,
-    /// Health and metrics, for operators' machinery. They have no versions.
+    /// Health and metrics, without microversions.
     Admin,
 }
 
-/// The answer to a request whose version is older than its route.
+/// The response to a request with a microversion before the route's first version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooOld {
-    /// 404, as if the route did not exist.
+    /// A 404, as for a path without a route.
     NotFound,
-    /// 405 without `Allow`.
+    /// A 405 without the header `Allow`.
     MethodNotAllowed,
 }
 
 /// One method of one path.
 pub struct Route {
-    /// The method.
+    /// The HTTP method.
     pub method: Method,
-    /// The path, with names in braces for its parameters.
+    /// The path, with its parameters in braces: `/traits/{name}`.
     pub path: &'static str,
-    /// The API that the route belongs to.
+    /// The API of the route.
     pub dialect: Dialect,
-    /// The first version that has the route.
+    /// The first microversion with the route.
     pub since: Microversion,
-    /// The answer to earlier versions.
+    /// The response to earlier microversions.
     pub too_old: TooOld,
-    /// The policy rule that guards the route. A route without a rule is open to all, also without a token.
+    /// The policy rule that a client must fulfil. With None, the route is open to all clients, even without a
+    /// token.
     pub rule: Option<&'static str>,
-    /// How the route takes a body.
+    /// The kind of body that the route reads.
     pub body: BodyKind,
-    /// Whether `Accept` must take JSON.
+    /// True if a request is refused whose `Accept` header excludes JSON.
     pub accept_checked: bool,
-    /// Whether `Accept` and content type are checked before the version.
+    /// True if `Accept` and the content type are checked before the microversion.
     pub type_before_version: bool,
-    /// The function that answers.
+    /// The function that answers the requests.
     pub handler: Handler,
-    /// The documentation. Routes for operators' machinery have none.
+    /// The documentation for the OpenAPI document. None for health and metrics.
     pub operation: Option<Operation>,
 }
 
@@ -79,7 +80,7 @@ impl fmt::Debug for Route {
     }
 }
 
-/// A handler for a route, made of an async function.
+/// Converts an async function into a [`Handler`].
 macro_rules! answer {
     ($function:path) => {
         |call| Box::pin($function(call))
@@ -87,33 +88,33 @@ macro_rules! answer {
 }
 pub(crate) use answer;
 
-/// A POST, which takes JSON.
+/// Returns a POST route, which reads a JSON body.
 pub(crate) const fn post(path: &'static str, rule: &'static str, handler: Handler) -> Route {
     let mut route = route(Method::POST, path, rule, handler);
     route.body = BodyKind::Json;
     route
 }
 
-/// A PUT, which takes JSON.
+/// Returns a PUT route, which reads a JSON body.
 pub(crate) const fn put(path: &'static str, rule: &'static str, handler: Handler) -> Route {
     let mut route = route(Method::PUT, path, rule, handler);
     route.body = BodyKind::Json;
     route
 }
 
-/// A DELETE, which takes no body.
+/// Returns a DELETE route, which ignores the body.
 pub(crate) const fn delete(path: &'static str, rule: &'static str, handler: Handler) -> Route {
     route(Method::DELETE, path, rule, handler)
 }
 
-/// A GET, which answers with JSON. Its client must accept that.
+/// Returns a GET route, which answers with JSON. A client whose `Accept` header excludes JSON gets a 406.
 pub(crate) const fn get(path: &'static str, rule: &'static str, handler: Handler) -> Route {
     let mut route = route(Method::GET, path, rule, handler);
     route.accept_checked = true;
     route
 }
 
-/// A route of CNAPI, which takes a body with every method but GET.
+/// Returns a route of CNAPI. All methods except GET read a body.
 pub(crate) const fn cnapi(method: Method, path: &'static str, rule: &'static str, handler: Handler) -> Route {
     let body = if matches!(method, Method::GET) { BodyKind::Ignored } else { BodyKind::JsonOrForm };
     let mut route = route(method, path, rule, handler);
@@ -122,14 +123,14 @@ pub(crate) const fn cnapi(method: Method, path: &'static str, rule: &'static str
     route
 }
 
-/// A route for operators' machinery, which sends no token.
+/// Returns a route for health or metrics, which needs no token.
 pub(crate) const fn for_operators(method: Method, path: &'static str, handler: Handler) -> Route {
     let mut route = route(method, path, "", handler).unguarded();
     route.dialect = Dialect::Admin;
     route
 }
 
-/// A route of Placement's API without a body.
+/// Returns a route of Placement's API that ignores the body.
 const fn route(method: Method, path: &'static str, rule: &'static str, handler: Handler) -> Route {
     Route {
         method,
@@ -182,13 +183,13 @@ impl Route {
         self
     }
 
-    /// With its documentation.
+    /// Returns the route with its documentation.
     pub(crate) const fn described(mut self, operation: Operation) -> Self {
         self.operation = Some(operation);
         self
     }
 
-    /// The schemas of query string and body, in all versions.
+    /// Returns the schemas of the query string and the body, of all microversions.
     #[cfg(test)]
     pub(crate) fn schemas(&self) -> impl Iterator<Item = &'static LazySchema> {
         let operations = self.operation.iter();

@@ -1,4 +1,4 @@
-//! The table of routes: the rows of all nouns, and the row that a request's path has.
+//! The table of all routes, and the search for the route of a request.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ use crate::metrics;
 
 pub use crate::api::route::{BodyKind, Dialect, Route, TooOld};
 
-/// The rows of the table by noun, in the order in which the API reference shows them.
+/// The routes of each resource, in the order of the API reference.
 static NOUNS: [&[Route]; 17] = [
     root::ROUTES,
     DOCUMENTS,
@@ -37,14 +37,15 @@ static NOUNS: [&[Route]; 17] = [
     admin::ROUTES,
 ];
 
-/// The routes of the documents. The OpenAPI document is made of all rows, so its handler gets them here.
+/// The routes of `/openapi.json` and `/docs`. The OpenAPI document describes all routes, so its handler receives
+/// the whole table here.
 static DOCUMENTS: &[Route] = &pages::routes(|call| Box::pin(pages::openapi(call, rows())));
 
 fn rows() -> &'static [&'static Route] {
     &ROUTES
 }
 
-/// All rows.
+/// All routes.
 pub static ROUTES: [&Route; count(&NOUNS)] = joined(&NOUNS);
 
 const fn count(nouns: &[&[Route]]) -> usize {
@@ -71,35 +72,36 @@ const fn joined<const COUNT: usize>(nouns: &[&'static [Route]]) -> [&'static Rou
     rows
 }
 
-/// The values that a path fills in, by their names in the route's path.
+/// The path parameters of a request: pairs of name and value, such as `("name", "CUSTOM_GOLD")` for the path
+/// `/traits/{name}`.
 pub type Params = Vec<(&'static str, String)>;
 
-/// The routes that a path has at an address.
+/// The result of the search for the route of a path.
 #[derive(Debug)]
 pub enum Found {
-    /// The route of the request's method, and the values that the path fills in.
+    /// The route of the path and the method, and the path parameters.
     Route(&'static Route, Params),
-    /// The path has no route of this method. The text lists its other methods.
+    /// The path has routes, but none with the request's method. The text lists the allowed methods: `GET, PUT`.
     OtherMethods(String),
     /// The path has no route.
     Nothing,
 }
 
-/// The place of a request in the API.
+/// The result of the search for the route of a request.
 #[derive(Debug)]
 pub struct Resolved {
-    /// The address that the request came to.
+    /// The APIs of the address that received the request.
     pub door: Door,
-    /// The API that the path belongs to. A path without a route belongs to the API of its address.
+    /// The API of the route. A path without a route belongs to the main API of its address.
     pub dialect: Dialect,
-    /// Whether the path has a route without a policy rule. Requests for such a path need no token.
+    /// True if the path has a route without a policy rule. Requests for such a path need no token.
     pub is_open: bool,
-    /// The route, or the reason why there is none.
+    /// The route, or the reason why there is no route.
     pub found: Found,
 }
 
 impl Resolved {
-    /// The route of the request's path and method.
+    /// Returns the route of the request. Returns None if the path and the method have no route.
     #[must_use]
     pub fn route(&self) -> Option<&'static Route> {
         match self.found {
@@ -110,7 +112,7 @@ impl Resolved {
 }
 
 impl Route {
-    /// The counters of a route of the table.
+    /// Returns the metrics of this route. Returns None if this route is not in the table.
     #[must_use]
     pub fn metrics(&'static self) -> Option<&'static metrics::http::Route> {
         static METRICS: LazyLock<Vec<metrics::http::Route>> =
@@ -120,8 +122,7 @@ impl Route {
     }
 }
 
-/// Resolves the path of a request at an address. The path is percent-decoded. It is `None` if no route can have
-/// the path.
+/// Searches for the route of a request at an address. `path` is percent-decoded, and None if it is not UTF-8.
 #[must_use]
 pub fn resolve(door: Door, method: &Method, path: Option<&str>) -> Resolved {
     let given = path.map(segments);
@@ -143,29 +144,31 @@ pub fn resolve(door: Door, method: &Method, path: Option<&str>) -> Resolved {
     }
 }
 
-/// The routes of an address that a path fits, with the segments of their patterns.
+/// Returns the routes whose pattern matches a path and which the address serves. Returns the pattern with each
+/// route.
 fn routes_of(door: Door, given: &[&str]) -> impl Iterator<Item = (&'static Route, &'static [&'static str])> {
     all().filter(move |(route, pattern)| fits(pattern, given) && door.serves(route.dialect))
 }
 
-/// All routes with the segments of their paths.
+/// Returns all routes with their patterns. A pattern is the list of the path's segments.
 fn all() -> impl Iterator<Item = (&'static Route, &'static [&'static str])> {
     static PATTERNS: LazyLock<Vec<Vec<&str>>> =
         LazyLock::new(|| ROUTES.iter().map(|route| segments(route.path)).collect());
     ROUTES.iter().copied().zip(PATTERNS.iter().map(Vec::as_slice))
 }
 
-/// The texts between the slashes of a path. Several slashes at its start count as one.
+/// Returns the texts between the slashes of a path. Slashes at the start of the path count as one slash.
 fn segments(path: &str) -> Vec<&str> {
     path.trim_start_matches('/').split('/').collect()
 }
 
-/// The name of the parameter that a segment of a pattern stands for, if the segment is in braces.
+/// Returns the parameter name of a pattern segment: `name` for `{name}`. Returns None for a segment without
+/// braces.
 fn blank(wanted: &str) -> Option<&str> {
     wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}'))
 }
 
-/// Whether a path fits a pattern. Most patterns differ from a path in their length or at their end.
+/// Returns true if a path matches a pattern. The comparison begins at the end, where most patterns differ.
 fn fits(pattern: &[&str], given: &[&str]) -> bool {
     let fits = |(wanted, given): (&&str, &&str)| match blank(wanted) {
         Some(_) => !given.is_empty(),
@@ -174,7 +177,7 @@ fn fits(pattern: &[&str], given: &[&str]) -> bool {
     pattern.len() == given.len() && pattern.iter().zip(given).rev().all(fits)
 }
 
-/// The parameters that a path has according to the pattern that it fits.
+/// Returns the path parameters of a path that matches a pattern.
 fn filled_in(pattern: &[&'static str], given: &[&str]) -> Params {
     let pairs = pattern.iter().zip(given);
     pairs.filter_map(|(wanted, given)| Some((blank(wanted)?, (*given).to_owned()))).collect()

@@ -1,4 +1,4 @@
-//! Schemas and the wording of their errors.
+//! Tests of the JSON Schemas, and of the error messages of the validation.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::wire::query::Query;
 use crate::wire::schema::{LazySchema, Schema};
 use crate::wire::uuids::{is_dashed_uuid, is_uuid_like};
 
-/// The schema in a file.
+/// Returns the schema of a file in `schemas/`.
 fn find(file: &str) -> &'static LazySchema {
     let is_named = |schema: &&LazySchema| schema.as_ref().is_ok_and(|schema| schema.name == file);
     ROUTES.into_iter().flat_map(Route::schemas).find(is_named).unwrap()
@@ -18,7 +18,7 @@ fn loaded(file: &str) -> &'static Schema {
     find(file).as_ref().unwrap()
 }
 
-/// A uuid in the one form that all take.
+/// A uuid in the spelling that bodies and query strings both accept.
 const DASHED: &str = "5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2b1";
 
 #[test]
@@ -30,8 +30,8 @@ fn every_schema_loads() {
     }
 }
 
-/// Each case is a schema, a value, how the message of Python's jsonschema 4.26 for it begins, and
-/// the path that it names as the place of the error.
+/// Each case has the schema, an invalid value, the start of the error message, and the path of the error. The
+/// expected messages were taken from Python's jsonschema 4.26.
 #[test]
 fn errors_are_worded_as_in_python() {
     let cases: Vec<(String, Value, String, String)> =

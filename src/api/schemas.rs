@@ -1,6 +1,7 @@
-//! Loads the JSON Schemas of bodies and query strings, which are files in `schemas/`.
+//! The JSON Schemas of request bodies and query strings, which are files in `schemas/`.
 
-/// Declares the schemas of a noun: `body` or `query`, a name, and the name of the file.
+/// Declares lazily loaded schemas. Each line has the kind (`body` or `query`), the name of the static, and the
+/// file name without `.json`.
 macro_rules! schemas {
     ($($kind:ident $visible:vis $name:ident = $file:literal;)*) => {
         $(

@@ -2,17 +2,17 @@
 
 use crate::search::Options;
 
-/// The settings that handlers read. The settings of tickets are in [`Waitlist::settings`].
+/// The settings that handlers read. The settings for tickets are in [`Waitlist::settings`].
 ///
 /// [`Waitlist::settings`]: crate::waitlist::Waitlist::settings
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The address of the built API reference, to which `/docs` links.
+    /// The URL or path of the built API reference, to which `/docs` links.
     pub reference_url: Option<String>,
-    /// The order and the bounds of a search for candidates.
+    /// The order of results and the bounds of a search for allocation candidates.
     pub search: Options,
-    /// The longest time of a search for candidates with its answer, in seconds.
+    /// The longest time of a search for allocation candidates, in seconds, with the time to write the answer.
     pub candidate_seconds: u64,
-    /// The largest answer to a search for candidates, in bytes.
+    /// The largest answer to a search for allocation candidates, in bytes.
     pub candidate_bytes: usize,
 }

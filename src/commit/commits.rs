@@ -1,25 +1,28 @@
-//! The transactions between their COMMIT and its answer, so that no reader shows a half of one.
+//! Records the transactions whose COMMIT is sent but not answered, so that no reader shows half of a transaction.
 
 use std::collections::BTreeMap;
 
 use crate::commit::touched::Touched;
 
-/// The transactions whose COMMIT is sent and not yet answered. Transactions that have no halves are left out.
+/// The transactions whose COMMIT is sent and not yet answered. A transaction that no reader can see by half, such as
+/// a claim on one provider, is left out.
 ///
-/// A reader notes when it begins to read back. It must then see all or nothing of each transaction. It reads
-/// everything that was announced before, so it sees all of a transaction that ended before. It sees all or
-/// nothing of a transaction that was under way by then, or came later, if it reads everything that the
-/// transaction touches, or nothing of that.
+/// The reader is the thread that updates the picture (the copy of all providers in memory) after commits. The reader
+/// must see all changes of a transaction, or none. A transaction may commit while the reader reads. So a reader that
+/// reads one provider of such a transaction must read all providers of the transaction, as of one moment.
+/// [`Commits::widen`] adds the missing providers. [`Commits::splits`] finds out that a provider was missed.
 #[derive(Default)]
 pub struct Commits {
+    /// The open transactions by number.
     open: BTreeMap<u64, Touched>,
+    /// The number of the latest transaction.
     next: u64,
-    /// The transactions that were open when a reader last began, and the transactions that came since.
+    /// The transactions that were open when the reader last began, and all transactions that came later.
     recent: Vec<Touched>,
 }
 
 impl Commits {
-    /// Notes that a COMMIT is about to be sent; gives a number to end it by.
+    /// Records that a COMMIT is about to be sent. Returns the number for [`Commits::end`].
     pub fn begin(&mut self, touched: &Touched) -> u64 {
         self.next += 1;
         self.open.insert(self.next, touched.clone());
@@ -27,18 +30,18 @@ impl Commits {
         self.next
     }
 
-    /// Notes that the outcome of a COMMIT is known.
+    /// Records that the outcome of the COMMIT with this number is known.
     pub fn end(&mut self, number: u64) {
         self.open.remove(&number);
     }
 
-    /// Notes that a reader begins to read back. There is one reader at a time.
+    /// Records that the reader begins to read. Only one thread reads at a time.
     pub fn look(&mut self) {
         self.recent.clear();
         self.recent.extend(self.open.values().cloned());
     }
 
-    /// Widens what is to be read, so that it holds all of each transaction of which it has a part.
+    /// Adds to `wanted` all parts of each recent transaction of which `wanted` has a part.
     pub fn widen(&self, wanted: &mut Touched) {
         let mut widened = true;
         while widened {
@@ -52,7 +55,7 @@ impl Commits {
         }
     }
 
-    /// Whether the read has one part of a transaction and lacks another part.
+    /// Returns true if `read` has a part of a recent transaction, but not all parts of the transaction.
     pub fn splits(&self, read: &Touched) -> bool {
         self.recent.iter().any(|touched| touched.meets(read) && !read.holds(touched))
     }
@@ -80,13 +83,13 @@ mod tests {
         let mut elsewhere = touched([(4, Usage)]);
         commits.widen(&mut elsewhere);
         assert_eq!(elsewhere, touched([(4, Usage)]));
-        // The transactions may have committed since, and been seen.
+        // The transactions may have committed after the reader began, so the reader may see their changes.
         commits.end(first);
         commits.end(second);
         let mut wanted = touched([(3, Usage)]);
         commits.widen(&mut wanted);
         assert_eq!(wanted, touched([(1, Usage), (2, Whole), (3, Usage)]));
-        // The announcements of the two are read by the next reader, which begins later.
+        // The next reader begins after both COMMITs, so that reader sees both transactions completely.
         commits.look();
         let mut wanted = touched([(3, Usage)]);
         commits.widen(&mut wanted);
@@ -105,7 +108,7 @@ mod tests {
         commits.end(elsewhere);
         commits.end(both);
         assert!(commits.splits(&read));
-        // A change of more than the usage is no whole where the usage alone is read.
+        // The transaction changes more of the provider than its usage, but the reader reads only the usage.
         commits.look();
         commits.begin(&touched([(1, Whole)]));
         assert!(commits.splits(&read));

@@ -1,4 +1,4 @@
-//! The database: opens it and reads from it. `write.rs` writes to it.
+//! Opens the database and reads from it. The file `write.rs` has the writes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::db::establish::establish;
 use crate::db::{DatabaseSettings, DbConnection, DbTarget, Error, Kind, file_lock};
 use crate::metrics;
 
-/// The database: cheap to clone, shared by all requests.
+/// A handle of the open database. All requests share the database, and a clone of the handle is cheap.
 #[derive(Clone)]
 pub struct Db {
     pub(super) inner: Arc<Inner>,
@@ -29,29 +29,31 @@ pub(super) struct Inner {
     follower: FollowerSlot,
     pub(super) listener: ListenerSlot,
     pub(super) writing: Writing,
-    /// Told when another process has written.
+    /// Notified when another process has written.
     others: Arc<Notify>,
-    /// Keeps other processes off SQLite's file.
+    /// The lock that keeps other processes away from SQLite's file. None for the other databases.
     _lock: Option<file_lock::FileLock>,
 }
 
-/// The way of transactions to the database.
+/// The threads that write, or that follow the writes.
 pub(super) enum Writing {
-    /// SQLite allows one writer at a time, so all writes go through one thread.
+    /// SQLite allows one writer at a time, so all writes run on one thread.
     OneThread(Writer),
-    /// The servers allow many writers, each on a connection of the pool.
+    /// On PostgreSQL and MariaDB, each write runs on a connection of the pool. The refresher updates the picture
+    /// after the commits.
     Pool(Refresher),
 }
 
 impl Db {
-    /// Opens the database that `settings` name; no schema is needed yet.
+    /// Opens the database that `settings` name. The database may still lack the schema.
     pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
         let target = Self::target(settings)?;
         let lock = match target.kind {
             Kind::Sqlite => Some(file_lock::FileLock::take(&target.address)?),
             _ => None,
         };
-        // One connection is made here, so that a wrong URL is an error of the start, not of the first request.
+        // The first connection is opened here. So a wrong URL is an error at the start of the service, and not an
+        // error of the first request.
         let first = Tx::new(establish(&target)?);
         let follower = FollowerSlot::default();
         let listener = ListenerSlot::default();
@@ -62,13 +64,15 @@ impl Db {
         Ok(Db { inner: Arc::new(Inner { target, pool, follower, listener, writing, others, _lock: lock }) })
     }
 
-    /// Sets the follower of all later writes. There can be one follower.
+    /// Sets the follower (the picture of all providers in memory), which learns of all later writes. Returns an error
+    /// if there is a follower already.
     pub fn set_follower(&self, follower: Arc<dyn Follower>) -> Result<(), Error> {
         let taken = |_| Error::Unusable("the database has a follower already".to_owned());
         self.inner.follower.set(follower).map_err(taken)
     }
 
-    /// Sets the listener to all later changes of the waitlist. There can be one listener.
+    /// Sets the listener, which learns of all later changes of the waitlist. Returns an error if there is a listener
+    /// already.
     pub fn set_listener(&self, listener: Arc<dyn Listener>) -> Result<(), Error> {
         if self.inner.listener.fill(listener) {
             return Ok(());
@@ -76,7 +80,7 @@ impl Db {
         Err(Error::Unusable("the database has a listener already".to_owned()))
     }
 
-    /// Runs `work`, whose reads all see the same moment; blocks the thread.
+    /// Runs `work` so that all reads see the database as of one moment. Blocks the thread.
     pub fn snapshot<T, E: TransactionError>(
         &self,
         work: impl Fn(&mut DbConnection) -> Result<T, E>,
@@ -86,23 +90,23 @@ impl Db {
         pool.run(pool.any_connection()?, || pool.any_connection(), work)
     }
 
-    /// The kind of the database.
+    /// Returns the kind of the database.
     pub fn kind(&self) -> Kind {
         self.inner.target.kind
     }
 
-    /// The number of connections of the pool that are in use. SQLite's writer has a connection of its own.
+    /// Returns the numbers of the pool's connections. SQLite's writer has a connection outside the pool.
     pub fn pool_use(&self) -> PoolUse {
         self.inner.pool.usage()
     }
 
-    /// Runs `work` on a connection of its own without a time limit for statements; blocks the thread. The follower
-    /// is not told of the touched parts.
+    /// Runs `work` on a new connection outside the pool, without a time limit for statements. Blocks the thread. The
+    /// follower does not learn what `work` writes.
     pub fn without_limits<T>(&self, work: impl FnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
         work(&mut Tx::new(establish(&self.inner.target.without_statement_limit())?))
     }
 
-    /// The database that `settings` name, with remarks on its URL in the log.
+    /// Returns the database that `settings` name. Logs the warnings about the URL.
     pub fn target(settings: &DatabaseSettings) -> Result<DbTarget, Error> {
         let target = settings.target().map_err(Error::Unusable)?;
         for remark in &target.remarks {
@@ -111,8 +115,8 @@ impl Db {
         Ok(target)
     }
 
-    /// Runs `work`, which only reads, on one of the connections that requests use. It blocks the thread for
-    /// about as long as `patience`.
+    /// Runs `work`, which only reads, on a connection of the pool. Blocks the thread. Returns an error if no
+    /// connection is free within about `patience`.
     pub fn probe<T>(
         &self,
         patience: Duration,
@@ -123,15 +127,15 @@ impl Db {
         pool.run(connection()?, connection, |tx| work(tx.conn()))
     }
 
-    /// Runs `work`, which only reads, on a connection of its own. Work that waits for a server runs off the async
-    /// threads. It runs again if its connection ends.
+    /// Runs `work`, which only reads, on a connection of the pool. Runs `work` again on another connection if the
+    /// connection ends.
     pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: TransactionError + Send + 'static,
         F: Fn(&mut DbConnection) -> Result<T, E> + Send + 'static,
     {
-        // A read of SQLite waits for no other connection, and takes less time than a change of threads.
+        // A read of SQLite waits for no server, and takes less time than a change to another thread.
         if self.inner.target.kind == Kind::Sqlite
             && let Some(mut conn) = self.inner.pool.idle_connection()
         {
@@ -147,7 +151,7 @@ impl Db {
         task.await.unwrap_or_else(|_| Err(E::from(Error::CutShort)))
     }
 
-    /// Runs `work` as [`Self::read`] does. All its reads see the same moment.
+    /// Runs `work` as [`Self::read`] does, but all reads see the database as of one moment.
     pub async fn read_snapshot<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -157,18 +161,20 @@ impl Db {
         self.read(move |conn| transaction::in_snapshot(conn, &work)).await
     }
 
-    /// For how long the oldest commit waits for the follower; `None` if the follower has seen all commits.
+    /// Returns for how long the oldest commit has been waiting for the follower. Returns None if the follower has
+    /// seen all commits.
     pub fn behind(&self) -> Option<Duration> {
         self.inner.writing.behind_since().map(|since| since.elapsed())
     }
 
-    /// Waits until another process has written, if the database tells that, but at most for `most`.
+    /// Waits until another process has written, but at most for the time `most`. Only SQLite reports the writes of
+    /// other processes, so this always takes `most` with the other databases.
     pub async fn written_by_others(&self, most: Duration) {
-        // The caller does the same after the time.
+        // The caller acts in the same way after a timeout.
         let _ = timeout(most, self.inner.others.notified()).await;
     }
 
-    /// Has the follower read the parts that another process may have written.
+    /// Makes the follower read the parts that another process may have changed.
     pub async fn read_again(&self, touched: Touched) {
         match &self.inner.writing {
             Writing::Pool(refresher) => refresher.read_again(touched),
@@ -178,7 +184,7 @@ impl Db {
 }
 
 impl Writing {
-    /// The time of the oldest commit that the follower has not seen.
+    /// Returns the time of the oldest commit that the follower has not seen. Returns None if there is no such commit.
     pub(super) fn behind_since(&self) -> Option<Instant> {
         match self {
             Writing::Pool(refresher) => refresher.behind_since(),
@@ -186,7 +192,7 @@ impl Writing {
         }
     }
 
-    /// Starts the threads for writing. `first` is a connection that a test of the URL left.
+    /// Starts the threads for writing. `first` is the connection that tested the URL.
     fn start(
         first: Tx,
         target: &DbTarget,

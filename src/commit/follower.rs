@@ -1,4 +1,5 @@
-//! The picture that follows commits, and the listener that hears of changes of the waitlist.
+//! The traits of the two parts that learn of commits: the picture of all providers, and the requests that wait for
+//! tickets.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -6,14 +7,15 @@ use std::time::Duration;
 use crate::commit::touched::{Touched, WaitlistChanges};
 use crate::db::{DbConnection, Error};
 
-/// The longest time that the answer to a commit waits for the follower.
+/// The longest time that the answer to a write waits until the follower has seen the commit.
 pub(super) const FOLLOWING: Duration = Duration::from_secs(2);
 
-/// Keeps something in step with the database.
+/// A copy of database rows that is updated after each commit. The picture of all providers is the follower of the
+/// service.
 pub trait Follower: Send + Sync {
-    /// Reads the touched parts again through `conn`, which sees them committed. After the reading, `is_whole` tells
-    /// whether the parts are all parts of their transactions. If they are not, the follower shows nothing
-    /// of them and returns `false`. One thread at a time calls this.
+    /// Reads the touched parts again through `conn`, which already sees the commits. After the reading, calls
+    /// `is_whole`. If `is_whole` returns false, the rows contain only a part of a transaction: the follower discards
+    /// the rows and returns false. Only one thread at a time calls this method.
     fn follow(
         &self,
         conn: &mut DbConnection,
@@ -22,27 +24,27 @@ pub trait Follower: Send + Sync {
     ) -> Result<bool, Error>;
 }
 
-/// Hears of changes of the waitlist right after their commit.
+/// Learns of the changes of the waitlist right after each commit.
 pub trait Listener: Send + Sync {
-    /// Takes note of changes, or of possible changes: only the database knows the outcome of a failed commit. The
-    /// committing thread calls this, so this must not wait for anything.
+    /// Receives the changes of a commit. If the COMMIT failed, the changes may have happened or not, which only the
+    /// database knows. The committing thread calls this method, so the method must not block.
     fn changed(&self, changes: &WaitlistChanges);
 }
 
-/// The place of the follower, which may come after the database is open.
+/// The slot for the follower, which is set after the database is opened.
 pub(super) type FollowerSlot = Arc<OnceLock<Arc<dyn Follower>>>;
 
-/// The place of the listener, which may come after the database is open.
+/// The slot for the listener, which is set after the database is opened.
 #[derive(Clone, Default)]
 pub(super) struct ListenerSlot(Arc<OnceLock<Arc<dyn Listener>>>);
 
 impl ListenerSlot {
-    /// Puts the listener in its place; `false` if there is one already.
+    /// Sets the listener. Returns false if there is a listener already.
     pub(super) fn fill(&self, listener: Arc<dyn Listener>) -> bool {
         self.0.set(listener).is_ok()
     }
 
-    /// Tells the listener the changes of a commit.
+    /// Passes the changes of a commit to the listener. Does nothing if there is no listener or no change.
     pub(super) fn tell(&self, changes: &WaitlistChanges) {
         if let Some(listener) = self.0.get()
             && !changes.is_empty()

@@ -1,5 +1,5 @@
-//! Lanes: statements that compare the generation of the same thing run one after the other, so that no statement
-//! of this process makes the comparison of another one fail.
+//! Lanes: statements that compare the generation of the same thing run one after the other. Without lanes, a
+//! statement of this process would often make the comparison of another statement fail.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 type ByName = HashMap<Box<str>, Arc<AsyncMutex<()>>>;
 
-/// The lanes of a process. Each name in use has one lane.
+/// The lanes of this process by name. A lane exists as long as a writer uses the lane or waits for it.
 #[derive(Clone, Default)]
 pub struct Lanes(Arc<Mutex<ByName>>);
 
-/// The right to use a lane, until this is dropped.
+/// The right to use a lane. The lane is free again when this value is dropped.
 pub struct Lane {
-    // The guard is dropped before the entry, which looks whether another writer uses the lane.
+    // Rust drops `_guard` before `_entry`. The drop of `_entry` then checks whether another writer uses the lane.
     _guard: OwnedMutexGuard<()>,
     _entry: Entry,
 }
 
-/// A writer that uses a lane, or waits for it.
+/// A writer that uses a lane or waits for a lane.
 struct Entry {
     lanes: Lanes,
     name: Box<str>,
@@ -28,7 +28,7 @@ struct Entry {
 }
 
 impl Lanes {
-    /// Waits until the lane of this name is free. Waiters get the lane in the order of their coming.
+    /// Waits until the lane with this name is free. The writers get a lane in the order of their calls.
     pub async fn enter(&self, name: &str) -> Lane {
         let name: Box<str> = name.into();
         let lane = Arc::clone(self.0.lock().entry(name.clone()).or_default());
@@ -40,7 +40,8 @@ impl Lanes {
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut lanes = self.lanes.0.lock();
-        // Only the map and this entry refer to the lane. Other writers take the lane under the map's lock.
+        // A count of 2 means that only the map and this entry refer to the lane. No other writer can enter the lane
+        // meanwhile, since the map is locked.
         if Arc::strong_count(&self.lane) == 2 {
             lanes.remove(&self.name);
         }

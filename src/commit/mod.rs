@@ -1,4 +1,5 @@
-//! Writing: transactions that run again, the parts that they touch, and the picture that follows them.
+//! Writes to the database: transactions run again after conflicts and record what they touch, and the picture of all
+//! providers follows the commits.
 
 mod commits;
 mod database;

@@ -1,4 +1,4 @@
-//! Connections for requests, which get them in the order of their coming.
+//! The pool of database connections. Requests get connections in the order of their arrival.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,33 +15,33 @@ use crate::db::establish::establish;
 use crate::db::{DbTarget, Error, Kind};
 use crate::metrics;
 
-/// The longest time that a request waits for a free connection.
+/// The longest time that a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The time that a request may wait for another connection after its connection has ended during the work, however
-/// long the work took until then.
+/// The time that a request may wait for another connection if its connection ended during the work. The request may
+/// wait for this time even if the work took long before.
 const PATIENCE_AGAIN: Duration = Duration::from_secs(5);
 
-/// The largest number of runs of work whose connections end.
+/// The largest number of runs of the same work. Work runs again if its connection ends.
 pub const MAX_RUNS: u32 = 3;
 
-/// The idle time after which a connection is tested before it is used.
+/// A connection that has been idle for this time is tested before use.
 const TEST_AFTER: Duration = Duration::from_secs(1);
 
-/// The time of one wait for r2d2. r2d2 wakes no waiter when a broken connection leaves its pool, so a waiter asks
-/// again.
+/// The time of a single wait for a connection in r2d2 (the library that manages the pool). r2d2 wakes no waiter when
+/// a broken connection leaves the pool, so a waiter asks r2d2 again after this time.
 const SLICE: Duration = Duration::from_millis(250);
 
-/// The time for which the log does not repeat the same trouble.
+/// The log repeats the same error about new connections only after this time.
 const LOG_AGAIN: Duration = Duration::from_secs(10);
 
-/// Makes connections for the pool.
+/// Opens and tests connections for r2d2.
 pub struct Manager {
     target: DbTarget,
 }
 
 impl Manager {
-    /// A manager of connections to `target`.
+    /// Returns a manager of connections to `target`.
     pub fn new(target: DbTarget) -> Self {
         Manager { target }
     }
@@ -59,56 +59,56 @@ impl r2d2::ManageConnection for Manager {
         Ok(conn.batch_execute("SELECT 1")?)
     }
 
-    /// r2d2 asks this when a connection returns to the pool.
+    /// Returns true if r2d2 must drop the connection. r2d2 calls this method when a connection returns to the pool.
     fn has_broken(&self, conn: &mut Tx) -> bool {
         conn.rest();
         std::thread::panicking() || conn.is_lost() || is_broken(conn)
     }
 }
 
-/// A connection of the pool, to which it returns.
+/// A connection of the pool. The connection returns to the pool when this value is dropped.
 pub type Pooled = r2d2::PooledConnection<Manager>;
 
-/// The connections of the service.
+/// The pool of the service's connections.
 pub struct Pool {
     pool: r2d2::Pool<Manager>,
     kind: Kind,
-    /// One place for each connection that there may be.
+    /// One permit for each connection that the pool may have.
     places: Arc<Semaphore>,
     lanes: Lanes,
-    /// The time when a connection was last found to have ended.
+    /// When a connection was last found to have ended.
     outage: Mutex<Option<Instant>>,
 }
 
-/// The right to a connection, for as long as this lives.
+/// The right to use one connection. The right ends when this value is dropped.
 pub struct Place {
     _permit: OwnedSemaphorePermit,
-    /// The lane, if the caller asked for one.
+    /// The lane (see [`Lanes`]), if the caller asked for a lane.
     pub lane: Option<Lane>,
-    /// The time when the wait for a connection began.
+    /// When the wait for a connection began.
     since: Instant,
 }
 
-/// The numbers of a pool's connections.
+/// The numbers of the pool's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
-    /// The connections in use.
+    /// The number of connections in use.
     pub in_use: u32,
-    /// The connections that wait for work.
+    /// The number of idle connections.
     pub idle: u32,
     /// The largest number of connections.
     pub max: u32,
 }
 
 impl Pool {
-    /// A pool of at most `size` connections to `target`. Connections are made when they are needed.
+    /// Returns a pool of at most `size` connections to `target`. The pool opens connections when requests need them.
     pub fn new(target: DbTarget, size: u32) -> Pool {
         let kind = target.kind;
         let pool = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
             .test_on_check_out(false)
-            // r2d2 pauses at most half of this between two attempts to connect, so that it notices soon when the
+            // r2d2 pauses at most half of this time between two attempts to connect. So r2d2 notices soon that the
             // database is back. No caller waits for this time.
             .connection_timeout(2 * SLICE)
             .error_handler(Box::new(LogErrors::default()))
@@ -117,7 +117,7 @@ impl Pool {
         Pool { pool, kind, places, lanes: Lanes::default(), outage: Mutex::default() }
     }
 
-    /// The numbers of connections.
+    /// Returns the numbers of connections.
     pub fn usage(&self) -> PoolUse {
         let state = self.pool.state();
         PoolUse {
@@ -127,11 +127,12 @@ impl Pool {
         }
     }
 
-    /// Waits for a place. A caller that asks for a lane waits for the lane first, so that it keeps no connection from
-    /// others meanwhile.
+    /// Waits for a place, which is the right to use a connection. If `lane` is given, waits for the lane first. So a
+    /// request that waits for a lane keeps no connection from other requests. Returns [`Error::Busy`] after 20
+    /// seconds.
     ///
-    /// In r2d2's pool each waiter would hold a thread, and the one that has waited longest would not be the
-    /// first to be served.
+    /// r2d2 can also wait for a connection. But r2d2 would block a thread for each waiter, and would not serve the
+    /// waiters in the order of their arrival.
     pub async fn queue_up(&self, lane: Option<&str>) -> Result<Place, Error> {
         let place = async {
             let lane = match lane {
@@ -139,7 +140,7 @@ impl Pool {
                 None => None,
             };
             let since = Instant::now();
-            // The semaphore is never closed.
+            // This error never occurs, since the semaphore is never closed.
             let permit = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::CutShort)?;
             Ok(Place { _permit: permit, lane, since })
         };
@@ -152,36 +153,37 @@ impl Pool {
         }
     }
 
-    /// A connection for a caller that has a place. If none is idle, a connection is made in the rest of the time.
+    /// Returns a connection for a caller that has a place. If no connection is idle, opens a new connection. Blocks
+    /// the thread until 20 seconds after the start of the wait for the place, at most.
     pub fn connection(&self, place: &Place) -> Result<Pooled, Error> {
         let conn = self.alive(place.since + PATIENCE, false)?;
         metrics::database::CHECKOUT.observe(place.since.elapsed().as_secs_f64());
         Ok(conn)
     }
 
-    /// Another connection after one has ended under its work. Connections that may have ended at the same
-    /// time are tested first.
+    /// Returns another connection for a caller whose connection has ended during the work. Other connections may have
+    /// ended at the same time, so each connection of that time is tested first.
     pub fn connection_again(&self, place: &Place) -> Result<Pooled, Error> {
         self.alive((place.since + PATIENCE).max(Instant::now() + PATIENCE_AGAIN), true)
     }
 
-    /// A connection for a caller without a place; blocks the thread for `patience` at most.
+    /// Returns a connection for a caller without a place. Blocks the thread for `patience` at most.
     pub fn connection_in(&self, patience: Duration) -> Result<Pooled, Error> {
         self.alive(Instant::now() + patience, false)
     }
 
-    /// A connection for a caller without a place, which waits as long as requests do.
+    /// Returns a connection for a caller without a place. Blocks the thread for 20 seconds at most.
     pub fn any_connection(&self) -> Result<Pooled, Error> {
         self.connection_in(PATIENCE)
     }
 
-    /// A connection that is idle, if there is one.
+    /// Returns an idle connection. Returns None if no connection is idle.
     pub fn idle_connection(&self) -> Option<Pooled> {
         self.pool.try_get()
     }
 
-    /// Runs `work` on `conn`. If the connection ends during the work, nothing of the work remains, and `work` runs
-    /// again on a connection from `another`.
+    /// Runs `work` on `conn`. If the connection ends during the work, the database keeps nothing of the work, and
+    /// `work` runs again on a connection from `another`. There are at most [`MAX_RUNS`] runs.
     pub fn run<T, E: TransactionError>(
         &self,
         mut conn: Pooled,
@@ -201,8 +203,8 @@ impl Pool {
         outcome
     }
 
-    /// Whether work failed because its connection has ended. The pool then drops that connection, and those
-    /// that have been idle since before.
+    /// Returns true if the work failed because its connection has ended. The pool then drops the connection, and also
+    /// the connections that have been idle since an earlier time.
     pub fn note_loss<T, E: TransactionError>(&self, conn: &mut Tx, outcome: &Result<T, E>) -> bool {
         let gone = outcome.as_ref().err().and_then(E::database).is_some_and(Error::is_gone);
         if gone {
@@ -211,15 +213,15 @@ impl Pool {
         gone
     }
 
-    /// Marks a connection, so that it does not stay in the pool.
+    /// Marks a connection as lost, so that the pool drops the connection.
     fn lose(&self, conn: &mut Tx) {
         conn.lose();
         metrics::database::LOST.inc();
         *self.outage.lock() = Some(Instant::now());
     }
 
-    /// Takes connections out of the pool until one is alive. With `care`, every connection that was there
-    /// when another one ended is tested.
+    /// Takes connections out of the pool until a connection is alive. If `care` is true, tests each connection that
+    /// was open when another connection ended.
     fn alive(&self, deadline: Instant, care: bool) -> Result<Pooled, Error> {
         loop {
             let mut conn = self.check_out(deadline)?;
@@ -246,8 +248,8 @@ impl Pool {
     fn is_alive(&self, conn: &mut Tx, care: bool) -> bool {
         let outage = *self.outage.lock();
         let before_outage = |when: Instant| outage.is_some_and(|outage| when <= outage);
-        // A connection that was idle when another one ended most likely ended too. It is not tested: if the network
-        // loses packets, the answer takes as long as the network's time-outs.
+        // This connection was idle when another connection ended, so this connection has most likely ended too. A
+        // test might take as long as the time-outs of the network. So the connection is dropped without a test.
         if before_outage(conn.idle_since()) {
             conn.lose();
             metrics::database::LOST.inc();
@@ -267,7 +269,7 @@ impl Pool {
     }
 }
 
-/// Logs the pool's troubles with new connections, and repeats the same trouble only after a while.
+/// Logs the errors of new connections. Logs the same error again only after [`LOG_AGAIN`].
 #[derive(Debug, Default)]
 struct LogErrors {
     last: Mutex<Option<(Instant, String)>>,

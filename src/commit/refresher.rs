@@ -1,4 +1,5 @@
-//! Lets the follower keep up with the commits of a server database, many writers at a time.
+//! Updates the follower (the picture of all providers) after the commits on PostgreSQL or MariaDB, where many writers
+//! commit at the same time.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
@@ -16,30 +17,31 @@ use crate::db::DbTarget;
 use crate::db::establish::establish;
 use crate::db::{DbConnection, Error};
 
-/// How long the refresher waits before it tries again when the database is away.
+/// The pause between two attempts to read while the database can't be reached.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The time between two looks whether the follower is late. A timer of each writer would wake its thread once
-/// more for each write.
+/// The interval at which a thread checks whether the follower is late. A timer for each writer would wake a thread
+/// once more for each write.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How often a single question is asked anew because a transaction came in between.
+/// The largest number of attempts to read with a single query. An attempt fails if the query may have seen a part of
+/// a transaction.
 const TRIES: u32 = 3;
 
-/// How long after its connection ended a COMMIT is looked for the first time; each later look comes after
-/// twice the time.
+/// The time between the end of a connection during a COMMIT and the first check whether the COMMIT has happened. The
+/// time doubles before each further check.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How many times such a COMMIT is looked for, over four minutes in all.
+/// The number of checks whether such a COMMIT has happened. All checks together take about four minutes.
 const LOOKS: u32 = 8;
 
-/// The parts of the picture that commits touched, and the writers to tell when the follower has caught up
-/// with the commits.
+/// The commits that the follower must still read, and the senders to the writers that wait for the follower.
 #[derive(Default)]
 struct Announced {
     touched: Touched,
+    /// One sender for each writer that waits.
     told: Vec<oneshot::Sender<()>>,
-    /// Since when the oldest of the commits waits to be followed.
+    /// When the oldest of these commits was announced. None if there are no commits.
     since: Option<Instant>,
 }
 
@@ -52,27 +54,28 @@ impl Announced {
 
     fn tell(self) {
         for done in self.told {
-            // A writer that went away does not wait.
+            // A send fails only if the writer no longer waits.
             let _ = done.send(());
         }
     }
 }
 
-/// A transaction whose connection ended during its COMMIT: the server may still carry the COMMIT out.
+/// A transaction whose connection ended during the COMMIT. The server may still execute the COMMIT.
 struct Unsettled {
     touched: Touched,
-    /// The transaction's number among the commits, if it has one.
+    /// The transaction's number in [`Commits`], if the transaction has a number.
     number: Option<u64>,
-    /// When the transaction is to be looked for.
+    /// When to read the touched parts again.
     due: Instant,
+    /// The number of checks so far.
     looks: u32,
 }
 
-/// The knowledge of the writers and of the refresher's thread, under one lock that is held for moments.
+/// The data about commits. Writers and the refresher's thread lock the data for moments only.
 #[derive(Default)]
 struct Books {
     announced: Announced,
-    /// Since when the oldest commit waits of those that are being read back.
+    /// When the oldest commit was announced of the commits that the follower is reading now.
     reading: Option<Instant>,
     commits: Commits,
     unsettled: Vec<Unsettled>,
@@ -80,26 +83,26 @@ struct Books {
 
 /// The state that the writers and the refresher's thread share.
 ///
-/// A COMMIT makes no other writer wait. The COMMITs under way are in the books, and a reader that reads back
-/// a part of a transaction under way reads all of it, as of one moment.
+/// No writer waits for the COMMIT of another writer. The books record each COMMIT under way. A reader that reads a
+/// part of such a transaction reads all parts of the transaction, as of one moment.
 struct Shared {
     books: Mutex<Books>,
-    /// Held by the thread that reads back. A thread that finds it held leaves the reading to the holder, which looks
-    /// again after it has let go of it.
+    /// Locked by the thread that reads for the follower. A writer that finds the lock taken does not read. The
+    /// reading thread checks for new commits after it has released the lock.
     following: Mutex<()>,
     follower: FollowerSlot,
-    /// Told again and again for as long as the follower is late.
+    /// Notified again and again while the follower is late.
     late: Notify,
 }
 
-/// The way to the refresher's thread, which reads back what the writers do not themselves.
+/// A handle of the refresher's thread, which reads the commits that the writers do not read themselves.
 pub struct Refresher {
     shared: Arc<Shared>,
     wake: Sender<()>,
 }
 
 impl Refresher {
-    /// Starts its threads, which end when the `Refresher` is gone.
+    /// Starts the two threads of the refresher. The threads end after the `Refresher` is dropped.
     pub fn start(target: DbTarget, follower: FollowerSlot) -> std::io::Result<Refresher> {
         let (wake, woken) = channel();
         let (books, following, late) = Default::default();
@@ -111,11 +114,11 @@ impl Refresher {
         Ok(Refresher { shared, wake })
     }
 
-    /// Commits; the receiver is told when the follower has caught up. The caller sees to it that
-    /// [`Self::follow`] is called.
+    /// Commits and announces the touched parts. The returned receiver gets a message when the follower has seen the
+    /// commit. Returns no receiver if there is nothing to follow. The caller must call [`Self::follow`] later.
     ///
-    /// A commit that fails is announced too, since it may have happened: when the connection is
-    /// lost, only the database knows, and it may happen later.
+    /// A failed commit is announced too. If the connection ended during the COMMIT, only the database knows the
+    /// outcome, and the COMMIT may still happen later.
     pub fn commit(&self, tx: &mut Tx) -> Result<Option<oneshot::Receiver<()>>, Error> {
         let Some(touched) = self.to_announce(tx) else {
             commit(tx)?;
@@ -140,10 +143,11 @@ impl Refresher {
         outcome.map(|()| Some(caught_up))
     }
 
-    /// Takes note of a statement that has committed by itself, or may have if it was not `is_done`. The
-    /// receiver and the duty of the caller are those of [`Self::commit`].
+    /// Announces what a statement touched that commits by itself. `is_done` is false if the statement failed; the
+    /// statement may have committed all the same. The returned receiver gets a message when the follower has seen the
+    /// statement's changes. The caller must call [`Self::follow`] later.
     ///
-    /// No half of the statement can be seen, since it touched a single provider.
+    /// The statement touched a single provider, so no reader can see half of the changes.
     pub fn committed(&self, tx: &mut Tx, is_done: bool) -> Option<oneshot::Receiver<()>> {
         let touched = self.to_announce(tx)?;
         debug_assert!(touched.everything || touched.is_one_piece());
@@ -154,7 +158,7 @@ impl Refresher {
         Some(caught_up)
     }
 
-    /// Has the follower read back what another process has written.
+    /// Makes the follower read the parts that another process may have changed.
     pub fn read_again(&self, touched: Touched) {
         if self.shared.follower.get().is_some() && !touched.is_empty() {
             drop(self.shared.books.lock().announce(touched));
@@ -162,14 +166,15 @@ impl Refresher {
         }
     }
 
-    /// The touched things of a transaction that are to be announced, if anybody follows.
+    /// Returns the parts that the transaction touched. Returns None if nothing was touched, or if there is no
+    /// follower.
     fn to_announce(&self, tx: &mut Tx) -> Option<Touched> {
         let touched = tx.take_touched();
         (!touched.is_empty() && self.shared.follower.get().is_some()).then_some(touched)
     }
 
-    /// Has the follower read back what is announced. A quick read is done on `conn`, which spares the way to
-    /// the thread and back; the thread does any other.
+    /// Makes the follower read all announced parts. A read with one query runs on `conn`, which saves a change of
+    /// threads. The refresher's thread runs any longer read.
     pub fn follow(&self, conn: &mut DbConnection) -> Result<(), Error> {
         let Some(following) = self.shared.following.try_lock() else {
             return Ok(());
@@ -182,24 +187,25 @@ impl Refresher {
         outcome
     }
 
-    /// Has the thread look whether there is anything to be read back.
+    /// Makes the refresher's thread check whether there are announced parts.
     pub fn wake(&self) {
-        // The thread ends only with the service; then nobody searches any more.
+        // A send fails only at the end of the service, when nobody needs the picture any more.
         let _ = self.wake.send(());
     }
 
-    /// Since when the oldest commit waits that the follower has not seen.
+    /// Returns when the oldest commit was announced that the follower has not seen. Returns None if there is no such
+    /// commit.
     pub fn behind_since(&self) -> Option<Instant> {
         self.shared.behind_since()
     }
 
-    /// Waits until the follower is late.
+    /// Waits until the follower is late. The follower is late if a commit has been waiting for two seconds.
     pub async fn told_late(&self) {
         self.shared.late.notified().await;
     }
 
-    /// Waits until the follower has caught up with a commit, of which `caught_up` is told; `false` if the
-    /// follower is late.
+    /// Waits until the follower has seen a commit, whose receiver is `caught_up`. Returns false if the follower is
+    /// late.
     pub async fn catches_up(&self, mut caught_up: oneshot::Receiver<()>) -> bool {
         if caught_up.try_recv().is_ok() {
             return true;
@@ -209,14 +215,14 @@ impl Refresher {
         }
         tokio::select! {
             biased;
-            // The refresher ends only with the service; then nobody searches any more.
+            // The receiver fails only at the end of the service, when nobody needs the picture any more.
             _ = caught_up => true,
             () = self.told_late() => false,
         }
     }
 }
 
-/// Tells the writers that the follower is late, for as long as the refresher lives.
+/// Notifies the waiting writers while the follower is late. Returns when the refresher is dropped.
 fn watch(shared: &Weak<Shared>) {
     while let Some(shared) = shared.upgrade() {
         if shared.is_late() {
@@ -234,8 +240,7 @@ impl Books {
         caught_up
     }
 
-    /// Announces again the commits that are due to be looked for, and forgets those that were looked for
-    /// often enough.
+    /// Announces the unsettled commits whose next check is due. Forgets a commit after its last check.
     fn announce_due(&mut self) {
         let now = Instant::now();
         for mut unsettled in std::mem::take(&mut self.unsettled) {
@@ -255,7 +260,7 @@ impl Books {
 }
 
 impl Shared {
-    /// Whether anything is announced that nobody has begun to read back.
+    /// Returns true if parts are announced that no thread has begun to read.
     fn is_behind(&self) -> bool {
         self.books.lock().announced.since.is_some()
     }
@@ -265,13 +270,14 @@ impl Shared {
         [books.reading, books.announced.since].into_iter().flatten().min()
     }
 
-    /// Whether the oldest commit waits for so long that its writer gets an answer without the follower.
+    /// Returns true if the oldest commit has been waiting for two seconds. Its writer then gets an answer before the
+    /// follower has seen the commit.
     fn is_late(&self) -> bool {
         self.behind_since().is_some_and(|since| since.elapsed() >= FOLLOWING)
     }
 
-    /// Lets the follower catch up with all that is announced, if that takes it a single question or else
-    /// if it may be `more`. On failure all of it is announced as before.
+    /// Makes the follower read all announced parts. If one query is not enough, the follower reads only if `more` is
+    /// true. After a failure the parts are announced as before.
     fn catch_up(&self, conn: &mut DbConnection, more: bool) -> Result<(), Error> {
         let Some(follower) = self.follower.get() else {
             return Ok(());
@@ -294,14 +300,14 @@ impl Shared {
             drop(books);
             announced.tell();
         } else {
-            // Nobody is told of a picture that is not there.
+            // The follower has not seen the commits, so the writers get no message.
             books.announced.merge(announced);
         }
         followed.map(drop)
     }
 
-    /// Whether the follower has caught up with what is touched, and with everything else of which it would
-    /// have seen a part.
+    /// Makes the follower read the touched parts. Adds to `touched` the other parts of each transaction of which the
+    /// follower would see only a part. Returns true if the follower has seen all parts.
     fn read_back(
         &self,
         conn: &mut DbConnection,
@@ -313,8 +319,8 @@ impl Shared {
             if !touched.is_one_question() {
                 break;
             }
-            // One question is answered as of one moment, and most commits are claims. A commit up to that
-            // moment is in the books before the answer comes.
+            // One query sees the database as of one moment. Each transaction that has committed by that moment was
+            // recorded in the books before. Most commits are claims, which one query can read.
             if follower.follow(conn, touched, &|| !self.books.lock().commits.splits(touched))? {
                 return Ok(true);
             }
@@ -324,7 +330,7 @@ impl Shared {
             return Ok(false);
         }
         begin_snapshot(conn)?;
-        // All commits up to here are in the books by now, and nothing is seen of later ones.
+        // The snapshot sees only transactions that are recorded in the books by now.
         self.books.lock().commits.widen(touched);
         let followed = follower.follow(conn, touched, &|| true)?;
         end_snapshot(conn)?;
@@ -349,7 +355,7 @@ impl Thread {
                 drop(following);
                 if let Err(error) = outcome {
                     conn = None;
-                    // A connection that has ended since it was last used says nothing of the database.
+                    // A connection that ended while it was idle says nothing about the state of the database.
                     if !is_used {
                         log::error!("what was written can't be read back yet: {error}");
                         std::thread::sleep(RETRY);
@@ -359,7 +365,8 @@ impl Thread {
         }
     }
 
-    /// Sleeps until somebody wakes it, or it is time to look for a commit; `false` once the service ends.
+    /// Sleeps until another thread wakes this thread, or until the next check of an unsettled commit is due. Returns
+    /// false when the service ends.
     fn sleep(&self, woken: &Receiver<()>) -> bool {
         let due = self.shared.books.lock().unsettled.iter().map(|unsettled| unsettled.due).min();
         let outcome = match due {
@@ -386,7 +393,7 @@ mod tests {
     use super::*;
     use crate::commit::touched::Part;
 
-    /// Never sees anything.
+    /// A follower that never sees a commit.
     struct Blind;
 
     impl Follower for Blind {
@@ -398,7 +405,7 @@ mod tests {
     #[cfg(feature = "postgres")]
     #[actix_web::test]
     async fn a_writer_waits_until_the_follower_has_caught_up_or_is_late() {
-        // No server has this port.
+        // No server listens on this port.
         let target: DbTarget = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
         let follower = Arc::new(OnceLock::new());
         follower.set(Arc::new(Blind) as Arc<dyn Follower>).ok().unwrap();
@@ -414,7 +421,7 @@ mod tests {
         refresher.wake();
         let (first, second) = tokio::join!(refresher.catches_up(first), refresher.catches_up(second));
         assert!(!first && !second);
-        // The writers that come while the follower is late are told at once, or again.
+        // Writers that wait while the follower is late get their result at once, or at the next notification.
         assert!(!refresher.catches_up(announce()).await);
         refresher.told_late().await;
     }

@@ -1,5 +1,5 @@
-//! The parts of the database that a transaction touches. The picture of the fleet follows them, and waiting
-//! requests are woken by them.
+//! The record of the parts of the database that a transaction touches. After the commit, the picture of all providers
+//! reads these parts again, and requests that wait for these tickets wake up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,33 +7,34 @@ use chrono::NaiveDateTime;
 
 use crate::db::LONGEST_LIST;
 
-/// How much of a provider a transaction has touched.
+/// The part of a provider that a transaction has touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
-    /// Its generation and its allocations.
+    /// The generation and the allocations.
     Usage,
-    /// Everything, its existence included.
+    /// All data of the provider, or the existence of the provider.
     Whole,
 }
 
 /// The parts of the database that one or more transactions have touched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Providers by row id.
+    /// The touched part of each provider, by the provider's row id.
     pub providers: BTreeMap<i32, Part>,
-    /// Whether names of resource classes or traits were added, deleted or changed.
+    /// True if names of resource classes or traits were added, deleted or changed.
     pub names: bool,
-    /// Whether anything may have been touched.
+    /// True if all parts may have been touched.
     pub everything: bool,
 }
 
 impl Touched {
-    /// Whether nothing was touched.
+    /// Returns true if nothing was touched.
     pub fn is_empty(&self) -> bool {
         self.providers.is_empty() && !self.names && !self.everything
     }
 
-    /// Whether a follower reads all of it with one question. That is so for the usage of a few providers.
+    /// Returns true if a follower can read all touched parts with one query. This is true for the usage of at most
+    /// [`LONGEST_LIST`] providers.
     pub fn is_one_question(&self) -> bool {
         !self.names
             && !self.everything
@@ -41,7 +42,7 @@ impl Touched {
             && self.providers.values().all(|part| *part == Part::Usage)
     }
 
-    /// Whether no reader can see a half of it. That is so for the usage of a single provider.
+    /// Returns true if no reader can see half of the changes. This is true for the usage of a single provider.
     pub(crate) fn is_one_piece(&self) -> bool {
         !self.names
             && !self.everything
@@ -49,7 +50,7 @@ impl Touched {
             && self.providers.values().all(|part| *part == Part::Usage)
     }
 
-    /// Whether there is anything that both touch.
+    /// Returns true if `self` and `other` have a part in common.
     pub(crate) fn meets(&self, other: &Touched) -> bool {
         let (few, many) = match self.providers.len() < other.providers.len() {
             true => (&self.providers, &other.providers),
@@ -61,14 +62,14 @@ impl Touched {
             || few.keys().any(|id| many.contains_key(id))
     }
 
-    /// Whether this contains everything that the other touches.
+    /// Returns true if `self` contains all parts of `other`.
     pub(crate) fn holds(&self, other: &Touched) -> bool {
         let holds = |(id, part): (&i32, &Part)| self.providers.get(id).is_some_and(|own| own >= part);
         self.everything
             || !other.everything && (self.names || !other.names) && other.providers.iter().all(holds)
     }
 
-    /// Adds what another transaction has touched.
+    /// Adds the parts that another transaction has touched.
     pub fn merge(&mut self, other: Touched) {
         for (id, part) in other.providers {
             self.provider(id, part);
@@ -83,22 +84,22 @@ impl Touched {
     }
 }
 
-/// The changes of the waitlist by one or more transactions.
+/// The changes of the waitlist that one or more transactions have made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WaitlistChanges {
-    /// Uuids of tickets, and of groups of tickets, whose status has changed.
+    /// Uuids of tickets and of groups (tickets that were created together) whose status has changed.
     pub uuids: BTreeSet<String>,
-    /// The earliest of the times at which tickets now expire.
+    /// The earliest of the new expiry times. None if no ticket has a new expiry time.
     pub earliest_expiry: Option<NaiveDateTime>,
 }
 
 impl WaitlistChanges {
-    /// Whether nothing was changed.
+    /// Returns true if nothing was changed.
     pub fn is_empty(&self) -> bool {
         self.uuids.is_empty() && self.earliest_expiry.is_none()
     }
 
-    /// Adds what another transaction has changed.
+    /// Adds the changes of another transaction.
     pub(crate) fn merge(&mut self, other: WaitlistChanges) {
         self.uuids.extend(other.uuids);
         self.note_expiry(other.earliest_expiry);

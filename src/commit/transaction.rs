@@ -1,4 +1,4 @@
-//! Transactions, which wait for other writers instead of failing, and run again after a conflict.
+//! Runs transactions, which wait for other writers and run again after a conflict.
 
 #![expect(clippy::disallowed_methods, reason = "this file alone begins and ends transactions")]
 
@@ -13,22 +13,22 @@ use crate::commit::tx::Tx;
 use crate::db::{DbConnection, Error, Kind};
 use crate::metrics;
 
-/// The number of runs of a transaction after which a conflict becomes an error.
+/// The largest number of runs of a transaction. A conflict in the last run is an error.
 const MAX_RUNS: u32 = 30;
 
-/// How often a transaction may meet the same unique key in a row.
+/// The number of times in a row that a transaction may violate the same unique key.
 ///
-/// The row in the way is committed, so the next run finds it, unless the row was deleted and inserted again
-/// in between. Clients that create and end one consumer over and over cause that several times in a row. A
-/// transaction that meets the key every time compares texts otherwise than the key does, and would meet it
-/// for ever.
+/// The row with this key is committed, so the next run usually finds the row. If clients create and delete one
+/// consumer over and over, a transaction can violate the key several times in a row. A transaction that violates the
+/// key every time compares texts differently from the key, for example with case. Such a transaction would violate
+/// the key for ever.
 const MAX_SAME_KEY: u32 = 20;
 
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
-/// An error of the work inside a transaction. It may be an error of the database.
+/// An error of work inside a transaction. The error may come from the database or from the work itself.
 pub trait TransactionError: From<Error> + From<diesel::result::Error> {
-    /// The database's error, if it is one.
+    /// Returns the error of the database. Returns None if the error is of another kind.
     fn database(&self) -> Option<&Error>;
 }
 
@@ -38,8 +38,8 @@ impl TransactionError for Error {
     }
 }
 
-/// Runs `work` in a transaction that takes the write lock at once where the database has one.
-/// `commit` is called in place of a plain commit.
+/// Runs `work` in a transaction. Calls `commit` if `work` succeeds, and rolls back if `work` fails. On SQLite the
+/// transaction acquires the write lock at the beginning.
 pub fn transaction<T, E: TransactionError>(
     tx: &mut Tx,
     work: impl FnOnce(&mut Tx) -> Result<T, E>,
@@ -49,7 +49,7 @@ pub fn transaction<T, E: TransactionError>(
     finish(tx, work, commit)
 }
 
-/// Runs `work` in a savepoint of the transaction that is open.
+/// Runs `work` in a savepoint of the open transaction.
 pub fn savepoint<T, E: TransactionError>(
     tx: &mut Tx,
     work: impl FnOnce(&mut Tx) -> Result<T, E>,
@@ -58,7 +58,7 @@ pub fn savepoint<T, E: TransactionError>(
     finish(tx, work, commit)
 }
 
-/// Commits, or releases the innermost savepoint.
+/// Commits the transaction, or releases the innermost savepoint.
 pub fn commit(tx: &mut Tx) -> Result<(), Error> {
     Ok(Manager::commit_transaction(tx.conn())?)
 }
@@ -74,8 +74,8 @@ fn finish<T, E: TransactionError>(
             Ok(value)
         }
         Err(error) => {
-            // The error of the work is the one to report; a rollback that fails leaves a
-            // connection which the pool finds broken and drops.
+            // The caller gets the error of `work`. If the rollback fails too, the connection is broken, and the pool
+            // will drop the connection.
             if let Err(second) = roll_back(tx) {
                 log::warn!("rollback failed: {second}");
             }
@@ -84,9 +84,10 @@ fn finish<T, E: TransactionError>(
     }
 }
 
-/// Runs `work` in a transaction, again from the start for as long as it meets conflicts.
+/// Runs `work` in a transaction, and again from the start after each conflict, at most 30 times. `name` is the name
+/// of the work in the log and in the metrics.
 ///
-/// `work` may run many times, so it does nothing but talk to the database.
+/// `work` may run many times, so `work` must have no effect outside the database.
 pub fn retrying<T, E: TransactionError>(
     tx: &mut Tx,
     name: &str,
@@ -96,7 +97,7 @@ pub fn retrying<T, E: TransactionError>(
     let mut run = 1;
     let mut violated: Option<(String, u32)> = None;
     loop {
-        // The parts that an earlier run touched were rolled back with it.
+        // The rollback has undone the changes of an earlier run, so the record of touched parts is cleared.
         tx.forget();
         let error = match transaction(tx, &work, &commit) {
             Ok(value) => return Ok(value),
@@ -124,8 +125,9 @@ pub fn retrying<T, E: TransactionError>(
     }
 }
 
-/// The meaning of an error where nobody else writes between a look and an insert: a transaction that meets a
-/// unique key there has lost no race.
+/// Converts an error of a transaction that runs while nobody else writes. A unique key that such a transaction
+/// violates was not inserted by another writer in between. So a new run would not help, and the error becomes
+/// [`Error::Duplicate`].
 pub fn without_rivals<E: TransactionError>(error: E) -> E {
     match error.database().and_then(Error::violated_key) {
         Some(key) => E::from(Error::Duplicate(key)),
@@ -133,13 +135,14 @@ pub fn without_rivals<E: TransactionError>(error: E) -> E {
     }
 }
 
-/// A random pause that grows with the number of runs, so that rivals fall out of step.
+/// Returns a random pause of at most 64 milliseconds that grows with the number of runs. The randomness separates
+/// transactions that conflict with each other.
 fn pause(run: u32) -> Duration {
     let longest = 1_000 << run.min(6);
     Duration::from_micros(rand::rng().random_range(0..longest))
 }
 
-/// Runs `work` in a transaction whose reads all see the same moment.
+/// Runs `work` in a transaction whose reads all see the database as of one moment.
 pub fn in_snapshot<T, E: From<Error>>(
     conn: &mut DbConnection,
     work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
@@ -147,16 +150,16 @@ pub fn in_snapshot<T, E: From<Error>>(
     begin_snapshot(conn)?;
     let outcome = work(conn);
     let ended = end_snapshot(conn);
-    // Where both fail, the first failure says more.
+    // If `work` and the end of the transaction both fail, the error of `work` says more.
     let value = outcome?;
     ended?;
     Ok(value)
 }
 
-/// Opens a transaction whose reads all see the same moment.
+/// Opens a transaction whose reads all see the database as of one moment.
 pub fn begin_snapshot(conn: &mut DbConnection) -> Result<(), Error> {
     let sql = match conn.kind() {
-        // The first read fixes the moment, on SQLite and on PostgreSQL.
+        // On SQLite and PostgreSQL, the first read in the transaction fixes the moment.
         Kind::Sqlite => "BEGIN; SELECT 1 FROM alembic_version",
         Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1",
         Kind::Mysql => {
@@ -166,14 +169,15 @@ pub fn begin_snapshot(conn: &mut DbConnection) -> Result<(), Error> {
     Ok(conn.batch_execute(sql)?)
 }
 
-/// Ends what [`begin_snapshot`] opened.
+/// Ends the transaction that [`begin_snapshot`] opened.
 pub fn end_snapshot(conn: &mut DbConnection) -> Result<(), Error> {
     Ok(conn.batch_execute("ROLLBACK")?)
 }
 
 fn begin(tx: &mut Tx) -> Result<(), Error> {
     match tx.conn() {
-        // Without IMMEDIATE, a reader that turns writer fails at once instead of waiting.
+        // Without IMMEDIATE, a transaction that reads first and writes later fails at once if another writer is
+        // active. With IMMEDIATE, the transaction waits.
         #[cfg(feature = "sqlite")]
         DbConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?,
         #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -182,10 +186,10 @@ fn begin(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
-/// Rolls back the innermost transaction or savepoint, if one is open.
+/// Rolls back the innermost transaction or savepoint, if there is one.
 pub fn roll_back(tx: &mut Tx) -> Result<(), Error> {
     match Manager::rollback_transaction(tx.conn()) {
-        // The database has ended the transaction already, as Galera does with a deadlock.
+        // The database has already ended the transaction, as a Galera cluster does after a deadlock.
         Ok(()) | Err(diesel::result::Error::NotInTransaction) => Ok(()),
         Err(error) => Err(error.into()),
     }

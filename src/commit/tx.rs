@@ -1,4 +1,4 @@
-//! A connection that can write, with a note of everything that it touches.
+//! A connection that can write, with a record of the parts that the open transaction touches.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
@@ -8,10 +8,10 @@ use chrono::NaiveDateTime;
 use crate::commit::touched::{Part, Touched, WaitlistChanges};
 use crate::db::DbConnection;
 
-/// A connection that can write, and the parts that its open transaction has touched so far.
+/// A connection that can write, with a record of the parts that the open transaction has touched so far.
 ///
-/// Functions that write take a `Tx`, and functions that only read take its [`DbConnection`]. So no write is left
-/// out here.
+/// Functions that write have a parameter of type `Tx`, so such functions can record what they touch. Functions that
+/// only read have a parameter of type [`DbConnection`].
 pub struct Tx {
     conn: DbConnection,
     touched: Touched,
@@ -28,77 +28,78 @@ impl Tx {
         Tx { conn, touched, waitlist, made_at: now, idle_since: now, is_lost: false }
     }
 
-    /// When the connection was made.
+    /// Returns when the connection was opened.
     pub(crate) fn made_at(&self) -> Instant {
         self.made_at
     }
 
-    /// The end of the last work on the connection, or the time when it was made.
+    /// Returns when the last work on the connection ended, or when the connection was opened.
     pub(crate) fn idle_since(&self) -> Instant {
         self.idle_since
     }
 
-    /// Notes that work on the connection has ended.
+    /// Records that work on the connection has ended now.
     pub(crate) fn rest(&mut self) {
         self.idle_since = Instant::now();
     }
 
-    /// Notes that the connection is of no more use.
+    /// Marks the connection as lost. The pool drops a lost connection.
     pub(crate) fn lose(&mut self) {
         self.is_lost = true;
     }
 
-    /// Whether the connection is of no more use.
+    /// Returns true if the connection is marked as lost.
     pub(crate) fn is_lost(&self) -> bool {
         self.is_lost
     }
 
-    /// The connection itself, for queries.
+    /// Returns the connection, for queries.
     pub fn conn(&mut self) -> &mut DbConnection {
         &mut self.conn
     }
 
-    /// Notes that something of a provider changes.
+    /// Records that the transaction changes a part of a provider.
     pub fn touch_provider(&mut self, id: i32, part: Part) {
         self.touched.provider(id, part);
     }
 
-    /// Notes that names of resource classes or traits change.
+    /// Records that the transaction changes names of resource classes or traits.
     pub fn touch_names(&mut self) {
         self.touched.names = true;
     }
 
-    /// Notes that another process may have changed all this.
+    /// Records parts that another process may have changed.
     pub(crate) fn touch(&mut self, touched: Touched) {
         self.touched.merge(touched);
     }
 
-    /// Notes that a connection was lost before it told what was written.
+    /// Records that everything may have changed, because a connection ended before the outcome of a write was known.
     pub(crate) fn touch_everything(&mut self) {
         self.touched.everything = true;
     }
 
-    /// Notes that the status of a ticket, or of a group of tickets, changes.
+    /// Records that the transaction changes the status of a ticket, or of a group (tickets that were created
+    /// together).
     pub fn touch_ticket(&mut self, uuid: &str) {
         self.waitlist.uuids.insert(uuid.to_owned());
     }
 
-    /// Notes that a ticket expires at this time from now on.
+    /// Records the new expiry time of a ticket.
     pub fn touch_expiry(&mut self, at: Option<NaiveDateTime>) {
         self.waitlist.note_expiry(at);
     }
 
-    /// Returns the touched parts and forgets them.
+    /// Returns the record of touched parts, and clears the record.
     pub(crate) fn take_touched(&mut self) -> Touched {
         std::mem::take(&mut self.touched)
     }
 
-    /// Returns the changes of the waitlist and forgets them.
+    /// Returns the record of changes of the waitlist, and clears the record.
     pub(crate) fn take_waitlist_changes(&mut self) -> WaitlistChanges {
         std::mem::take(&mut self.waitlist)
     }
 
-    /// Forgets everything that was touched, after a rollback.
+    /// Clears both records after a rollback.
     pub(crate) fn forget(&mut self) {
         self.take_touched();
         self.take_waitlist_changes();

@@ -1,4 +1,4 @@
-//! Writes: in a transaction that runs again after conflicts, or with one statement where a database can.
+//! Writes: in a transaction that runs again after conflicts, or by one statement on PostgreSQL.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -12,49 +12,50 @@ use crate::commit::transaction::{self, TransactionError};
 use crate::commit::tx::Tx;
 use crate::db::{Error, Kind};
 
-/// Something to write.
+/// A write to the database.
 pub trait Write: Send + 'static {
     /// The result of the write.
     type Output: Send + 'static;
-    /// A refusal, or an error of the database.
+    /// The error of the write: a refusal, or an error of the database.
     type Error: TransactionError + Send + 'static;
 
-    /// The name of the write in the log.
+    /// Returns the name of the write for the log.
     fn name(&self) -> &'static str;
 
     /// Does the whole write in a transaction.
     ///
-    /// A transaction that meets a conflict runs again from the start, so this does nothing but talk to the
+    /// A transaction that meets a conflict runs again from the start. So this method must have no effect outside the
     /// database.
     fn in_transaction(&self, tx: &mut Tx) -> Result<Self::Output, Self::Error>;
 
-    /// Does the write with one statement, which is a transaction by itself and touches the usage of one provider;
-    /// `None` if nothing is written. PostgreSQL alone is asked for this, since its statements write to several
-    /// tables.
+    /// Does the write by one statement, which commits by itself and touches the usage of one provider. Returns None
+    /// if the statement wrote nothing, and the write then runs in a transaction. Only PostgreSQL can write to several
+    /// tables by one statement, so this method is called on PostgreSQL only.
     ///
-    /// If the connection ends during the statement, a transaction on another connection looks whether the
-    /// statement has written. If it has not, the whole write follows.
+    /// If the connection ends during the statement, this method runs again on another connection with
+    /// [`StatementStep::Look`], and checks whether the statement has written. If the statement has written nothing,
+    /// the write runs in a transaction.
     fn in_statement(&self, _: &mut Tx, _: StatementStep) -> Result<Option<Self::Output>, Self::Error> {
         Ok(None)
     }
 
-    /// The thing whose generation the statement compares. Statements of this process with the same lane run one
-    /// after the other.
+    /// Returns the name of the thing whose generation the statement compares, for example a provider's uuid.
+    /// Statements of this process with the same name run one after the other.
     fn lane(&self) -> Option<&str> {
         None
     }
 }
 
-/// The two steps of a write with one statement.
+/// The two steps of a write by one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatementStep {
-    /// The statement itself.
+    /// Runs the statement.
     Write,
-    /// The look whether the statement, whose answer is missing, has written.
+    /// Checks whether the statement has written, since its answer was lost.
     Look,
 }
 
-/// A closure that writes in a transaction.
+/// A write that consists of a closure, which runs in a transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain<F> {
     name: &'static str,
@@ -62,7 +63,7 @@ pub struct Plain<F> {
 }
 
 impl<F> Plain<F> {
-    /// Writes with `work`, which has this name in the log.
+    /// Returns a write that runs `work`. `name` is the name of the write in the log.
     pub fn new<T, E>(name: &'static str, work: F) -> Self
     where
         F: Fn(&mut Tx) -> Result<T, E>,
@@ -89,15 +90,15 @@ where
     }
 }
 
-/// The result of a write, and a receiver that is told when the follower has seen it.
+/// The result of a write, and a receiver that gets a message when the follower has seen the write.
 type Written<T> = (T, Option<oneshot::Receiver<()>>);
 
-/// The place for the result of a write, as soon as it is known.
+/// The place where the writing thread stores the result of a write.
 type Slot<T> = Arc<Mutex<Option<Written<T>>>>;
 
 impl Db {
-    /// Writes, and returns once the write is committed and the follower has seen it, or two seconds after the
-    /// commit if the database goes away in between.
+    /// Runs a write. Returns when the write is committed and the follower (the picture of all providers) has seen the
+    /// commit. If the follower can't read, returns two seconds after the commit.
     pub async fn write<W: Write>(&self, write: W) -> Result<W::Output, W::Error> {
         let refresher = match &self.inner.writing {
             Writing::OneThread(writer) => return writer.write(move |tx| write.in_transaction(tx)).await,
@@ -107,7 +108,8 @@ impl Db {
         let lane = write.lane().filter(|_| self.kind() == Kind::Postgres).map(str::to_owned);
         let inner = Arc::clone(&self.inner);
         let place = inner.pool.queue_up(lane.as_deref()).await?;
-        // The thread that commits reads back too, which may take as long as the network's time-outs.
+        // The thread that commits also reads for the follower. This read may take as long as the time-outs of the
+        // network, so the thread stores the result of the write before.
         let written: Slot<W::Output> = Arc::default();
         let slot = Arc::clone(&written);
         let mut task = tokio::task::spawn_blocking(move || {
@@ -145,7 +147,7 @@ impl Db {
 }
 
 impl Inner {
-    /// Writes. The result has the connection too, on which the follower can read.
+    /// Runs a write on a connection of the pool. Returns also the connection, on which the follower can read.
     fn write_pooled<W: Write>(
         &self,
         write: &W,
@@ -160,7 +162,7 @@ impl Inner {
                 Ok(None) => {}
                 Err((error, caught_up)) if tx.is_lost() => {
                     drop(tx);
-                    // The loss of the first connection says more than the failure to get a second one.
+                    // The loss of the first connection says more than the failure to get another connection.
                     tx = self.pool.connection_again(place).map_err(|_| error)?;
                     lost = Some(caught_up);
                 }
@@ -171,7 +173,8 @@ impl Inner {
             if lost.is_some()
                 && let Some(value) = write.in_statement(tx, StatementStep::Look)?
             {
-                // The statement may have been committed after it was last read back.
+                // The statement may have committed after the follower last read. So the follower must read everything
+                // again.
                 tx.touch_everything();
                 return Ok(value);
             }
@@ -181,8 +184,8 @@ impl Inner {
         Ok(((value, caught_up.or(lost.flatten())), tx))
     }
 
-    /// Writes with a transaction. If the connection ends before the COMMIT is sent, nothing is written, and the
-    /// whole transaction runs again on another connection.
+    /// Runs a write in a transaction. If the connection ends before the COMMIT is sent, the database keeps nothing,
+    /// and the whole transaction runs again on another connection.
     fn write_transaction<T, E: TransactionError>(
         &self,
         name: &str,
@@ -198,7 +201,7 @@ impl Inner {
                 Writing::Pool(refresher) => refresher.commit(tx).map(|receiver| caught_up.set(receiver)),
                 Writing::OneThread(_) => transaction::commit(tx),
             };
-            // A commit that failed may have happened all the same.
+            // A failed COMMIT may have happened all the same, so the listener learns of the changes in any case.
             self.listener.tell(&changes);
             may_be_written.set(!outcome.as_ref().is_err_and(Error::is_retryable));
             outcome
@@ -216,9 +219,9 @@ impl Inner {
         }
     }
 
-    /// Writes without a transaction; `None` if nothing is written, also for a conflict that a transaction may
-    /// settle. If something may be written in spite of an error, a receiver comes with the error, which is
-    /// told when the follower has seen it.
+    /// Runs a write by one statement. Returns None if nothing was written, for example after a conflict that a
+    /// transaction can settle. If the statement may have written despite an error, the error comes with a receiver.
+    /// The receiver gets a message when the follower has seen the changes.
     #[expect(clippy::type_complexity, reason = "it is read in one place")]
     fn write_statement<W: Write>(
         &self,
@@ -232,7 +235,7 @@ impl Inner {
         match &written {
             Ok(None) => return Ok(None),
             Err(error) if error.database().is_some_and(Error::is_retryable) => return Ok(None),
-            // The statement may have been written, and no answer tells what.
+            // The statement may have written, but its answer is lost.
             Err(_) if is_lost => tx.touch_everything(),
             _ => {}
         }
@@ -247,7 +250,7 @@ impl Inner {
         }
     }
 
-    /// Has the follower read back the commits, on the connection that committed.
+    /// Makes the follower read the commits, on the connection that committed.
     fn follow(&self, tx: &mut Tx) {
         let outcome = match &self.writing {
             Writing::Pool(refresher) => refresher.follow(tx),

@@ -1,4 +1,5 @@
-//! SQLite's one writer: waiting transactions share a commit, each in a savepoint of its own.
+//! SQLite's only writer: a thread that runs several waiting writes in one transaction, each write in its own
+//! savepoint.
 
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
@@ -25,31 +26,31 @@ use crate::db::{DbConnection, Error};
 
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
-/// The largest number of transactions that share a commit, so that the first does not wait for ever.
+/// The largest number of writes in one transaction. The first of these writes waits for the last one.
 const MAX_BATCH: usize = 256;
 
-/// How long the writer waits before it tries again to read back what it wrote.
+/// The pause between two attempts to read for the follower what was written.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// How often the writer looks whether another process has written.
+/// The interval at which the writer checks whether another process has written.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A waiting transaction. It runs, and returns the work that follows its commit.
+/// A waiting write. The job runs the write, and returns the function to be called after the commit.
 type Job = Box<dyn FnOnce(&mut Tx) -> Completion + Send>;
-/// Tells the waiting caller; the argument is the batch's failure, if it failed.
+/// Answers the waiting caller. The argument is the error text of the commit, if the commit failed.
 type Completion = Box<dyn FnOnce(Option<String>) + Send>;
 
-/// The way to the writer's thread.
+/// A handle of the writer's thread.
 pub struct Writer {
     jobs: Sender<Job>,
     behind_since: Behind,
 }
 
-/// The time of the oldest commit that the follower has not seen.
+/// When the oldest commit happened that the follower (the picture of all providers) has not seen.
 type Behind = Arc<Mutex<Option<Instant>>>;
 
 impl Writer {
-    /// Starts the thread, which ends when the last `Writer` is gone.
+    /// Starts the writer's thread. The thread ends when the `Writer` is dropped.
     pub fn start(
         tx: Tx,
         target: DbTarget,
@@ -66,12 +67,13 @@ impl Writer {
         Ok(Writer { jobs, behind_since })
     }
 
-    /// The time of the oldest commit that the follower has not seen.
+    /// Returns when the oldest commit happened that the follower has not seen. Returns None if there is no such
+    /// commit.
     pub fn behind_since(&self) -> Option<Instant> {
         *self.behind_since.lock()
     }
 
-    /// Has the follower read the parts that another process may have written.
+    /// Makes the follower read the parts that another process may have changed.
     pub async fn read_again(&self, touched: Touched) {
         let work = move |tx: &mut Tx| {
             tx.touch(touched);
@@ -82,8 +84,8 @@ impl Writer {
         }
     }
 
-    /// Runs `work` in its own savepoint and returns once the commit that holds it is on disk and
-    /// the follower has seen it.
+    /// Runs `work` in its own savepoint. Returns when the transaction with this savepoint is committed and the
+    /// follower has seen the commit.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -101,7 +103,7 @@ impl Writer {
                     None => result,
                     Some(reason) => result.and_then(|_| Err(E::from(commit_failed(reason)))),
                 };
-                // A caller that went away has no use for the answer.
+                // The send fails only if the caller no longer waits.
                 let _ = answer.send(result);
             })
         });
@@ -119,13 +121,14 @@ struct Thread {
     target: DbTarget,
     follower: FollowerSlot,
     listener: ListenerSlot,
-    /// The commits that the follower has not seen.
+    /// The parts that the follower must still read.
     owed: Touched,
     behind: Behind,
-    /// Told when another process has written.
+    /// Notified when another process has written.
     others: Arc<Notify>,
-    /// The connection's last answer about other processes' writes, and when it was asked.
+    /// SQLite's data_version at the last check, if there was a check.
     seen: Option<i64>,
+    /// When the writer last checked whether another process has written.
     looked: Instant,
 }
 
@@ -148,7 +151,7 @@ impl Thread {
                     let mut taken = 0;
                     while let Some(job) = next {
                         completions.push(job(tx));
-                        // A job that leaves a savepoint open would take the commit for itself.
+                        // If a job left a savepoint open, the later commit would only release this savepoint.
                         expect_depth(tx, 1)?;
                         touched.merge(tx.take_touched());
                         changes.merge(tx.take_waitlist_changes());
@@ -167,7 +170,8 @@ impl Thread {
                 log::error!("a commit of {} transactions failed: {reason}", completions.len());
                 self.recover();
             }
-            // A failed commit may have happened all the same, so the listener asks the database.
+            // A failed COMMIT may have happened all the same. So the listener learns of the changes in any case, and
+            // asks the database.
             self.listener.tell(&changes);
             self.follow(touched);
             for completion in completions {
@@ -176,8 +180,8 @@ impl Thread {
         }
     }
 
-    /// Waits for the next job; `None` once the service ends. Meanwhile it repeats reads that failed for the follower,
-    /// and looks whether another process writes.
+    /// Waits for the next job. Returns None when the service ends. While it waits, the writer repeats failed reads
+    /// for the follower, and checks whether another process has written.
     fn next(&mut self, waiting: &Receiver<Job>) -> Option<Job> {
         loop {
             if self.looked.elapsed() >= LOOK {
@@ -192,14 +196,14 @@ impl Thread {
         }
     }
 
-    /// Looks whether another process has written since the last time. In this process only this connection
-    /// writes, and SQLite does not count its own writes.
+    /// Checks whether another process has written since the last check. SQLite changes the data_version of a
+    /// connection only for the writes of other connections. In this process only this connection writes.
     fn look_for_others(&mut self) {
         self.looked = Instant::now();
         match diesel::sql_query("PRAGMA data_version").get_result::<DataVersion>(self.tx.conn()) {
             Ok(DataVersion { data_version }) => {
                 let is_new = self.seen.replace(data_version).is_some_and(|seen| seen != data_version);
-                // The writes of migrations at the start are read when the follower begins.
+                // When the follower starts, it reads everything, so writes before its start need no notification.
                 if is_new && self.follower.get().is_some() {
                     self.others.notify_one();
                 }
@@ -208,7 +212,8 @@ impl Thread {
         }
     }
 
-    /// Lets the follower catch up, with repetitions for a short time, since the writers wait.
+    /// Makes the follower read what was touched. Repeats a failed read for two seconds at most, since the writers
+    /// wait.
     fn follow(&mut self, touched: Touched) {
         if self.follower.get().is_none() || touched.is_empty() {
             return;
@@ -228,7 +233,7 @@ impl Thread {
         let Some(follower) = self.follower.get().map(Arc::clone) else {
             return;
         };
-        // There is no other writer, so each transaction is complete.
+        // There is no other writer, so the follower can't see half of a transaction.
         match follower.follow(&mut self.tx, &self.owed, &|| true) {
             Ok(_) => {
                 self.owed = Touched::default();
@@ -241,7 +246,7 @@ impl Thread {
         }
     }
 
-    /// Rolls back the open transaction, or makes a new connection if that fails.
+    /// Rolls back the open transaction. Opens a new connection if the rollback fails.
     fn recover(&mut self) {
         self.tx.forget();
         let mut is_rolled_back = roll_back(&mut self.tx).is_ok();
@@ -254,7 +259,7 @@ impl Thread {
         match establish(&self.target) {
             Ok(conn) => {
                 self.tx = Tx::new(conn);
-                // Each connection counts for itself.
+                // The data_version of a connection can't be compared with the data_version of another connection.
                 self.seen = None;
                 self.others.notify_one();
             }
@@ -263,7 +268,7 @@ impl Thread {
     }
 }
 
-/// Does `work`. A panic in it becomes an error, and the savepoints that it left open are rolled back.
+/// Runs `work`. Converts a panic of `work` into an error, and rolls back the savepoints that `work` left open.
 fn undo_panic<T, E: TransactionError>(
     tx: &mut Tx,
     work: impl FnOnce(&mut Tx) -> Result<T, E>,
@@ -278,7 +283,8 @@ fn undo_panic<T, E: TransactionError>(
     })
 }
 
-/// The number of open transactions, each inside the one before; `None` if the number is lost.
+/// Returns the number of open transactions and savepoints, each inside the previous one. Returns None if the number
+/// is unknown.
 fn depth(tx: &mut Tx) -> Option<u32> {
     let status = Manager::transaction_manager_status_mut(tx.conn());
     status.transaction_depth().ok().map(|depth| depth.map_or(0, NonZeroU32::get))
@@ -307,7 +313,7 @@ mod tests {
     use crate::commit::touched::Part;
     use crate::db::DbConnection;
 
-    /// Fails a few times before it notes what it was told to follow.
+    /// A follower that fails a few times, and then records the providers that it read.
     #[derive(Default)]
     struct Follows {
         failures: AtomicUsize,
@@ -369,7 +375,7 @@ mod tests {
     async fn nobody_waits_for_long_for_a_follower_that_fails_and_it_catches_up_later() {
         let directory = tempfile::tempdir().unwrap();
         let (writer, follows) = writer(&directory, usize::MAX);
-        // The transaction is committed.
+        // The transaction is committed although the follower fails.
         write(&writer, 7, "INSERT INTO parent VALUES (1)").await.unwrap();
         assert!(follows.followed.lock().is_empty() && writer.behind_since().is_some());
         write(&writer, 8, "INSERT INTO parent VALUES (2)").await.unwrap();
@@ -384,7 +390,7 @@ mod tests {
     async fn a_failed_commit_is_followed_and_the_next_one_works() {
         let directory = tempfile::tempdir().unwrap();
         let (writer, follows) = writer(&directory, 0);
-        // Deferred, the key is checked by the commit.
+        // The foreign key is deferred, so only the COMMIT checks the key.
         write(&writer, 7, "INSERT INTO child VALUES (1)").await.unwrap_err();
         write(&writer, 8, "INSERT INTO parent VALUES (1)").await.unwrap();
         assert_eq!(*follows.followed.lock(), [7, 8]);
@@ -392,7 +398,7 @@ mod tests {
         assert_eq!(*follows.followed.lock(), [7, 8, 9]);
     }
 
-    /// Where a job panics.
+    /// The place in a job where the job panics.
     #[derive(Clone, Copy)]
     enum Panics {
         Before,
@@ -400,7 +406,7 @@ mod tests {
         After,
     }
 
-    /// Writes a row, and panics before, inside or after a savepoint of its own.
+    /// Inserts a row, and panics before, inside or after its own savepoint.
     fn panic_where(tx: &mut Tx, panics: Panics) -> Result<(), Error> {
         tx.conn().batch_execute("INSERT INTO parent VALUES (2)")?;
         assert!(!matches!(panics, Panics::Before), "as the test wants it");
@@ -423,7 +429,7 @@ mod tests {
         for panics in [Panics::Before, Panics::Inside, Panics::After] {
             let directory = tempfile::tempdir().unwrap();
             let (writer, follows) = writer(&directory, 0);
-            // The jobs that follow share the commit of a job that waits until they have come.
+            // The first job waits until the other jobs are queued. So all jobs share one commit.
             let (go, told) = channel::<()>();
             let held = writer.write(move |_| {
                 let _ = told.recv();
@@ -442,7 +448,7 @@ mod tests {
             let (held, before, panicked, after, ()) = jobs.await;
             held.and(before).and(after).unwrap();
             assert!(matches!(panicked, Err(Error::CutShort)), "{panicked:?}");
-            // Somebody else sees what was acknowledged, and nothing of the job that panicked.
+            // Another connection sees the acknowledged writes, and nothing of the job that panicked.
             let target: DbTarget =
                 format!("sqlite:{}", directory.path().join("test.db").display()).parse().unwrap();
             let mut other = establish(&target).unwrap();
@@ -450,7 +456,7 @@ mod tests {
                 diesel::sql_query("SELECT id FROM parent ORDER BY id").load::<Row>(&mut other).unwrap();
             assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 4]);
             assert_eq!(*follows.followed.lock(), [1, 4]);
-            // The writer goes on.
+            // The writer still works.
             write(&writer, 5, "INSERT INTO parent VALUES (5)").await.unwrap();
         }
     }

@@ -1,4 +1,4 @@
-//! `/servers/{server}/waitlist`: the dialect of CNAPI's first page on its waitlist.
+//! `/servers/{server}/waitlist`: the dialect in the first draft of CNAPI's documentation.
 
 use actix_web::http::{Method, StatusCode};
 use serde::Deserialize;
@@ -35,7 +35,7 @@ const DRAFT_LIST: Shapes = &[(V1_0, "cnapi_draft_ticket_list_1_0")];
 const DRAFT_CREATED: Shapes = &[(V1_0, "cnapi_draft_created_1_0")];
 const NO_SERVER: &[(u16, &str)] = &[(409, "The name of the server is no uuid.")];
 
-/// The routes of the first page.
+/// The routes of the draft dialect.
 pub(crate) static ROUTES: &[Route] = &[
     route::cnapi(Method::GET, DRAFT, policy::WAITLIST_LIST, answer!(list)).described(
         operation(CNAPI_DRAFT, "List the live tickets of a server")
@@ -62,7 +62,8 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
 ];
 
-/// The body of a new ticket. CNAPI's page has two names for the id, and two for the end.
+/// The body of a POST, which creates a ticket. The draft has two names for the id (`id`, `uid`) and two names for
+/// the end (`expires`, `expires_at`).
 #[derive(Deserialize)]
 struct CreateBody {
     scope: String,
@@ -106,7 +107,7 @@ impl CreateBody {
     }
 }
 
-/// `GET /servers/{server}/waitlist`
+/// Handles `GET /servers/{server}/waitlist`, which lists tickets.
 pub async fn list(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let page = Page::of(&params::in_query(&call)?);
@@ -122,7 +123,7 @@ pub async fn list(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &shown))
 }
 
-/// `POST /servers/{server}/waitlist`
+/// Handles `POST /servers/{server}/waitlist`, which creates a ticket.
 pub async fn create(call: Call) -> HandlerResult {
     let owner = known_owner(&call).await?;
     let asked = params::merged_with(&call, &without_continuations(&call.body))?;
@@ -135,8 +136,8 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &serde_json::json!({ "ticket_uuid": ticket.uuid })))
 }
 
-/// A body without backslashes at the ends of lines. The page's example has such backslashes between quotes of the
-/// shell. JSON has none.
+/// Returns a body without backslashes at the ends of lines. The shell example in the draft sends such backslashes,
+/// which JSON does not allow.
 fn without_continuations(body: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(body.len());
     for byte in body {
@@ -148,8 +149,8 @@ fn without_continuations(body: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// `GET /servers/{server}/waitlist/{ticket}`. The page of CNAPI has `&wait=true` in place of `?wait=true`, so both are
-/// allowed.
+/// Handles `GET /servers/{server}/waitlist/{ticket}`. The draft has `&wait=true` instead of `?wait=true`, so both
+/// spellings are accepted.
 pub async fn show(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let (uuid, more) = named(&call);
@@ -166,14 +167,14 @@ pub async fn show(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &DraftView::new(&ticket)))
 }
 
-/// The ticket that the path names, and the text that follows it in the path.
+/// Returns the ticket's uuid in the path, and the text after the first `&` in the path.
 fn named(call: &Call) -> (String, String) {
     let named = call.param("ticket");
     let (uuid, more) = named.split_once('&').unwrap_or((named, ""));
     (canonical_uuid(uuid).unwrap_or_else(|| uuid.to_owned()), more.to_owned())
 }
 
-/// `DELETE /servers/{server}/waitlist/{ticket}`
+/// Handles `DELETE /servers/{server}/waitlist/{ticket}`, which ends and deletes a ticket.
 pub async fn delete(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let (uuid, _) = named(&call);

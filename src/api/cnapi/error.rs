@@ -1,4 +1,4 @@
-//! Errors of CNAPI: a code that is a word, and a message.
+//! Errors of the CNAPI dialects: `{"code": "ResourceNotFound", "message": "…"}`.
 
 use actix_web::http::StatusCode;
 use serde_json::json;
@@ -7,10 +7,11 @@ use crate::waitlist::Error;
 use crate::wire::error_body::stock_sentence;
 use crate::wire::{ApiError, Code};
 
-/// Content type and body of an error.
+/// Returns the content type and the body of an error response.
 pub(crate) fn render(error: &ApiError) -> (&'static str, String) {
     let message = if error.message.is_empty() { stock_sentence(error.status) } else { &error.message };
-    // The later lines of a schema's message are for Placement's clients.
+    // Only the first line is shown. The further lines of a schema error quote the schema, in the format of
+    // Placement's errors.
     let message = message.lines().next().unwrap_or_default();
     ("application/json", json!({ "code": code(error), "message": message }).to_string())
 }
@@ -34,12 +35,12 @@ fn code(error: &ApiError) -> &'static str {
     }
 }
 
-/// An invalid argument: 409, as in CNAPI.
+/// Returns the error for an invalid argument: a 409 with the code `InvalidArgument`.
 pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::conflict(message).with_word("InvalidArgument")
 }
 
-/// Turns 400 into CNAPI's 409.
+/// Converts a 400 into the 409 of [`invalid`]. Returns any other error unchanged.
 pub(crate) fn as_invalid(error: ApiError) -> ApiError {
     if error.status == StatusCode::BAD_REQUEST && error.word.is_none() {
         invalid(error.message)
@@ -48,12 +49,12 @@ pub(crate) fn as_invalid(error: ApiError) -> ApiError {
     }
 }
 
-/// The body is no JSON.
+/// Returns the error for a body that is not valid JSON or not a valid form: a 400 with the code `InvalidContent`.
 pub(crate) fn broken(problem: &str) -> ApiError {
     ApiError::bad_request(format!("Invalid JSON: {problem}")).with_word("InvalidContent")
 }
 
-/// An error of the waitlist in CNAPI's words.
+/// Converts an error of the waitlist. The messages for a missing server and a missing ticket are those of CNAPI.
 pub(crate) fn refused(error: Error) -> ApiError {
     match error {
         Error::OwnerNotFound(uuid) => ApiError::not_found(format!("no such server {uuid}")),

@@ -1,4 +1,4 @@
-//! The headers of every answer in the dialects of CNAPI.
+//! The headers of all responses in the CNAPI dialects.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -7,21 +7,21 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 
 use crate::wire::headers::set;
 
-/// The header with a client's own id, in request and answer.
+/// The header with the request id of the client. The response repeats this id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
 const SERVER_NAME: HeaderName = HeaderName::from_static("x-server-name");
 
-/// The longest id of a client that is sent back.
+/// The longest request id of a client that the response repeats, in bytes.
 const LONGEST_ID: usize = 128;
 
-/// The name of this machine.
+/// The host name of this machine.
 static HOST: LazyLock<String> = LazyLock::new(|| {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
 });
 
-/// Adds the headers. `own` is the id of the request in the log.
+/// Adds the headers. `own` is the service's id of the request, for a client without a request id.
 pub(crate) fn decorate(headers: &mut HeaderMap, asked: &HeaderMap, own: &str, started: Instant) {
     let theirs = asked.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let theirs = theirs.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID);

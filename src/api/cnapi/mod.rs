@@ -1,14 +1,14 @@
-//! The waitlist as clients of CNAPI know it: tickets of servers, in two older dialects.
+//! The waitlist in two dialects of CNAPI, the API for servers of Triton.
 //!
-//! - `tickets`: the dialect that CNAPI was deployed with
-//! - `draft`: the dialect of CNAPI's first page, in which a server has a waitlist
-//! - `params`: the parameters of a request, in its query string or its body
-//! - `page`: the part of a list that a request wants
-//! - `view`: tickets in answers
+//! - `tickets`: the dialect of deployed versions of CNAPI
+//! - `draft`: the dialect in the first draft of CNAPI's documentation
+//! - `params`: the parameters of a request from its query string or body
+//! - `page`: the parameters `limit` and `offset` of lists
+//! - `view`: tickets in responses
 //! - `error`: errors in both dialects
-//! - `headers`: the headers of every answer
+//! - `headers`: the headers of all responses
 //!
-//! A server is a resource provider. Its tickets are those of the waitlist, so a ticket is the same in every dialect.
+//! A server of CNAPI is a resource provider. All dialects of the service show the same tickets.
 
 pub mod draft;
 mod error;
@@ -27,15 +27,16 @@ use crate::waitlist::{self, DEFAULT_OWNER, Ticket};
 use crate::wire::ApiError;
 use crate::wire::uuids::{canonical_uuid, is_dashed_uuid};
 
-/// The most tickets in an answer.
+/// The largest number of tickets in a response.
 const MOST: i64 = 1_000;
 
-/// The sender of each request at the address that takes no tokens.
+/// Returns the identity of all clients at the CNAPI address, which needs no token.
 pub(crate) fn anybody() -> Identity {
     Identity { user: "cnapi".to_owned(), roles: vec!["service".to_owned()], ..Identity::default() }
 }
 
-/// The server that the path names: a uuid, or `default`.
+/// Returns the server in the path: a uuid, or `default` for work that belongs to no provider. Any other text is a
+/// 409.
 fn owner(call: &Call) -> Result<String, ApiError> {
     let named = call.param("server");
     if named == DEFAULT_OWNER {
@@ -45,7 +46,7 @@ fn owner(call: &Call) -> Result<String, ApiError> {
     uuid.ok_or_else(|| error::invalid(format!("server_uuid: {named:?} is neither a uuid nor 'default'")))
 }
 
-/// The server that the path names. 404 if it does not exist.
+/// Returns the server in the path. Returns a 404 if the server does not exist.
 async fn known_owner(call: &Call) -> Result<String, ApiError> {
     let owner = owner(call)?;
     let named = owner.clone();
@@ -53,7 +54,8 @@ async fn known_owner(call: &Call) -> Result<String, ApiError> {
     Ok(owner)
 }
 
-/// A ticket, which must belong to `owner` if that is given. 403 if a rule forbids the request's sender to use it.
+/// Returns a ticket. With an `owner`, the ticket must belong to this server. Returns a 404 if there is no such
+/// ticket, or a 403 if the policy `rule` forbids the access.
 async fn find(call: &Call, rule: &str, uuid: String, owner: Option<String>) -> Result<Ticket, ApiError> {
     let work = move |conn: &mut _| match &owner {
         Some(owner) => waitlist::find_of(conn, owner, &uuid),

@@ -1,24 +1,24 @@
-//! The part of a list that a request wants.
+//! The parameters `limit` and `offset` of lists.
 
 use serde_json::Value;
 
 use super::MOST;
 use super::params::Params;
 
-/// A part of a list.
+/// The part of a list that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) limit: i64,
     pub(crate) offset: i64,
 }
 
-/// The fault of the parameters.
+/// The fault of `limit` or `offset`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Wrong {
-    /// A parameter is no number.
+    /// The value of this parameter is not the described number.
     #[error("{0} is not {1}")]
     Malformed(&'static str, &'static str),
-    /// The limit is too high.
+    /// `limit` is larger than [`MOST`].
     #[error("limit is more than {MOST}")]
     TooMany,
 }
@@ -41,7 +41,7 @@ impl Page {
     }
 }
 
-/// Reads a number of digits alone. A number that is too large becomes the largest.
+/// Reads a number that consists only of digits. A number above the range of `i64` becomes the largest `i64`.
 fn number(value: &Value) -> Option<i64> {
     let text = value.as_str().filter(|text| !text.is_empty())?;
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! The parameters of a request. The query string goes before the body, which is JSON or a form.
+//! The parameters of a request, from the query string and the body. The body is JSON or an HTML form.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -10,27 +10,28 @@ use crate::wire::schema;
 use crate::wire::schema::LazySchema;
 use crate::wire::{ApiError, json};
 
-/// Parameters by their names.
+/// The parameters by name.
 pub(crate) type Params = Map<String, Value>;
 
-/// The parameters of query string and body. A repeated parameter of a query string or a form becomes a list.
+/// Returns the parameters of the query string and the body. A parameter in the query string overrides a parameter
+/// in the body. A repeated parameter in a query string or a form becomes a list.
 pub(crate) fn merged(call: &Call) -> Result<Params, ApiError> {
     merged_with(call, &call.body)
 }
 
-/// The same with `body` in place of the body that was sent.
+/// Returns the parameters of the query string and of `body`, which replaces the request's own body.
 pub(crate) fn merged_with(call: &Call, body: &[u8]) -> Result<Params, ApiError> {
     let mut params = in_body(call, body)?;
     params.extend(in_query(call)?);
     Ok(params)
 }
 
-/// The parameters of the query string alone.
+/// Returns the parameters of the query string.
 pub(crate) fn in_query(call: &Call) -> Result<Params, ApiError> {
     Ok(gathered(call.query()?))
 }
 
-/// Reads parameters as the type that they stand for. 400 if they do not fit a schema.
+/// Converts parameters into a struct. Returns a 400 if the parameters are invalid by the schema.
 pub(crate) fn read<T: DeserializeOwned>(params: Params, schema: &'static LazySchema) -> Result<T, ApiError> {
     let value = Value::Object(params);
     schema::loaded(schema)?.check(&value)?;

@@ -1,4 +1,4 @@
-//! `/servers/{server}/tickets` and `/tickets/{ticket}`: the dialect that CNAPI was deployed with.
+//! `/servers/{server}/tickets` and `/tickets/{ticket}`: the dialect of deployed versions of CNAPI.
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
 ];
 
-/// The body of a new ticket.
+/// The body of a POST, which creates a ticket.
 #[derive(Deserialize)]
 struct CreateBody {
     scope: String,
@@ -123,14 +123,14 @@ impl CreateBody {
             expires_text: Some(self.expires_at),
             project_id: call.identity.project.clone(),
             user_id: Some(call.identity.user.clone()).filter(|user| !user.is_empty()),
-            // Answers show this id alone, as `reqid`.
+            // Responses show this id of the client as `reqid`, and not the service's own request id.
             request_id: self.req_id,
             expected: ExpectedQueue::Anything,
         })
     }
 }
 
-/// `GET /servers/{server}/tickets`
+/// Handles `GET /servers/{server}/tickets`, which lists tickets.
 pub async fn list(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let page = match Page::of(&params::in_query(&call)?) {
@@ -147,14 +147,14 @@ pub async fn list(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &shown))
 }
 
-/// The answer to a parameter that is no number.
+/// Returns the 409 for a `limit` or `offset` that is not a number.
 fn invalid_parameter(field: &str, message: &str) -> Reply {
     let errors = json!([{ "field": field, "code": "Invalid", "message": message }]);
     let body = json!({ "code": "InvalidParameters", "message": "Invalid parameters", "errors": errors });
     Reply::json(StatusCode::CONFLICT, &body)
 }
 
-/// `POST /servers/{server}/tickets`
+/// Handles `POST /servers/{server}/tickets`, which creates a ticket.
 pub async fn create(call: Call) -> HandlerResult {
     let owner = known_owner(&call).await?;
     let asked = params::merged(&call)?;
@@ -165,7 +165,8 @@ pub async fn create(call: Call) -> HandlerResult {
         let (ticket, _) = waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings())?;
         let mut queue = waitlist::list_live(tx, &ticket, MOST)?;
         if queue.iter().all(|other| other.uuid != ticket.uuid) {
-            // The tickets before it fill the answer, and the client looks for its own ticket there.
+            // The queue has more earlier tickets than the response may show. The new ticket is added, since
+            // clients search the response for their ticket.
             queue.push(ticket.clone());
         }
         Ok::<_, Error>((ticket, queue))
@@ -175,7 +176,7 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::ACCEPTED, &CreatedView::new(&ticket, &queue)))
 }
 
-/// `DELETE /servers/{server}/tickets`
+/// Handles `DELETE /servers/{server}/tickets`, which deletes all tickets of a server.
 pub async fn delete_all(call: Call) -> HandlerResult {
     let owner = known_owner(&call).await?;
     if params::merged(&call)?.get("force").and_then(Value::as_str) != Some("true") {
@@ -186,27 +187,27 @@ pub async fn delete_all(call: Call) -> HandlerResult {
         let (app, owner) = (call.app.clone(), owner.clone());
         let work = move |tx: &mut _| waitlist::remove_some(tx, &owner, MOST, app.waitlist.now());
         let gone = write_end(&call, "delete tickets", work).await.map_err(Fenced::told(error::refused))?;
-        // Tickets that come after the last page are newer than the request, and stay.
+        // The loop ends at the first incomplete batch. Tickets that are created later are not deleted.
         if i64::try_from(gone).is_ok_and(|gone| gone < MOST) {
             return Ok(Reply::empty(StatusCode::NO_CONTENT));
         }
     }
 }
 
-/// The ticket that the path names.
+/// Returns the ticket's uuid in the path. Any other text is a 409.
 fn named(call: &Call) -> Result<String, ApiError> {
     let named = call.param("ticket");
     let uuid = canonical_uuid(named).filter(|_| is_dashed_uuid(named));
     uuid.ok_or_else(|| error::invalid(format!("ticket_uuid: {named:?} is not a uuid")))
 }
 
-/// `GET /tickets/{ticket}`
+/// Handles `GET /tickets/{ticket}`, which shows a ticket.
 pub async fn show(call: Call) -> HandlerResult {
     let ticket = find(&call, policy::WAITLIST_SHOW, named(&call)?, None).await?;
     Ok(Reply::json(StatusCode::OK, &TicketView::new(&ticket)))
 }
 
-/// `GET /tickets/{ticket}/wait`
+/// Handles `GET /tickets/{ticket}/wait`, which waits until a ticket is active.
 pub async fn wait(call: Call) -> HandlerResult {
     let ticket = find(&call, policy::WAITLIST_SHOW, named(&call)?, None).await?;
     let uuid = ticket.uuid;
@@ -220,7 +221,7 @@ pub async fn wait(call: Call) -> HandlerResult {
         Status::Active => Ok(Reply::empty(StatusCode::NO_CONTENT)),
         Status::Expired => Err(expired("ticket has expired")),
         Status::Finished => Err(error::invalid(format!("ticket {uuid} is finished"))),
-        // The time is over, or the service stops. The client may wait again.
+        // The time limit of the wait has passed, or the service is stopping. The client may repeat the wait.
         Status::Queued => {
             let message = format!("ticket {uuid} is still queued; wait again");
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message))
@@ -228,12 +229,12 @@ pub async fn wait(call: Call) -> HandlerResult {
     }
 }
 
-/// Clients expect these words with this status.
+/// Returns the error for an expired ticket. Clients expect the status 500 and this message.
 fn expired(message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
-/// `PUT /tickets/{ticket}/release`
+/// Handles `PUT /tickets/{ticket}/release`, which ends a ticket.
 pub async fn release(call: Call) -> HandlerResult {
     params::merged(&call)?;
     let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
@@ -243,7 +244,7 @@ pub async fn release(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// `DELETE /tickets/{ticket}`
+/// Handles `DELETE /tickets/{ticket}`, which ends and deletes a ticket.
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_DELETE, named(&call)?, None).await?.uuid;
     let app = call.app.clone();

@@ -1,4 +1,4 @@
-//! Tickets in answers of CNAPI's dialects.
+//! Tickets in responses of the CNAPI dialects.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::waitlist::Ticket;
 use crate::wire::times;
 
-/// A ticket of the deployed dialect.
+/// A ticket in responses of the deployed dialect.
 #[derive(Debug, Serialize)]
 pub(crate) struct TicketView<'a> {
     uuid: &'a str,
@@ -44,7 +44,7 @@ impl<'a> TicketView<'a> {
     }
 }
 
-/// The answer to a new ticket: its uuid, and its queue with the ticket in it.
+/// The response to the creation of a ticket: the new uuid, and all tickets of the queue.
 #[derive(Debug, Serialize)]
 pub(crate) struct CreatedView<'a> {
     uuid: &'a str,
@@ -57,7 +57,7 @@ impl<'a> CreatedView<'a> {
     }
 }
 
-/// A ticket of the first page.
+/// A ticket in responses of the draft dialect.
 #[derive(Debug, Serialize)]
 pub(crate) struct DraftView<'a> {
     ticket_uuid: &'a str,
@@ -86,8 +86,9 @@ impl<'a> DraftView<'a> {
     }
 }
 
-/// The end of a ticket's time, in the spelling of a client of this dialect. A ticket of another dialect may have no
-/// end, or no end yet.
+/// Returns the time at which a ticket expires, in the client's own spelling if the client stated the time. Returns
+/// None if no such time is known yet: the ticket never expires, or its lease starts only when the ticket becomes
+/// active.
 fn end(ticket: &Ticket) -> Option<String> {
     ticket.expires_text.clone().or_else(|| ticket.expires_at.map(times::show_millis))
 }

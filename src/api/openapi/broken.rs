@@ -1,5 +1,5 @@
-//! The error of making a document.
+//! The error of a document that can't be built.
 
-/// Why the document could not be made: a file that comes with the program is broken, or a row lacks an entry.
-/// Tests show that this does not happen.
+/// The reason why the document can't be built: an embedded schema file is invalid, or a field has no description.
+/// Tests prove that the document of this build has no such fault.
 pub type Broken = String;

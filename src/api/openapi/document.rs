@@ -1,4 +1,4 @@
-//! The OpenAPI document as a whole.
+//! Builds the OpenAPI document.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,8 @@ use crate::wire::microversion::{MAX, MIN, Microversion};
 use crate::wire::schema;
 use crate::wire::schema::Versions;
 
-/// The document that describes the routes in `rows`, for all versions or for one.
+/// Returns the document that describes the routes in `rows`. With a `version`, the document describes this
+/// version. With None, the document describes all versions.
 pub fn document(rows: &[&Route], version: Option<Microversion>) -> Result<Value, Broken> {
     let mut builder = Builder { edition: Edition(version), components: Components::default() };
     let mut paths = Map::new();
@@ -70,7 +71,7 @@ fn introduction(version: Option<Microversion>) -> String {
     }
 }
 
-/// The rows that have a documentation.
+/// Returns the routes that have a documentation, with the documentation.
 fn described<'a>(rows: &'a [&Route]) -> impl Iterator<Item = (&'a Route, &'a Operation)> {
     rows.iter().filter_map(|route| Some((*route, route.operation.as_ref()?)))
 }

@@ -1,4 +1,4 @@
-//! Headers of answers in the OpenAPI document.
+//! The headers of responses in the OpenAPI document.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::api::openapi::versions::{Edition, VersionRange};
 use crate::api::operation::Success;
 use crate::api::route::Dialect;
 
-/// The headers of a success.
+/// Returns the headers of a success response.
 pub(crate) fn of_success(dialect: Dialect, answer: &Success, range: VersionRange, edition: Edition) -> Value {
     let mut headers = common(dialect, edition, true);
     if answer.located {
@@ -38,12 +38,13 @@ pub(crate) fn of_success(dialect: Dialect, answer: &Success, range: VersionRange
     headers
 }
 
-/// The headers of an error. An error from before the version is understood tells no version.
+/// Returns the headers of an error response. The version header is optional there: an error before the check of
+/// the microversion has no version header.
 pub(crate) fn of_error(dialect: Dialect, edition: Edition) -> Value {
     common(dialect, edition, false)
 }
 
-/// The headers of every answer in a dialect.
+/// Returns the headers that success and error responses of an API have in common.
 fn common(dialect: Dialect, edition: Edition, is_version_known: bool) -> Value {
     let mut headers = json!({"X-Openstack-Request-Id": {
         "description": "The id under which the request is in the log.",

@@ -1,13 +1,13 @@
-//! The OpenAPI 3.1 document, made of the rows of the table of routes and of the schemas that validate requests.
+//! The OpenAPI 3.1 document, built from the routes and from the JSON Schemas of requests and responses.
 //!
-//! Microversions are expressed as OpenStack's code generators do. Where a body or a parameter has changed, its
-//! schema is a `oneOf` with `x-openstack: {discriminator: microversion}`. Each branch says in `x-openstack` from
-//! which version (`min-ver`) to which (`max-ver`) it holds. Tools that do not know this cannot choose a branch,
-//! so there is a plain document for each version too.
+//! Microversions are described in the form of OpenStack's code generators. If the schema of a body or a parameter
+//! has changed between versions, the schema is a `oneOf` with `x-openstack: {discriminator: microversion}`. In
+//! each branch, `x-openstack` has the first version (`min-ver`) and the last version (`max-ver`) of the branch.
+//! Most tools do not know `x-openstack`. For such tools, there is also a document for each single version.
 //!
 //! - `pages`: the routes `/openapi.json` and `/docs`
 //! - `document`: the document as a whole
-//! - `parameters`, `responses`, `headers`, `schemas`: its parts
+//! - `parameters`, `responses`, `headers`, `schemas`: the parts of the document
 //! - `words`: the descriptions of fields and parameters
 //! - `versions`: ranges of versions
 

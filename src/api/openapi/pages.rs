@@ -1,4 +1,4 @@
-//! `/openapi.json` and `/docs`: the documentation of all requests, for programs and for people.
+//! `/openapi.json` and `/docs`: the documentation of the API for programs and for people.
 
 use std::sync::OnceLock;
 
@@ -26,8 +26,8 @@ const DOCUMENTS: &str = "Documents";
 const DOCUMENT: &[Success] = &[json(200, SHOWN, &[(V1_0, "openapi_1_0")]).dated(None)];
 const PAGE: &[Success] = &[html(200, SHOWN)];
 
-/// The routes of the documents. The OpenAPI document describes all rows of the table, so `openapi`, its handler,
-/// comes from the table.
+/// Returns the routes of the documentation. `openapi` is the handler of `/openapi.json`. The handler comes from
+/// the caller, since the document describes the table of routes, which this file must not use.
 pub(crate) const fn routes(openapi: Handler) -> [Route; 2] {
     [
         route::get("/openapi.json", "", openapi).any_accept().unguarded().described(
@@ -44,10 +44,11 @@ pub(crate) const fn routes(openapi: Handler) -> [Route; 2] {
 
 type Built = OnceLock<Result<Bytes, Broken>>;
 
-/// The documents that were made: the document of all versions, then one for each version.
+/// A cache of the documents. The first document describes all versions. The document at index N + 1 describes
+/// version 1.N.
 static MADE: [Built; MAX_MINOR + 2] = [const { Built::new() }; MAX_MINOR + 2];
 
-/// `GET /openapi.json`. The document describes `rows`, which must be the same at each call.
+/// Handles `GET /openapi.json`. The document describes the routes `rows`, which must be the same at each call.
 pub async fn openapi(call: Call, rows: &[&Route]) -> HandlerResult {
     let query = call.checked_query(&OPENAPI_QUERY)?;
     let version = query
@@ -62,8 +63,8 @@ pub async fn openapi(call: Call, rows: &[&Route]) -> HandlerResult {
     Ok(Reply::raw_json(StatusCode::OK, below(&call.prefix, bytes)))
 }
 
-/// The document for a client that found the service below a path. The paths of a document without a `servers`
-/// entry begin at the root of the host.
+/// Adds the path prefix of the service to a document, as a `servers` entry. Without this entry, the paths of the
+/// document would begin at the root of the host.
 fn below(prefix: &str, document: &Bytes) -> Bytes {
     match document.strip_prefix(b"{") {
         Some(rest) if !prefix.is_empty() => {
@@ -74,13 +75,13 @@ fn below(prefix: &str, document: &Bytes) -> Bytes {
     }
 }
 
-/// `GET /docs`
+/// Handles `GET /docs`, an HTML page with links to the documentation.
 pub async fn page(call: Call) -> HandlerResult {
     let reference = match &call.app.settings.reference_url {
         Some(url) => format!(r#"The <a href="{}">API reference</a> explains"#, escape(url)),
         None => "The API reference, a site that <code>make api-ref</code> builds, explains".to_owned(),
     };
-    // Links are relative, so that they are right below any path under which a proxy serves the API.
+    // The links are relative, so that they are valid under any path prefix of a proxy.
     Ok(Reply::html(
         StatusCode::OK,
         format!(

@@ -1,4 +1,4 @@
-//! Parameters of the OpenAPI document: of the path, of the query string, and the version header.
+//! Parameters in the OpenAPI document: path parameters, query parameters and request headers.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,21 @@ use crate::wire::microversion::{MIN, SERVICE};
 use crate::wire::schema;
 use crate::wire::schema::{LazySchema, Versions};
 
-/// The name under which parameters with suffixes are described. No request has it, since the members of an
-/// exploded object are parameters of their own.
+/// The name of an object that stands for all parameters with suffixes, such as `resources1`. No request has a
+/// parameter of this name: OpenAPI sends each member of an object with `explode` as a parameter.
 const GROUPS: &str = "groups";
 
-/// The header by which clients name the version that they mean.
+/// The header with the microversion of a request or response.
 pub(crate) const VERSION_HEADER: &str = "OpenStack-API-Version";
-/// The header that names tickets, as it is written in documents.
+/// The header with tickets for a fenced write, in the spelling of the document.
 const FENCE_HEADER: &str = "X-Waitlist-Ticket";
-/// The header in which clients of CNAPI name their requests. The answer has it too.
+/// The header with the request id of a CNAPI client. The response repeats this id.
 pub(crate) const CNAPI_ID_HEADER: &str = "X-Request-Id";
-/// Uuids, joined by commas.
+/// A pattern for uuids separated by commas.
 const FENCE_PATTERN: &str =
     "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(,[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})*$";
 
-/// The version header of a request.
+/// Returns the description of the version header.
 pub(crate) fn version_header(edition: Edition) -> Value {
     json!({
         "name": VERSION_HEADER,
@@ -36,7 +36,7 @@ pub(crate) fn version_header(edition: Edition) -> Value {
     })
 }
 
-/// The header by which a write is fenced.
+/// Returns the description of the header with tickets for a fenced write.
 pub(crate) fn fence_header() -> Value {
     json!({
         "name": FENCE_HEADER,
@@ -47,7 +47,7 @@ pub(crate) fn fence_header() -> Value {
     })
 }
 
-/// The header by which a client of CNAPI names its request.
+/// Returns the description of the header with the request id of a CNAPI client.
 pub(crate) fn cnapi_id_header() -> Value {
     json!({
         "name": CNAPI_ID_HEADER,
@@ -58,7 +58,7 @@ pub(crate) fn cnapi_id_header() -> Value {
     })
 }
 
-/// The values of the version header, in requests and in answers.
+/// Returns the schema of the version header.
 pub(crate) fn version_schema(edition: Edition) -> Value {
     match edition.0 {
         Some(version) => json!({"type": "string", "enum": [format!("{SERVICE} {version}")]}),
@@ -66,7 +66,8 @@ pub(crate) fn version_schema(edition: Edition) -> Value {
     }
 }
 
-/// The parameters of a path, which are in braces. A `name` may be held to a schema.
+/// Returns the path parameters of a path such as `/traits/{name}`. `named` is a schema with a property `name`,
+/// whose rules apply to a path parameter `name`.
 pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<Vec<Value>, Broken> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names
@@ -79,7 +80,7 @@ pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<
                     schema.source["properties"]["name"].clone()
                 }
                 _ if name.ends_with("uuid") => json!({"type": "string", "format": "uuid"}),
-                // Any text will do: a text that names nothing is a 404 and no malformed request.
+                // The schema allows any text, since a text that names no resource is a 404 and not a 400.
                 _ => json!({"type": "string", "minLength": 1}),
             };
             Ok(json!({"name": name, "in": "path", "required": true, "description": text, "schema": schema}))
@@ -87,14 +88,15 @@ pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<
         .collect()
 }
 
-/// A parameter as one version has it.
+/// The form of a parameter in a range of versions.
 #[derive(Clone, Debug, PartialEq)]
 struct Shape {
     schema: Value,
     required: bool,
 }
 
-/// The parameters of a query string.
+/// Returns the query parameters. `versions` are the schemas of the query string, and `range` has the versions of
+/// the route.
 pub(crate) fn in_query(
     versions: Versions,
     range: VersionRange,
@@ -175,7 +177,7 @@ fn parameter(
     parameter
 }
 
-/// The parameters that a query string's schema allows.
+/// Returns the parameters in the schema of a query string.
 fn shapes(schema: &Value) -> Result<Vec<(String, Shape)>, Broken> {
     let required = |name: &str| {
         schema["required"].as_array().is_some_and(|names| names.iter().any(|required| required == name))
@@ -201,7 +203,8 @@ fn members<'a>(schema: &'a Value, keyword: &str) -> impl Iterator<Item = (&'a St
     schema[keyword].as_object().into_iter().flatten()
 }
 
-/// The name and the suffix in a pattern of the form `^name(suffix)?$`.
+/// Splits a pattern: `resources` and `[1-9][0-9]*` for `^resources([1-9][0-9]*)?$`. Returns None for a pattern of
+/// another form.
 fn suffixed(pattern: &str) -> Option<(&str, &str)> {
     let (name, rest) = pattern.strip_prefix('^')?.split_once('(')?;
     Some((name, rest.strip_suffix(")?$")?))

@@ -1,4 +1,4 @@
-//! Answers and errors of routes in the OpenAPI document.
+//! The responses of routes in the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use crate::api::route::{BodyKind, Dialect, Route, TooOld};
 use crate::wire::Code;
 use crate::wire::microversion::{MIN, V1_0, V1_23};
 
-/// The shapes of errors. An error has a code from 1.23 on.
+/// The schemas of error bodies. From 1.23 on, an error has a code.
 const ERROR_SHAPES: Shapes = &[(V1_0, "error_1_0"), (V1_23, "error_1_23")];
 
-/// The statuses whose answers are the same everywhere, and their meanings.
+/// The error statuses with the same response for all routes, and their descriptions.
 const COMMON: [(u16, &str); 10] = [
     (401, "The request does not say who asks, or not so that it can be believed."),
     (403, "Policy does not allow this to whoever asks."),
@@ -34,15 +34,15 @@ fn common_name(status: u16) -> String {
     format!("error_{status}")
 }
 
-/// Makes the responses of routes.
+/// Builds the responses of routes.
 pub(crate) struct Responses<'a> {
     pub(crate) edition: Edition,
-    /// The schemas that the responses refer to, which are added here.
+    /// The schemas of the document. The schemas of the responses are added here.
     pub(crate) components: &'a mut Components,
 }
 
 impl Responses<'_> {
-    /// The responses of a route.
+    /// Returns all responses of a route.
     pub(crate) fn of(&mut self, route: &Route, operation: &Operation) -> Result<Value, Broken> {
         let mut responses: BTreeMap<u16, Value> = BTreeMap::new();
         for answer in operation.successes {
@@ -71,7 +71,7 @@ impl Responses<'_> {
         Ok(by_status(responses))
     }
 
-    /// An error of CNAPI, which has one form in all versions.
+    /// Returns an error response of the CNAPI dialects.
     fn cnapi_error(&mut self, status: u16, operation: &Operation) -> Result<Value, Broken> {
         let common = COMMON.iter().find(|common| common.0 == status).map(|common| common.1);
         let own = operation.words.iter().find(|own| own.0 == status).map(|own| own.1);
@@ -110,14 +110,15 @@ impl Responses<'_> {
         Ok(one_of(branches))
     }
 
-    /// The statuses whose error codes depend on the operation.
+    /// Returns the error statuses whose codes depend on the route, with these codes.
     fn errors(&self, route: &Route, operation: &Operation) -> BTreeMap<u16, Vec<Code>> {
         let mut errors = BTreeMap::from([(400, vec![Code::Undefined])]);
         let is_newer = self.edition.0.is_none() && route.since > MIN && route.too_old == TooOld::NotFound;
         if route.path.contains('{') || is_newer {
             errors.insert(404, vec![Code::Undefined]);
         }
-        // A write ends with 409 if other writers overtake it again and again. Any write may be fenced too.
+        // Every write can return a 409: after repeated conflicts with other writes, or for a ticket in
+        // `X-Waitlist-Ticket` that is not active.
         if is_write(route) {
             errors.insert(409, vec![Code::ConcurrentUpdate, Code::NotActive]);
         }
@@ -142,7 +143,7 @@ impl Responses<'_> {
             }
             branches.push((range, branch));
         }
-        // An error from before the version is understood has no code.
+        // An error before the check of the microversion has no code.
         if status == 400 && self.edition.0.is_some_and(|version| version >= V1_23) {
             let range = VersionRange { since: V1_0, until: Some(V1_23) };
             branches.push((range, self.components.add(ERROR_SHAPES[0].1, range)?));
@@ -151,7 +152,7 @@ impl Responses<'_> {
         Ok(self.error_response(text, one_of(branches)))
     }
 
-    /// The statuses whose answers are the same for all operations.
+    /// Returns the error statuses of a route that have the same response for all routes.
     fn common_statuses(&self, route: &Route) -> Vec<u16> {
         let guarded = route.rule.is_some();
         let has_body = body_range(route).is_some_and(|range| self.edition.has(range));
@@ -169,7 +170,7 @@ impl Responses<'_> {
             .collect()
     }
 
-    /// The responses that routes share, by the names under which they refer to them.
+    /// Returns the error responses that routes share, by their names in `components/responses`.
     pub(crate) fn shared(&mut self) -> Result<Value, Broken> {
         let mut responses = Map::new();
         for (status, text) in COMMON {
@@ -192,7 +193,7 @@ impl Responses<'_> {
         Ok(Value::Object(responses))
     }
 
-    /// An error comes in the format that the request accepts.
+    /// Returns an error response. The `Accept` header of the request selects one of its three formats.
     fn error_response(&self, text: &str, schema: Value) -> Value {
         json!({
             "description": text,
@@ -206,7 +207,7 @@ impl Responses<'_> {
     }
 }
 
-/// Whether a route may change something.
+/// Returns true if a route may change data.
 pub(crate) fn is_write(route: &Route) -> bool {
     route.method != actix_web::http::Method::GET
 }
@@ -216,7 +217,7 @@ fn by_status(responses: BTreeMap<u16, Value>) -> Value {
     Value::Object(named.collect())
 }
 
-/// The meaning of an error status.
+/// Returns the description of an error status.
 fn text_of(status: u16) -> &'static str {
     match status {
         400 => "The request is malformed, or names what there is not.",
@@ -228,7 +229,8 @@ fn text_of(status: u16) -> &'static str {
     }
 }
 
-/// The meaning of an error status in the dialects of CNAPI, where it differs from the meaning elsewhere.
+/// Returns the description of an error status for the CNAPI dialects. Returns None if the general description
+/// applies.
 fn cnapi_text_of(status: u16) -> Option<&'static str> {
     match status {
         404 => Some("There is no such server, or no such ticket."),
@@ -237,7 +239,7 @@ fn cnapi_text_of(status: u16) -> Option<&'static str> {
     }
 }
 
-/// The versions in which a route takes a body.
+/// Returns the versions in which a route reads a body. Returns None if the route never reads a body.
 pub(crate) fn body_range(route: &Route) -> Option<VersionRange> {
     match route.body {
         BodyKind::Json | BodyKind::JsonOrForm => Some(VersionRange::from(route.since)),

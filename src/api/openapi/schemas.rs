@@ -1,4 +1,4 @@
-//! The schemas of the OpenAPI document: the files of bodies and answers, with a description of every field.
+//! The schemas of bodies and responses in the OpenAPI document, with a description of every field.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::wire::schema::Schema;
 
 macro_rules! answers {
     ($($name:literal)*) => {
-        /// The schemas of answers, by their names.
+        /// The names and the JSON texts of all response schemas.
         const ANSWERS: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("schemas/responses/", $name, ".json")))),*];
     };
@@ -67,20 +67,21 @@ answers! {
     "waitlist_ticket_1_0"
 }
 
-/// The schemas that a document refers to.
+/// The schemas to which a document refers.
 #[derive(Debug, Default)]
 pub(crate) struct Components {
     schemas: BTreeMap<String, (VersionRange, Value)>,
 }
 
 impl Components {
-    /// Makes the schema of an answer part of the document, for the versions of `range`. Returns a reference to the
+    /// Adds the schema of a response to the document, for the versions in `range`. Returns a reference to the
     /// schema.
     pub(crate) fn add(&mut self, name: &str, range: VersionRange) -> Result<Value, Broken> {
         self.insert(name, read(name)?, range)
     }
 
-    /// The same for the schema of a body.
+    /// Adds the schema of a request body to the document, for the versions in `range`. Returns a reference to the
+    /// schema.
     pub(crate) fn add_body(&mut self, schema: &Schema, range: VersionRange) -> Result<Value, Broken> {
         self.insert(schema.name, schema.source.clone(), range)
     }
@@ -93,7 +94,8 @@ impl Components {
         Ok(serde_json::json!({"$ref": format!("#/components/schemas/{name}")}))
     }
 
-    /// Turns references to other files into references within the document.
+    /// Replaces references to other schema files (`"error_1_0.json"`) by references within the document, and adds
+    /// the referenced schemas.
     fn link(&mut self, schema: &mut Value, range: VersionRange) -> Result<(), Broken> {
         match schema {
             Value::Object(members) => {
@@ -109,7 +111,7 @@ impl Components {
         }
     }
 
-    /// All schemas, each with its versions if `versioned`.
+    /// Returns all schemas. If `versioned`, each schema has its range of versions in `x-openstack`.
     pub(crate) fn finish(self, versioned: bool) -> Value {
         let finished = self.schemas.into_iter().map(|(name, (range, mut schema))| {
             if versioned {
@@ -121,14 +123,15 @@ impl Components {
     }
 }
 
-/// The schema of an answer, by its file's name.
+/// Returns the response schema of a name such as `aggregates_1_1`.
 fn read(name: &str) -> Result<Value, Broken> {
     let (_, text) =
         ANSWERS.iter().find(|answer| answer.0 == name).ok_or_else(|| format!("there is no schema {name}"))?;
     serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))
 }
 
-/// Gives every field of a schema its description.
+/// Adds a description to every field of a schema. `stem` is the name of the schema without its version, such as
+/// `aggregates`.
 fn describe(stem: &str, schema: &mut Value) -> Result<(), Broken> {
     match schema {
         Value::Object(members) => {

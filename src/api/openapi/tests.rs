@@ -1,4 +1,4 @@
-//! The OpenAPI document covers the service: no more and no less.
+//! Tests that the OpenAPI document describes all routes, fields and parameters of the service, and nothing else.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ fn every_version() -> impl Iterator<Item = Microversion> {
     std::iter::successors(Some(MAX), |version| version.previous())
 }
 
-/// The routes that clients of the API know.
+/// Returns the routes that the document must describe: all routes except health and metrics.
 fn documentable() -> impl Iterator<Item = &'static Route> {
     ROUTES.into_iter().filter(|route| route.dialect != Dialect::Admin)
 }

@@ -1,14 +1,14 @@
-//! Ranges of versions, and the versions that a document describes.
+//! Ranges of microversions, and the versions that a document describes.
 
 use serde_json::{Value, json};
 
 use crate::wire::microversion::Microversion;
 
-/// The versions for which something holds.
+/// A range of microversions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VersionRange {
     pub(crate) since: Microversion,
-    /// The first version that is too new, if there is one.
+    /// The first version after the range. None if the range ends with the newest version.
     pub(crate) until: Option<Microversion>,
 }
 
@@ -17,7 +17,7 @@ impl VersionRange {
         Self { since, until: None }
     }
 
-    /// The versions that both ranges have; `None` if there are none.
+    /// Returns the intersection of both ranges, or None if the intersection is empty.
     pub(crate) fn and(self, other: VersionRange) -> Option<VersionRange> {
         let since = self.since.max(other.since);
         let until = match (self.until, other.until) {
@@ -27,7 +27,7 @@ impl VersionRange {
         until.is_none_or(|until| since < until).then_some(VersionRange { since, until })
     }
 
-    /// The smallest range that contains both.
+    /// Returns the smallest range that contains both ranges.
     pub(crate) fn or(self, other: VersionRange) -> VersionRange {
         let until = self.until.zip(other.until).map(|(a, b)| a.max(b));
         VersionRange { since: self.since.min(other.since), until }
@@ -37,7 +37,7 @@ impl VersionRange {
         self.since <= version && self.until.is_none_or(|until| version < until)
     }
 
-    /// The range as OpenStack's code generators write it.
+    /// Returns the range in the form of OpenStack's code generators: `{"min-ver": "1.1", "max-ver": "1.18"}`.
     pub(crate) fn extension(self) -> Value {
         let mut extension = json!({"min-ver": self.since.to_string()});
         if let Some(last) = self.until.and_then(Microversion::previous) {
@@ -47,22 +47,24 @@ impl VersionRange {
     }
 }
 
-/// The versions that a document describes: one, or with `None` all.
+/// The versions that a document describes: a single version, or all versions for None.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edition(pub(crate) Option<Microversion>);
 
 impl Edition {
-    /// Whether the document describes a version of a range.
+    /// Returns true if the document describes at least one version of a range.
     pub(crate) fn has(self, range: VersionRange) -> bool {
         self.0.is_none_or(|version| range.has(version))
     }
 
-    /// Whether a range has all versions of `of` that the document describes.
+    /// Returns true if `range` contains all described versions of `of`. Callers must ensure that `range` contains
+    /// the version of a document for a single version.
     pub(crate) fn is_all(self, range: VersionRange, of: VersionRange) -> bool {
         self.0.is_some() || range == of
     }
 
-    /// The pieces of a history that the document describes, each with its versions within `within`.
+    /// Splits `within` into the ranges of a history, such as the schemas of a body and their first versions.
+    /// Returns only the ranges that the document describes.
     pub(crate) fn pieces<T>(
         self,
         history: impl IntoIterator<Item = (Microversion, T)>,
@@ -83,7 +85,7 @@ impl Edition {
     }
 }
 
-/// One schema, or a choice by version.
+/// Returns the only schema, or a `oneOf` of several schemas with the microversion as the discriminator.
 pub(crate) fn one_of(mut branches: Vec<(VersionRange, Value)>) -> Value {
     if branches.len() == 1 {
         return branches.remove(0).1;

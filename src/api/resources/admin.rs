@@ -1,4 +1,4 @@
-//! Health and metrics, for operators' machinery.
+//! `/healthcheck` and `/metrics`, for monitoring.
 
 use actix_web::http::{Method, StatusCode};
 
@@ -16,7 +16,8 @@ pub(crate) static ROUTES: &[Route] = &[
 
 const PLAIN: &str = "text/plain; charset=UTF-8";
 
-/// `GET /healthcheck`: whether the service lives; `GET /healthcheck?ready`: whether it can answer requests.
+/// Handles `GET /healthcheck`. Without parameters, the response is always 200. With `?ready`, the response is 503
+/// if the service can't answer requests.
 pub async fn health(call: Call) -> HandlerResult {
     let wants_ready = call.query.as_ref().is_ok_and(|query| query.first("ready").is_some());
     if wants_ready && let Err(reason) = call.app.admin.ready().await {
@@ -25,7 +26,7 @@ pub async fn health(call: Call) -> HandlerResult {
     Ok(Reply::text(StatusCode::OK, PLAIN, "OK\n"))
 }
 
-/// `GET /metrics`: the counters of the process, and values that are looked up now.
+/// Handles `GET /metrics`, which returns the metrics in Prometheus' text format.
 pub async fn metrics(call: Call) -> HandlerResult {
     let text = call.app.admin.metrics().await;
     let text = text.map_err(|error| ApiError::internal(format!("the metrics can't be told: {error}")))?;

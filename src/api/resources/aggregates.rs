@@ -1,4 +1,4 @@
-//! `/resource_providers/{uuid}/aggregates`.
+//! `/resource_providers/{uuid}/aggregates`: the aggregates (groups of providers) of a provider.
 
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -61,21 +61,22 @@ struct View {
     resource_provider_generation: Option<i32>,
 }
 
-/// The time of an answer is always now, since the database does not know when a provider became a member.
+/// Returns the response with the aggregates. `Last-Modified` is the current time, since the database does not
+/// store when a provider became a member of an aggregate.
 fn shown(call: &Call, generation: i32, aggregates: Vec<String>) -> Reply {
     let resource_provider_generation = call.at_least(V1_19).then_some(generation);
     Reply::json(StatusCode::OK, &View { aggregates, resource_provider_generation })
         .cacheable(call.version, None)
 }
 
-/// `GET /resource_providers/{uuid}/aggregates`
+/// Handles `GET /resource_providers/{uuid}/aggregates`.
 pub async fn list(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let (generation, list) = call.app.db.read(move |conn| aggregates::list_by_provider(conn, &uuid)).await?;
     Ok(shown(&call, generation, list))
 }
 
-/// `PUT /resource_providers/{uuid}/aggregates`
+/// Handles `PUT /resource_providers/{uuid}/aggregates`, which replaces the aggregates of a provider.
 pub async fn replace(call: Call) -> HandlerResult {
     let schema = AGGREGATES_PUT.at(call.version);
     let (given, list) = if call.at_least(V1_19) {
@@ -95,7 +96,7 @@ pub async fn replace(call: Call) -> HandlerResult {
     Ok(shown(&call, generation, echoed))
 }
 
-/// The 409 for a changed generation, in the words of traits and aggregates.
+/// Returns the 409 for a stale provider generation. The message is Placement's message for traits and aggregates.
 pub(crate) fn generation_changed() -> ApiError {
     ApiError::conflict_with(
         Code::ConcurrentUpdate,

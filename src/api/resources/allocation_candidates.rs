@@ -1,4 +1,4 @@
-//! `/allocation_candidates`.
+//! `/allocation_candidates`: the search for providers that can satisfy a request for resources.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(crate) static ROUTES: &[Route] =
                 .codes(&[(400, &[Code::DuplicateQueryKey, Code::BadQueryValue, Code::MissingQueryValue])]),
         )];
 
-/// The parts that the answer has in a version.
+/// Returns the parts of a response in a microversion.
 pub fn shape(version: Microversion) -> Shape {
     Shape {
         allocations_by_provider: version >= V1_12,
@@ -49,14 +49,14 @@ pub fn shape(version: Microversion) -> Shape {
     }
 }
 
-/// `GET /allocation_candidates`
+/// Handles `GET /allocation_candidates`.
 pub async fn list(call: Call) -> HandlerResult {
     let mut request = parse(&call)?;
     Texts::of_request(&mut request).respell(&call.app).await?;
     let (fleet, settings) = (Arc::clone(&call.app.fleet), call.app.settings.clone());
     let shape = shape(call.version);
     let search = move |stop: &Stop| {
-        // Time in the queue does not count.
+        // The time limit begins here, so the wait for a thread does not count.
         let stop = stop.within(settings.candidate_seconds);
         answer(&fleet, &request, &settings.search, shape, settings.candidate_bytes, &stop)
     };
@@ -72,7 +72,8 @@ fn answer(
     max_bytes: usize,
     stop: &Stop,
 ) -> Result<SharedText, ApiError> {
-    // Search and rendering use one picture, so that the summaries fit the candidates.
+    // The search and the rendering use the same snapshot of the providers, so that the provider summaries match
+    // the candidates.
     let picture = fleet.read();
     let found = search(&picture, request, options, stop);
     match &found {

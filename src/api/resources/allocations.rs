@@ -1,4 +1,5 @@
-//! `/allocations`, `/allocations/{consumer_uuid}` and `/resource_providers/{uuid}/allocations`.
+//! `/allocations`, `/allocations/{consumer_uuid}` and `/resource_providers/{uuid}/allocations`: the amounts that
+//! consumers, such as virtual machines, use of providers.
 
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,7 @@ pub(crate) static PROVIDER_ROUTES: &[Route] =
         json(200, SHOWN, &[(V1_0, "provider_allocations_1_0"), (V1_28, "provider_allocations_1_28")]),
     ]))];
 
-/// The routes of allocations by consumer.
+/// The routes of the allocations of consumers.
 pub(crate) static ROUTES: &[Route] = &[
     route::post("/allocations", "placement:allocations:manage", answer!(replace_several))
         .since(V1_13)
@@ -99,12 +100,13 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
 ];
 
-/// The project and the user of consumers from versions whose requests do not name them.
+/// The project id and the user id of a consumer whose request names neither, in microversions before 1.8.
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 type Resources = Ordered<String, Integer>;
 
-/// The claim of a consumer, as clients send it for one consumer or for several, also to the reshaper.
+/// The claim of a consumer (all its new allocations) in a request body. PUT and POST of allocations and the
+/// reshaper use this form.
 #[derive(Deserialize)]
 pub(crate) struct ClaimBody {
     allocations: AllocationsBody,
@@ -115,8 +117,8 @@ pub(crate) struct ClaimBody {
     consumer_type: Option<String>,
 }
 
-/// The allocations by provider, in the order in which they are written. The oldest versions have a list, later
-/// versions an object.
+/// The allocations of a claim by provider, in the order of the body. Before microversion 1.12, the body has a
+/// list. From 1.12 on, the body has an object.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AllocationsBody {
@@ -141,7 +143,7 @@ struct ObjectItem {
 }
 
 impl ClaimBody {
-    /// The claim of this consumer in the types of `placement`.
+    /// Converts the body into a claim of the consumer.
     pub(crate) fn into_claim(self, consumer_uuid: String, version: Microversion) -> Result<Claim, ApiError> {
         let by_provider: Ordered<String, Resources> = match self.allocations {
             AllocationsBody::List(list) => {
@@ -164,7 +166,7 @@ impl ClaimBody {
                 (uuid, amounts.collect())
             })
             .collect();
-        // The schemas require both or none.
+        // The schemas require both ids or neither id.
         let (project_id, user_id) = match (self.project_id, self.user_id) {
             (Some(project), Some(user)) => (project, user),
             _ => (NOBODY.to_owned(), NOBODY.to_owned()),
@@ -174,7 +176,7 @@ impl ClaimBody {
     }
 }
 
-/// The claims of several consumers.
+/// Converts the bodies of several consumers into claims. `bodies` has the consumers' uuids as keys.
 pub(crate) fn claims(
     bodies: Ordered<String, ClaimBody>,
     version: Microversion,
@@ -228,7 +230,7 @@ fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> Consumer
         });
         *view.resources.entry(row.class.as_str(), || 0) += i64::from(row.used);
     }
-    // All rows of a consumer have the same facts about the consumer.
+    // All rows of a consumer repeat the same data of the consumer.
     let first = rows.first();
     ConsumerView {
         allocations,
@@ -255,7 +257,7 @@ fn provider_view(found: &JoinedRows, version: Microversion) -> ProviderView<'_> 
     ProviderView { allocations, resource_provider_generation: found.generation }
 }
 
-/// `GET /allocations/{consumer_uuid}`
+/// Handles `GET /allocations/{consumer_uuid}`.
 pub async fn list_by_consumer(call: Call) -> HandlerResult {
     let uuid = call.param("consumer_uuid").to_owned();
     let rows = call.app.db.read(move |conn| allocations::list_by_consumer(conn, &uuid)).await?;
@@ -263,7 +265,7 @@ pub async fn list_by_consumer(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &consumer_view(&rows, call.version)).cacheable(call.version, time))
 }
 
-/// `GET /resource_providers/{uuid}/allocations`
+/// Handles `GET /resource_providers/{uuid}/allocations`.
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let found = call.app.db.read(move |conn| allocations::list_by_provider(conn, &uuid)).await;
@@ -272,7 +274,7 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, found.newest))
 }
 
-/// `PUT /allocations/{consumer_uuid}`
+/// Handles `PUT /allocations/{consumer_uuid}`, which replaces the allocations of a consumer.
 pub async fn replace(call: Call) -> HandlerResult {
     let given = call.param("consumer_uuid");
     let uuid = canonical_uuid(given)
@@ -282,7 +284,7 @@ pub async fn replace(call: Call) -> HandlerResult {
     write(&call, vec![body.into_claim(uuid, call.version)?], &unknown_class).await
 }
 
-/// `POST /allocations`
+/// Handles `POST /allocations`, which replaces the allocations of several consumers.
 pub async fn replace_several(call: Call) -> HandlerResult {
     let bodies: Ordered<String, ClaimBody> = call.json(ALLOCATIONS_POST.at(call.version))?;
     write(&call, claims(bodies, call.version)?, "Unable to allocate inventory ").await
@@ -294,7 +296,8 @@ async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerR
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// The refusal of a claim, also by the reshaper. `unknown_class` is the start of the message for an unknown class.
+/// Converts the error of a claim into an HTTP error, also for the reshaper. The message for an unknown resource
+/// class begins with `unknown_class`.
 pub(crate) fn refusal(error: Error, unknown_class: &str) -> ApiError {
     match error {
         Error::ResourceClassNotFound(_) => ApiError::from(error).not_found_is_bad().context(unknown_class),
@@ -305,7 +308,7 @@ pub(crate) fn refusal(error: Error, unknown_class: &str) -> ApiError {
     }
 }
 
-/// `DELETE /allocations/{consumer_uuid}`
+/// Handles `DELETE /allocations/{consumer_uuid}`, which deletes all allocations of a consumer.
 pub async fn delete(call: Call) -> HandlerResult {
     call.write(EndConsumer::new(call.param("consumer_uuid"))).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))

@@ -1,4 +1,5 @@
-//! `/resource_providers/{uuid}/inventories` and each inventory below it.
+//! `/resource_providers/{uuid}/inventories` and `/resource_providers/{uuid}/inventories/{resource_class}`: the
+//! amounts that a provider offers.
 
 use std::collections::BTreeMap;
 
@@ -76,7 +77,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .described(operation(PROVIDER_INVENTORIES, "Delete an inventory").answers(&[empty(204, GONE)])),
 ];
 
-/// The amounts of an inventory, as clients send them.
+/// The amounts of an inventory in a request body.
 #[derive(Deserialize)]
 pub(crate) struct AmountsBody {
     #[serde(deserialize_with = "integer")]
@@ -127,7 +128,7 @@ struct UpdateBody {
     amounts: AmountsBody,
 }
 
-/// All inventories of a provider, as clients send them, also to the reshaper.
+/// All inventories of a provider in a request body. The reshaper accepts the same form.
 #[derive(Deserialize)]
 pub(crate) struct ReplaceBody {
     #[serde(deserialize_with = "integer")]
@@ -156,7 +157,7 @@ impl From<&Amounts> for AmountsView {
 struct OneView {
     #[serde(flatten)]
     amounts: AmountsView,
-    /// A generation of 0 is left out, as in Placement.
+    /// A generation of 0 is omitted from the response, as in Placement.
     #[serde(skip_serializing_if = "is_zero")]
     resource_provider_generation: i32,
 }
@@ -180,7 +181,7 @@ fn reserved_limit(call: &Call) -> ReservedLimit {
     if call.at_least(V1_26) { ReservedLimit::Total } else { ReservedLimit::BelowTotal }
 }
 
-/// `GET /resource_providers/{uuid}/inventories`
+/// Handles `GET /resource_providers/{uuid}/inventories`.
 pub async fn list(call: Call) -> HandlerResult {
     let (generation, list) = read(&call).await?;
     let time = newest(list.iter().map(|i| (i.created_at, i.updated_at)));
@@ -193,7 +194,7 @@ async fn read(call: &Call) -> Result<(i32, Vec<Inventory>), ApiError> {
     found.map_err(provider_missing("No resource provider with uuid ", " found : "))
 }
 
-/// The answer with all inventories of a provider. An answer without inventories has no date, unlike others.
+/// Returns the response with all inventories of a provider. An empty list has no `Last-Modified`.
 fn list_reply<'a>(
     call: &Call,
     generation: i32,
@@ -211,7 +212,7 @@ fn list_reply<'a>(
     reply.cacheable(call.version, time)
 }
 
-/// `GET /resource_providers/{uuid}/inventories/{resource_class}`
+/// Handles `GET /resource_providers/{uuid}/inventories/{resource_class}`.
 pub async fn show(call: Call) -> HandlerResult {
     let (generation, list) = read(&call).await?;
     let class = call.param("resource_class");
@@ -222,7 +223,7 @@ pub async fn show(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &one_view(generation, &found.amounts)).cacheable(call.version, time))
 }
 
-/// `POST /resource_providers/{uuid}/inventories`
+/// Handles `POST /resource_providers/{uuid}/inventories`, which creates an inventory.
 pub async fn create(call: Call) -> HandlerResult {
     let body: CreateBody = call.provider_json(&INVENTORY_POST).await?;
     let (uuid, class, amounts) =
@@ -241,7 +242,7 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(reply.cacheable(call.version, None).location(location))
 }
 
-/// `PUT /resource_providers/{uuid}/inventories`
+/// Handles `PUT /resource_providers/{uuid}/inventories`, which replaces all inventories of a provider.
 pub async fn replace(call: Call) -> HandlerResult {
     let body: ReplaceBody = call.provider_json(&INVENTORIES_PUT).await?;
     let uuid = call.param("uuid").to_owned();
@@ -266,7 +267,7 @@ pub async fn replace(call: Call) -> HandlerResult {
     Ok(list_reply(&call, generation, shown.iter().map(|(class, amounts)| (class, amounts)), None))
 }
 
-/// `PUT /resource_providers/{uuid}/inventories/{resource_class}`
+/// Handles `PUT /resource_providers/{uuid}/inventories/{resource_class}`, which changes an inventory.
 pub async fn update(call: Call) -> HandlerResult {
     let body: UpdateBody = call.provider_json(&INVENTORY_PUT).await?;
     let (uuid, class) = (call.param("uuid").to_owned(), call.param("resource_class").to_owned());
@@ -296,14 +297,14 @@ fn cannot_update(uuid: &str, error: Error) -> ApiError {
     ApiError::from(error).context(format!("Unable to update inventory for resource provider {uuid}: "))
 }
 
-/// `DELETE /resource_providers/{uuid}/inventories`
+/// Handles `DELETE /resource_providers/{uuid}/inventories`, which deletes all inventories of a provider.
 pub async fn delete_all(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     call.write(Plain::new("delete inventories", move |conn| inventories::delete_all(conn, &uuid))).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// `DELETE /resource_providers/{uuid}/inventories/{resource_class}`
+/// Handles `DELETE /resource_providers/{uuid}/inventories/{resource_class}`, which deletes an inventory.
 pub async fn delete(call: Call) -> HandlerResult {
     let (uuid, class) = (call.param("uuid").to_owned(), call.param("resource_class").to_owned());
     let named = class.clone();

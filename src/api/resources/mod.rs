@@ -1,4 +1,4 @@
-//! Placement's resources: a file a noun, with its handlers and the views of its answers.
+//! The resources of Placement's API. Each file has the routes, the handlers and the JSON views of one resource.
 
 pub mod admin;
 pub mod aggregates;

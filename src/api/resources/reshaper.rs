@@ -1,4 +1,4 @@
-//! `/reshaper`.
+//! `/reshaper`, which replaces inventories and allocations in one transaction.
 
 use actix_web::http::StatusCode;
 use serde::Deserialize;
@@ -44,7 +44,7 @@ struct Body {
     allocations: Ordered<String, ClaimBody>,
 }
 
-/// `POST /reshaper`
+/// Handles `POST /reshaper`.
 pub async fn reshape(call: Call) -> HandlerResult {
     let body: Body = call.json(RESHAPER_POST.at(call.version))?;
     let providers: Vec<NewInventories> = body

@@ -1,4 +1,4 @@
-//! `/resource_classes` and `/resource_classes/{name}`.
+//! `/resource_classes` and `/resource_classes/{name}`: the kinds of resources, such as `VCPU`.
 
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ fn view<'a>(name: &'a str, prefix: &str) -> View<'a> {
     View { name, links: [Link { rel: "self", href: format!("{prefix}{}", path(name)) }] }
 }
 
-/// `GET /resource_classes`
+/// Handles `GET /resource_classes`.
 pub async fn list(call: Call) -> HandlerResult {
     let list = call.app.db.read(classes::list).await?;
     let time = newest(list.iter().map(|c| (c.created_at, c.updated_at)));
@@ -96,7 +96,7 @@ pub async fn list(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ListView { resource_classes }).cacheable(call.version, time))
 }
 
-/// `POST /resource_classes`
+/// Handles `POST /resource_classes`, which creates a class.
 pub async fn create(call: Call) -> HandlerResult {
     let NameBody { name } = call.json(&RESOURCE_CLASS)?;
     let location = path(&name);
@@ -111,7 +111,7 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::CREATED).location(location))
 }
 
-/// `GET /resource_classes/{name}`
+/// Handles `GET /resource_classes/{name}`.
 pub async fn show(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     let class = call.app.db.read(move |conn| classes::find(conn, &name)).await?;
@@ -119,7 +119,8 @@ pub async fn show(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &view(&class.name, &call.prefix)).cacheable(call.version, time))
 }
 
-/// `PUT /resource_classes/{name}`: renames a class before 1.7. From 1.7 on it makes sure that the class exists.
+/// Handles `PUT /resource_classes/{name}`. Before microversion 1.7, the request renames a class. From 1.7 on, the
+/// request creates the class if the class does not exist.
 pub async fn update(call: Call) -> HandlerResult {
     if call.at_least(V1_7) { ensure(call).await } else { rename(call).await }
 }
@@ -143,7 +144,7 @@ async fn rename(call: Call) -> HandlerResult {
 
 async fn ensure(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
-    // The name in the path is held to the schema of a body with the same name.
+    // The name in the path must satisfy the schema of a body with this name.
     schema::loaded(&RESOURCE_CLASS)?.check(&serde_json::json!({ "name": name }))?;
     let location = path(&name);
     let made =
@@ -152,7 +153,7 @@ async fn ensure(call: Call) -> HandlerResult {
     Ok(Reply::empty(status).location(location))
 }
 
-/// `DELETE /resource_classes/{name}`
+/// Handles `DELETE /resource_classes/{name}`.
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     let deleted =

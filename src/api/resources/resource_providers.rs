@@ -1,4 +1,4 @@
-//! `/resource_providers` and `/resource_providers/{uuid}`.
+//! `/resource_providers` and `/resource_providers/{uuid}`: the providers of resources, such as compute hosts.
 
 use std::sync::Arc;
 
@@ -112,12 +112,13 @@ struct CreateBody {
 #[derive(Deserialize)]
 struct UpdateBody {
     name: String,
-    /// Null makes the provider a root. An absent member changes nothing.
+    /// Null makes the provider the root of a tree. Without this member, the parent does not change.
     #[serde(default, deserialize_with = "present")]
     parent_provider_uuid: Option<Option<String>>,
 }
 
-/// Tells a null from an absent member.
+/// Reads a member whose null differs from an absent member. Returns `Some(None)` for null. serde's default for an
+/// absent member is None.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -140,7 +141,7 @@ struct TreeView<'a> {
 
 const PATH: &str = "/resource_providers/";
 
-/// The path of a provider.
+/// Returns the path of a provider, without the path prefix of the service.
 pub(crate) fn path(uuid: &str) -> String {
     format!("{PATH}{uuid}")
 }
@@ -166,7 +167,7 @@ fn links(uuid: &str, version: Microversion, prefix: &str) -> Vec<Link> {
     links
 }
 
-/// The parts of a provider that have a path of their own.
+/// Returns the parts of a provider that have their own path in a microversion, such as `inventories`.
 fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
     [
         ("inventories", true),
@@ -180,7 +181,8 @@ fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
     .map(|(part, _)| part)
 }
 
-/// The body of a list. It has the form of [`ProviderView`]s, and is written as text since it may be long.
+/// Returns the JSON body of a list of providers, in the form of [`ProviderView`]. The JSON is written directly,
+/// since a list may have many thousand providers.
 fn write_list(
     picture: &Picture,
     slots: &[Slot],
@@ -190,7 +192,7 @@ fn write_list(
 ) -> Result<String, GivenUp> {
     let mut pace = Pace::new(stop);
     let (parts, path): (Vec<&str>, String) = (parts(version).collect(), format!("{prefix}{PATH}"));
-    // A provider takes about 700 bytes.
+    // A provider needs about 700 bytes of JSON.
     let mut out = String::with_capacity(slots.len() * 768 + 32);
     out.push_str("{\"resource_providers\":[");
     for (number, slot) in slots.iter().enumerate() {
@@ -213,7 +215,7 @@ fn write_provider(
 ) {
     let uuid: &str = &provider.uuid;
     let mut push = |pieces: &[&str]| pieces.iter().for_each(|piece| out.push_str(piece));
-    // Only a name can contain characters that JSON escapes.
+    // Only the name may contain characters that JSON must escape.
     let name = serde_json::Value::from(provider.name.as_deref()).to_string();
     let generation = provider.generation.to_string();
     push(&["{\"uuid\":\"", uuid, "\",\"name\":", &name, ",\"generation\":", &generation]);
@@ -237,7 +239,7 @@ fn shown(call: &Call, provider: &ResourceProvider) -> Reply {
     Reply::json(StatusCode::OK, &view(provider, call.version, &call.prefix)).cacheable(call.version, time)
 }
 
-/// `GET /resource_providers`
+/// Handles `GET /resource_providers`.
 pub async fn list(call: Call) -> HandlerResult {
     let mut filter = filter(&call)?;
     Texts::of_list(&mut filter).respell(&call.app).await?;
@@ -264,7 +266,7 @@ fn filter(call: &Call) -> Result<ListFilter, ApiError> {
     let query = call.checked_query(RESOURCE_PROVIDERS_QUERY.at(call.version))?;
     let aggregates = constraints::member_of(query, "member_of", call.version)?;
     let traits = constraints::required(query, "required", call.version)?;
-    // An empty value does not filter.
+    // An empty value selects all providers.
     let text = |name| query.last(name).filter(|value| !value.is_empty()).map(str::to_owned);
     Ok(ListFilter {
         name: text("name"),
@@ -278,7 +280,7 @@ fn filter(call: &Call) -> Result<ListFilter, ApiError> {
     })
 }
 
-/// `POST /resource_providers`
+/// Handles `POST /resource_providers`, which creates a provider.
 pub async fn create(call: Call) -> HandlerResult {
     let body: CreateBody = call.json(RESOURCE_PROVIDER_POST.at(call.version))?;
     let uuid =
@@ -299,14 +301,14 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(reply.location(path(&provider.uuid)))
 }
 
-/// `GET /resource_providers/{uuid}`
+/// Handles `GET /resource_providers/{uuid}`.
 pub async fn show(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let provider = call.app.db.read(move |conn| providers::find(conn, &uuid)).await?;
     Ok(shown(&call, &provider))
 }
 
-/// `PUT /resource_providers/{uuid}`
+/// Handles `PUT /resource_providers/{uuid}`, which changes the name or the parent of a provider.
 pub async fn update(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let body: UpdateBody = call.provider_json(RESOURCE_PROVIDER_PUT.at(call.version)).await?;
@@ -329,7 +331,7 @@ pub async fn update(call: Call) -> HandlerResult {
     Ok(shown(&call, &provider))
 }
 
-/// `DELETE /resource_providers/{uuid}`
+/// Handles `DELETE /resource_providers/{uuid}`.
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let named = uuid.clone();

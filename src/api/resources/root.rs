@@ -1,4 +1,4 @@
-//! `/`: the version document, from which clients learn the versions of the API.
+//! `/`: the version document, which lists the versions of the API.
 
 use actix_web::http::StatusCode;
 use serde_json::json;
@@ -20,14 +20,14 @@ pub(crate) static ROUTES: &[Route] = &[route::get("/", "", answer!(show))
         &[(V1_0, "version_1_0")],
     )]))];
 
-/// `GET /`
+/// Handles `GET /`, which shows the version document.
 pub async fn show(call: Call) -> HandlerResult {
     let document = json!({"versions": [{
         "id": format!("v{MIN}"),
         "max_version": MAX.to_string(),
         "min_version": MIN.to_string(),
         "status": "CURRENT",
-        // The link is relative, so that it is right below any path under which a proxy serves the API.
+        // The link is relative, so that it is valid under any path prefix of a proxy.
         "links": [{"rel": "self", "href": ""}],
     }]});
     let reply = Reply::json(StatusCode::OK, &document);

@@ -1,4 +1,5 @@
-//! `/traits`, `/traits/{name}` and `/resource_providers/{uuid}/traits`.
+//! `/traits`, `/traits/{name}` and `/resource_providers/{uuid}/traits`: the names of features, and the features of
+//! a provider.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ const TRAITS_OF_PROVIDER: &str = "Resource provider traits";
 const TRAITS: &str = "Traits";
 const PROVIDER_TRAIT_SHAPES: Shapes = &[(V1_6, "provider_traits_1_6")];
 
-/// The routes of the traits of a provider, and of traits.
+/// The routes of traits, and of the traits of a provider.
 pub(crate) static ROUTES: &[Route] = &[
     route::get(PROVIDER_TRAITS, "placement:resource_providers:traits:list", answer!(list_by_provider))
         .since(V1_6)
@@ -70,7 +71,7 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
     route::put(TRAIT, "placement:traits:update", answer!(ensure)).since(V1_6).any_body().described(
         operation(TRAITS, "Make sure that there is a trait")
-            // The names of clients' traits follow the same rules as those of resource classes.
+            // A custom trait name must match the same pattern as the name of a custom resource class.
             .name(&RESOURCE_CLASS)
             .answers(&[
                 empty(201, "It was created.").located().dated(Some(V1_15)),
@@ -106,7 +107,7 @@ fn reply(call: &Call, view: View<'_>, time: Option<NaiveDateTime>) -> Reply {
     Reply::json(StatusCode::OK, &view).cacheable(call.version, time)
 }
 
-/// `GET /traits`
+/// Handles `GET /traits`.
 pub async fn list(call: Call) -> HandlerResult {
     let filter = filter(&call)?;
     let list = call.app.db.read(move |conn| traits::list(conn, &filter)).await?;
@@ -120,7 +121,7 @@ fn filter(call: &Call) -> Result<TraitFilter, ApiError> {
         match name.split_once(':') {
             Some(("in", names)) => filter.names = Some(names.split(',').map(str::to_owned).collect()),
             Some(("startswith", prefix)) => filter.prefix = Some(prefix.to_owned()),
-            // Another operator does not filter, as in Placement.
+            // A value with an unknown operator, such as `x:A`, selects all traits, as in Placement.
             Some(_) => {}
             None => {
                 return Err(ApiError::bad_request(format!(
@@ -142,14 +143,14 @@ fn filter(call: &Call) -> Result<TraitFilter, ApiError> {
     Ok(filter)
 }
 
-/// `GET /traits/{name}`
+/// Handles `GET /traits/{name}`, which returns a 204 if the trait exists.
 pub async fn show(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     let found = call.app.db.read(move |conn| traits::find(conn, &name)).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT).cacheable(call.version, found.created_at))
 }
 
-/// `PUT /traits/{name}`
+/// Handles `PUT /traits/{name}`, which creates a trait if the trait does not exist.
 pub async fn ensure(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     if !is_custom_trait(&name) {
@@ -165,7 +166,8 @@ pub async fn ensure(call: Call) -> HandlerResult {
     Ok(Reply::empty(status).location(location).cacheable(call.version, found.created_at))
 }
 
-/// Whether a client may make a trait of this name.
+/// Returns true if clients may create a trait of this name: `CUSTOM_` followed by `A`-`Z`, `0`-`9` and `_`, at
+/// most 255 bytes.
 fn is_custom_trait(name: &str) -> bool {
     name.len() <= 255
         && name.strip_prefix(traits::CUSTOM_PREFIX).is_some_and(|rest| {
@@ -174,14 +176,14 @@ fn is_custom_trait(name: &str) -> bool {
         })
 }
 
-/// `DELETE /traits/{name}`
+/// Handles `DELETE /traits/{name}`.
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     call.write(Plain::new("delete trait", move |conn| traits::delete(conn, &name))).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// `GET /resource_providers/{uuid}/traits`
+/// Handles `GET /resource_providers/{uuid}/traits`.
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let (uuid, known) = (call.param("uuid").to_owned(), Arc::clone(&call.app.known_traits));
     let found = call.app.db.read(move |conn| traits::list_by_provider(conn, &known, &uuid)).await;
@@ -190,7 +192,7 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
     Ok(reply(&call, view, found.newest))
 }
 
-/// `PUT /resource_providers/{uuid}/traits`
+/// Handles `PUT /resource_providers/{uuid}/traits`, which replaces the traits of a provider.
 pub async fn replace(call: Call) -> HandlerResult {
     let body: ReplaceBody = call.json(&TRAITS_PUT)?;
     let uuid = call.param("uuid").to_owned();
@@ -205,7 +207,7 @@ pub async fn replace(call: Call) -> HandlerResult {
     Ok(shown(&call, &list, Some(generation)))
 }
 
-/// `DELETE /resource_providers/{uuid}/traits`
+/// Handles `DELETE /resource_providers/{uuid}/traits`, which removes all traits from a provider.
 pub async fn delete_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     call.write(Plain::new("delete traits", move |conn| traits::delete_by_provider(conn, &uuid))).await?;

@@ -1,4 +1,4 @@
-//! `/usages` and `/resource_providers/{uuid}/usages`.
+//! `/usages` and `/resource_providers/{uuid}/usages`: the sums of allocated amounts.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(crate) static PROVIDER_ROUTES: &[Route] = &[route::get(
     &[(V1_0, "provider_usages_1_0")],
 )]))];
 
-/// The route of usages by project.
+/// The route of the usages of a project.
 pub(crate) static ROUTES: &[Route] = &[route::get("/usages", policy::USAGES, answer!(list_by_project))
     .since(V1_9)
     .described(operation(USAGES, "Show how much a project uses").query(USAGES_QUERY).answers(&[json(
@@ -47,7 +47,7 @@ pub(crate) static ROUTES: &[Route] = &[route::get("/usages", policy::USAGES, ans
         &[(V1_9, "usages_1_9"), (V1_38, "usages_1_38")],
     )]))];
 
-/// The consumer type that stands for all consumers under one key.
+/// The key for the sum over all consumer types.
 const ALL_TYPES: &str = "all";
 
 #[derive(Serialize)]
@@ -68,7 +68,7 @@ struct TypeView {
     amounts: UsedByClass,
 }
 
-/// `GET /resource_providers/{uuid}/usages`
+/// Handles `GET /resource_providers/{uuid}/usages`.
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let found = call.app.db.read(move |conn| usages::list_by_provider(conn, &uuid)).await;
@@ -78,7 +78,7 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, None))
 }
 
-/// `GET /usages`
+/// Handles `GET /usages`.
 pub async fn list_by_project(call: Call) -> HandlerResult {
     let query = call.checked_query(USAGES_QUERY.at(call.version))?;
     let text = |name| query.last(name).map(str::to_owned);
@@ -100,7 +100,8 @@ pub async fn list_by_project(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ProjectView { usages: view }).cacheable(call.version, None))
 }
 
-/// The usages that a request wants: each type by itself, all types under one key, or a single type.
+/// Returns the usages that the parameter `consumer_type` (`wanted`) selects: a single type, the sum of all types
+/// under the key `all`, or every type separately for None.
 fn selected(mut usages: BTreeMap<String, TypeUsage>, wanted: Option<&str>) -> BTreeMap<String, TypeUsage> {
     match wanted {
         None => usages,

@@ -1,4 +1,4 @@
-//! Times and links in the answers of several resources.
+//! Times and links in the responses for several resources.
 
 use chrono::NaiveDateTime;
 use serde::Serialize;
@@ -7,17 +7,18 @@ use crate::api::reply::Reply;
 use crate::clock;
 use crate::wire::microversion::{Microversion, V1_15};
 
-/// A link from one resource to another.
+/// A link from one resource to another resource.
 #[derive(Debug, Serialize)]
 pub struct Link {
-    /// The kind of the linked resource.
+    /// The kind of the linked resource, such as `inventories`.
     pub rel: &'static str,
-    /// The path.
+    /// The path of the linked resource.
     pub href: String,
 }
 
-/// The newest of several times of a change, or else of the creation. A row without both times counts as made now.
-/// `None` if there are no rows.
+/// Returns the latest time of change of several rows. Each row has its time of creation and its time of the last
+/// change. Without a change, the time of creation counts. A row without both times counts as changed now. Returns
+/// None if there are no rows.
 pub fn newest(
     times: impl Iterator<Item = (Option<NaiveDateTime>, Option<NaiveDateTime>)>,
 ) -> Option<NaiveDateTime> {
@@ -25,7 +26,8 @@ pub fn newest(
 }
 
 impl Reply {
-    /// With cache headers in the versions that have them. A missing time is now.
+    /// Adds `Last-Modified` and `Cache-Control` from microversion 1.15 on. With None, `Last-Modified` is the
+    /// current time.
     pub(crate) fn cacheable(self, version: Microversion, time: Option<NaiveDateTime>) -> Self {
         if version >= V1_15 { self.last_modified(time) } else { self }
     }

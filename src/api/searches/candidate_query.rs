@@ -1,4 +1,5 @@
-//! The query string of `/allocation_candidates`: groups of parameters, and parameters of the whole request.
+//! The query string of `/allocation_candidates`: parameters of request groups, and parameters of the whole
+//! request.
 
 use crate::api::Call;
 use crate::api::schemas::schemas;
@@ -35,16 +36,16 @@ pub(crate) static CANDIDATES_QUERY: Versions = Versions::only(V1_10, &CANDIDATES
     (V1_36, &CANDIDATES_QUERY_1_36),
 ]);
 
-/// The parameters that may have a suffix.
+/// The parameters of a request group. A suffix selects the group: `resources`, `resources1`, `required_COMPUTE`.
 const GROUPED: [&str; 4] = ["resources", "required", "member_of", "in_tree"];
 
-/// Reads the request of a call. 400 with the fault if it has one.
+/// Parses the query string of a call. Returns a 400 if the query string is invalid.
 pub(crate) fn parse(call: &Call) -> Result<Request, ApiError> {
     let query = call.checked_query(CANDIDATES_QUERY.at(call.version))?;
     read(query, call.version)
 }
 
-/// Reads the request of a query string, whose parameters the schema of the version has checked.
+/// Parses a query string. The caller must have validated the query string by the schema of the version.
 pub fn read(query: &Query, version: Microversion) -> Result<Request, ApiError> {
     let mut request = request_wide(query, version)?;
     request.groups = groups(query, version)?;
@@ -66,7 +67,8 @@ pub fn read(query: &Query, version: Microversion) -> Result<Request, ApiError> {
     Ok(request)
 }
 
-/// The parameters of the request as a whole. The first of repeated values counts, unlike elsewhere.
+/// Returns a request with the parameters that concern all groups. If `limit` or `group_policy` is repeated, the
+/// first value counts. For most parameters of the API, the last value counts.
 fn request_wide(query: &Query, version: Microversion) -> Result<Request, ApiError> {
     let mut request = Request {
         isolate: query.first("group_policy") == Some("isolate"),
@@ -125,13 +127,14 @@ fn limit(value: &str) -> Result<usize, ApiError> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     match value.parse::<usize>() {
         Ok(limit) if digits && limit > 0 => Ok(limit),
-        // A limit that no `usize` can hold is no limit.
+        // A limit above the range of `usize` never restricts the result.
         Err(_) if digits => Ok(usize::MAX),
         _ => Err(wrong()),
     }
 }
 
-/// The parameter and the suffix in a key, if the key belongs to a group.
+/// Splits a parameter name into a group parameter and a suffix: `resources` and `1` for `resources1`. Returns None
+/// if the parameter belongs to no group.
 fn split(key: &str, version: Microversion) -> Option<(&'static str, &str)> {
     GROUPED.iter().find_map(|name| {
         let suffix = key.strip_prefix(name)?;
@@ -181,7 +184,8 @@ fn in_tree(value: &str) -> Result<String, ApiError> {
     )))
 }
 
-/// Checks groups without resources. From 1.36 on `same_subtree` may name such groups.
+/// Checks the groups without resources, from microversion 1.36 on. `same_subtree` must name each group without
+/// resources, and must not name an unknown group.
 fn check_resourceless(request: &Request) -> Result<(), ApiError> {
     let groups = &request.groups;
     if groups.iter().all(|group| group.resources.is_empty()) {
@@ -219,13 +223,13 @@ fn check_resourceless(request: &Request) -> Result<(), ApiError> {
     )))
 }
 
-/// A list in the form in which Python prints it.
+/// Returns the names as a Python list: `['_A', '_B']`.
 fn list(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| python::repr_str(name)).collect();
     format!("[{}]", quoted.join(", "))
 }
 
-/// Checks that each group has resources, as versions before 1.36 require.
+/// Checks that each group has resources. Microversions before 1.36 require resources in each group.
 fn check_orphans(groups: &[Group]) -> Result<(), ApiError> {
     let orphans = |name: &str, is_orphan: fn(&Group) -> bool| {
         let found = groups.iter().filter(|group| group.resources.is_empty() && is_orphan(group));

@@ -1,4 +1,4 @@
-//! The small languages inside query parameters: `resources`, `required`, `member_of`.
+//! Parsers for the query parameters `resources`, `required` and `member_of`.
 
 use crate::wire::error::ApiError;
 use crate::wire::microversion::{Microversion, V1_22, V1_24, V1_32, V1_39};
@@ -6,25 +6,26 @@ use crate::wire::python;
 use crate::wire::query::Query;
 use crate::wire::uuids::is_uuid_like;
 
-/// The required and the forbidden traits.
+/// The traits that a provider must have or must not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraitFilter {
-    /// Sets of traits. A provider has at least one trait of each set.
+    /// Sets of traits. A provider must have at least one trait of each set.
     pub required: Vec<Vec<String>>,
-    /// A provider has none of these traits.
+    /// A provider must have none of these traits.
     pub forbidden: Vec<String>,
 }
 
-/// The required and the forbidden aggregates.
+/// The aggregates of which a provider must be a member or must not be a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AggregateFilter {
-    /// Sets of aggregates. A provider is a member of at least one aggregate of each set.
+    /// Sets of aggregate uuids. A provider must be a member of at least one aggregate of each set.
     pub member_of: Vec<Vec<String>>,
-    /// A provider is a member of none of these aggregates.
+    /// A provider must be a member of none of these aggregates.
     pub forbidden: Vec<String>,
 }
 
-/// Reads `VCPU:2,MEMORY_MB:1024`: the amount of each class. The last amount of a repeated class counts.
+/// Parses `VCPU:2,MEMORY_MB:1024` into pairs of resource class and amount. If a class is repeated, the last amount
+/// counts.
 pub fn resources(value: &str) -> Result<Vec<(String, i64)>, ApiError> {
     let malformed = |got: &str| {
         ApiError::bad_request(format!(
@@ -59,10 +60,11 @@ pub fn resources(value: &str) -> Result<Vec<(String, i64)>, ApiError> {
     Ok(amounts)
 }
 
-/// Reads the `required` parameters of a request group. `name` is the parameter's name in this group.
+/// Parses the parameters `required` of a request group, such as `HW_CPU_X86_VMX,!CUSTOM_GOLD`. `name` is the name
+/// of the parameter with the group's suffix.
 ///
-/// `!` forbids a trait from 1.22 on. From 1.39 on `in:` names alternatives and the parameter may be repeated. Earlier
-/// versions use the last value alone.
+/// From 1.22 on, `!` forbids a trait. From 1.39 on, `in:A,B` requires one of several traits, and all repetitions
+/// of the parameter count. Before 1.39, only the last value counts.
 pub fn required(query: &Query, name: &str, version: Microversion) -> Result<TraitFilter, ApiError> {
     let mut filter = TraitFilter::default();
     let values = query.all(name);
@@ -76,7 +78,7 @@ pub fn required(query: &Query, name: &str, version: Microversion) -> Result<Trai
     Ok(filter)
 }
 
-/// Reads `root_required`: a list of traits. A `!` forbids a trait.
+/// Parses `root_required`: a list of traits, in which `!` forbids a trait.
 pub fn root_required(value: &str, version: Microversion) -> Result<TraitFilter, ApiError> {
     let mut filter = TraitFilter::default();
     if value.starts_with("in:") {
@@ -122,7 +124,7 @@ fn each_of(value: &str, version: Microversion, filter: &mut TraitFilter) -> Resu
         ))
     };
     for name in value.split(',').map(str::trim) {
-        // Any number of exclamation marks forbids, as in Placement.
+        // Several exclamation marks forbid a trait as a single mark does. Placement has the same rule.
         let bare = name.trim_start_matches('!');
         if bare.is_empty() {
             return Err(refused("Got an empty trait in:"));
@@ -138,9 +140,10 @@ fn each_of(value: &str, version: Microversion, filter: &mut TraitFilter) -> Resu
     Ok(())
 }
 
-/// Reads the `member_of` parameters of a request group. `name` is the parameter's name in this group.
+/// Parses the parameters `member_of` of a request group, such as `in:UUID1,UUID2`. `name` is the name of the
+/// parameter with the group's suffix.
 ///
-/// The parameter may be repeated from 1.24 on. `!` and `!in:` forbid aggregates from 1.32 on.
+/// From 1.24 on, the parameter may be repeated. From 1.32 on, `!` and `!in:` forbid aggregates.
 pub fn member_of(query: &Query, name: &str, version: Microversion) -> Result<AggregateFilter, ApiError> {
     let values = query.all(name);
     if version < V1_24 && values.len() > 1 {
@@ -162,7 +165,8 @@ pub fn member_of(query: &Query, name: &str, version: Microversion) -> Result<Agg
     Ok(filter)
 }
 
-/// Reads one value of `member_of`: whether it forbids, and the aggregates that it names.
+/// Parses one value of `member_of`. Returns true if the value forbids its aggregates, and the uuids of the
+/// aggregates.
 fn aggregates(value: &str) -> Result<(bool, Vec<String>), ApiError> {
     let (forbidden, rest) = match value.strip_prefix('!') {
         Some(rest) => (true, rest),

@@ -1,10 +1,10 @@
-//! A few threads for searches. A search may take milliseconds, and other requests should not wait for it.
+//! Threads for searches. A search may run for milliseconds, and would delay other requests on the worker threads.
 //!
-//! Each thread keeps the memory that its largest answer took from the allocator, so the number of threads limits
-//! that memory.
+//! The allocator holds back the memory of each thread's largest answer. So the number of threads limits this
+//! memory.
 //!
-//! The HTTP layer drops the handler of a client that hangs up. A search that waits for a thread then loses its place
-//! in the queue, and a running search is told to stop.
+//! The HTTP layer drops the handler of a client that closes its connection. The drop removes a waiting search from
+//! the queue, and signals a running search to stop.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -16,24 +16,25 @@ use crate::metrics::candidates::Searching;
 use crate::stop::Stop;
 use crate::wire::ApiError;
 
-/// The threads. A thread starts when a search needs it, and ends after ten seconds without work.
+/// The threads for searches. A thread starts when a search needs a thread, and ends after ten seconds without
+/// work.
 pub struct Searchers {
     handle: Handle,
-    /// The threads' runtime. `None` while `self` is dropped.
+    /// The runtime that owns the threads. None only during `drop`.
     runtime: Option<Runtime>,
-    /// A permit for each thread. Searches get permits in the order of their arrival.
+    /// One permit for each thread. Searches get permits in the order of their arrival.
     free: Arc<Semaphore>,
     searching: Arc<Searching>,
 }
 
 impl Searchers {
-    /// Two threads for each CPU, so that a few long searches do not stop all short ones.
+    /// Creates two threads for each CPU, so that a few long searches do not block all short searches.
     pub fn new() -> std::io::Result<Searchers> {
         Searchers::with_threads(available_parallelism().map_or(1, usize::from) * 2)
     }
 
     fn with_threads(threads: usize) -> std::io::Result<Searchers> {
-        // Only the runtime's threads for blocking work are used.
+        // Only the blocking threads of this runtime run searches. No task runs on the runtime itself.
         let runtime =
             Builder::new_current_thread().thread_name("search").max_blocking_threads(threads).build()?;
         Ok(Searchers {
@@ -44,13 +45,13 @@ impl Searchers {
         })
     }
 
-    /// The numbers of waiting and of running searches.
+    /// Returns the metrics with the numbers of waiting and running searches.
     pub fn searching(&self) -> &Arc<Searching> {
         &self.searching
     }
 
-    /// Runs `search` on one of the threads as soon as one is free. `search` is told to stop when the future is
-    /// dropped.
+    /// Runs `search` on a thread, and waits for a free thread first. The drop of the future signals `search` to
+    /// stop.
     pub async fn run<T: Send + 'static>(
         &self,
         search: impl FnOnce(&Stop) -> T + Send + 'static,
@@ -59,7 +60,7 @@ impl Searchers {
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(ApiError::internal)?;
         let (stop, thread) = place.begin(permit);
         let task = self.handle.spawn_blocking(move || {
-            // A search that is told to stop keeps its thread until it has stopped.
+            // A search that was signalled to stop occupies its thread until the search returns.
             let _thread = thread;
             search(&stop)
         });
@@ -70,8 +71,9 @@ impl Searchers {
 }
 
 impl Drop for Searchers {
-    /// Does not wait for the searches, since the dropping thread may serve other requests. No search is needed any
-    /// more: each handler holds the application that owns the threads.
+    /// Shuts the threads down without a wait for running searches, since a wait would block the dropping thread.
+    /// The results are not needed any more: each handler owns a reference to these threads, so no handler exists
+    /// now.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -79,7 +81,7 @@ impl Drop for Searchers {
     }
 }
 
-/// The place of a search in the queue or on a thread. Its handler may be dropped at any time.
+/// The state of a search for the metrics. The drop of a handler drops this value, and thereby ends the search.
 struct Place {
     searching: Arc<Searching>,
     state: State,
@@ -118,7 +120,7 @@ impl Drop for Place {
     }
 }
 
-/// The thread that a search has, until it ends or panics.
+/// The permit of a search for its thread. The permit is returned when the search ends or panics.
 struct Thread {
     searching: Arc<Searching>,
     _permit: OwnedSemaphorePermit,
@@ -152,7 +154,7 @@ mod tests {
         let on: HashSet<_> = threads.into_iter().map(Result::unwrap).collect();
         assert!(on.len() <= 2, "{on:?}");
         assert_eq!((searchers.searching.waiting(), searchers.searching.running()), (0, 0));
-        // A runtime that is dropped here, and waits for its threads, panics.
+        // The drop must not wait for the threads. Inside an async function, such a wait would panic.
         drop(searchers);
     }
 

@@ -1,4 +1,5 @@
-//! Replaces the names and uuids of a search by the database's spelling, before the picture is searched.
+//! Replaces the names and uuids in a search by the database's spelling, before the in-memory copy of the providers
+//! is searched.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use crate::search::Request;
 use crate::search::listing::ListFilter;
 use crate::wire::ApiError;
 
-/// The names and uuids in a search.
+/// References to the names and uuids in a search.
 #[derive(Default)]
 pub(crate) struct Texts<'a> {
     names: Vec<&'a mut String>,
@@ -18,7 +19,7 @@ pub(crate) struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// The texts in the filter of a list of providers.
+    /// Returns the names and uuids in the filter of a list of providers.
     pub fn of_list(filter: &'a mut ListFilter) -> Self {
         Texts {
             names: filter.name.iter_mut().collect(),
@@ -32,7 +33,7 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// The texts in a search for candidates.
+    /// Returns the names and uuids in a search for allocation candidates.
     pub fn of_request(request: &'a mut Request) -> Self {
         let mut texts = Texts::default();
         for group in &mut request.groups {
@@ -43,8 +44,8 @@ impl<'a> Texts<'a> {
         texts
     }
 
-    /// Replaces the texts by the database's spelling. Only MariaDB takes several spellings for the same text. It is
-    /// asked only about texts that the picture does not know.
+    /// Replaces the names and uuids by the database's spelling. Only MariaDB treats several spellings, such as `a`
+    /// and `A`, as equal. MariaDB is queried only for texts that the in-memory copy does not contain.
     pub async fn respell(self, app: &App) -> Result<(), ApiError> {
         if app.db.kind() != Kind::Mysql {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Bodies and query strings of requests to the waitlist, and their limits.
+//! The bodies and query strings of waitlist requests, and the limits on their values.
 
 use std::time::Duration;
 
@@ -31,25 +31,27 @@ pub(crate) struct CreateBody {
     term: TermBody,
 }
 
-/// One ticket of a body.
+/// The part of a body that describes one ticket.
 #[derive(Deserialize)]
 struct TicketBody {
     scope: String,
     id: String,
     action: Option<String>,
     extra: Option<Map<String, Value>>,
-    /// Null wants a queue that has never been used. An absent member wants any queue.
+    /// Null requires a queue that has never been used. A number requires a queue of this generation. Without this
+    /// member, any queue is accepted.
     #[serde(default, deserialize_with = "expected")]
     queue_generation: Option<ExpectedQueue>,
 }
 
-/// The time for which tickets live.
+/// The part of a body that states when tickets expire.
 #[derive(Deserialize)]
 pub(crate) struct TermBody {
     expires_at: Option<String>,
     #[serde(default, deserialize_with = "optional_integer")]
     lease_seconds: Option<i64>,
-    /// Only requests that take tickets may have it.
+    /// True if the lease also runs while the ticket is queued. Only requests that create tickets may have this
+    /// member.
     #[serde(default)]
     lease_while_queued: bool,
 }
@@ -71,14 +73,14 @@ struct MemberBody {
     ticket: TicketBody,
 }
 
-/// The body of the PUT of a ticket or a group.
+/// The body of a PUT, which renews a ticket or a group.
 #[derive(Deserialize)]
 pub(crate) struct RenewBody {
     #[serde(deserialize_with = "integer")]
     pub(crate) generation: i64,
     #[serde(flatten)]
     term: TermBody,
-    /// Null removes the former text. An absent member changes nothing.
+    /// Null removes the stored text. Without this member, the stored text remains.
     #[serde(default, deserialize_with = "present")]
     extra: Option<Option<Map<String, Value>>>,
 }
@@ -88,7 +90,8 @@ fn expected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Expecte
     Ok(Some(given.map_or(ExpectedQueue::Unused, |Integer(generation)| ExpectedQueue::Generation(generation))))
 }
 
-/// Tells a null from an absent member.
+/// Reads a member whose null differs from an absent member. Returns `Some(None)` for null. serde's default for an
+/// absent member is None.
 fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<Map<String, Value>>>, D::Error> {
@@ -96,14 +99,15 @@ fn present<'de, D: Deserializer<'de>>(
 }
 
 impl CreateBody {
-    /// The ticket that the body asks for.
+    /// Returns the ticket to create.
     pub(crate) fn into_new(self, call: &Call) -> Result<NewTicket, ApiError> {
         let term = self.term.required(call)?;
         self.ticket.into_new(call, owner(call), term)
     }
 }
 
-/// The owner that the path names, in lower case. The waitlist's tables know an owner by that spelling alone.
+/// Returns the provider's uuid in the path, in lower case. The tables of the waitlist store uuids of providers in
+/// lower case. A text that is no uuid is returned unchanged.
 pub(crate) fn owner(call: &Call) -> String {
     let given = call.param("uuid");
     canonical_uuid(given).filter(|uuid| uuid.eq_ignore_ascii_case(given)).unwrap_or_else(|| given.to_owned())
@@ -132,7 +136,8 @@ impl TicketBody {
 }
 
 impl GroupBody {
-    /// The tickets that the body asks for. A ticket without an own `action` or `extra` gets that of the group.
+    /// Returns the tickets to create. A ticket without its own `action` or `extra` gets the `action` or `extra` of
+    /// the group.
     pub(crate) fn into_new(self, call: &Call) -> Result<Vec<NewTicket>, ApiError> {
         let most = call.app.waitlist.settings().group_tickets;
         if self.tickets.len() > most {
@@ -178,7 +183,7 @@ impl TermBody {
 }
 
 impl RenewBody {
-    /// The renewal that the body asks for.
+    /// Returns the changes that the body requests.
     pub(crate) fn renewal(self, call: &Call) -> Result<Renewal, ApiError> {
         let settings = call.app.waitlist.settings();
         let term = self.term.given(call)?;
@@ -204,7 +209,8 @@ fn lease(seconds: i64, settings: &WaitlistSettings) -> Result<i32, ApiError> {
     })
 }
 
-/// Refuses a text that is longer than names may be.
+/// Returns a 400 if a text is longer than `waitlist.name_length` characters. `what` is the name of the member in
+/// the body.
 pub(crate) fn check_name(what: &str, text: &str, settings: &WaitlistSettings) -> Result<(), ApiError> {
     let most = settings.name_length;
     if text.chars().count() <= most {
@@ -213,7 +219,8 @@ pub(crate) fn check_name(what: &str, text: &str, settings: &WaitlistSettings) ->
     Err(ApiError::bad_request(format!("JSON does not validate: {what} may have at most {most} characters")))
 }
 
-/// The `extra` of a client, as the text that is stored.
+/// Returns the member `extra` of a body as JSON text, which the database stores. Returns a 400 if the text is
+/// longer than `waitlist.extra_bytes`.
 pub(crate) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) -> Result<String, ApiError> {
     let text = serde_json::to_string(extra).map_err(ApiError::internal)?;
     let most = settings.extra_bytes;
@@ -223,17 +230,18 @@ pub(crate) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) ->
     Err(ApiError::bad_request(format!("JSON does not validate: extra may have at most {most} bytes")))
 }
 
-/// The time for which a request waits, at most the setting's time. `None` if the request does not wait.
+/// Returns the longest time for which the request waits, at most `waitlist.max_wait_seconds`. Returns None if the
+/// request does not wait.
 pub(crate) fn patience(call: &Call) -> Result<Option<Duration>, ApiError> {
     let query = call.checked_query(&WAITLIST_TICKET_QUERY)?;
     let most = call.app.waitlist.settings().max_wait_seconds;
-    // The schema allows numbers alone.
+    // The schema accepts only numbers as `timeout`.
     let timeout =
         query.last("timeout").and_then(|text| text.parse().ok()).map_or(most, |own: u64| own.min(most));
     Ok((query.last("wait") == Some("true")).then_some(Duration::from_secs(timeout)))
 }
 
-/// The generation that a request to end tickets states.
+/// Returns the generation in the query string of a DELETE. Returns None if the query string has no generation.
 pub(crate) fn stated_generation(call: &Call) -> Result<Option<i64>, ApiError> {
     let query = call.checked_query(&WAITLIST_DELETE_QUERY)?;
     Ok(query.last("generation").and_then(|text| text.parse().ok()))

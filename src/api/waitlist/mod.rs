@@ -1,4 +1,5 @@
-//! `/resource_providers/{uuid}/waitlist` and the tickets below it, `/waitlist` and the groups below it.
+//! The routes and handlers of the waitlist. `/resource_providers/{uuid}/waitlist` has the tickets of a provider,
+//! and `/waitlist` has groups of tickets.
 
 pub mod body;
 mod view;
@@ -122,13 +123,13 @@ fn shown_group(call: &Call, status: StatusCode, group: &Group) -> Reply {
     Reply::json(status, &GroupView::new(group)).cacheable(call.version, newest(&group.tickets))
 }
 
-/// `GET /resource_providers/{uuid}/waitlist`
+/// Handles `GET /resource_providers/{uuid}/waitlist`, which lists the tickets of a provider.
 pub async fn list(call: Call) -> HandlerResult {
     let owner = body::owner(&call);
     list_of(call, Some(owner)).await
 }
 
-/// `GET /waitlist`
+/// Handles `GET /waitlist`, which lists the tickets of all providers.
 pub async fn list_all(call: Call) -> HandlerResult {
     list_of(call, None).await
 }
@@ -157,7 +158,7 @@ async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ListView::new(&listing)).cacheable(call.version, time))
 }
 
-/// The statuses that a filter names. An empty list means all.
+/// Returns the statuses that the parameter `status` selects. An empty list selects all statuses.
 fn statuses(filter: Option<&str>) -> Vec<Status> {
     match filter {
         None | Some("live") => Status::LIVE.to_vec(),
@@ -165,7 +166,7 @@ fn statuses(filter: Option<&str>) -> Vec<Status> {
     }
 }
 
-/// `POST /resource_providers/{uuid}/waitlist`
+/// Handles `POST /resource_providers/{uuid}/waitlist`, which creates a ticket.
 pub async fn create(call: Call) -> HandlerResult {
     let body: CreateBody = call.provider_json(&WAITLIST_POST).await?;
     let new = body.into_new(&call)?;
@@ -175,21 +176,21 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(shown(&call, StatusCode::CREATED, &ticket, Some(ahead)).location(path(&ticket)))
 }
 
-/// `GET /resource_providers/{uuid}/waitlist/{ticket}`
+/// Handles `GET /resource_providers/{uuid}/waitlist/{ticket}`, which shows a ticket or waits for the ticket.
 pub async fn show(call: Call) -> HandlerResult {
     let patience = body::patience(&call)?;
     let mut ticket = find(&call, policy::WAITLIST_SHOW).await?;
     if let Some(timeout) = patience {
         let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
-        // The box keeps the future small. Each future around an unboxed one would hold it twice.
+        // Without the box, each surrounding future would reserve memory for this future twice.
         ticket = Box::pin(wait).await?;
     }
-    // The box is made only after the wait, so that waiting requests take less memory.
+    // The box is allocated only after the wait, so that waiting requests need less memory.
     let ahead = Box::pin(ahead(&call, &ticket)).await?;
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
 
-/// The number of tickets before a ticket. The database is asked only for a queued ticket.
+/// Returns the number of tickets before a ticket in its queue. Queries the database only for a queued ticket.
 async fn ahead(call: &Call, ticket: &Ticket) -> Result<i64, ApiError> {
     if ticket.status != Status::Queued {
         return Ok(0);
@@ -198,7 +199,7 @@ async fn ahead(call: &Call, ticket: &Ticket) -> Result<i64, ApiError> {
     Ok(call.app.db.read(move |conn| waitlist::ahead(conn, &ticket)).await?)
 }
 
-/// `PUT /resource_providers/{uuid}/waitlist/{ticket}`
+/// Handles `PUT /resource_providers/{uuid}/waitlist/{ticket}`, which renews a ticket.
 pub async fn renew(call: Call) -> HandlerResult {
     let uuid = find(&call, policy::WAITLIST_UPDATE).await?.uuid;
     let body: RenewBody = call.json(&WAITLIST_PUT)?;
@@ -211,7 +212,7 @@ pub async fn renew(call: Call) -> HandlerResult {
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
 
-/// `DELETE /resource_providers/{uuid}/waitlist/{ticket}`
+/// Handles `DELETE /resource_providers/{uuid}/waitlist/{ticket}`, which releases a ticket.
 pub async fn delete(call: Call) -> HandlerResult {
     let given = body::stated_generation(&call)?;
     let uuid = find(&call, policy::WAITLIST_DELETE).await?.uuid;
@@ -221,8 +222,8 @@ pub async fn delete(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// Runs `work`, which ends tickets, in a transaction. If too many tickets of a queue have to expire before the next
-/// one can become active, they are ended first.
+/// Runs `work`, which ends tickets, in a transaction. If the queue has too many overdue tickets for one
+/// transaction, first ends the overdue tickets in separate transactions, and then runs `work` again.
 pub(crate) async fn write_end<T: Send + 'static>(
     call: &Call,
     name: &'static str,
@@ -238,7 +239,7 @@ pub(crate) async fn write_end<T: Send + 'static>(
     }
 }
 
-/// The ticket that the path names. 403 if a rule forbids the request's sender to use it.
+/// Returns the ticket in the path. Returns a 403 if the policy `rule` forbids the client to access the ticket.
 async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
     let (owner, uuid) = (body::owner(call), call.param("ticket").to_owned());
     let found = call.app.db.read(move |conn| waitlist::find_of(conn, &owner, &uuid)).await?;
@@ -246,8 +247,8 @@ async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
     Ok(found)
 }
 
-/// Checks a rule for the project and user of a ticket. The pipeline checked the rule of the route for the project and
-/// user of the request's sender.
+/// Checks a policy rule with the project and user of a ticket. `edge` has already checked the rule of the route
+/// with the project and user of the client.
 pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiError> {
     let target = Target::default()
         .with("project_id", ticket.project_id.as_deref())
@@ -255,7 +256,7 @@ pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiE
     permission::check(&call.app, rule, &call.identity, &target, &call.request_id)
 }
 
-/// `POST /waitlist`
+/// Handles `POST /waitlist`, which creates a group of tickets.
 pub async fn create_group(call: Call) -> HandlerResult {
     let body: GroupBody = call.json(&WAITLIST_GROUP_POST)?;
     let new = body.into_new(&call)?;
@@ -272,7 +273,7 @@ pub async fn create_group(call: Call) -> HandlerResult {
     Ok(shown_group(&call, StatusCode::CREATED, &group).location(format!("/waitlist/{}", group.uuid)))
 }
 
-/// `GET /waitlist/{group}`
+/// Handles `GET /waitlist/{group}`, which shows a group or waits until all its tickets are active.
 pub async fn show_group(call: Call) -> HandlerResult {
     let patience = body::patience(&call)?;
     let mut group = find_group(&call, policy::WAITLIST_SHOW).await?;
@@ -283,7 +284,7 @@ pub async fn show_group(call: Call) -> HandlerResult {
     Ok(shown_group(&call, StatusCode::OK, &group))
 }
 
-/// `PUT /waitlist/{group}`
+/// Handles `PUT /waitlist/{group}`, which renews the tickets of a group.
 pub async fn renew_group(call: Call) -> HandlerResult {
     let uuid = find_group(&call, policy::WAITLIST_UPDATE).await?.uuid;
     let body: RenewBody = call.json(&WAITLIST_PUT)?;
@@ -295,7 +296,7 @@ pub async fn renew_group(call: Call) -> HandlerResult {
     Ok(shown_group(&call, StatusCode::OK, &group))
 }
 
-/// `DELETE /waitlist/{group}`
+/// Handles `DELETE /waitlist/{group}`, which releases the tickets of a group.
 pub async fn delete_group(call: Call) -> HandlerResult {
     let given = body::stated_generation(&call)?;
     let uuid = find_group(&call, policy::WAITLIST_DELETE).await?.uuid;
@@ -305,7 +306,8 @@ pub async fn delete_group(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// The group that the path names. 403 if a rule forbids the request's sender to use one of its tickets.
+/// Returns the group in the path. Returns a 403 if the policy `rule` forbids the client to access one of the
+/// group's tickets.
 async fn find_group(call: &Call, rule: &str) -> Result<Group, ApiError> {
     let uuid = call.param("group").to_owned();
     let group = call.app.db.read_snapshot(move |conn| waitlist::find_group(conn, &uuid)).await?;

@@ -1,4 +1,4 @@
-//! Tickets, queues and groups as answers show them.
+//! Tickets, queues and groups as JSON for responses.
 
 use chrono::NaiveDateTime;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::waitlist::{Group, Listing, Queue, Ticket};
 use crate::wire::times;
 
-/// A ticket.
+/// A ticket in a response.
 #[derive(Debug, Serialize)]
 pub struct TicketView<'a> {
     uuid: &'a str,
@@ -34,7 +34,8 @@ pub struct TicketView<'a> {
 }
 
 impl<'a> TicketView<'a> {
-    /// Shows a ticket, and the number of tickets before it if that is known.
+    /// Returns the view of a ticket. `ahead` is the number of tickets before this ticket in its queue. With None,
+    /// the response has no `ahead`.
     pub fn new(ticket: &'a Ticket, ahead: Option<i64>) -> Self {
         TicketView {
             uuid: &ticket.uuid,
@@ -71,7 +72,7 @@ struct QueueView<'a> {
     queued: i32,
 }
 
-/// A list of tickets and their queues.
+/// A list of tickets and their queues in a response.
 #[derive(Debug, Serialize)]
 pub struct ListView<'a> {
     queues: Vec<QueueView<'a>>,
@@ -79,7 +80,7 @@ pub struct ListView<'a> {
 }
 
 impl<'a> ListView<'a> {
-    /// Shows a list.
+    /// Returns the view of a list.
     pub fn new(listing: &'a Listing) -> Self {
         let queue = |(queue, active): &'a (Queue, Option<String>)| QueueView {
             resource_provider_uuid: &queue.owner,
@@ -87,7 +88,7 @@ impl<'a> ListView<'a> {
             id: &queue.resource_id,
             generation: queue.generation,
             active: active.as_deref(),
-            // The active ticket is live too, and is not queued.
+            // `live` counts the active ticket and the queued tickets.
             queued: queue.live - i32::from(active.is_some()),
         };
         ListView {
@@ -97,7 +98,7 @@ impl<'a> ListView<'a> {
     }
 }
 
-/// A group of tickets.
+/// A group of tickets in a response.
 #[derive(Debug, Serialize)]
 pub struct GroupView<'a> {
     uuid: &'a str,
@@ -107,7 +108,7 @@ pub struct GroupView<'a> {
 }
 
 impl<'a> GroupView<'a> {
-    /// Shows a group.
+    /// Returns the view of a group.
     pub fn new(group: &'a Group) -> Self {
         GroupView {
             uuid: &group.uuid,
@@ -118,7 +119,7 @@ impl<'a> GroupView<'a> {
     }
 }
 
-/// The time of the newest change to one of several tickets.
+/// Returns the time of the latest change among several tickets. Returns None for an empty list.
 pub fn newest(tickets: &[Ticket]) -> Option<NaiveDateTime> {
     tickets.iter().map(|ticket| ticket.updated_at).max()
 }
