@@ -23,8 +23,7 @@ pub fn list_by_provider(
         .load(conn)
 }
 
-/// Returns a provider's generation and the uuids of the provider's aggregates. Returns None if no provider has this
-/// uuid.
+/// Returns a provider's generation and the uuids of the provider's aggregates. Returns None for an unknown uuid.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<String>> {
     let query = rp::table
         .left_join(rpa::table.on(rpa::resource_provider_id.eq(rp::id)))

@@ -56,8 +56,8 @@ pub struct ProviderAllocation<'a> {
 
 impl<'a> ProviderAllocation<'a> {
     /// Parses a line that [`list_by_provider_uuid`] returned, for example `3 512 MEMORY_MB
-    /// 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11`. Returns None if the line has fewer than four fields, since the
-    /// consumer's row is missing.
+    /// 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11`. Returns None if the line has fewer than four fields (the consumer has no
+    /// row).
     pub fn of_line(line: &'a str) -> Option<Self> {
         let mut fields = line.splitn(4, FIELD);
         Some(ProviderAllocation {
@@ -128,8 +128,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
     by_database!(conn, allocations(uuid))
 }
 
-/// Builds a query: a provider, joined with the provider's allocations and with the classes and consumers of the
-/// allocations.
+/// Builds a query: a provider, joined with its allocations and with their classes and consumers.
 #[auto_type]
 pub(super) fn with_allocations<'a>(uuid: &'a str) -> _ {
     rp::table
@@ -151,8 +150,8 @@ pub(super) fn allocation_line<'a>(separator: &'a str) -> _ {
     )
 }
 
-/// Builds the SQL expression for the time of an allocation's last change. An allocation that never changed has the
-/// time of the creation.
+/// Builds the SQL expression for the time of an allocation's last change. An unchanged allocation has the time of its
+/// creation.
 #[auto_type]
 pub(super) fn allocation_time() -> _ {
     coalesce(alloc::updated_at.nullable(), alloc::created_at.nullable())
@@ -195,8 +194,7 @@ pub fn provider_in_use(conn: &mut DbConnection, provider_id: i32) -> QueryResult
     Ok(found.optional()?.is_some())
 }
 
-/// Returns the classes out of `class_ids` of which something is allocated from the provider, in the order of class
-/// ids.
+/// Returns the classes in `class_ids` of which something is allocated from the provider, in ascending order.
 pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i32]) -> QueryResult<Vec<i32>> {
     alloc::table
         .filter(alloc::resource_provider_id.eq(provider_id))
@@ -207,8 +205,7 @@ pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i3
         .load(conn)
 }
 
-/// The largest number of rows that one prepared INSERT can insert. Each number of rows has a prepared statement of
-/// its own.
+/// The largest number of rows that one prepared INSERT can insert. Each number of rows has its own statement.
 pub const MAX_PREPARED_ROWS: usize = 8;
 
 /// Inserts allocations.

@@ -35,8 +35,8 @@ pub struct NewClaim<'a> {
 
 // The statement of [`insert`].
 //
-// The statement looks up each row by a subselect. Joins would make PostgreSQL's plan depend on the sizes of the
-// tables at the time of planning.
+// The statement looks up each row by a subselect. Joins would make the plan depend on the table sizes at planning
+// time.
 #[rustfmt::skip]
 macro_rules! insert_sql {
     (typed $values:expr) => {
@@ -100,8 +100,7 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
     binds.extend([Bind::Time(now), Bind::Long(count), uuid, uuid, uuid, Bind::Time(now), Bind::Time(now)]);
     let values =
         || (0..claim.resources.len()).map(|place| format!("(?, ?, {place})")).collect::<Vec<_>>().join(", ");
-    // Nearly all claims have one to three classes. The statements of these claims are constants, which are prepared
-    // once.
+    // Nearly all claims have one to three classes. Their statements are constants, which are prepared once.
     match (claim.resources.len(), claim.consumer_type.is_some()) {
         (1, true) => touched_one(tx, named!(insert_sql!(typed "(?, ?, 0)")), &binds),
         (1, false) => touched_one(tx, named!(insert_sql!(untyped "(?, ?, 0)")), &binds),
@@ -138,8 +137,7 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
     Ok(touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()]).found()?.unwrap_or(false))
 }
 
-/// Returns true if a consumer has this uuid. If `created_at` is given, the consumer must also have this creation
-/// time.
+/// Returns true if a consumer has this uuid. If `created_at` is given, it must be the creation time.
 pub fn exists(conn: &mut DbConnection, uuid: &str, created_at: Option<NaiveDateTime>) -> QueryResult<bool> {
     let found: Option<Option<NaiveDateTime>> = consumers::table
         .filter(consumers::uuid.eq(uuid))

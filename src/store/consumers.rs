@@ -64,8 +64,7 @@ pub struct Known {
     pub holds: bool,
 }
 
-/// Returns the state of a consumer before a claim. Runs one query if the claim's project, user and type have rows,
-/// and three queries if not.
+/// Returns the state of a consumer before a claim. Runs one query if the claim's owner has rows, else three queries.
 pub fn find_for_claim(
     conn: &mut DbConnection,
     uuid: &str,
@@ -92,8 +91,7 @@ fn find_with_owner(
     kind: Option<&str>,
 ) -> QueryResult<Option<Known>> {
     type Row = (i32, i32, Option<i32>, Option<Consumer>, bool);
-    // A diesel join can't borrow values, so the texts are copied. No consumer type has an empty name, so an empty
-    // name finds no type.
+    // A diesel join can't borrow values, so the texts are copied. No consumer type has an empty name.
     let kind_name = kind.unwrap_or_default().to_owned();
     let holds = exists(
         allocations::table.filter(allocations::consumer_id.eq(uuid.to_owned())).select(allocations::id),
@@ -132,8 +130,7 @@ pub fn insert(tx: &mut Tx, uuid: &str, owner: OwnerIds) -> QueryResult<usize> {
 /// Returns false and inserts nothing if the consumer exists, if the project, user or type has no row, or if the uuid
 /// already has allocations.
 ///
-/// Always returns false on MariaDB, where INSERT … SELECT locks a whole table, and two such statements at the same
-/// time fail.
+/// Always returns false on MariaDB, where INSERT … SELECT locks a whole table, and two such statements at once fail.
 pub fn insert_new(
     tx: &mut Tx,
     uuid: &str,
@@ -189,8 +186,7 @@ pub fn delete(tx: &mut Tx, uuid: &str) -> QueryResult<Option<usize>> {
     execute(tx, named!("DELETE FROM consumers WHERE uuid = ?"), &[uuid.into()]).found()
 }
 
-/// Deletes a consumer that has no allocations. Returns the number of deleted rows, which is 0 if the consumer has
-/// allocations.
+/// Deletes a consumer that has no allocations. Returns the number of deleted rows.
 pub fn delete_if_idle(tx: &mut Tx, uuid: &str) -> QueryResult<usize> {
     let idle = diesel::dsl::not(exists(
         allocations::table.filter(allocations::consumer_id.eq(uuid)).select(allocations::id),
@@ -222,7 +218,7 @@ pub fn ensure_owner(tx: &mut Tx, project: &str, user: &str, kind: Option<&str>) 
     let (project_id, user_id, type_id): (Option<i32>, Option<i32>, Option<i32>) = diesel::select((
         find!(projects.external_id, project).single_value(),
         find!(users.external_id, user).single_value(),
-        // No consumer type has an empty name, so an empty name finds no type.
+        // No consumer type has an empty name.
         find!(consumer_types.name, kind.unwrap_or_default()).single_value(),
     ))
     .get_result(tx.conn())?;

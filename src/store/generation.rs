@@ -23,8 +23,7 @@ pub(super) use bump_provider_sql;
 /// Increments a provider's generation if the generation still is `seen`. Returns false if another writer has changed
 /// the generation.
 ///
-/// The provider's row stays locked until the transaction ends. So the rows that the caller reads afterwards can't
-/// change.
+/// The provider's row stays locked until the transaction ends. So what the caller reads afterwards can't change.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
@@ -41,8 +40,8 @@ pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
-/// Locks the row of the provider with this uuid and increments the generation. Returns the provider's row id, or None
-/// if no provider has this uuid.
+/// Locks the row of the provider with this uuid and increments the generation. Returns the row id, or None for an
+/// unknown uuid.
 pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>> {
     // MariaDB has no UPDATE … RETURNING.
     if tx.kind() == Kind::Mysql {
@@ -97,8 +96,7 @@ fn step_queue(tx: &mut Tx, id: i32, steps: i64, live_change: i32) -> QueryResult
     Ok(execute(tx, sql, &[steps.into(), live_change.into(), now().into(), id.into()])? == 1)
 }
 
-/// Locks the rows of all queues of an owner and increments the generations of the queues. An owner is a provider or
-/// `default`.
+/// Locks the rows of all queues of an owner and increments the generations of the queues.
 pub fn bump_queues_of(tx: &mut Tx, owner: &str) -> QueryResult<()> {
     let sql = "UPDATE waitlist_queues SET generation = generation + 1 WHERE owner = ?";
     execute(tx, sql, &[owner.into()])?;

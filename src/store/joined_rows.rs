@@ -1,5 +1,4 @@
-//! The allocations or traits of a provider as the lines of one text. Reading a row for each line would cost more than
-//! reading the line itself.
+//! The allocations or traits of a provider as the lines of one text. To read a row for each line would cost more.
 
 use chrono::NaiveDateTime;
 
@@ -51,8 +50,7 @@ impl JoinedRows {
         lines
     }
 
-    /// Converts MariaDB's rows, one for each line. MariaDB would cut a joined text at the length of its setting
-    /// `group_concat_max_len`.
+    /// Converts MariaDB's rows, one for each line. MariaDB would cut a joined text at `group_concat_max_len`.
     pub fn of_rows(found: super::OfProvider<(String, Option<NaiveDateTime>)>) -> Option<JoinedRows> {
         let (generation, rows) = found?;
         Some(JoinedRows::of_each(generation, rows.iter().map(|(line, time)| (line.as_str(), *time))))

@@ -1,5 +1,4 @@
-//! A cache of names of traits by row id. Only PostgreSQL uses the cache, since PostgreSQL never gives a row id to a
-//! second trait.
+//! A cache of trait names by row id. Only PostgreSQL uses the cache, since PostgreSQL never reuses a row id.
 
 use std::collections::HashMap;
 

@@ -42,8 +42,7 @@ pub fn migrate(db: &Db) -> Result<usize, Error> {
     })
 }
 
-/// Inserts the missing standard names on a schema that an operator migrates. Returns an error if migrations are
-/// missing.
+/// Inserts the missing standard names if an operator migrates the schema. Fails if migrations are missing.
 pub fn keep_schema(db: &Db) -> Result<(), Error> {
     db.without_limits(|tx| under_lock(tx, |tx| {
         refuse_other_revisions(tx)?;
@@ -93,8 +92,7 @@ fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) ->
     }
 }
 
-/// Inserts the missing standard names: in a transaction on MariaDB, and in a savepoint of the surrounding transaction
-/// on SQLite and PostgreSQL.
+/// Inserts the missing standard names, in a savepoint of the open transaction, or in a transaction on MariaDB.
 fn synchronise(tx: &mut Tx) -> Result<(), Error> {
     savepoint(tx, standard::synchronise)
 }

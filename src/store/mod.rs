@@ -1,8 +1,7 @@
 //! Diesel queries, one file for each noun. Each query runs on a connection inside its caller's transaction.
 //!
 //! The database decides whether two texts are the same. For example, tables that Placement created on MariaDB ignore
-//! case. So after a look-up by uuid or name, code uses the row id or the stored text, and no longer the client's
-//! text.
+//! case. So after a look-up by uuid or name, code uses the row id or the stored text.
 //!
 //! A look-up by a unique key uses `get_result`. The method `first` would add a LIMIT, and SQLite plans a statement
 //! with a LIMIT anew each time.
@@ -49,8 +48,7 @@ pub fn now() -> NaiveDateTime {
 
 /// Converts the result of a look-up by a text that a client sent.
 trait Found<T> {
-    /// Returns the found row. Returns None if no row was found, or if the text has characters that the tables can't
-    /// store.
+    /// Returns the found row. Returns None if no row was found, or if the tables can't store the text.
     fn found(self) -> QueryResult<Option<T>>;
 }
 
@@ -72,8 +70,7 @@ fn of_provider<R>(rows: Vec<(Option<i32>, Option<R>)>) -> OfProvider<R> {
     Some((generation, rows.into_iter().filter_map(|(_, row)| row).collect()))
 }
 
-/// Loads a frequent query. The query is compiled for the type of each database, so that diesel builds the SQL text
-/// only once.
+/// Loads a frequent query. The query has a type for each database, so that diesel builds the SQL text only once.
 macro_rules! load_typed {
     ($conn:expr, $query:expr) => {
         $crate::db::on_backend!($conn, c => $query.load(c))
@@ -106,8 +103,7 @@ macro_rules! load_listed {
 }
 use load_listed;
 
-/// Calls the function of this name for the connection's database, in the file `on_postgres`, `on_mariadb` or
-/// `on_sqlite`.
+/// Calls this function of `on_postgres`, `on_mariadb` or `on_sqlite`, as the connection's database requires.
 macro_rules! by_database {
     ($conn:expr, $function:ident($($argument:expr),*)) => {
         match $conn {

@@ -1,5 +1,4 @@
-//! Reads that need a special statement on MariaDB. The result has a row for each line, since MariaDB cuts long joined
-//! texts.
+//! Reads that need a special statement on MariaDB. Each line is a row, since MariaDB cuts long texts.
 
 use diesel::prelude::*;
 
@@ -18,8 +17,7 @@ pub fn allocations(conn: &mut MysqlConnection, uuid: &str) -> QueryResult<Option
     Ok(JoinedRows::of_rows(of_provider(rows.unwrap_or_default())))
 }
 
-/// Returns the names of a provider's traits. The cache is not used, since MariaDB may give a deleted trait's row id
-/// to another trait.
+/// Returns the names of a provider's traits. The cache is not used, since MariaDB may reuse a row id.
 pub fn trait_names(
     conn: &mut MysqlConnection,
     _: &KnownTraits,

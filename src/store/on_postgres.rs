@@ -59,8 +59,7 @@ pub fn trait_ids(conn: &mut PgConnection, providers: &[i32]) -> QueryResult<Vec<
         .load(conn)
 }
 
-/// Returns the row ids of the providers from `first` to `last`, each with the row ids of the provider's traits.
-/// Providers without traits are left out.
+/// Returns the same as [`trait_ids`] for all providers with row ids from `first` to `last`.
 pub fn trait_ids_between(
     conn: &mut PgConnection,
     first: i32,

@@ -25,8 +25,7 @@ pub fn allocations(conn: &mut SqliteConnection, uuid: &str) -> QueryResult<Optio
     Ok(row.get_result(conn).found()?.and_then(JoinedRows::of_row))
 }
 
-/// Returns the names of a provider's traits. The cache is not used, since SQLite may give a deleted trait's row id to
-/// another trait.
+/// Returns the names of a provider's traits. The cache is not used, since SQLite may reuse a row id.
 pub fn trait_names(
     conn: &mut SqliteConnection,
     _: &KnownTraits,

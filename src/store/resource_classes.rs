@@ -80,8 +80,7 @@ pub fn lock_shared(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
 }
 
 /// Inserts a custom class. The new row id is greater than the row ids of all classes, and greater than all class ids
-/// in inventories and allocations. So left-over inventories and allocations of a deleted class can't become the new
-/// class's.
+/// in inventories and allocations. So the new class gets no left-over inventories or allocations.
 pub fn insert_custom(tx: &mut Tx, name: &str) -> QueryResult<()> {
     tx.touch_names();
     let in_use: (Option<i32>, Option<i32>, Option<i32>) = diesel::select((

@@ -98,8 +98,7 @@ pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<Provi
     Ok(found.map(|(id, generation)| ProviderKey { id, generation: generation.unwrap_or(0) }))
 }
 
-/// Returns the row ids of the providers in `uuids` that exist. The key of each row id is the uuid as the caller
-/// spells it.
+/// Returns the row ids of the providers in `uuids` that exist. Each uuid is spelled as in `uuids`.
 pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<String, i32>> {
     let found: Vec<(String, i32)> = super::chunked(uuids, |chunk| {
         load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)))

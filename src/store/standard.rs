@@ -11,8 +11,7 @@ use crate::standard;
 
 use super::traits;
 
-/// Inserts the missing standard classes and traits. The row id of a standard class is the place of its name in the
-/// list of standard classes, from 0.
+/// Inserts the missing standard classes and traits. The row id of a standard class is its place in the list, from 0.
 pub fn synchronise(tx: &mut Tx) -> Result<(), Error> {
     let known: HashSet<String> = rc::table.select(rc::name).load(tx.conn())?.into_iter().collect();
     let missing: Vec<_> = (0..)

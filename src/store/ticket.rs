@@ -78,8 +78,7 @@ where
 pub struct Ticket {
     /// Row id of the queue.
     pub queue_id: i32,
-    /// The place in the queue: the generation that the queue had when the ticket was created. Smaller positions come
-    /// first.
+    /// The place in the queue: the queue's generation at the ticket's creation. Smaller positions come first.
     pub position: i64,
     /// The uuid that clients use.
     pub uuid: String,
@@ -93,8 +92,7 @@ pub struct Ticket {
     pub status: Status,
     /// The generation, which each change of the ticket increments.
     pub generation: i64,
-    /// The fence: the generation that the queue had when the ticket became active. None if the ticket was never
-    /// active.
+    /// The fence: the queue's generation when the ticket became active. None if the ticket was never active.
     pub fence: Option<i64>,
     /// The uuid of the group (tickets that were created together). None if the ticket was created alone.
     pub group_uuid: Option<String>,
@@ -221,8 +219,7 @@ pub struct NewTicket<'a> {
     pub activated_at: Option<NaiveDateTime>,
 }
 
-/// Changes of a ticket. A field with None leaves the column unchanged. A field with `Some(None)` sets the column to
-/// NULL.
+/// Changes of a ticket. None leaves the column unchanged. `Some(None)` sets the column to NULL.
 #[derive(Clone, Debug, Default, AsChangeset)]
 #[diesel(table_name = tickets)]
 pub struct TicketChanges {

@@ -65,8 +65,7 @@ pub fn find_by_names(conn: &mut DbConnection, names: &[&str]) -> QueryResult<Vec
     Ok(found)
 }
 
-/// Returns a provider's generation and the names of the provider's traits, in the order of row ids. Returns None if
-/// no provider has this uuid.
+/// Returns a provider's generation and trait names, in the order of row ids. Returns None for an unknown uuid.
 pub fn list_by_provider_uuid(
     conn: &mut DbConnection,
     known: &KnownTraits,
@@ -85,8 +84,7 @@ pub(super) fn with_traits<'a>(uuid: &'a str) -> _ {
         .filter(rp::uuid.eq(uuid))
 }
 
-/// Builds the SQL expression for the time of a trait's last change. A trait that never changed has the time of the
-/// creation.
+/// Builds the SQL expression for the time of a trait's last change. An unchanged trait has the time of its creation.
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 #[auto_type]
 pub(super) fn trait_time() -> _ {

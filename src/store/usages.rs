@@ -73,8 +73,7 @@ pub fn count_consumers(
     project_id: &str,
     user_id: Option<&str>,
 ) -> QueryResult<Vec<(i64, Option<String>)>> {
-    // A consumer exists only while it has allocations. Another server may have left consumers without allocations,
-    // and such consumers do not count.
+    // Consumers without allocations do not count. Only other servers leave such consumers behind.
     let holds =
         diesel::dsl::exists(alloc::table.filter(alloc::consumer_id.eq(consumers::uuid)).select(alloc::id));
     let query = consumers::table

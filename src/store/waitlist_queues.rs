@@ -99,8 +99,7 @@ pub fn lock_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
 /// Locks all queues of an owner (a provider) that is being deleted. Returns false if a queue has live tickets.
 ///
 /// A transaction that creates a ticket locks the row of the queue, or the row of the owner if the queue is new. So
-/// either this transaction sees the ticket, or the transaction that creates the ticket sees that the owner is
-/// deleted.
+/// either this transaction sees the ticket, or that transaction sees that the owner is deleted.
 #[must_use = "an owner with live tickets must stay"]
 pub fn close_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
     lock_owner(tx, owner)?;
@@ -116,8 +115,7 @@ pub fn close_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
     Ok(live.is_none())
 }
 
-/// Inserts a queue whose generation is the owner's fence floor. Returns the row id. The caller must have locked the
-/// owner's row.
+/// Inserts a queue whose generation is the owner's fence floor. Returns the row id. The owner's row must be locked.
 pub fn insert(tx: &mut Tx, owner: &str, scope: &str, resource_id: &str, floor: i64) -> QueryResult<i32> {
     let now = now();
     diesel::insert_into(queues::table)
@@ -178,8 +176,7 @@ pub fn find_group(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<i64
     groups::table.filter(groups::uuid.eq(uuid)).select(groups::generation).get_result(conn).optional()
 }
 
-/// Deletes the groups that were created before a time and have no tickets any more. Returns the number of deleted
-/// groups.
+/// Deletes the groups that were created before a time and have no tickets. Returns the number of groups.
 pub fn forget_groups(tx: &mut Tx, before: NaiveDateTime) -> QueryResult<usize> {
     let members =
         tickets::table.filter(tickets::group_uuid.eq(groups::uuid.nullable())).select(tickets::position);
