@@ -1,4 +1,4 @@
-//! The error about a setting that can't be used. All modules with settings use it.
+//! The error about a setting that can't be used. All modules with settings return this error.
 
 /// A setting that can't be used, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

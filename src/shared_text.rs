@@ -122,7 +122,7 @@ impl fmt::Debug for SharedStr {
     }
 }
 
-/// A text in parts. As an iterator, it returns the parts in order.
+/// A text in parts. The iterator returns the parts in order.
 #[derive(Clone, Debug)]
 pub struct SharedText {
     own: Bytes,

@@ -1,4 +1,4 @@
-//! The identity of the user who sent a request. Policy rules decide by it.
+//! The identity of the user who sent a request. Policy rules read its attributes.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Authentication (which user sent a request) and authorization (whether the user may do it).
+//! Authentication (which user sent a request) and authorization (whether the request is allowed).
 
 mod error;
 mod identity;

@@ -2,7 +2,7 @@
 
 use super::Identity;
 
-/// The headers that this module reads, and `x-service-token`, which it ignores.
+/// The headers that this module reads. Only `x-service-token` is ignored.
 pub const HEADERS: [&str; 8] = [
     "x-auth-token",
     "x-service-token",
@@ -40,7 +40,7 @@ pub fn authenticate<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Iden
     })
 }
 
-/// Returns the roles in the header `x-roles`. Without it, only the user `admin` has a role: `admin`.
+/// Returns the roles in the header `x-roles`. Without the header, only the user `admin` has a role: `admin`.
 fn roles(user: &str, header: Option<&str>) -> Vec<String> {
     match header {
         Some(list) => {

@@ -117,7 +117,7 @@ fn list(rules: &Rules) -> String {
 
 impl Question {
     fn answer(self, rules: &Rules) -> ExitCode {
-        // clap has already refused a missing `--rule` without `--batch`.
+        // clap refuses a call without `--rule` and without `--batch`, so the rule is present here.
         let rule = self.rule.unwrap_or_default();
         let Some(check) = rules.find(&rule) else {
             eprintln!("allotment: there is no rule {rule:?}");

@@ -23,7 +23,7 @@ fn plain(name: &str, help: &str) -> Histogram {
     histograms(name, help, &COUNTS, none).with_label_values(none)
 }
 
-/// Records the numbers of one finished search: the providers that it visited, and the candidates that it
+/// Records the numbers of one finished search: the providers that were visited, and the candidates that were
 /// found.
 pub fn count(visited: u64, returned: usize) {
     // The numbers are small enough for an exact `f64`.

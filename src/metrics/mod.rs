@@ -61,7 +61,7 @@ fn histograms(name: &str, help: &str, bounds: &[f64], labels: &[&str]) -> Histog
 
 fn registered<M: Collector + Clone + 'static>(metric: M) -> M {
     if let Err(error) = REGISTRY.register(Box::new(metric.clone())) {
-        // The metric still counts, but the text does not contain it.
+        // The metric still counts, but the result of [`text`] does not contain the metric.
         log::error!("a metric is not shown: {error}");
     }
     metric

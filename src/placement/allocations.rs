@@ -57,9 +57,8 @@ struct Holder {
     /// The consumer's uuid, as the database spells it.
     uuid: String,
     held: Vec<Held>,
-    /// Whether this transaction has already deleted the consumer's old allocations. If a consumer has no row
-    /// to lock, its allocations are deleted at the start, so that no other transaction subtracts the same
-    /// allocations.
+    /// Whether this transaction has already deleted the consumer's old allocations. A consumer without a row
+    /// can't be locked. So its allocations are deleted first, and no other transaction subtracts them again.
     given_back: bool,
 }
 
@@ -113,8 +112,8 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
 /// Writes all claims, or none if one claim is refused.
 ///
 /// A claim states no provider generation, so a client never sees a conflict about a provider's generation.
-/// The transaction first locks the rows of the consumers. Then it locks the rows of the providers, in the
-/// order of their row ids. Then it checks capacity. No other transaction can change the use of a locked
+/// The transaction locks the rows of the consumers, and then the rows of the providers in the order of their
+/// row ids. After that, the capacity is checked. No other transaction can change the use of a locked
 /// provider.
 pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
     let mut claims: Vec<(usize, &Claim)> = claims.iter().enumerate().collect();
@@ -170,7 +169,7 @@ fn lock_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
         owner.consumer_type_id = known.as_ref().and_then(|consumer| consumer.owner.consumer_type_id);
     }
     let Some(consumer) = known else {
-        // The consumer has allocations but no row. Its old allocations are deleted before its row is
+        // The consumer has allocations but no row. The old allocations are deleted before the row is
         // inserted.
         let new = if holds { give_back_orphans(tx, uuid)? } else { Holder::new(uuid) };
         consumers::insert(tx, uuid, owner)?;
@@ -229,9 +228,9 @@ fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
     })
 }
 
-/// Locks the rows of all providers that the claims name. If a claim deletes its consumer, the rows of the
-/// consumer's old providers are locked too. If a claim moves its consumer to another provider, the old
-/// provider is not locked.
+/// Locks the rows of all providers that the claims name. If a claim deletes a consumer, the rows of the
+/// consumer's old providers are locked too. If a claim moves a consumer to another provider, the old provider
+/// is not locked.
 ///
 /// Returns all claimed amounts, with `class_id` 0.
 fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>]) -> Result<Vec<Item<'a>>> {

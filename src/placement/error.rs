@@ -89,10 +89,10 @@ pub enum Error {
     /// A provider has this trait, so the trait can't be deleted.
     #[error("The trait {0} is in use by a resource provider.")]
     TraitInUse(String),
-    /// The class is a standard class. Clients can't change or delete it.
+    /// The class is a standard class, which clients can't change or delete.
     #[error("Cannot delete standard resource class {0}.")]
     StandardResourceClass(String),
-    /// The trait is a standard trait. Clients can't delete it.
+    /// The trait is a standard trait, which clients can't delete.
     #[error("Cannot delete standard trait {0}.")]
     StandardTrait(String),
 

@@ -75,8 +75,8 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
 
 /// Locks the rows of classes until the transaction ends, so that no other transaction deletes these classes.
 pub(super) fn lock_classes(tx: &mut Tx, ids: &[i32]) -> Result<()> {
-    // If a class was deleted since it was read, the transaction runs again and reports that the class does
-    // not exist.
+    // If another transaction has just deleted a class, this transaction runs again, and reports that the
+    // class does not exist.
     if rows::lock_shared(tx, ids)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 

@@ -54,8 +54,8 @@ pub(super) fn bump(tx: &mut Tx, uuid: &str) -> Result<i32> {
 /// Locks the row of a provider and increments its generation. The caller has read the row id in this
 /// transaction.
 pub(super) fn bump_id(tx: &mut Tx, id: i32) -> Result<()> {
-    // If the provider was deleted since it was read, the transaction runs again and reports that it does not
-    // exist.
+    // If another transaction has just deleted the provider, this transaction runs again, and reports that the
+    // provider does not exist.
     if generation::bump_provider(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
@@ -103,7 +103,8 @@ pub fn create(tx: &mut Tx, new: &NewProvider) -> Result<ResourceProvider> {
     if rows::find_id_by_name(tx, &new.name)?.is_some() {
         return Err(Error::DuplicateProviderName(new.name.clone()));
     }
-    // The root is locked, so that the parent can't move to another tree before this transaction commits.
+    // The root provider of the parent's tree is locked, so that the parent can't move before this transaction
+    // commits.
     if let Some(parent) = &parent {
         lock_trees(tx, vec![parent.root_id], &[parent])?;
     }
@@ -159,7 +160,8 @@ fn move_below(
         lock_trees(tx, vec![provider.root_id], &[provider])?;
         return reparent(tx, provider, None, provider.id);
     };
-    // Placement says "create" in this message although a provider is updated. Clients may look for that word.
+    // Placement reports the action "create" here, although the provider is updated. Clients may look for that
+    // word.
     let parent =
         rows::find_by_uuid(tx, parent_uuid)?.ok_or(Error::Tree { action: "create", reason: NO_PARENT })?;
     if provider.parent_id.is_some_and(|id| id != parent.id) && !allow_reparenting {
@@ -208,8 +210,8 @@ fn subtree(conn: &mut DbConnection, provider: &ResourceProvider) -> Result<Vec<i
     let mut found = vec![provider.id];
     let mut next = 0;
     while let Some(id) = found.get(next) {
-        // Each entry is removed when it is used, so the search ends even if parents form a loop in a broken
-        // database.
+        // Each entry of `children` is removed when it is used, so the loop ends even if the parents in a
+        // broken database form a circle.
         found.extend(children.remove(id).unwrap_or_default());
         next += 1;
     }

@@ -49,7 +49,7 @@ pub fn by_consumer_type(
         *by_type.entry(named(kind)).or_default().amounts.entry(class).or_default() += used;
     }
     for (consumers, kind) in rows::count_consumers(conn, project_id, user_id)? {
-        // The first query did not see a type whose first consumer was created after it. The type is left out.
+        // A new type may have appeared after the first query. Such a type is left out of this answer.
         if let Some(usage) = by_type.get_mut(&named(kind)) {
             usage.consumer_count = consumers;
         }

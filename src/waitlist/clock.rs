@@ -1,6 +1,6 @@
 //! The clock that decides when tickets expire.
 //!
-//! At its start, the service reads the time of the database, which all replicas share. From then on the
+//! When the service starts, it reads the time of the database, which all replicas share. From then on the
 //! service adds the time that passes on its host, including the time that the host is suspended. So a change
 //! of the host's wall clock has no effect. Later the service's clock may differ from the database's clock,
 //! because one of the two clocks runs fast or was set. Then the service's clock slowly approaches the

@@ -101,7 +101,7 @@ fn close(tx: &mut Tx, ticket: &Ticket, how: Status, now: NaiveDateTime) -> Resul
     if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
-/// Makes the oldest ticket of a queue active. If tickets before it are overdue, these tickets expire first.
+/// Makes the oldest ticket of a queue active. If the oldest tickets are overdue, these tickets expire first.
 ///
 /// Fails with [`Error::Crowded`] if one transaction can't end so many overdue tickets.
 pub(super) fn promote(tx: &mut Tx, queue_id: i32, now: NaiveDateTime, effects: &mut Effects) -> Result<()> {

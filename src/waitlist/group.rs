@@ -1,5 +1,5 @@
-//! Groups. A group is several tickets in different queues. A client creates all its tickets in one request,
-//! and waits until all of them are active.
+//! Groups of tickets. A client creates the tickets of a group, each in another queue, in one request, and
+//! waits until all these tickets are active.
 
 use std::collections::BTreeSet;
 
@@ -97,15 +97,15 @@ fn check_given(group: &Group, given: Option<i64>) -> Result<()> {
     }
 }
 
-/// The changes of tickets in one transaction that concern their groups. [`settle`] applies them at the end of
-/// the transaction.
+/// The changes in one transaction of tickets that belong to groups. [`settle`] applies the changes to the
+/// groups at the end of the transaction.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     /// The uuids of groups in which a ticket has become active.
     pub activated: BTreeSet<String>,
     /// The uuids of groups in which a ticket has ended.
     pub ended: BTreeSet<String>,
-    /// The number of overdue queued tickets that have ended when they would have become active.
+    /// The number of overdue queued tickets that expired when they were next in their queue.
     pub passed_by: usize,
 }
 

@@ -20,11 +20,11 @@ pub enum Term {
     Unlimited,
     /// The ticket expires at this time, in UTC, even if it is still queued.
     Until(NaiveDateTime),
-    /// The ticket expires this number of seconds after it became active. In a group, the seconds are counted
-    /// from the moment when all tickets of the group are active.
+    /// A lease: the ticket expires this number of seconds after it became active. In a group, the seconds are
+    /// counted from the moment when all tickets of the group are active.
     Lease(i32),
-    /// The ticket expires this number of seconds after its creation or renewal, even while it is queued.
-    /// While a client waits for the queued ticket, the seconds are counted anew again and again.
+    /// A lease that also runs while the ticket is queued: the ticket expires this number of seconds after its
+    /// creation or renewal. While a client waits for the ticket, the lease is restarted before it ends.
     KeptAlive(i32),
 }
 
@@ -145,7 +145,7 @@ fn create_all(
     let mut uuids = Vec::with_capacity(joined.len());
     for (ticket, queue) in &joined {
         check_limit(ticket, queue, settings)?;
-        // The new ticket is already counted in `live`. All other live tickets are before it.
+        // The new ticket is already counted in `live`. All other live tickets of the queue are older.
         let ahead = i64::from(queue.live - 1);
         uuids.push((insert(tx, ticket, queue, group_uuid, now)?, ahead));
     }

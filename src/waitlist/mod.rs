@@ -74,7 +74,7 @@ pub const DEFAULT_OWNER: &str = "default";
 pub struct Waitlist {
     settings: WaitlistSettings,
     clock: Arc<dyn Clock>,
-    /// The same clock as `clock`, or `None` if a test supplied a clock.
+    /// The clock in `clock`, or `None` if a test supplied another clock.
     service_clock: Option<Arc<ServiceClock>>,
     waiters: Arc<Waiters>,
     timer: Timer,

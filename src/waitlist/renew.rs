@@ -14,8 +14,8 @@ use super::{Error, Result};
 /// The changes that a client makes to a ticket when the client renews it.
 #[derive(Clone, Debug, Default)]
 pub struct Renewal {
-    /// The new rule of expiry. If it is `None`, a running lease starts anew with its present length, and a
-    /// lease that does not run stays as it is.
+    /// The new rule of expiry. If `None`, a running lease starts anew with its present length, and a lease
+    /// that does not run stays unchanged.
     pub term: Option<Term>,
     /// The time of expiry as the client wrote it. Some answers repeat this text.
     pub expires_text: Option<String>,
@@ -44,8 +44,8 @@ pub fn renew(
 
 /// Changes a live ticket. If the ticket has changed since it was read, the transaction runs again.
 pub(super) fn change(tx: &mut Tx, ticket: &Ticket, renewal: &Renewal, now: NaiveDateTime) -> Result<()> {
-    // A lease with a time of expiry runs. A lease without a time of expiry starts when the ticket is active,
-    // or when all tickets of its group are active.
+    // A lease with a time of expiry runs. A lease without a time of expiry starts when the ticket, or all
+    // tickets of its group, are active.
     let runs = match ticket.lease_seconds {
         Some(_) => ticket.expires_at.is_some(),
         None => ticket.status == Status::Active,

@@ -26,9 +26,9 @@ const QUEUES_AT_ONCE: usize = 32;
 const READ_AT_ONCE: usize = 10_000;
 /// The longest pause after a transaction.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// The interval at which the service's clock is compared with the database's clock.
+/// The interval between two comparisons of the service's clock with the database's clock.
 const COMPARING: Duration = Duration::from_secs(30);
-/// The interval at which tickets that ended long ago are deleted.
+/// The interval between two deletions of tickets that ended long ago.
 const PRUNING: Duration = Duration::from_secs(600);
 /// The largest number of tickets that one transaction deletes.
 const PRUNED_AT_ONCE: i64 = 1_000;
@@ -105,15 +105,15 @@ async fn compare_clocks(waitlist: &Waitlist, db: &Db) {
     };
     match db.read(work).await {
         Ok((asked, time, answered)) => clock.compare(asked, time, answered),
-        // Without an answer, the clock stays as it is until the next comparison.
+        // Without an answer, the clock goes on unchanged until the next comparison.
         Err(error) => log::debug!("the database's time cannot be read for now: {error}"),
     }
 }
 
 /// Returns the time until the next ticket expires, or `None` if no ticket can expire.
 async fn find_next(waitlist: &Waitlist, db: &Db) -> Result<Option<Duration>, Error> {
-    // If a transaction with an earlier expiry commits during the query, it wakes the task, and the task reads
-    // again.
+    // A transaction with an earlier expiry may commit during the query. Such a commit wakes the task, which
+    // then reads again.
     *waitlist.timer.next.lock() = None;
     let next = db.read(|conn| Ok::<_, Error>(overdue::earliest_expiry(conn)?)).await?;
     *waitlist.timer.next.lock() = Some(next.unwrap_or(NaiveDateTime::MAX));

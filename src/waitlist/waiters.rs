@@ -1,5 +1,5 @@
-//! The HTTP requests that wait for tickets. Each waiting request has an entry in a table, through which it is
-//! woken.
+//! The HTTP requests that wait for tickets. Each waiting request has an entry in a table, and the entry wakes
+//! the request.
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -21,6 +21,7 @@ PAUSE = 0.02
 def new_uuid(rng):
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
+
 # How many locks are waited for.
 LOCK_WAITS = {
     'postgres': "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) "

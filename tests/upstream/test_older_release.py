@@ -12,7 +12,7 @@ DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / 'docs' / 'migrating.md'
 # The revision of Placement 6.0.0 to 9.0.0, and that of 10.0.0 and newer.
 OLDER, NEWER = '422ece571366', 'a082b8bb98d0'
 
-# What `placement-manage db sync` of an older release does.
+# This program does the same as `placement-manage db sync` of an older release.
 SYNC = '''
 import sys
 from oslo_config import cfg

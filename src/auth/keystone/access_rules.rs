@@ -1,5 +1,5 @@
-//! Access rules. An application credential (a password for programs) can have such rules. A token that was
-//! issued for it is valid only for requests that a rule allows.
+//! Access rules: the requests that an application credential (a password for programs) is limited to. Without
+//! such rules, every request is allowed.
 
 use serde::Deserialize;
 

@@ -163,7 +163,7 @@ impl Client {
         }
     }
 
-    /// Drops the service's own token after Keystone refused it, unless it was already replaced.
+    /// Drops the service's own token `refused`, unless another task has replaced the token already.
     async fn forget(&self, refused: &Arc<Own>) {
         let mut own = self.own.lock().await;
         if own.as_ref().is_some_and(|own| Arc::ptr_eq(own, refused)) {

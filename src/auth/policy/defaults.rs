@@ -9,7 +9,7 @@ pub const USAGES: &str = "placement:usages";
 
 /// The name of the rule for lists of tickets and queues.
 pub const WAITLIST_LIST: &str = "placement:waitlist:list";
-/// The name of the rule for reading a ticket. Its target, as below, is the ticket's project.
+/// The name of the rule for reading a ticket. The target of this and the next rules is the ticket's project.
 pub const WAITLIST_SHOW: &str = "placement:waitlist:show";
 /// The name of the rule for creating tickets.
 pub const WAITLIST_CREATE: &str = "placement:waitlist:create";

@@ -1,4 +1,4 @@
-//! The rules in force. When the policy file changes, they are read again.
+//! The rules in force. When the policy file changes, the rules are read again.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use super::file::Error;
 use super::rules::{Options, Rules};
 
-/// The rules in force, and the policy file that they were read from.
+/// The rules in force, and the policy file with these rules.
 #[derive(Debug)]
 pub struct Enforcer {
     options: Options,
@@ -188,7 +188,7 @@ mod tests {
         assert!(fixture.look());
     }
 
-    /// Kubernetes updates a mounted ConfigMap so: a symbolic link on the path to the file is exchanged.
+    /// Kubernetes updates a file of a ConfigMap by the exchange of a symbolic link on the path to the file.
     #[test]
     fn a_file_that_is_exchanged_is_noticed_though_times_and_length_are_the_same() {
         let directory = tempfile::tempdir().unwrap();

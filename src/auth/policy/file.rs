@@ -103,7 +103,7 @@ fn check(value: &MarkedYaml<'_>) -> Result<Check, String> {
         return parser::parse(text);
     }
     let YamlData::Sequence(outer) = &value.data else {
-        // The Python library oslo.policy accepts such a rule and allows everything. Nobody can intend that.
+        // The Python library oslo.policy accepts such a rule and allows everything. No operator intends this.
         return Err("a rule is a text in quotes, such as \"role:admin\", \"@\" or \"!\"".to_owned());
     };
     let listed = outer.iter().map(|inner| match &inner.data {

@@ -14,7 +14,7 @@ pub struct PolicySettings {
     /// The path of the policy file. The rules of the file replace the default rules of the same names.
     pub file: Option<PathBuf>,
     /// Whether the older forms of the default rules are ignored. The older forms allow the role `admin`
-    /// everything. If `None`, they are ignored with Keystone and allowed with noauth2.
+    /// everything. By default, the older forms are ignored with Keystone and allowed with noauth2.
     pub enforce_new_defaults: Option<bool>,
     /// Whether the scope of the token must be one of the rule's scopes.
     pub enforce_scope: bool,

@@ -15,7 +15,7 @@ use super::complain;
 /// The environment variable with the uuids of this lock's ticket and of the tickets of all locks around this
 /// lock.
 pub const TICKETS: &str = "ALLOTMENT_TICKETS";
-/// The pause before it is checked again whether the processes have ended.
+/// The pause between two checks whether the processes have ended.
 const LOOKING: Duration = Duration::from_millis(20);
 /// The number of times that SIGKILL is sent, since a process may start another process before it is killed.
 const KILLS: u32 = 50;
@@ -49,7 +49,7 @@ impl Family {
         }
     }
 
-    /// Sends SIGTERM to the whole family.
+    /// Sends SIGTERM to the command and all processes that it has started.
     pub fn terminate(&self) {
         let strays = self.strays();
         // A stopped process acts on SIGTERM only after SIGCONT.
@@ -65,7 +65,8 @@ impl Family {
         }
     }
 
-    /// Sends SIGKILL to the family again and again, until no process is left or after the last try.
+    /// Sends SIGKILL to the command and all processes that it has started. Repeats this until no process is
+    /// left, or gives up after some tries.
     pub async fn kill(&self) {
         for _ in 0..KILLS {
             if self.leads {
@@ -82,7 +83,7 @@ impl Family {
         }
     }
 
-    /// Waits until the whole family has ended.
+    /// Waits until the command and all processes that it has started have ended.
     pub async fn end(&self) {
         while self.is_group_left() || !self.strays().is_empty() {
             sleep(LOOKING).await;

@@ -16,8 +16,8 @@ const LONGEST_LEASE: Duration = Duration::from_secs(i32::MAX as u64);
 ///
 /// In the first part, the command runs and the lease can be renewed. If the lease was not renewed, the
 /// command gets SIGTERM at the start of the second part, the grace. At the start of the third part, the
-/// margin, it gets SIGKILL. When the lease ends after the margin, the service may activate the ticket of
-/// another client.
+/// margin, the command gets SIGKILL. When the lease ends after the margin, the service may activate the
+/// ticket of another client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     lease: Duration,

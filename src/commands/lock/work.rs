@@ -57,8 +57,8 @@ pub async fn run(
     let ended = work.watch(arguments, queue, lease, signals).await;
     let is_by_guard = work.guard.dismiss().await;
     if is_by_guard && ended.is_ok() {
-        // The command's own process has ended. The guard was dismissed, so the rest of the family is killed
-        // here.
+        // The command's own process has ended. The guard was dismissed, so the other processes of the command
+        // are killed here.
         work.family.kill().await;
         return Err(End::Lost(
             "the lease ran out while this process was stopped; the command was stopped, too".to_owned(),
@@ -72,7 +72,8 @@ fn start(arguments: &Arguments, lease: &Lease) -> std::io::Result<Child> {
     let ticket = &lease.ticket().uuid;
     let mut command = Command::new(program);
     command.args(rest).env("ALLOTMENT_TICKET", ticket);
-    // If a lock runs inside another lock, its command has both tickets, so that it ends with either lock.
+    // A lock may run inside another lock. Then its command has both tickets in its environment, and ends with
+    // either lock.
     let around = env::var(TICKETS).unwrap_or_default();
     command.env(TICKETS, format!("{around} {ticket}").trim_start());
     if let Some(fence) = lease.ticket().fence {
@@ -144,7 +145,7 @@ impl Work {
         }
     }
 
-    /// Ends the whole family of the command, before another client's ticket becomes active.
+    /// Ends the command and all processes that it has started, before another client's ticket becomes active.
     async fn stop(&mut self, lease: &Lease, lost: &Lost, signals: &mut Signals) {
         let over_at = match lost {
             // Another client's ticket may already be active.
@@ -171,7 +172,8 @@ impl Work {
         }
     }
 
-    /// Waits until the whole family has ended. Meanwhile passes signals on to the command.
+    /// Waits until the command and all processes that it has started have ended. Meanwhile passes signals on
+    /// to the command.
     async fn end(&mut self, signals: &mut Signals) {
         loop {
             tokio::select! {

@@ -214,7 +214,7 @@ fn several_consumers_are_written_at_once(app: TestApp) {
     let provider = client.new_stocked_provider(&[("VCPU", 8)]);
     let (one, other) = (uuid(), uuid());
     put(&client, &one, &vcpus(&provider, 8, Value::Null)).expect(204);
-    // What one consumer gives up another one gets.
+    // One consumer gives up its allocations, and the other consumer gets the same resources.
     let moved = json!({ &one: claim(json!({}), 1), &other: vcpus(&provider, 8, Value::Null) });
     client.post("/allocations", &moved).expect(204);
     assert_eq!(client.get(&path(&one)).ok(), json!({ "allocations": {} }));
