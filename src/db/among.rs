@@ -1,4 +1,4 @@
-//! `column IN (…)` whose statement stays prepared where the list is short.
+//! The condition `column IN (…)`, as a statement that stays prepared if the list is short.
 
 use diesel::backend::Backend;
 use diesel::expression::{AppearsOnTable, Expression, ValidGrouping};
@@ -7,18 +7,19 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{Bool, HasSqlType, SingleValue};
 
-/// The largest number of values whose statement stays prepared. There is one statement for each number.
+/// The largest number of values for which the statement stays prepared. Each number of values has its own statement.
 const MAX_PREPARED_VALUES: usize = 64;
 
-/// Whether a column is among some values, on databases that take a list as so many values.
+/// Returns the condition that a column has one of these values. MariaDB and SQLite use this condition, since each
+/// value of a list is a bind of its own there.
 ///
-/// Diesel's own `eq_any` has the statement prepared anew each time there, which takes SQLite as long as
-/// carrying it out, and MariaDB a question more.
+/// With diesel's `eq_any`, these databases would prepare the statement anew each time. SQLite would need twice the
+/// time, and MariaDB one more round trip.
 pub fn among<C: Expression, T>(column: C, values: &[T]) -> Among<'_, C, T> {
     Among { column, values }
 }
 
-/// The expression of [`among`].
+/// The condition that [`among`] returns.
 #[derive(Debug)]
 pub struct Among<'a, C, T> {
     column: C,
@@ -36,7 +37,7 @@ impl<C: ValidGrouping<G>, T, G> ValidGrouping<G> for Among<'_, C, T> {
 impl<C: Expression + AppearsOnTable<QS>, T, QS> AppearsOnTable<QS> for Among<'_, C, T> {}
 
 impl<C, T> QueryId for Among<'_, C, T> {
-    // Found again by its text.
+    // Diesel finds the prepared statement by its text.
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
@@ -52,7 +53,7 @@ where
             out.unsafe_to_cache_prepared();
         }
         if self.values.is_empty() {
-            // Nothing is among none, and no database takes an empty list.
+            // No value is in an empty list. No database accepts `IN ()`.
             out.push_sql("1 = 0");
             return Ok(());
         }

@@ -1,15 +1,15 @@
-//! One connection type over the three databases.
+//! One connection type for the three databases.
 
 use diesel::r2d2::R2D2Connection;
 
 use super::target::Kind;
 
-/// The multi-database connection, alone here because its derive emits more names beside it.
+/// A module of its own for the connection type, since the derive macro generates further names.
 mod multi {
     #![allow(missing_docs, reason = "the derive writes items that carry no documentation")]
     #![expect(clippy::disallowed_methods, reason = "the derive hands transactions on to each database")]
 
-    /// A connection to whichever database the service runs on.
+    /// A connection to the database of the service.
     #[derive(diesel::MultiConnection)]
     pub enum DbConnection {
         /// PostgreSQL, through libpq.
@@ -26,7 +26,8 @@ mod multi {
 
 pub use multi::{DbConnection, MultiBackend};
 
-/// The same expression typed once per database, for what the common subset lacks.
+/// Evaluates an expression once for each database, with the connection type of that database. Needed for queries that
+/// diesel's [`DbConnection`] does not support, for example inserts of several rows.
 macro_rules! on_backend {
     ($conn:expr, $c:ident => $body:expr) => {
         match $conn {
@@ -42,7 +43,7 @@ macro_rules! on_backend {
 pub(crate) use on_backend;
 
 impl DbConnection {
-    /// The database at the other end.
+    /// Returns the kind of the database.
     pub fn kind(&self) -> Kind {
         match self {
             #[cfg(feature = "postgres")]
@@ -54,10 +55,10 @@ impl DbConnection {
         }
     }
 
-    /// A float as it was written, from one as it was read.
+    /// Returns the number that was written, given the number that was read.
     ///
-    /// MariaDB's FLOAT columns, which are Placement's, hold 4 bytes and show six digits: 16.1 is
-    /// read as 16.100000381. The others hold what was written.
+    /// Placement's FLOAT columns on MariaDB have 4 bytes, and MariaDB displays six digits of them. For example, 16.1
+    /// is read as 16.100000381, and this method returns 16.1. The other databases return the written number.
     pub fn exact_float(&self, stored: f64) -> f64 {
         match self.kind() {
             Kind::Mysql => format!("{stored:.5e}").parse().unwrap_or(stored),
@@ -66,7 +67,7 @@ impl DbConnection {
     }
 }
 
-/// Whether a connection is of no more use.
+/// Returns true if the connection can't be used any more.
 pub fn is_broken(conn: &mut DbConnection) -> bool {
     on_backend!(conn, c => c.is_broken())
 }

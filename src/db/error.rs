@@ -1,47 +1,47 @@
-//! Errors of the database, and the list of errors after which a transaction runs again.
+//! The errors of the database, and the lists of errors after which a transaction or a connection is tried again.
 
 use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-/// A failure of the database itself, never of what was asked.
+/// A failure of the database, and not a refusal of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A statement failed.
     #[error("database: {0}{advice}", advice = advice(.0))]
     Statement(#[from] DieselError),
-    /// No connection could be made.
+    /// No connection could be opened.
     #[error("cannot connect to the database: {0}")]
     Connection(#[from] diesel::ConnectionError),
-    /// The pool had no connection.
+    /// The pool could not open a connection.
     #[error("no database connection: {0}")]
     Pool(#[from] r2d2::Error),
-    /// All connections were busy for too long.
+    /// All connections of the pool were in use for this time.
     #[error("no database connection came free in {0:?}")]
     Busy(Duration),
-    /// A concurrent writer was first, and the server may settle that by running again.
+    /// Another writer was first. The server may resolve this conflict by running the work again.
     #[error("a concurrent writer was first")]
     LostRace,
-    /// A row like the one to insert is there, and stays there however often the work is run again.
+    /// A unique key is violated, and would be violated in each further run. The text is the database's message.
     #[error("a row that must be unique is there already: {0}")]
     Duplicate(String),
-    /// The settings name a database that this binary cannot use.
+    /// The service can't use the database that the settings name. The text says why.
     #[error("{0}")]
     Unusable(String),
-    /// The schema could not be brought up to date.
+    /// The migration of the schema failed.
     #[error("migration: {0}")]
     Migration(String),
-    /// The work was dropped before it could end: the service is stopping, or the code panicked.
+    /// The work was dropped before its end, because the service stops or the code panicked.
     #[error("the database work was cut short")]
     CutShort,
 }
 
 impl Error {
-    /// Whether the whole transaction may succeed when it is run again.
+    /// Returns true if the transaction may succeed when the whole transaction runs again.
     ///
-    /// This is the only list of such errors. Unique and foreign-key violations belong to it because
-    /// every insert looks first: a violation means that another writer came in between, and the
-    /// second run sees what that one did and answers accordingly.
+    /// This method has the only list of such errors. Violations of unique keys and foreign keys belong to the list,
+    /// because each insert is preceded by a look-up. A violation then means that another writer came in between. The
+    /// second run sees the rows of the other writer.
     pub fn is_retryable(&self) -> bool {
         match self {
             Error::LostRace => true,
@@ -55,10 +55,10 @@ impl Error {
         }
     }
 
-    /// Whether the connection is of no more use: it has ended, or the server at its other end serves no
-    /// longer. A new connection may still reach the database.
+    /// Returns true if the connection can't be used any more: the connection has ended, or the server is shutting
+    /// down or has become read-only. A new connection may reach the database.
     ///
-    /// A transaction that meets this before its COMMIT is sent has written nothing.
+    /// If a transaction gets such an error before its COMMIT is sent, the database keeps nothing of the transaction.
     pub fn is_gone(&self) -> bool {
         match self {
             Error::Statement(error) => is_gone(error),
@@ -66,12 +66,12 @@ impl Error {
         }
     }
 
-    /// Whether a text that the work brought along has characters that the database's tables have not.
+    /// Returns true if a text in the statement has characters that the database's tables can't store.
     pub fn is_unstorable_text(&self) -> bool {
         matches!(self, Error::Statement(error) if is_unstorable_text(error))
     }
 
-    /// The unique key that was violated, in the database's words, if that is what went wrong.
+    /// Returns the database's message about the violated unique key. Returns None if the error is of another kind.
     pub(crate) fn violated_key(&self) -> Option<String> {
         match self {
             Error::Statement(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)) => {
@@ -81,7 +81,8 @@ impl Error {
         }
     }
 
-    /// Whether the database is out of reach, rather than refusing a statement.
+    /// Returns true if the database can't be reached, or did not answer in time. Returns false if the database
+    /// refused a statement.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Error::Connection(_) | Error::Pool(_) | Error::Busy(_) | Error::CutShort => true,
@@ -91,7 +92,7 @@ impl Error {
     }
 }
 
-/// The advice for an error that the database's own words do not explain.
+/// Returns advice for an error whose message does not explain the cause. Returns an empty text for all other errors.
 fn advice(error: &DieselError) -> &'static str {
     let message = error.to_string();
     let is_of_pooler = message.contains("prepared statement") && message.contains("__diesel_stmt_");
@@ -105,7 +106,8 @@ fn advice(error: &DieselError) -> &'static str {
 fn is_gone(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(
-            // A server that has become a replica: the address leads to another one by now.
+            // A read-only transaction means that the server has become a replica. A new connection to the same
+            // address then leads to another server.
             DatabaseErrorKind::ClosedConnection
             | DatabaseErrorKind::UnableToSendCommand
             | DatabaseErrorKind::ReadOnlyTransaction,
@@ -113,13 +115,14 @@ fn is_gone(error: &DieselError) -> bool {
         )
         | DieselError::BrokenTransactionManager => true,
         DieselError::DatabaseError(_, info) => is_gone_message(info.message()),
-        // A transaction is left that can neither be committed nor be rolled back.
+        // The transaction can neither be committed nor rolled back.
         DieselError::RollbackErrorOnCommit { .. } => true,
         _ => false,
     }
 }
 
-/// Whether the server gave up a statement that took too long or that somebody stopped.
+/// Returns true if the server stopped the statement, because of a time limit or because an operator stopped the
+/// statement.
 fn is_cut_off(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(_, info) => is_cut_off_message(info.message()),
@@ -127,12 +130,12 @@ fn is_cut_off(error: &DieselError) -> bool {
     }
 }
 
-/// Whether a statement failed because a text in it has characters that the tables have not.
+/// Returns true if a statement failed because a text has characters that the tables can't store.
 ///
-/// Tables that are not in utf8mb4 refuse such a text when it is stored, and when it is compared:
-/// MariaDB with 1267, 1270, 1271, 1366 and 1977, MySQL with 3988, PostgreSQL with 22P05. Columns that
-/// cannot be compared with each other are told by 1267 too; then no text is to blame, and nothing is
-/// said of `COERCIBLE`.
+/// Tables with another character set than utf8mb4 refuse such a text when the text is stored or compared. MariaDB's
+/// errors are 1267, 1270, 1271, 1366 and 1977, MySQL's error is 3988, and PostgreSQL's error is 22P05. Error 1267
+/// also occurs if two columns can't be compared with each other. In that case no text is to blame, and the message
+/// lacks the word `COERCIBLE`.
 pub fn is_unstorable_text(error: &DieselError) -> bool {
     let DieselError::DatabaseError(_, info) = error else {
         return false;
@@ -151,8 +154,8 @@ pub fn is_unstorable_text(error: &DieselError) -> bool {
         .any(|text| message.contains(text))
 }
 
-/// The messages of conflicts for which diesel has no kind of its own: PostgreSQL 40P01, MariaDB
-/// 1213 (also from a Galera commit), 1205 and 1020, SQLite's SQLITE_BUSY.
+/// Returns true for the messages of conflicts that diesel reports without a kind: PostgreSQL's 40P01, MariaDB's 1213
+/// (also from a commit on Galera), 1205 and 1020, and SQLite's SQLITE_BUSY.
 pub(crate) fn is_conflict_message(message: &str) -> bool {
     contains_any(
         message,
@@ -166,13 +169,13 @@ pub(crate) fn is_conflict_message(message: &str) -> bool {
     )
 }
 
-/// The messages of connections that have ended, for which diesel has no kind of its own. MariaDB's
-/// errors have none at all, and PostgreSQL's only where libpq has noticed the end already.
+/// Returns true for the messages of ended connections that diesel reports without a kind. Diesel has no kind for such
+/// errors of MariaDB. For PostgreSQL, diesel has a kind only if libpq has already noticed the end.
 fn is_gone_message(message: &str) -> bool {
     contains_any(
         message,
         &[
-            // libpq, when the other end is silent or closes.
+            // Messages of libpq if the server closes the connection or does not answer.
             "server closed the connection",
             "no connection to the server",
             "could not receive data from server",
@@ -187,18 +190,18 @@ fn is_gone_message(message: &str) -> bool {
             "SSL error",
             "TLS/SSL error",
             "lost synchronization with server",
-            // PostgreSQL 57P01, 57P02, 57P05 and 25P03; 57P03; 08P01.
+            // Messages of PostgreSQL's errors 57P01, 57P02, 57P05, 25P03, 57P03 and 08P01.
             "terminating connection",
             "the database system is",
             "unsupported frontend protocol",
-            // The messages of pgbouncer when it, or the server behind it, ends a connection.
+            // Messages of pgbouncer when pgbouncer, or the server behind pgbouncer, ends a connection.
             "server conn crashed",
             "pgbouncer",
             "query_wait_timeout",
             "client_idle_timeout",
             "idle transaction timeout",
             "query timeout",
-            // libmariadb 2002 to 2006, 2013, 2055; 2014; 2027; 2056.
+            // Messages of libmariadb's errors 2002 to 2006, 2013, 2014, 2027, 2055 and 2056.
             "Can't connect to",
             "gone away",
             "Lost connection",
@@ -206,8 +209,9 @@ fn is_gone_message(message: &str) -> bool {
             "alformed packet",
             "alformed communication packet",
             "Server closed statement",
-            // MariaDB 1053, 1077, 1156 to 1161, 1927 and 4031; 1047 of a Galera node that has left its
-            // cluster; 1243 of a proxy that has changed servers; 1290 and 1836 of a replica.
+            // Messages of MariaDB's errors 1053, 1077, 1156 to 1161, 1927 and 4031. Error 1047 comes from a Galera
+            // node that has left the cluster. Error 1243 comes from a proxy that has switched to another server.
+            // Errors 1290 and 1836 come from a replica.
             "Server shutdown",
             "Normal shutdown",
             "packets out of order",
@@ -222,8 +226,8 @@ fn is_gone_message(message: &str) -> bool {
     )
 }
 
-/// The messages of statements that the server ended while the connection stays: PostgreSQL 57014 and
-/// 55P03, MariaDB 1317 and 1969.
+/// Returns true for the messages of statements that the server stopped without ending the connection: PostgreSQL's
+/// 57014 and 55P03, MariaDB's 1317 and 1969.
 fn is_cut_off_message(message: &str) -> bool {
     contains_any(message, &["canceling statement due to", "Query execution was interrupted"])
 }

@@ -1,4 +1,4 @@
-//! Opens connections.
+//! Opens connections to the database.
 
 use diesel::ConnectionResult;
 
@@ -12,7 +12,7 @@ use super::target::lacking;
 #[cfg_attr(not(feature = "sqlite"), expect(unused_imports))]
 use super::target::{DbTarget, Kind};
 
-/// Opens a connection and sets it up.
+/// Opens a connection to `target`, and runs the statements that set up a new connection.
 pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
     match target.kind {
         #[cfg(feature = "sqlite")]

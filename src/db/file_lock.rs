@@ -1,8 +1,9 @@
-//! A lock beside an SQLite file, so that one service at a time uses the file. The lock ends with the process.
+//! A lock file beside an SQLite file, so that only one service at a time uses the SQLite file. The lock ends with the
+//! process.
 //!
-//! SQLite itself lets many processes use a file. But a service shows its picture of the file, which other
-//! processes' writes do not reach. The database's own file cannot bear the lock: closing any descriptor of it
-//! would end SQLite's own locks.
+//! SQLite allows several processes to use one file. But a service answers searches from its own copy of the providers
+//! in memory, which lacks the writes of other processes. The lock is on a file of its own, since closing any
+//! descriptor of the SQLite file would release SQLite's own locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -12,24 +13,25 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 
-/// The mode of SQLite's files: only their owner may read and write them. SQLite gives the database's mode to
-/// the files beside it.
+/// The mode of new files: only the owner may read and write. SQLite uses the mode of the database file for its other
+/// files too.
 const MODE: u32 = 0o600;
-/// The time for which a service that is just ending may hold the lock.
+/// The longest wait for the lock. A service that is just stopping may still have the lock.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The pause between two tries.
+/// The pause between two attempts to acquire the lock.
 const PAUSE: Duration = Duration::from_millis(20);
-/// The longest chain of links, as in the kernel.
+/// The largest number of symbolic links that are followed, which is also the kernel's limit.
 const MAX_LINKS: u32 = 40;
 
-/// The lock. It ends when this is dropped, or when the process ends in any way.
+/// The acquired lock. Dropping this value releases the lock, and so does any end of the process.
 #[derive(Debug)]
 pub struct FileLock {
     _file: File,
 }
 
 impl FileLock {
-    /// Takes the lock of the database at `path`. A missing database file is made empty, for its owner only.
+    /// Acquires the lock of the SQLite file at `path`. Creates a missing SQLite file, which only its owner can read
+    /// and write. Returns an error after 3 seconds if another process has the lock.
     pub fn take(path: &str) -> Result<FileLock, Error> {
         let path = real_path(Path::new(path), MAX_LINKS);
         let unusable = |what: &Path, cause: &dyn std::fmt::Display| {
@@ -53,7 +55,7 @@ impl FileLock {
                 }
             }
         }
-        // A file that exists is not opened: to close it would end the locks of any connection to it in this
+        // An existing file is not opened. Closing the file would release the locks of all SQLite connections of this
         // process.
         if !path.exists() {
             open(&path).map_err(|cause| unusable(&path, &cause))?;
@@ -73,13 +75,14 @@ fn open(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(path)
 }
 
-/// The one path of a file whose path may be written in several ways. The file may be missing.
+/// Returns the absolute path of a file without symbolic links, so that each file has exactly one such path. The file
+/// may be missing.
 fn real_path(path: &Path, links: u32) -> PathBuf {
     let beside = |name: &Path| path.parent().unwrap_or(Path::new("")).join(name);
     match path.canonicalize() {
         Ok(real) => real,
         Err(error) if error.kind() == ErrorKind::NotFound => match (path.read_link(), path.file_name()) {
-            // The link leads to a missing file.
+            // The symbolic link leads to a missing file.
             (Ok(link), _) if links > 0 => real_path(&beside(&link), links - 1),
             (_, Some(name)) => match beside(Path::new(".")).canonicalize() {
                 Ok(directory) => directory.join(name),

@@ -1,13 +1,13 @@
-//! Functions of databases that diesel has no name for.
+//! SQL functions that diesel does not define.
 
 use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// The first of two times that is there.
+    /// Returns the first time, or the second time if the first time is NULL.
     fn coalesce(first: Nullable<Timestamp>, second: Nullable<Timestamp>) -> Nullable<Timestamp>;
 
-    /// Two numbers and two texts as one text, with the separator between them; NULLs are left out.
+    /// Joins two numbers and two texts into one text, with the separator between them. NULLs are left out.
     fn concat_ws(
         separator: Text,
         first: Nullable<Integer>,
@@ -16,7 +16,8 @@ extern "SQL" {
         fourth: Nullable<Text>,
     ) -> Text;
 
-    /// All texts in one, with the separator between them. MariaDB has another name for this function.
+    /// Joins the texts of all rows into one text, with the separator between them. MariaDB has another name for this
+    /// function.
     #[aggregate]
     fn string_agg(text: Nullable<Text>, separator: Text) -> Nullable<Text>;
 }
@@ -27,11 +28,11 @@ mod arrays {
 
     #[diesel::declare_sql_function]
     extern "SQL" {
-        /// All numbers in one list.
+        /// Collects the numbers of all rows in one array.
         #[aggregate]
         fn array_agg(number: Integer) -> Array<Integer>;
 
-        /// `column = any(values)`: whether it is among them.
+        /// Builds `column = any(values)`, which is true if the array contains the column's value.
         fn any<ST: SingleValue>(values: Array<ST>) -> ST;
     }
 }

@@ -1,36 +1,35 @@
-//! MariaDB's URLs: what they and the option files that they name ask for, TLS above all.
+//! Reads the URLs of MariaDB, and the option files that the URLs name. Most options are about TLS.
 //!
-//! diesel hands the client library few options, and its `ssl_mode` is none that libmariadb knows. But
-//! libmariadb takes a host with a semicolon in it for a list of options, and diesel hands the host
-//! through as it is: so TLS is asked for there. A libmariadb older than 3.3 looks for a host of that
-//! name and finds none, so it connects to nothing.
+//! Diesel passes only a few options to the client library, and libmariadb ignores diesel's `ssl_mode`. But diesel
+//! passes the host unchanged, and libmariadb reads a host that contains a semicolon as a list of options. So this
+//! file writes the options for TLS into the host. A libmariadb older than 3.3 looks for a host of this name, finds no
+//! such host, and does not connect.
 
 use super::option_file;
 use super::target::{DbTarget, Kind};
 use super::url_parts::{Parts, encoded, login};
 use percent_encoding::percent_decode_str;
 
-/// The port where the URL names none.
+/// The port if the URL names no port.
 const PORT: u16 = 3306;
 
-/// How much of TLS is asked for.
+/// The kind of TLS that the URL asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Tls {
-    /// The URL says nothing of TLS.
+    /// The URL has no options about TLS.
     #[default]
     Unasked,
-    /// TLS is to be off.
+    /// The connection must not use TLS.
     Off,
-    /// TLS is used where the server offers it.
+    /// The connection uses TLS if the server supports TLS.
     Preferred,
-    /// There is no connection without TLS; every certificate is believed.
+    /// The connection must use TLS. The server's certificate is not verified.
     Required,
-    /// There is no connection without TLS, nor with a certificate that is not to be trusted or names another
-    /// host.
+    /// The connection must use TLS. The server's certificate must be trusted and must name the host.
     Verified,
 }
 
-/// The options of the URL and of the option file.
+/// The options from the URL and from the option file.
 #[derive(Debug, Default)]
 struct Options {
     user: Option<String>,
@@ -42,16 +41,16 @@ struct Options {
     ca: Option<String>,
     cert: Option<String>,
     key: Option<String>,
-    /// `ssl_mode`.
+    /// The option `ssl_mode`.
     mode: Option<Tls>,
-    /// Whether TLS as such is asked for or refused.
+    /// The options `ssl` and `ssl_disabled`: whether TLS is used at all.
     tls: Option<bool>,
     verify_cert: Option<bool>,
     verify_identity: Option<bool>,
     remarks: Vec<String>,
 }
 
-/// Reads a URL of MariaDB.
+/// Reads a URL of MariaDB. The error is a text for the operator, and does not contain the password.
 pub(crate) fn read(parts: Parts) -> Result<DbTarget, String> {
     let query = parts.query.iter().map(|(name, value)| Ok((name.as_str(), decoded(value)?)));
     let query = query.collect::<Result<Vec<_>, String>>()?;
@@ -60,7 +59,7 @@ pub(crate) fn read(parts: Parts) -> Result<DbTarget, String> {
     options.password = parts.password.or(options.password);
     let (host, port) = host_and_port(&parts.hosts)?;
     if host.is_some() {
-        // A socket that the file has for clients in general is not the server that the URL names.
+        // The option file may name a socket for all clients, but the URL names another server.
         options.host = host;
         options.socket = None;
     }
@@ -76,7 +75,7 @@ pub(crate) fn read(parts: Parts) -> Result<DbTarget, String> {
     options.target()
 }
 
-/// The options of the option file, if the URL names one. The URL's own options beat them.
+/// Reads the option file, if the URL names one. The caller then replaces these options by the URL's own options.
 fn from_file(query: &[(&str, String)]) -> Result<Options, String> {
     let find = |wanted| query.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
     let [file, group] = option_file::NAMED_BY.map(find);
@@ -89,7 +88,7 @@ fn from_file(query: &[(&str, String)]) -> Result<Options, String> {
         if name == "skip_ssl" || name == "disable_ssl" {
             options.tls = Some(false);
         } else {
-            // A flag may stand alone in an option file.
+            // A flag in an option file may have no value.
             let value = value.unwrap_or_else(|| "true".to_owned());
             options.set(&name, &value, &format!("{path}: "))?;
         }
@@ -98,7 +97,7 @@ fn from_file(query: &[(&str, String)]) -> Result<Options, String> {
 }
 
 impl Options {
-    /// Takes one option; `place` says where it stands.
+    /// Sets one option. `place` is the beginning of error texts, and says where the option was found.
     fn set(&mut self, name: &str, value: &str, place: &str) -> Result<(), String> {
         let flag = || flag(value).ok_or_else(|| format!("{place}{name} must be true or false"));
         let file = || match value {
@@ -125,12 +124,12 @@ impl Options {
             "ssl_disabled" => self.tls = flag()?.then_some(false).or(self.tls),
             "ssl_verify_cert" => self.verify_cert = Some(flag()?),
             "ssl_verify_identity" | "ssl_check_hostname" => self.verify_identity = Some(flag()?),
-            // The client library's own word for both.
+            // The client library's name for both options together.
             "ssl_verify_server_cert" => {
                 self.verify_cert = Some(flag()?);
                 self.verify_identity = Some(flag()?);
             }
-            // The character set is always utf8mb4.
+            // The character set is always utf8mb4, so these options are ignored.
             "charset" | "use_unicode" | "default_character_set" | "character_set_server" => {}
             _ if name.contains("ssl") || name.contains("tls") => {
                 return Err(format!(
@@ -147,7 +146,7 @@ impl Options {
         Ok(())
     }
 
-    /// How much of TLS all options together ask for. Options that contradict each other are refused.
+    /// Returns the kind of TLS that all options together ask for. Returns an error if options contradict each other.
     fn asked(&mut self) -> Result<Tls, String> {
         let certificates = self.ca.is_some() || self.cert.is_some() || self.key.is_some();
         let verify = self.verify_cert == Some(true) || self.verify_identity == Some(true);
@@ -187,7 +186,7 @@ impl Options {
         let host = if self.socket.is_some() { None } else { self.host.as_deref() };
         let host = host.unwrap_or("localhost");
         let is_ipv6 = host.contains(':');
-        // Nothing else may come through to where the library reads options.
+        // Other characters in the host could add options, since the library reads options from the host.
         if !is_ipv6 && !host.chars().all(|c| c.is_ascii_alphanumeric() || "._-,".contains(c)) {
             return Err("the database URL's host is no name and no address".to_owned());
         }
@@ -229,7 +228,7 @@ impl Options {
     }
 }
 
-/// The words of `ssl_mode`.
+/// The allowed values of `ssl_mode`.
 const MODES: &str = "DISABLED, PREFERRED, REQUIRED, VERIFY_CA and VERIFY_IDENTITY";
 
 fn mode(word: &str) -> Option<Tls> {
@@ -237,7 +236,8 @@ fn mode(word: &str) -> Option<Tls> {
         "DISABLED" => Tls::Off,
         "PREFERRED" => Tls::Preferred,
         "REQUIRED" => Tls::Required,
-        // The client library verifies a certificate with the host's name in it, or not at all.
+        // The client library always verifies the host name together with the certificate. So both values mean the
+        // same.
         "VERIFY_CA" | "VERIFY_IDENTITY" => Tls::Verified,
         _ => return None,
     })
@@ -251,14 +251,14 @@ fn flag(word: &str) -> Option<bool> {
     }
 }
 
-/// A value of the query, in which a plus is a space as SQLAlchemy has it.
+/// Decodes a value of the query. A plus sign means a space, as in SQLAlchemy.
 fn decoded(value: &str) -> Result<String, String> {
     let spaced = value.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
     decoded.map(Into::into).map_err(|_| "the database URL has bytes in it that are no UTF-8".to_owned())
 }
 
-/// Parts `host:port`, also where the host is an address in brackets.
+/// Splits `host:port` into its parts. An IPv6 address stands in brackets, for example `[::1]:3306`.
 fn host_and_port(text: &str) -> Result<(Option<String>, Option<u16>), String> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -381,7 +381,7 @@ mod tests {
         let target = read(&format!("?read_default_file={path}")).unwrap();
         let expected = VERIFIED.replace(":3306", ":3307");
         assert_eq!(target.address, format!("{expected}?ssl_ca=%2Fca"));
-        // A group that contradicts itself, and a file that is not there.
+        // A group whose options contradict each other, and then a missing file.
         read(&format!("?read_default_file={path}&read_default_group=own")).err().unwrap();
         let error = read("?read_default_file=/nonexistent/my.cnf").err().unwrap();
         assert!(error.contains("/nonexistent/my.cnf") && !error.contains("hush"), "{error}");

@@ -1,4 +1,4 @@
-//! Differences between databases, and nothing else: connections, migrations, types, statements.
+//! The differences between databases: connections, URLs, errors, types and statements.
 
 pub mod among;
 pub mod connection;
@@ -32,6 +32,6 @@ pub use error::{Error, is_unstorable_text};
 pub use settings::DatabaseSettings;
 pub use target::{DbTarget, Kind, Times};
 
-/// The most values that the `IN (…)` of one statement has: SQLite takes 32,766 binds, and short lists
-/// are planned faster.
+/// The largest number of values in one `IN (…)` list. SQLite allows 32,766 binds in a statement, but short lists are
+/// planned faster.
 pub const LONGEST_LIST: usize = 1_000;

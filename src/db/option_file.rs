@@ -1,16 +1,17 @@
-//! MariaDB's option files, such as `/etc/my.cnf`, as `read_default_file` in a URL names them.
+//! Reads MariaDB's option files, such as `/etc/my.cnf`. The URL parameter `read_default_file` names such a file.
 
-/// The URL's parameters that name the file and a group in it.
+/// The URL parameters that name the file, and a group in the file.
 pub(crate) const NAMED_BY: [&str; 2] = ["read_default_file", "read_default_group"];
-/// The file where only a group is named.
+/// The file that is read if the URL names only a group.
 pub(crate) const DEFAULT: &str = "/etc/my.cnf";
-/// The groups that every client reads.
+/// The groups that all clients read.
 const GROUPS: [&str; 2] = ["client", "client-mariadb"];
 
-/// An option, and its value unless it stands alone.
+/// The name of an option and its value. None if the option has no value.
 type Entry = (String, Option<String>);
 
-/// The options of a file for clients, and then the options of `group`. A later option beats an earlier one.
+/// Reads the options of a file: first the options for all clients, then the options of `group`. A later option
+/// replaces an earlier option with the same name.
 pub(crate) fn read(path: &str, group: Option<&str>) -> Result<Vec<Entry>, String> {
     let problem = |cause: &dyn std::fmt::Display| format!("read_default_file: cannot read {path}: {cause}");
     let home = std::env::var("HOME").unwrap_or_default();
@@ -25,8 +26,8 @@ pub(crate) fn read(path: &str, group: Option<&str>) -> Result<Vec<Entry>, String
     Ok(options.into_iter().map(|(_, entry)| entry).collect())
 }
 
-/// All options with their groups, or the number of a line that is no option. The error does not repeat the line,
-/// which may contain a password.
+/// Parses all options with their groups. The error is the number of a line that is no option. The error does not
+/// contain the line, which may contain a password.
 fn entries(text: &str) -> Result<Vec<(String, Entry)>, usize> {
     let mut group = String::new();
     let mut entries = Vec::new();
@@ -39,7 +40,7 @@ fn entries(text: &str) -> Result<Vec<(String, Entry)>, usize> {
             group = name.split(']').next().unwrap_or_default().trim().to_owned();
             continue;
         }
-        // The included file may have options for TLS.
+        // Includes are refused, since an included file may have options about TLS.
         if line.starts_with('!') {
             return Err(at + 1);
         }
@@ -52,7 +53,7 @@ fn entries(text: &str) -> Result<Vec<(String, Entry)>, usize> {
     Ok(entries)
 }
 
-/// A value without its quotes, or without the remark after it.
+/// Returns a value without its quotes. Without quotes, a comment after the value is removed.
 fn unquoted(value: &str) -> String {
     for quote in ['"', '\''] {
         if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.split_once(quote)) {

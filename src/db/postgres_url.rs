@@ -1,14 +1,15 @@
-//! PostgreSQL's URLs: parameters that libpq understands go to it, and none that concerns TLS is dropped.
+//! Reads the URLs of PostgreSQL. Parameters that libpq (the client library) knows are passed on to libpq, and unknown
+//! parameters about TLS are errors.
 
 use std::time::Duration;
 
 use super::target::{DbTarget, Kind, Times};
 use super::url_parts::{Parts, decoded, encoded, login};
 
-/// The port where the URL and the environment name none.
+/// The port if neither the URL nor the environment names a port.
 const PORT: u16 = 5432;
 
-/// The parameters that libpq understands in any version; an older one refuses those that it does not know.
+/// The parameters that at least one version of libpq knows. An older libpq refuses parameters that it does not know.
 const UNDERSTOOD: [&str; 53] = [
     "application_name",
     "channel_binding",
@@ -65,7 +66,7 @@ const UNDERSTOOD: [&str; 53] = [
     "user",
 ];
 
-/// Reads a URL of PostgreSQL.
+/// Reads a URL of PostgreSQL. The error is a text for the operator, and does not contain the password.
 pub(crate) fn read(parts: &Parts) -> Result<DbTarget, String> {
     let mut remarks = Vec::new();
     let mut query = Vec::new();
@@ -81,8 +82,8 @@ pub(crate) fn read(parts: &Parts) -> Result<DbTarget, String> {
         }
     }
     let has = |query: &[(&str, String)], name| query.iter().any(|(known, _)| *known == name);
-    // libpq would try TLS and go on without it where the server says that it has none. A URL that names the
-    // certificates to be trusted asks for more.
+    // Without sslmode, libpq tries TLS first, and connects without TLS if the server does not support TLS. A URL that
+    // names certificates expects more, so a stricter sslmode is added.
     if !["sslmode", "ssl", "requiressl"].into_iter().any(|name| has(&query, name))
         && std::env::var_os("PGSSLMODE").is_none()
     {
@@ -106,19 +107,19 @@ fn concerns_tls(name: &str) -> bool {
     ["ssl", "tls", "gss", "cert"].iter().any(|word| name.contains(word))
 }
 
-/// The address with the time that a connection may take, unless the URL has one.
+/// Returns the URL for libpq. Adds the time limit for connecting, unless the URL has such a limit.
 pub(crate) fn address(target: &DbTarget) -> String {
     let Times { connect, .. } = target.times;
     if target.address.contains("connect_timeout=") {
         return target.address.clone();
     }
     let sign = if target.address.contains('?') { '&' } else { '?' };
-    // libpq takes whole seconds, of which it makes two at least.
+    // libpq takes whole seconds, and uses at least two seconds.
     let seconds = connect.max(Duration::from_secs(2)).as_secs();
     format!("{}{sign}connect_timeout={seconds}", target.address)
 }
 
-/// The ports that libpq may connect to.
+/// Returns the ports that libpq may connect to.
 fn ports(parts: &Parts, query: &[(&str, String)]) -> Vec<u16> {
     let mut ports: Vec<u16> = parts.hosts.split(',').filter_map(port_of).collect();
     for (_, value) in query.iter().filter(|(name, _)| ["host", "port"].contains(name)) {

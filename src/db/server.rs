@@ -1,4 +1,4 @@
-//! Connections to servers: PostgreSQL through libpq, and MariaDB through libmariadb.
+//! Opens connections to servers: PostgreSQL through libpq, and MariaDB through libmariadb.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use super::postgres_url;
 use super::target::{DbTarget, Kind, lacking};
 use super::watch;
 
-/// Opens a connection to a server, which waits for answers no longer than the target's times allow.
+/// Opens a connection to a server and sets it up. The connection ends if the server does not answer within the times
+/// of `target`.
 pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
     let times = target.times;
     let attempt = watch::Attempt::begin(&target.ports, times).ok_or_else(|| {
@@ -37,8 +38,9 @@ pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
         refuse_plain_text(&mut conn)?;
     }
     if target.kind == Kind::Postgres && !target.keeps_sessions {
-        // Each statement is planned anew and sent as a whole. A setting of the session would also hold for
-        // the client that gets the session next.
+        // A pooler may run each transaction on another session of the server. So no statement stays prepared, and no
+        // setting of the session is changed. Another client of the pooler could get the session with the changed
+        // setting.
         conn.set_prepared_statement_cache_size(CacheSize::Disabled);
         return Ok(conn);
     }
@@ -48,15 +50,15 @@ pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
     Ok(conn)
 }
 
-/// The name and value of a status variable.
+/// The value of a status variable.
 #[derive(diesel::QueryableByName)]
 struct Status {
     #[diesel(sql_type = diesel::sql_types::Text, column_name = "Value")]
     value: String,
 }
 
-/// Refuses a connection to MariaDB on which the server uses no TLS. The library itself refuses that only where it is
-/// to verify the certificate.
+/// Returns an error if a connection to MariaDB does not use TLS. The client library checks this only if it must also
+/// verify the certificate.
 fn refuse_plain_text(conn: &mut DbConnection) -> ConnectionResult<()> {
     let status = diesel::sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'");
     let status: Vec<Status> = status.load(conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
@@ -67,20 +69,21 @@ fn refuse_plain_text(conn: &mut DbConnection) -> ConnectionResult<()> {
     Ok(())
 }
 
-/// The time after which a server gives up a transaction that sends no statement. Without it, a service whose host
-/// is suspended, or cut off, keeps the locked rows of the transaction from all other services. A transaction of
-/// a service that runs sends its next statement at once.
+/// The time after which the server ends a transaction that sends no statement. Without this limit, a suspended or
+/// disconnected service would block the locked rows for all other services. A running service sends the next
+/// statement of a transaction at once.
 const IDLE_TRANSACTION: Duration = Duration::from_secs(10);
 
-/// The statements that set up each new connection to a server.
+/// Returns the statements that set up a new connection to a server.
 ///
-/// The messages of the server are to be in English, since some errors have no other mark (`super::error`).
-/// PostgreSQL allows that to superusers, and to users to whom it was granted.
+/// Error messages must be in English, since some errors are recognised by their message only (see `super::error`). On
+/// PostgreSQL, only superusers and users with the right may change the language of messages. Other users keep the
+/// server's language.
 fn set_up(kind: Kind, statement: Option<Duration>) -> String {
     let limit = statement.unwrap_or_default();
     match kind {
-        // Each question is one of a few that are asked by keys over and over: a plan by index is
-        // right for all of them, however small the tables were when it was made.
+        // All queries find rows by keys. So a plan that uses an index is right for each query, even if the tables
+        // were small when the plan was made.
         Kind::Postgres => format!(
             "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
              EXCEPTION WHEN insufficient_privilege THEN NULL; END $$; \
@@ -90,9 +93,13 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
             limit.as_millis(),
             IDLE_TRANSACTION.as_millis()
         ),
-        // The id of the resource class VCPU is 0, which MariaDB would take as a wish for a new id.
-        // A statement that waits for a lock is ended by its own time, since the end of the wait alone would
-        // have it run again. The remark is for MariaDB only: MySQL has no such variable.
+        // NO_AUTO_VALUE_ON_ZERO: the resource class VCPU has the id 0, which MariaDB would otherwise replace by a new
+        // id.
+        //
+        // innodb_lock_wait_timeout: the limit for the whole statement ends a statement that waits for a lock. If the
+        // wait for the lock ended first, the transaction would run again.
+        //
+        // The comment `/*M! … */` is read only by MariaDB, since MySQL lacks these variables.
         _ => format!(
             "SET NAMES utf8mb4; SET lc_messages = 'en_US'; SET time_zone = '+00:00'; \
              SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
@@ -105,5 +112,5 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
     }
 }
 
-/// How many seconds MariaDB waits for a lock where there is no limit to it.
+/// The lock wait limit of MariaDB in seconds, if statements have no time limit.
 const NO_LIMIT: u64 = 1_000_000;

@@ -1,4 +1,4 @@
-//! The `[database]` table: the database and its time limits.
+//! The settings of the table `[database]`: the URL of the database, the pool, and the time limits.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,25 +8,26 @@ use serde::{Deserialize, Serialize};
 use super::target::{DbTarget, Times};
 use crate::setting::{Unusable, refuse};
 
-/// The `[database]` table.
+/// The settings of the table `[database]`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct DatabaseSettings {
     /// The URL of the database: `sqlite:…`, `postgres://…` or `mysql://…`.
     pub url: String,
-    /// The largest number of open connections.
+    /// The largest number of open connections of the pool.
     pub pool_size: u32,
-    /// The time within which a connection to a server must be made, in seconds.
+    /// The time limit for opening a connection to a server, in seconds.
     pub connect_seconds: u64,
-    /// The time within which a server must answer a statement, in seconds. 0 sets no limit.
+    /// The time limit for the answer to a statement, in seconds. 0 means no limit.
     pub statement_seconds: u64,
-    /// The time of silence after which connections over a broken network are given up, in seconds.
+    /// The time without any network traffic after which a connection is given up, in seconds.
     pub network_seconds: u64,
-    /// Whether statements stay prepared on PostgreSQL. A pooler in transaction mode does not allow that.
+    /// True if statements stay prepared on PostgreSQL. Must be false behind a pooler in transaction mode, such as
+    /// pgbouncer.
     pub prepared_statements: bool,
-    /// The time for which the service tries to reach the database when it starts, in seconds.
+    /// The time for which the starting service tries to reach the database, in seconds.
     pub start_seconds: u64,
-    /// Whether the service brings the schema up to date when it starts.
+    /// True if the starting service brings the schema up to date.
     pub migrate_at_start: bool,
 }
 
@@ -47,7 +48,7 @@ impl Default for DatabaseSettings {
 }
 
 impl fmt::Debug for DatabaseSettings {
-    /// Leaves out the URL, which may hold a password.
+    /// Leaves out the URL, which may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.url.split(':').next().unwrap_or_default();
         f.debug_struct("DatabaseSettings")
@@ -63,11 +64,11 @@ impl fmt::Debug for DatabaseSettings {
     }
 }
 
-/// The longest time that can be set: a day.
+/// The largest allowed number of seconds, which is a day.
 const LONGEST_SECONDS: u64 = 86_400;
 
 impl DatabaseSettings {
-    /// The address of the database, with its time limits.
+    /// Returns the database of the URL, with the time limits. The error is a text for the operator.
     pub fn target(&self) -> Result<DbTarget, String> {
         let target: DbTarget = self.url.parse()?;
         let statement = Some(Duration::from_secs(self.statement_seconds)).filter(|limit| !limit.is_zero());
@@ -77,7 +78,7 @@ impl DatabaseSettings {
         Ok(DbTarget { times, keeps_sessions: self.prepared_statements, ..target })
     }
 
-    /// Refuses values that are not allowed.
+    /// Returns an error with the key of the first value that is not allowed.
     pub fn check(&self) -> Result<(), Unusable> {
         for (key, least, seconds) in [
             ("database.connect_seconds", 1, self.connect_seconds),

@@ -1,4 +1,4 @@
-//! Connections to SQLite files.
+//! Opens connections to SQLite files.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use super::connection::DbConnection;
 use super::error::is_conflict_message;
 use super::target::DbTarget;
 
-/// Opens a connection to a file and sets it up.
+/// Opens a connection to an SQLite file, and sets up the connection.
 pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
     let mut conn = DbConnection::Sqlite(diesel::SqliteConnection::establish(&target.address)?);
     set_up_file(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 
-/// How often the set-up of a connection to a file is tried.
+/// The largest number of attempts to set up a connection.
 const SET_UP_TRIES: u32 = 500;
-/// The pause between two tries.
+/// The pause between two attempts.
 const SET_UP_PAUSE: Duration = Duration::from_millis(10);
 
-/// The statements that set up each new connection to a file. busy_timeout comes first: changing the journal
-/// mode may itself have to wait.
+/// The statements that set up a new connection to a file. `busy_timeout` comes first, since the change of the journal
+/// mode may have to wait for a lock.
 const FILE_SET_UP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                            PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;";
 
-/// Sets a new connection to a file up. If another one makes the file's journal, as when several start
-/// together, SQLite does not wait but fails at once; so the set-up is tried again.
+/// Sets up a new connection to a file. If several connections start at the same time and one of them creates the
+/// journal, the set-up of the others fails at once instead of waiting. So a failed set-up is tried again.
 fn set_up_file(conn: &mut DbConnection) -> QueryResult<()> {
     for _ in 1..SET_UP_TRIES {
         match conn.batch_execute(FILE_SET_UP) {

@@ -1,5 +1,5 @@
-//! Statements written by hand, which a connection keeps prepared: diesel's own updates and inserts of
-//! several rows are planned anew each time, which costs a claim as much as carrying them out.
+//! Statements in SQL text, which a connection keeps prepared. Diesel prepares its own updates, and inserts of several
+//! rows, anew each time. For a claim this takes as long as the execution.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -13,10 +13,10 @@ use diesel::sql_types::{BigInt, HasSqlType, Integer, Text, Timestamp};
 
 use super::{DbConnection, on_backend};
 
-/// A value for a statement.
+/// A value that is bound to a `?` in a statement.
 #[derive(Clone, Copy, Debug)]
 pub enum Bind<'a> {
-    /// A number.
+    /// A number of 32 bits.
     Int(i32),
     /// A number of 64 bits.
     Long(i64),
@@ -52,13 +52,13 @@ impl From<NaiveDateTime> for Bind<'_> {
 
 /// The text of a statement.
 pub trait Sql {
-    /// A type that no other text has; `()` for a text that is made while the program runs.
+    /// A type that belongs to this text alone. The type is `()` for a text that is built at run time.
     type Name: 'static;
-    /// Whether a connection finds the prepared statement by the name. Otherwise the whole text is put together
-    /// and hashed for that, each time.
+    /// True if the connection finds the prepared statement by [`Sql::Name`]. Otherwise the connection builds and
+    /// hashes the whole text for each execution.
     const HAS_NAME: bool;
 
-    /// The text, taken apart at the places of the binds.
+    /// Returns the text, split at each `?`.
     fn parts(&self) -> Cow<'_, [&str]>;
 }
 
@@ -71,7 +71,7 @@ impl Sql for &str {
     }
 }
 
-/// Gives a constant text a name of its own, for statements that are run often.
+/// Gives a constant text its own type, for statements that run often.
 macro_rules! named {
     ($sql:expr) => {{
         struct Named;
@@ -91,23 +91,23 @@ macro_rules! named {
 }
 pub(crate) use named;
 
-/// Runs `sql`, in which each `?` stands for one of `binds`, and returns how many rows it changed.
+/// Runs the statement `sql`, in which each `?` stands for one of `binds`. Returns the number of changed rows.
 ///
-/// Each connection keeps what it has prepared: so there are few texts.
+/// Each connection keeps all its prepared statements. So callers must use only a few different texts.
 pub fn execute<T: Sql>(conn: &mut DbConnection, sql: T, binds: &[Bind<'_>]) -> QueryResult<usize> {
     let statement = Statement::<T> { parts: sql.parts(), text: PhantomData, binds };
     on_backend!(conn, c => statement.execute(c))
 }
 
-/// How many values the lists of [`execute_listed`] have: a statement is kept for each of these.
+/// The possible lengths of a list in [`execute_listed`]. Each length has its own prepared statement.
 const LIST_LENGTHS: [usize; 3] = [1, 16, LISTED];
-/// The most values that a list of [`execute_listed`] has; more are several statements.
+/// The largest length of a list in [`execute_listed`]. A longer list is split into several statements.
 const LISTED: usize = 200;
 
-/// Runs `sql`, which ends in the name of a column, for rows in which that is one of these values; `binds`
-/// come before. Returns how many rows were changed.
+/// Runs the statement `sql`, which ends with the name of a column, for the rows in which this column has one of
+/// `values`. The `?` in `sql` stand for `binds`. Returns the number of changed rows.
 ///
-/// A list is filled up with its own values to one of a few lengths, so that there are few texts.
+/// A list is filled up to one of a few lengths by repeating its values. So there are only a few different texts.
 pub fn execute_listed(
     conn: &mut DbConnection,
     sql: &str,
@@ -125,10 +125,10 @@ pub fn execute_listed(
     Ok(changed)
 }
 
-/// Runs `sql` as [`execute`] does, which ends in `RETURNING` a number, and returns the numbers.
+/// Runs the statement `sql`, which ends in `RETURNING` and a column of numbers. Returns the numbers.
 ///
-/// Not on MariaDB: it tells of such a result only when the statement runs, which the client library
-/// takes for none.
+/// Must not be called on MariaDB. MariaDB announces the result of RETURNING only during the execution, so the client
+/// library finds no result.
 pub fn returning_numbers<T: Sql>(
     conn: &mut DbConnection,
     sql: T,
@@ -140,7 +140,8 @@ pub fn returning_numbers<T: Sql>(
 
 struct Statement<'a, T> {
     text: PhantomData<T>,
-    /// The text between the binds, taken apart once: it is walked several times.
+    /// The text between the binds. The text is split only once, since diesel walks through the statement several
+    /// times.
     parts: Cow<'a, [&'a str]>,
     binds: &'a [Bind<'a>],
 }
@@ -173,7 +174,7 @@ where
                     Some(Bind::Long(value)) => out.push_bind_param::<BigInt, _>(value)?,
                     Some(Bind::Text(value)) => out.push_bind_param::<Text, str>(value)?,
                     Some(Bind::Time(value)) => out.push_bind_param::<Timestamp, _>(value)?,
-                    // The database says that there are too few.
+                    // There are too few binds. The database will report the error.
                     None => out.push_sql("?"),
                 }
             }

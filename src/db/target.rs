@@ -1,10 +1,10 @@
-//! A database to connect to, and how the service talks to it.
+//! The database that a URL names, with the time limits for connections to this database.
 
 use std::time::Duration;
 
 use diesel::ConnectionError;
 
-/// Which database a URL names.
+/// The kind of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An embedded SQLite file.
@@ -16,7 +16,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The cargo feature that brings the database.
+    /// Returns the name of the cargo feature for this kind of database.
     pub fn feature(self) -> &'static str {
         match self {
             Kind::Sqlite => "sqlite",
@@ -25,7 +25,7 @@ impl Kind {
         }
     }
 
-    /// Whether this binary has the database's client library.
+    /// Returns true if this binary was built with the cargo feature for this kind of database.
     pub(crate) fn is_compiled_in(self) -> bool {
         match self {
             Kind::Sqlite => cfg!(feature = "sqlite"),
@@ -35,14 +35,14 @@ impl Kind {
     }
 }
 
-/// The longest times that a server may keep its client waiting.
+/// The time limits for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// The time for a connection, from the look-up of the host to the end of the set-up.
+    /// The limit for opening a connection, from the look-up of the host to the end of the set-up.
     pub connect: Duration,
-    /// The time for the answer to a statement; `None` sets no limit.
+    /// The limit for the answer to a statement. None means no limit.
     pub statement: Option<Duration>,
-    /// The time for the acknowledgement of sent bytes by the other end's network.
+    /// The limit for the acknowledgement of sent bytes by the server's network.
     pub network: Duration,
 }
 
@@ -56,42 +56,42 @@ impl Default for Times {
     }
 }
 
-/// A database to connect to.
+/// A database that the service can connect to.
 #[derive(Clone)]
 pub struct DbTarget {
-    /// Which database it is.
+    /// The kind of the database.
     pub kind: Kind,
-    /// A path for SQLite, a URL for the client library of the others.
+    /// The path of the file for SQLite. The URL for the client library for the other databases.
     pub address: String,
-    /// The times that the server may take.
+    /// The time limits for the server.
     pub times: Times,
-    /// Whether PostgreSQL keeps prepared statements and settings from one transaction to the next. That is so
-    /// without a pooler of transactions in between.
+    /// True if prepared statements and settings of a session stay from one transaction to the next. False behind a
+    /// pooler in transaction mode, such as pgbouncer in front of PostgreSQL.
     pub keeps_sessions: bool,
-    /// Whether a connection without TLS must be refused.
+    /// True if a connection without TLS must be refused.
     pub needs_tls: bool,
-    /// The server's TCP ports, by which the connections to it are told from others.
+    /// The server's TCP ports. The watch of connections recognises connections to the server by these ports.
     pub ports: Vec<u16>,
-    /// The parts of the URL that have no effect, in sentences for the log.
+    /// Warnings about parts of the URL that have no effect, as texts for the log.
     pub remarks: Vec<String>,
 }
 
 impl DbTarget {
-    /// A target of which only the kind and the address are known.
+    /// Returns a target with default time limits, without ports and without warnings.
     pub(crate) fn new(kind: Kind, address: String) -> DbTarget {
         let (ports, remarks) = (Vec::new(), Vec::new());
         let times = Times::default();
         DbTarget { kind, address, times, keeps_sessions: true, needs_tls: false, ports, remarks }
     }
 
-    /// The same target without a time limit for statements, for example for migrations.
+    /// Returns the same target without a time limit for statements, for example for migrations.
     #[must_use]
     pub fn without_statement_limit(&self) -> DbTarget {
         DbTarget { times: Times { statement: None, ..self.times }, ..self.clone() }
     }
 }
 
-/// The error for a database that this binary cannot talk to.
+/// Returns the error for a database whose cargo feature is missing in this binary.
 pub(crate) fn lacking(kind: Kind) -> ConnectionError {
     ConnectionError::BadConnection(format!("built without the {} feature", kind.feature()))
 }

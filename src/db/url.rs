@@ -1,4 +1,4 @@
-//! Reads database URLs, also in the spellings of SQLAlchemy.
+//! Reads the URLs of databases, including the spellings of SQLAlchemy.
 
 use std::str::FromStr;
 
@@ -13,9 +13,9 @@ use super::url_parts::Parts;
 impl FromStr for DbTarget {
     type Err = String;
 
-    /// Reads `sqlite:…`, `postgres://…` and `mysql://…`, also in SQLAlchemy's spelling with a
-    /// driver (`mysql+pymysql://…`). The error says what is possible and does not repeat the URL,
-    /// which may hold a password.
+    /// Reads `sqlite:…`, `postgres://…` or `mysql://…`. SQLAlchemy's spelling with a driver, such as
+    /// `mysql+pymysql://…`, is also allowed. The error names the allowed schemes. The error does not contain the URL,
+    /// which may contain a password.
     fn from_str(url: &str) -> Result<Self, Self::Err> {
         let (scheme, rest) = url.split_once(':').ok_or("the database URL has no scheme")?;
         let family = scheme.split('+').next().unwrap_or(scheme);
@@ -28,7 +28,7 @@ impl FromStr for DbTarget {
                     "the database URL's scheme {other:?} is unknown: use sqlite, postgres or mysql"
                 ));
             }
-            // A text without a scheme may be anything, a password too.
+            // A text without a scheme may be anything, even a password. So the error does not contain the text.
             _ => {
                 return Err(
                     "the database URL has an unknown scheme: use sqlite, postgres or mysql".to_owned()
@@ -55,11 +55,12 @@ fn sqlite(rest: &str) -> Result<DbTarget, String> {
     if path.is_empty() {
         return Err("the SQLite URL names no file".to_owned());
     }
-    // Each connection would have a database of its own.
+    // With a database in memory, each connection would have a database of its own.
     if path == ":memory:" {
         return Err("the SQLite URL must name a file, since a database in memory cannot be shared".to_owned());
     }
-    // SQLite takes such a path for a URL, whose parameters may turn off what keeps writes safe.
+    // SQLite reads a path that begins with `file:` as a URL. The parameters of such a URL could turn off the safety
+    // of writes.
     if path.starts_with("file:") {
         return Err("the SQLite URL must name a file by its path, without file:".to_owned());
     }

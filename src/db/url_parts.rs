@@ -1,24 +1,24 @@
-//! The parts of a server's URL, as SQLAlchemy takes a URL apart.
+//! Splits the URL of a server into its parts by the rules of SQLAlchemy.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// The parts of a server's URL, as SQLAlchemy takes it apart.
+/// The parts of a server's URL.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parts {
     pub user: Option<String>,
     pub password: Option<String>,
-    /// Host and port as they are written; several of them where the client library allows that.
+    /// Hosts and ports as written in the URL, for example `a:1,b:2`. Only some client libraries allow several hosts.
     pub hosts: String,
     pub database: String,
-    /// Names are decoded, values are not.
+    /// The parameters behind the question mark. The names are decoded, the values are not decoded.
     pub query: Vec<(String, String)>,
 }
 
 impl Parts {
-    /// Takes apart what follows the scheme and its colon.
+    /// Splits the part of a URL after the scheme and its colon.
     ///
-    /// A user or password need not be encoded where it is clear what is meant, since SQLAlchemy takes
-    /// `mysql://u:p/w@host` too: the last `@` before the database begins the host.
+    /// User and password may be unencoded if the meaning is clear. For example, SQLAlchemy accepts
+    /// `mysql://u:p/w@host`. The last `@` before the database's name separates the password from the host.
     pub(crate) fn read(rest: &str) -> Result<Parts, String> {
         let rest = rest.strip_prefix("//").ok_or("the database URL lacks the // after its scheme")?;
         let (user, password, rest) = match end_of_login(rest) {
@@ -46,10 +46,10 @@ impl Parts {
     }
 }
 
-/// Where the `@` is that parts the login from the host.
+/// Returns the place of the `@` between login and host. Returns None if the URL has no login.
 fn end_of_login(rest: &str) -> Option<usize> {
     let first = rest.find('@')?;
-    // An @ in the query, or in the database's name, ends no login.
+    // An `@` in the query or in the database's name does not end a login.
     let path = rest.find(['/', '?']).unwrap_or(rest.len());
     if path < first && rest.find(':').is_none_or(|colon| colon > path) {
         return None;
@@ -58,21 +58,21 @@ fn end_of_login(rest: &str) -> Option<usize> {
     rest[..host].rfind('@')
 }
 
-/// The decoded text of a part of a URL.
+/// Decodes a part of a URL. Returns an error if the bytes are not UTF-8.
 pub(crate) fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(Into::into).map_err(|_| "the database URL has bytes in it that are no UTF-8".to_owned())
 }
 
-/// The characters that are encoded in a URL: all but letters, digits and a few others.
+/// The characters that must be encoded in a URL: all characters except letters, digits, `-`, `.`, `_` and `~`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A text as a part of a URL.
+/// Encodes a text for a URL.
 pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
-/// The beginning of a URL, up to the host.
+/// Returns the beginning of a URL up to the host, for example `postgres://user:password@`.
 pub(crate) fn login(scheme: &str, user: Option<&str>, password: Option<&str>) -> String {
     let password = password.map(|password| format!(":{}", encoded(password))).unwrap_or_default();
     match user {

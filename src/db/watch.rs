@@ -1,9 +1,9 @@
-//! Ends connections to database servers that do not answer: libpq and libmariadb wait for ever, and neither
-//! diesel nor they tell which socket is theirs.
+//! Ends connections to database servers that do not answer. The client libraries libpq and libmariadb would wait for
+//! ever, and neither these libraries nor diesel tell which socket a connection uses.
 //!
-//! The socket is found among the process's open files: while a connection is made, and one is made at a
-//! time, it is the only new one to the server's port. A thread shuts it down when an answer takes too
-//! long; the client library then finds the connection lost, as if the server had closed it.
+//! The socket is found among the open files of this process. Only one connection at a time is opened, so its socket
+//! is the only new socket to the server's port. If an answer takes too long, a thread shuts down the socket. The
+//! client library then reports a lost connection.
 
 use std::fs::File;
 use std::os::fd::{OwnedFd, RawFd};
@@ -19,22 +19,24 @@ use rustix::net::{Shutdown, SocketAddrAny, getpeername, shutdown, sockopt};
 
 use super::target::Times;
 
-/// How often the thread looks.
+/// The interval at which the thread checks all sockets.
 const PERIOD: Duration = Duration::from_millis(250);
-/// By how much a statement may exceed its time, so that the server can say so itself.
+/// The extra time for an answer after the time limit of a statement. The server can report the exceeded limit in this
+/// time.
 const GRACE: Duration = Duration::from_secs(5);
-/// Where the process's open files are.
+/// The directory that lists the open files of this process.
 const OPEN_FILES: &str = "/proc/self/fd";
-/// Where the kernel lists TCP connections; those that are being made tell their peers only here.
+/// The files in which the kernel lists TCP connections. Only these files show the address of a connection that is
+/// still being opened.
 const TCP_TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
-/// How a connection that is being made is marked there.
+/// The mark in these files of a connection that is still being opened.
 const SYN_SENT: &str = "02";
 
-/// When the process began to count time.
+/// The origin of the times that [`now`] returns.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
-/// The lock of the thread that makes a connection.
+/// Locked by the thread that opens a connection.
 static MAKING: Mutex<()> = Mutex::new(());
-/// The connections that the thread looks at.
+/// The connections that the watching thread checks.
 static WATCHED: Mutex<Watched> = Mutex::new(Watched { attempt: None, sockets: Vec::new() });
 static THREAD: Once = Once::new();
 
@@ -43,23 +45,27 @@ struct Watched {
     sockets: Vec<Weak<Socket>>,
 }
 
-/// A connection that is being made.
+/// A connection that is being opened.
 struct Making {
+    /// The ports of the server.
     ports: Vec<u16>,
-    /// The sockets to the server that were there before.
+    /// The inodes of the sockets to the server that existed before.
     before: Vec<u64>,
+    /// When opening the connection takes too long, as a value of [`now`].
     until: u64,
+    /// True if the log already has a line about this connection.
     is_reported: bool,
 }
 
-/// The right to make a connection, until this is dropped.
+/// The right to open a connection. The right ends when this value is dropped.
 pub struct Attempt {
     _making: MutexGuard<'static, ()>,
 }
 
 impl Attempt {
-    /// Waits for its turn and begins, unless that takes longer than `times.connect`, after which the
-    /// connection is cut short too. `ports` are the server's.
+    /// Waits until no other thread opens a connection, and then begins. Returns None if the wait takes longer than
+    /// `times.connect`. If opening the connection takes longer than `times.connect`, the watching thread shuts down
+    /// the socket. `ports` are the ports of the server.
     pub fn begin(ports: &[u16], times: Times) -> Option<Attempt> {
         THREAD.call_once(|| {
             let thread = std::thread::Builder::new().name("database-watch".to_owned());
@@ -74,8 +80,8 @@ impl Attempt {
         Some(Attempt { _making: making })
     }
 
-    /// The socket of the connection that has been made, watched from now on; `None` where it is not
-    /// found, as when a balancer on this host is reached by a port that is not in the URL.
+    /// Returns the socket of the opened connection, and watches the socket from now on. Returns None if the socket is
+    /// not found, for example if a load balancer on this host listens on a port that the URL does not name.
     pub fn socket(&self, times: Times) -> Option<Arc<Socket>> {
         let mut watched = WATCHED.lock();
         let making = watched.attempt.as_ref()?;
@@ -99,14 +105,14 @@ impl Drop for Attempt {
 /// The socket of a connection.
 pub struct Socket {
     socket: OwnedFd,
-    /// How long it may be without an answer.
+    /// The time limit for an answer. None means no limit.
     limit: Option<Duration>,
-    /// When its answer is overdue; zero while none is waited for.
+    /// When the expected answer is overdue, as a value of [`now`]. 0 if no answer is expected.
     until: AtomicU64,
 }
 
 impl Socket {
-    /// Takes notice of what is done on the connection.
+    /// Records that a statement has begun or ended on the connection.
     pub fn note(&self, event: &InstrumentationEvent<'_>) {
         let until = match (event, self.limit) {
             (InstrumentationEvent::StartQuery { .. }, Some(limit)) => now() + millis(limit),
@@ -116,7 +122,7 @@ impl Socket {
         self.until.store(until, Ordering::Relaxed);
     }
 
-    /// Shuts the socket down if its answer is overdue; whether it was.
+    /// Shuts down the socket if an answer is overdue. Returns true if an answer was overdue.
     fn end_if_overdue(&self) -> bool {
         let until = self.until.load(Ordering::Relaxed);
         let is_overdue = until != 0 && until < now();
@@ -128,8 +134,9 @@ impl Socket {
     }
 }
 
+/// Returns the milliseconds since the first call, plus 1.
 fn now() -> u64 {
-    // One more, since zero says that nothing is waited for.
+    // The value is never 0, since 0 means that no answer is expected.
     millis(BEGINNING.elapsed()) + 1
 }
 
@@ -137,7 +144,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
-/// The thread's work for as long as the process lives.
+/// Checks all connections at intervals, for as long as the process lives. Runs on the watching thread.
 fn watch() {
     loop {
         std::thread::sleep(PERIOD);
@@ -162,8 +169,8 @@ fn watch() {
 }
 
 impl Making {
-    /// Ends the sockets of the connection that is being made. The client library may then try another address
-    /// of the server, so this is called again until the library gives up.
+    /// Shuts down the sockets of the connection that is being opened. The client library may then try another address
+    /// of the server. So the watching thread calls this method again until the library gives up.
     fn end(&mut self) {
         let mut found = sockets(&self.ports);
         found.extend(unconnected(&self.ports));
@@ -178,16 +185,15 @@ impl Making {
     }
 }
 
-/// Ends a connection in both directions, so that any thread that waits for it goes on. It may have ended
-/// already.
+/// Shuts down a socket in both directions, so that a waiting thread continues. The connection may have ended before.
 fn end(socket: &OwnedFd) {
     if let Err(error) = shutdown(socket, Shutdown::Both) {
         log::debug!("a connection that was to be ended had ended: {error}");
     }
 }
 
-/// Has the kernel give up a connection whose other end is gone. The kernel may refuse the options, as it does
-/// on a socket of the file system, which does not need them.
+/// Makes the kernel end a connection whose other end does not answer any more. The kernel refuses these options for a
+/// Unix socket, which does not need them.
 fn keep_alive(socket: &OwnedFd, network: Duration) {
     let third = (network / 3).max(Duration::from_secs(1));
     let outcome = sockopt::set_socket_keepalive(socket, true)
@@ -203,8 +209,7 @@ fn keep_alive(socket: &OwnedFd, network: Duration) {
     }
 }
 
-/// The process's sockets that are connected to one of the ports, or to a socket of the file system, by
-/// their inodes.
+/// Returns the sockets of this process that are connected to one of the ports or to a Unix socket, with their inodes.
 fn sockets(ports: &[u16]) -> Vec<(u64, OwnedFd)> {
     let is_to_server = |socket: &OwnedFd| match getpeername(socket) {
         Ok(Some(peer)) => leads_to(ports, peer),
@@ -221,11 +226,12 @@ fn leads_to(ports: &[u16], peer: SocketAddrAny) -> bool {
     if let Ok(peer) = std::net::SocketAddr::try_from(peer.clone()) {
         return ports.contains(&peer.port());
     }
-    // The clients of this process have no name.
+    // The other end of a Unix socket has a path if the other end is a server. The clients of this process have no
+    // path.
     rustix::net::SocketAddrUnix::try_from(peer).is_ok_and(|peer| peer.path().is_some())
 }
 
-/// The process's sockets that are being connected to one of the ports.
+/// Returns the sockets of this process that are being connected to one of the ports, with their inodes.
 fn unconnected(ports: &[u16]) -> Vec<(u64, OwnedFd)> {
     let tables = TCP_TABLES.map(|table| std::fs::read_to_string(table).unwrap_or_default());
     let inodes: Vec<u64> =
@@ -237,7 +243,8 @@ fn unconnected(ports: &[u16]) -> Vec<(u64, OwnedFd)> {
     files.filter(|(inode, _)| inodes.contains(inode)).collect()
 }
 
-/// The inode of a line in the kernel's table if it is a connection that is being made to one of the ports.
+/// Parses a line of the kernel's table. Returns the inode if the line is a connection that is being opened to one of
+/// the ports.
 fn connecting(line: &str, ports: &[u16]) -> Option<u64> {
     let fields: Vec<_> = line.split_ascii_whitespace().collect();
     let (_, port) = fields.get(2)?.rsplit_once(':')?;
@@ -250,9 +257,10 @@ fn open_files() -> Vec<RawFd> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// A descriptor of our own for an open file, so that it cannot become another file under our hands.
+/// Returns a new descriptor for an open file. Another thread may close the old descriptor, and its number may then
+/// belong to another file.
 fn duplicate(number: RawFd) -> Option<OwnedFd> {
-    // The crate gives its descriptor away only as a copy.
+    // This crate returns a descriptor only as a copy.
     FileDescriptor::dup(&number).ok()?.as_file().ok().map(OwnedFd::from)
 }
 
@@ -287,7 +295,8 @@ mod tests {
         drop(attempt);
         assert!(!socket.end_if_overdue());
         socket.until.store(1, Ordering::Relaxed);
-        // The thread or this call ends the socket first: in both cases the reader that waits finds the end.
+        // Either the watching thread or this call shuts down the socket first. The waiting reader sees the end in
+        // both cases.
         socket.end_if_overdue();
         assert_eq!(made.read(&mut [0]).unwrap(), 0);
     }
