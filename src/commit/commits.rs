@@ -17,7 +17,8 @@ pub struct Commits {
     open: BTreeMap<u64, Touched>,
     /// The number of the latest transaction.
     next: u64,
-    /// The transactions that were open when the reader last began, and all transactions that came later.
+    /// The transactions that were open when the reader (the thread that updates the picture) last began, and all
+    /// transactions that came later.
     recent: Vec<Touched>,
 }
 

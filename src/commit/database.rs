@@ -35,7 +35,7 @@ pub(super) struct Inner {
     _lock: Option<file_lock::FileLock>,
 }
 
-/// The threads that write, or that follow the writes.
+/// How transactions are written: by one thread, or by many connections at the same time.
 pub(super) enum Writing {
     /// SQLite allows one writer at a time, so all writes run on one thread.
     OneThread(Writer),

@@ -114,8 +114,9 @@ impl Refresher {
         Ok(Refresher { shared, wake })
     }
 
-    /// Commits and announces the touched parts. The returned receiver gets a message when the follower has seen the
-    /// commit. Returns no receiver if there is nothing to follow. The caller must call [`Self::follow`] later.
+    /// Commits, and announces the touched parts, which the follower reads next. The returned receiver gets a message
+    /// when the follower has seen the commit. Returns no receiver if there is nothing to follow. The caller must call
+    /// [`Self::follow`] later.
     ///
     /// A failed commit is announced too. If the connection ended during the COMMIT, only the database knows the
     /// outcome, and the COMMIT may still happen later.
@@ -270,8 +271,8 @@ impl Shared {
         [books.reading, books.announced.since].into_iter().flatten().min()
     }
 
-    /// Returns true if the oldest commit has been waiting for two seconds. Its writer then gets an answer before the
-    /// follower has seen the commit.
+    /// Returns true if the oldest commit has been waiting for two seconds. The writer of
+    /// this commit then gets an answer before the follower has seen the commit.
     fn is_late(&self) -> bool {
         self.behind_since().is_some_and(|since| since.elapsed() >= FOLLOWING)
     }

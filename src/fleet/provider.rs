@@ -63,9 +63,9 @@ pub struct Provider {
     pub name: Option<Arc<str>>,
     /// The generation.
     pub generation: i32,
-    /// When it was created.
+    /// The time of the creation.
     pub created_at: Option<NaiveDateTime>,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated_at: Option<NaiveDateTime>,
     /// Slot of the root of the provider's tree. A root has its own slot here.
     pub root: Slot,

@@ -218,7 +218,7 @@ pub fn ensure_owner(tx: &mut Tx, project: &str, user: &str, kind: Option<&str>) 
     let (project_id, user_id, type_id): (Option<i32>, Option<i32>, Option<i32>) = diesel::select((
         find!(projects.external_id, project).single_value(),
         find!(users.external_id, user).single_value(),
-        // No consumer type has an empty name.
+        // Without a type, the empty name finds no row.
         find!(consumer_types.name, kind.unwrap_or_default()).single_value(),
     ))
     .get_result(tx.conn())?;

@@ -37,9 +37,9 @@ pub struct ProviderRow {
     pub root_id: i32,
     /// Row id of the parent. None for a root.
     pub parent_id: Option<i32>,
-    /// When it was created.
+    /// The time of the creation.
     pub created_at: Option<NaiveDateTime>,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated_at: Option<NaiveDateTime>,
     /// The provider's inventories, each with the row id of the class.
     pub inventories: Vec<(i32, Amounts)>,
@@ -58,7 +58,7 @@ pub struct UsageRow {
     pub id: i32,
     /// The generation. A row without a generation counts as 0.
     pub generation: i32,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated_at: Option<NaiveDateTime>,
     /// The sums of the allocations from the provider, each with the row id of the class.
     pub used: Vec<(i32, i64)>,

@@ -38,9 +38,9 @@ pub struct Inventory {
     pub class: String,
     /// The numbers of the inventory.
     pub amounts: Amounts,
-    /// When it was created.
+    /// The time of the creation.
     pub created_at: Option<NaiveDateTime>,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated_at: Option<NaiveDateTime>,
 }
 

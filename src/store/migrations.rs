@@ -42,7 +42,7 @@ pub fn migrate(db: &Db) -> Result<usize, Error> {
     })
 }
 
-/// Inserts the missing standard names if an operator migrates the schema. Fails if migrations are missing.
+/// Inserts the missing standard classes and traits. Fails if migrations are missing, which an operator must run.
 pub fn keep_schema(db: &Db) -> Result<(), Error> {
     db.without_limits(|tx| under_lock(tx, |tx| {
         refuse_other_revisions(tx)?;

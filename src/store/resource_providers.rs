@@ -33,9 +33,9 @@ pub struct ResourceProvider {
     pub parent_id: Option<i32>,
     /// The uuid of the parent. None for a root.
     pub parent_uuid: Option<String>,
-    /// When it was created.
+    /// The time of the creation.
     pub created_at: Option<NaiveDateTime>,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated_at: Option<NaiveDateTime>,
 }
 

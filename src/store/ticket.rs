@@ -111,11 +111,11 @@ pub struct Ticket {
     pub expires_at: Option<NaiveDateTime>,
     /// The expiry as the client spelled it, for APIs whose answers repeat that spelling.
     pub expires_text: Option<String>,
-    /// The length of the lease. None if the ticket has no lease.
+    /// The length of the lease in seconds. None if the ticket has no lease.
     pub lease_seconds: Option<i32>,
-    /// When it was created.
+    /// The time of the creation.
     pub created_at: NaiveDateTime,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated_at: NaiveDateTime,
     /// When the ticket became active. None if the ticket was never active.
     pub activated_at: Option<NaiveDateTime>,
@@ -203,13 +203,13 @@ pub struct NewTicket<'a> {
     pub project_id: Option<&'a str>,
     /// Keystone's id of the user who creates the ticket.
     pub user_id: Option<&'a str>,
-    /// The id of the request that creates it.
+    /// The id of the request that creates the ticket.
     pub request_id: Option<&'a str>,
     /// When the ticket expires, in microseconds since 1970.
     pub expires_at: Option<i64>,
     /// The expiry as the client spelled it.
     pub expires_text: Option<&'a str>,
-    /// The length of the lease.
+    /// The length of the lease in seconds.
     pub lease_seconds: Option<i32>,
     /// The time of the creation.
     pub created_at: NaiveDateTime,
@@ -235,7 +235,7 @@ pub struct TicketChanges {
     pub expires_at: Option<Option<i64>>,
     /// The expiry as the client spelled it.
     pub expires_text: Option<Option<String>>,
-    /// The length of the lease.
+    /// The length of the lease in seconds.
     pub lease_seconds: Option<Option<i32>>,
     /// When the ticket becomes active.
     pub activated_at: Option<Option<NaiveDateTime>>,

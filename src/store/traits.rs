@@ -26,9 +26,9 @@ pub struct Trait {
     pub id: i32,
     /// The name, for example `CUSTOM_RAID`.
     pub name: String,
-    /// When it was created.
+    /// The time of the creation.
     pub created_at: Option<NaiveDateTime>,
-    /// When it was last changed.
+    /// The time of the last change.
     pub updated_at: Option<NaiveDateTime>,
 }
 

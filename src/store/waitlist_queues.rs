@@ -28,7 +28,7 @@ pub struct Queue {
     pub generation: i64,
     /// The number of live tickets, which are queued or active.
     pub live: i32,
-    /// When it was created.
+    /// The time of the creation.
     pub created_at: NaiveDateTime,
     /// When a ticket of the queue was last created or ended.
     pub updated_at: NaiveDateTime,
