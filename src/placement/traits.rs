@@ -24,7 +24,7 @@ pub struct TraitFilter {
     pub names: Option<HashSet<String>>,
     /// The trait's name must begin with this prefix.
     pub prefix: Option<String>,
-    /// If true, at least one provider must have the trait. If false, no provider may have it.
+    /// If true, at least one provider must have the trait. If false, no provider may have the trait.
     pub associated: Option<bool>,
 }
 

@@ -54,9 +54,9 @@ pub enum Error {
     QueueGeneration {
         /// The owner of the queue: the uuid of a resource provider, or `default`.
         owner: String,
-        /// The scope of the queue.
+        /// The scope of the queue: the kind of the awaited thing, such as `gpu`.
         scope: String,
-        /// The id of the queue.
+        /// The id of the queue: the awaited thing, such as `gpu-0`.
         id: String,
         /// The queue's present generation, or `null` if the queue has never been used.
         actual: String,
@@ -68,9 +68,9 @@ pub enum Error {
     QueueFull {
         /// The owner of the queue: the uuid of a resource provider, or `default`.
         owner: String,
-        /// The scope of the queue.
+        /// The scope of the queue: the kind of the awaited thing, such as `gpu`.
         scope: String,
-        /// The id of the queue.
+        /// The id of the queue: the awaited thing, such as `gpu-0`.
         id: String,
         /// The setting `waitlist.queue_tickets`.
         limit: u32,
@@ -82,9 +82,9 @@ pub enum Error {
     Twice {
         /// The owner of the queue: the uuid of a resource provider, or `default`.
         owner: String,
-        /// The scope of the queue.
+        /// The scope of the queue: the kind of the awaited thing, such as `gpu`.
         scope: String,
-        /// The id of the queue.
+        /// The id of the queue: the awaited thing, such as `gpu-0`.
         id: String,
     },
     /// The queue with this row id has too many overdue tickets at its front for one transaction. The caller

@@ -61,7 +61,7 @@ impl Cache {
             return Ok(known);
         }
         let question = async { ask(allow_expired).await.map(Arc::new) };
-        // The future is boxed, so that a request whose token is in the cache allocates no memory for it.
+        // The future is boxed, so that a request with a cached token needs no memory for the future.
         let found = Box::pin(self.entries.try_get_with((hash, allow_expired), question)).await;
         let validated = found.map_err(|failure| (*failure).clone())?;
         if validated.is_expired() && !allow_expired { Err(Failure::Invalid) } else { Ok(validated) }

@@ -80,7 +80,7 @@ impl Interface {
 pub struct Settings {
     /// The URL of Keystone, with or without `/v3`.
     pub auth_url: String,
-    /// The URL of Keystone in the header `WWW-Authenticate` for clients. By default `auth_url`.
+    /// The URL of Keystone in the header `WWW-Authenticate` for clients. By default, `auth_url` is used.
     pub www_authenticate_uri: Option<String>,
     /// The name of the service's own user.
     pub username: Option<String>,
