@@ -1,4 +1,4 @@
-"""What the Python tests share: a directory, a database and servers on it."""
+"""The fixtures of the Python tests: a directory, a database and servers on it."""
 
 import drivers
 import databases

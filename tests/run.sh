@@ -64,11 +64,11 @@ conformance() {
     done
 }
 
-# Those that take longest come first.
+# The suites that take longest come first.
 [ $# -gt 0 ] || set -- integration conformance upstream outage keystone openapi limits database crash candidates \
     apiref examples policy openstack readme unit
 
-# What any of them runs is built before, as two builds at once are slower than one.
+# All programs are built before, since two builds at once are slower than one.
 cargo test --locked --all-features --no-run || exit 1
 if [ $# = 1 ]; then
     "$1"

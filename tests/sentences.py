@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Fails on sentences that open with a word which leaves the reader without a subject.
 
-Read are the comments and texts of src/, all documents, and the comments of the Makefile, contrib/ and .ci/.
+Read are the comments and texts of src/ and tests/, all documents, and the comments of the Makefile, contrib/ and .ci/.
 `--list` only lists the sentences, with the number in each file. Arguments limit the search to files and directories.
 Only Python's standard library is needed.
 """
 
 import argparse
+import ast
 import collections
+import inspect
 import pathlib
 import re
 import sys
@@ -15,7 +17,8 @@ import sys
 PROJECT = pathlib.Path(__file__).resolve().parents[1]
 DOCUMENTS = ['*.md', 'docs/**/*.md', 'tests/*.md', 'benches/*.md', 'examples/*.md', 'api-ref/source/*.rst',
              'api-ref/source/*.yaml', 'api-ref/*.yaml']
-REMARKS = ['Makefile', 'contrib/*', '.ci/run', '*.toml']
+REMARKS = ['Makefile', 'contrib/*', '.ci/run', '*.toml', 'tests/*.sh']
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 WORDS = 'What|Whatever|Who|Whom|Whose|Whoever|Those|Of'
 # A sentence starts with its paragraph, after a stop, and in each cell of a table. Marks of emphasis may stand between.
@@ -23,6 +26,7 @@ OPENING = re.compile(rf'(?:^|[.!?:]["\')*_]*\s|\|\s)\s*["(*_]*(?:{WORDS})\b')
 ITEM = re.compile(r'\s*(?:[-*+]|\d+\.|#+|>)\s+')
 KEY = re.compile(r'\s*(?:- )?[\w$.-]+:(?:\s+|$)')
 CODE = re.compile(r'(`+)(?:(?!`).)+\1', re.DOTALL)
+EXAMPLE = re.compile(r'^ *>>>.*(?:\n.*\S.*)*', re.MULTILINE)
 RUST = re.compile(
     r'(?<!\w)b?r(?P<fence>#*)"(?P<raw>.*?)"(?P=fence)|b?"(?P<string>(?:\\.|[^"\\])*)"'
     r"|'(?:\\[^']*|[^\\'])'|(?P<mark>//[/!]?)(?P<comment>[^\n]*)|/\*.*?\*/", re.DOTALL)
@@ -124,14 +128,33 @@ def remarks(text):
     return prose(lines)
 
 
+def python(text):
+    """The paragraphs of the comments and of the docstrings in Python. Examples are left out.
+
+    >>> python('"A."\\n# B\\nclass X:\\n    "C"\\n')
+    [[(2, 'B')], [(1, 'A.')], [(4, 'C')]]
+    >>> python("'''A\\n\\n>>> Of()\\n1\\n\\nB'''")
+    [[(1, 'A')], [(6, 'B')]]
+    """
+    paragraphs = remarks(text)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node):
+            first = node.body[0]
+            lines = EXAMPLE.sub(lambda example: '\n' * example[0].count('\n'), inspect.cleandoc(first.value.value))
+            paragraphs += prose(enumerate(lines.splitlines(), first.lineno))
+    return paragraphs
+
+
 def files(kind):
-    patterns = {'rust': ['src/**/*.rs', 'src/**/*.json'], 'prose': DOCUMENTS, 'remarks': REMARKS}[kind]
+    patterns = {'rust': ['src/**/*.rs', 'src/**/*.json', 'tests/**/*.rs'], 'python': ['tests/**/*.py'],
+                'prose': DOCUMENTS, 'remarks': REMARKS}[kind]
     return sorted({path for pattern in patterns for path in PROJECT.glob(pattern)} - {PROJECT / 'LICENSE'})
 
 
 def sentences():
     """All such sentences: file, line, the first words."""
-    readers = {'rust': comments, 'prose': lambda text: prose(enumerate(text.splitlines(), 1)), 'remarks': remarks}
+    readers = {'rust': comments, 'python': python, 'prose': lambda text: prose(enumerate(text.splitlines(), 1)),
+               'remarks': remarks}
     for kind, read in readers.items():
         for path in files(kind):
             for paragraph in read(path.read_text()):

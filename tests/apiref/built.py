@@ -24,7 +24,7 @@ def build(directory):
 
 
 class Said:
-    """What the site says of one operation."""
+    """The description of one operation on the site."""
 
     def __init__(self, method, details):
         self.since = method['min_version']
@@ -62,7 +62,7 @@ def rows(section):
 
 
 def operations(directory):
-    """What the site says of each operation, by method and path; an operation told twice fails."""
+    """The descriptions on the site, by method and path; an operation that is described twice fails."""
     found = {}
     for page in pathlib.Path(directory, 'doctrees').glob('*.doctree'):
         tree = pickle.loads(page.read_bytes())

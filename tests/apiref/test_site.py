@@ -28,7 +28,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def made():
-    """What the service would have written now."""
+    """The files that the service would write now."""
     with generate.service() as (url, door):
         return {'files': generate.everything(url, door), 'documents': generate.documents(url),
                 'whole': httpx.get(f'{url}/openapi.json', trust_env=False).json()}
@@ -158,7 +158,7 @@ def test_headers_of_every_answer_are_told(site, whole):
         assert f'``{name}``' in (built.SOURCE / 'cnapi.rst').read_text(), name
 
 
-# What HTTP itself has for the body, for caches and for refusals, which any answer may have.
+# Headers of HTTP itself, which any answer may have: for the body, for caches and for refusals.
 OF_HTTP = {'Content-Type', 'Vary', 'Server', 'Allow'}
 
 

@@ -64,7 +64,7 @@ def in_dictionary_form(allocations):
 
 
 def assert_reflected(before, after, allocations):
-    """What is used has grown by the claim, and no candidate is new."""
+    """The usage has grown by the claim, and no candidate is new."""
     for provider, summary in after['provider_summaries'].items():
         earlier = before['provider_summaries'][provider]
         taken = allocations.get(provider, {'resources': {}})['resources']
@@ -72,7 +72,7 @@ def assert_reflected(before, after, allocations):
             assert numbers['capacity'] == earlier['resources'][name]['capacity']
             assert numbers['used'] == \
                 earlier['resources'][name]['used'] + taken.get(name, 0)
-    # What is left fits beside the claim.
+    # The remaining candidates fit beside the claim.
     counted = collections.Counter(worlds.normalised(after)[0])
     counted.subtract(collections.Counter(worlds.normalised(before)[0]))
     assert not +counted, 'a claim makes no new candidates'

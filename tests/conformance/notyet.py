@@ -1,9 +1,9 @@
 """The list of what is not yet expected to pass.
 
 A line is `FILE.yaml` or `FILE.yaml: name of a test`; `#` starts a comment.
-Of a file that is named whole at least one test must fail; a test that is
-named must fail. What passes all the same counts as a failure, so that the
-list cannot fall behind.
+If a line names a whole file, at least one test of the file must fail. If a
+line names a test, this test must fail. A test that passes nevertheless counts
+as a failure, so that the list stays up to date.
 """
 
 

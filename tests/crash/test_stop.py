@@ -55,7 +55,7 @@ def make_provider(client):
 
 
 def written(client, provider, consumer):
-    """What there is that a write of an allocation changes."""
+    """The answers that a write of an allocation changes."""
     path = f'/resource_providers/{provider}'
     return (client('GET', f'/allocations/{consumer}')['allocations'],
             client('GET', f'{path}/usages')['usages'],

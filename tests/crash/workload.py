@@ -123,7 +123,7 @@ class Writer(threading.Thread):
         self.generation = answer['resource_provider_generation']
 
     def losses(self, client):
-        """What the server, started again, does not know of our answers."""
+        """The answered writes that the server does not know after its new start."""
         about, value = self.unanswered or (None, None)
         path = f'/resource_providers/{self.provider}'
         found = []

@@ -1,4 +1,4 @@
-"""What the tests of the database share: servers of their own, with and without certificates."""
+"""The fixtures of the database's tests: servers of their own, with and without certificates."""
 
 import subprocess
 

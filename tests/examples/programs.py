@@ -8,7 +8,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / 'examples'
-# What the file is called, by language.
+# The ending of an example's file, by language.
 ENDINGS = {'python': '.py', 'sdk': '_sdk.py', 'shell': '.sh', 'rust': '.rs'}
 
 

@@ -97,7 +97,7 @@ def test_all_get_a_place_while_there_is_one(client, url):
 
 
 def held(client, consumer):
-    """What a consumer holds, by provider."""
+    """The allocations of a consumer, by provider."""
     found = client('GET', f'/allocations/{consumer}')['allocations']
     return {provider: part['resources'] for provider, part in found.items()}
 

@@ -148,7 +148,7 @@ def test_our_own_token_is_got_again_once_it_is_refused(placement, keystone, clou
     log_ins = keystone.requests().count('POST /v3/auth/tokens')
     assert server.status('/traits', token) == 200
     assert keystone.requests().count('POST /v3/auth/tokens') == log_ins
-    # Whoever is disabled loses all tokens.
+    # A user who is disabled loses all tokens.
     for enabled in (False, True):
         keystone('PATCH', f'/users/{cloud.users["placement"]}', {'user': {'enabled': enabled}})
     # In Keystone's eyes this goes also for those that it gives out within the same second.
@@ -206,7 +206,7 @@ def test_tls_with_an_authority_of_our_own(placement, keystone, cloud, authority)
     assert server.status('/traits', token) == 200
     assert len(tls.validations()) == 1 and len(keystone.validations()) == before
     server.stop()
-    # Whom nobody trusts is not told our password.
+    # A Keystone with an untrusted certificate does not get our password.
     log_ins = tls.requests().count('POST /v3/auth/tokens')
     stranger = placement(**settings)
     assert refused_for_now(stranger.ask('/traits', token))

@@ -1,4 +1,4 @@
-"""What Keystone says of a token holds, and what a request says of itself does not."""
+"""Keystone's answer about a token is believed, and the headers of a request are not."""
 
 import concurrent.futures
 import datetime
@@ -101,7 +101,7 @@ def test_garbage_is_refused_and_told_where_tokens_are(placement, keystone, cloud
             assert answer.headers['www-authenticate'] == 'Keystone uri="https://keystone.example.com/identity"'
             assert answer.json()['error']['code'] == 401
             assert answer.headers['x-openstack-request-id'].startswith('req-')
-        # What is open to all is not asked about.
+        # A path that is open to all needs no question to Keystone.
         assert server.status('/', token) == 200
     assert 'refused: it has no token' in server.log()
     assert 'refused: Keystone does not know its token' in server.log()

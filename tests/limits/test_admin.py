@@ -177,7 +177,7 @@ def test_queues_are_measured_whoever_writes(service):
     group = f'/waitlist/{ask(there, "POST", "/waitlist", 201, body)["uuid"]}'
     await_lengths(3, 3, 3, 3)
 
-    # Who gives up has had no turn.
+    # A wait that ended before the ticket became active is not counted.
     assert wait(here, second, 1) == 'queued'
     assert handed_off(here.url, 'commit') == handed_off(here.url, 'recheck') == 0
     handed_on(here, second, (here, 'DELETE', first))

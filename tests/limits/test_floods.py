@@ -1,4 +1,4 @@
-"""What asks for too much is refused, others are answered meanwhile, memory stays bounded."""
+"""Requests for too much are refused, other requests are answered meanwhile, memory stays bounded."""
 
 import contextlib
 import resource
@@ -257,7 +257,7 @@ def test_header_floods(service):
         assert refused(server, start + flood(20) + b'\r\n')[0] == 200
         code, answer = refused(server, start + flood(40) + b'\r\n')
         assert code == 431 and b'at most 32768 bytes' in answer
-        # What is no request any more is refused by the HTTP layer itself.
+        # The HTTP layer itself refuses a head that is too large for a request.
         small = b''.join(b'X-%d: x\r\n' % number for number in range(200))
         assert refused(server, start + small + b'\r\n')[0] == 431
         assert refused(server, start + b'X-Long: ' + b'x' * (1 << 20))[0] in (431, None)

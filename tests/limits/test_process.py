@@ -79,7 +79,7 @@ def test_connections_fit_under_the_hard_limit_of_open_files(limited):
 
 
 def states(received):
-    """What the manager was told, a line each."""
+    """The notifications to the manager, one in each line."""
     lines = []
     with contextlib.suppress(BlockingIOError):
         while True:

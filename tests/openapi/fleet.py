@@ -23,7 +23,7 @@ CLASSES = ['VCPU', 'MEMORY_MB', 'CUSTOM_GPU']
 TRAITS = ['CUSTOM_FAST', 'CUSTOM_QUIET', 'HW_CPU_X86_AVX2']
 
 RESOURCES = ['VCPU:1', 'VCPU:1,MEMORY_MB:8', 'MEMORY_MB:64', 'CUSTOM_GPU:1']
-# What a parameter whose name starts so may well be.
+# Good values for a parameter whose name begins with the key.
 QUERY = {
     'resources': RESOURCES,
     'required': ['HW_CPU_X86_AVX2', '!CUSTOM_QUIET', 'in:CUSTOM_FAST,HW_CPU_X86_AVX2'],

@@ -1,4 +1,4 @@
-"""What schemathesis does differently here; loaded by it (SCHEMATHESIS_HOOKS).
+"""Changes of schemathesis for this service; schemathesis loads them (SCHEMATHESIS_HOOKS).
 
 The fuzzer alone would seldom name anything that there is, so it is given the
 things that fleet.py makes, and now and then the generation that they have.
@@ -137,10 +137,10 @@ def after_call(context, case, response):
 
 @schemathesis.check
 def schema_of_the_service(ctx, response, case):
-    """What fits the documented schema is not refused by the service's own.
+    """The service's own schema refuses nothing that fits the documented schema.
 
-    A 400 for what the schema cannot say (an unknown trait) is all right. What
-    came out of an earlier answer was not made to fit.
+    A 400 for what the schema cannot say (an unknown trait) is all right. Values
+    from an earlier answer were not made to fit the schema.
     """
     if not is_good(case) or case.meta.phase.name.value == 'stateful' or response.status_code != 400:
         return
@@ -155,6 +155,6 @@ def filter_failure(context, failure, case, response):
     """Leave out what is no fault: Placement has these looser than they look."""
     if 'negative_data_rejection' not in failure.checks:
         return True
-    # Any text may be asked for; it holds nothing. What is not forced is refused in its own way.
+    # Any text is a consumer without allocations. A failed precondition is refused with a status of its own.
     is_free = case.operation.label == 'GET /allocations/{consumer_uuid}'
     return not is_free and response.status_code != 412

@@ -1,4 +1,4 @@
-"""What the fuzzer seldom gets right, asked right, at every version.
+"""Good requests of kinds that the fuzzer seldom gets right, at every version.
 
 A search, a claim for several consumers and a reshape need so much to be true
 at once that hardly a request made at random is answered with success.

@@ -36,7 +36,7 @@ def test_uuids_in_any_form(client):
                 'allocations': {}, 'project_id': 'p', 'user_id': 'u',
                 'consumer_type': 'T', 'consumer_generation': None})]
         assert [answer.status_code for answer in answers if answer.status_code >= 500] == [], form
-        # What does not fit into a column is refused, not cut.
+        # A value that does not fit into a column is refused, not cut.
         assert answers[0].status_code == (200 if len(form) <= 36 else 400), form
         if len(form) <= 36:
             assert answers[0].json()['aggregates'] == [form]

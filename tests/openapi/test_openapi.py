@@ -24,7 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SCHEMATHESIS = pathlib.Path(sys.executable).with_name('schemathesis')
 LONG = os.environ.get('OPENAPI_LONG') == '1'
 NEWEST = int(api.LATEST.partition('.')[2])
-# Those in between at which several shapes are about to change.
+# The last versions before several shapes change.
 OLDER = range(NEWEST) if LONG else (0, 11, 18, 27)
 SEED = os.environ.get('OPENAPI_SEED', '1')
 

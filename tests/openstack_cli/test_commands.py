@@ -63,7 +63,7 @@ def test_a_scheduler_by_hand(openstack):
                        gpu['uuid'])
     assert rows(listed, 'name') == [('gpu',), ('host',)]
 
-    # What there is to claim.
+    # The resources to claim.
     openstack('resource', 'class', 'set', 'CUSTOM_GPU_SLICE', 'no-output')
     openstack('resource', 'provider', 'inventory', 'set', host['uuid'],
               '--resource', 'VCPU=8', '--resource', 'VCPU:allocation_ratio=2',
@@ -75,7 +75,7 @@ def test_a_scheduler_by_hand(openstack):
     assert rows(inventories, 'resource_class', 'total', 'allocation_ratio') == [
         ('MEMORY_MB', 4096, 1.0), ('VCPU', 8, 2.0)]
 
-    # What it is like.
+    # The traits of the provider.
     openstack('trait', 'create', 'CUSTOM_QUIET', 'no-output')
     openstack('resource', 'provider', 'trait', 'set', gpu['uuid'],
               '--trait', 'CUSTOM_QUIET', '--trait', 'HW_GPU_API_VULKAN')
@@ -115,7 +115,7 @@ def test_a_scheduler_by_hand(openstack):
     assert 'capacity' in message and 'HTTP 409' in message
     assert not openstack('resource', 'provider', 'allocation', 'show', third)
 
-    # What is in use cannot be taken away; what is free can.
+    # An inventory in use cannot be deleted; a free inventory can.
     with pytest.raises(Refused, match='in use'):
         openstack('resource', 'provider', 'inventory', 'delete',
                   host['uuid'], '--resource-class', 'VCPU', 'no-output')

@@ -1,4 +1,4 @@
-"""What may happen to a database server, and to the network before it."""
+"""Troubles of a database server, and of the network before it."""
 
 import contextlib
 import copy

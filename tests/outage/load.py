@@ -194,7 +194,7 @@ class Load:
 
 
 def stored(database):
-    """Of each provider with inventory: its generation and what is allocated."""
+    """The generation of each provider with inventory, and the sum of its allocations."""
     rows = database.query(
         'SELECT p.uuid, p.generation, coalesce((SELECT sum(used) FROM allocations a '
         'WHERE a.resource_provider_id = p.id), 0) FROM resource_providers p')

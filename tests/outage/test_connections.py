@@ -86,7 +86,7 @@ def test_killed_under_load(serve, server, database):
             crowd.await_answers()
             assert server.kill_connections() > 0
         print(f'answered again after {crowd.await_answers():.3f} s')
-    # Reads are done again. Of the writes, only one with a COMMIT under way may be unknown.
+    # Reads are done again. The outcome of a write may be unknown only if its COMMIT was under way.
     assert crowd.refused('GET') == 0
     crowd.check(database)
 

@@ -14,7 +14,7 @@ ATTRIBUTES = ['user_id', 'project_id', 'domain_id', 'system_scope', 'system', 'i
               'roles', 'age', 'user.domain.id', 'teams.name', 'labels', 'no.such', 'unheard-of']
 LITERALS = ["'p1'", '"p1"', "'x y'", 'True', 'False', 'None', '7', '-3', '0', "''", '"it"']
 TARGETS = ['project_id', 'user_id', 'a.b', 'flag', 'number', 'absent', 'target name']
-# What does not belong; most of it makes a rule unreadable.
+# Parts that do not belong into a rule; most of them make the rule unreadable.
 RUBBISH = ['(', ')', 'and', 'or', 'not', 'role', "'text'", "'a':'b'", '"', 'x:%(y', ':x', '1x:y',
            '007:7', '%', 'rule', '((', '@:', 'a[:b', "'x:y", '!x']
 

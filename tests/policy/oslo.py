@@ -1,4 +1,4 @@
-"""What oslo.policy decides with Placement's own default rules."""
+"""The decisions of oslo.policy with Placement's own default rules."""
 
 import graphlib
 import logging
@@ -38,7 +38,7 @@ class Oslo:
         self.logged = Logged()
         logger = logging.getLogger('oslo_policy')
         logger.addHandler(self.logged)
-        # What it warns of is of no interest here, and there is much of it.
+        # The many warnings of oslo.policy are of no interest here.
         logger.propagate = False
 
     def load(self, text):
@@ -62,7 +62,7 @@ class Oslo:
                     self._ask(part)
 
     def _ask(self, check):
-        """What fails as soon as it is asked is noticed only then."""
+        """Ask a check once, since oslo.policy notices some faults only when a check is asked."""
         try:
             check(Anything(), {}, self.enforcer)
         except Exception as error:

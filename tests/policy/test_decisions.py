@@ -28,7 +28,7 @@ def run(*arguments, **options):
 
 
 def answers(questions):
-    """What allotment makes of each: True, False or None if it refuses the file."""
+    """The decision of allotment about each question: True, False, or None if it refuses the file."""
     lines = '\n'.join(json.dumps(question) for question in questions)
     done = run('check', '--batch', input=lines)
     assert done.returncode == 0, done.stderr

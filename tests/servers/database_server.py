@@ -63,7 +63,7 @@ def free_port():
 
 
 def unprivileged_user(*names):
-    """Whom a server is to run as: ourselves, unless we are root."""
+    """The user that runs a server: our own user, unless we are root."""
     if os.geteuid() != 0:
         return None
     for name in (*names, 'nobody'):

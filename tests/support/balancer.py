@@ -55,7 +55,7 @@ class Balancer:
         return (self.directory / 'haproxy.log').read_text()
 
     def command(self, words):
-        """What HAProxy answers to a command on its socket."""
+        """The answer of HAProxy to a command on its socket."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.socket))
             connection.sendall(words.encode() + b'\n')

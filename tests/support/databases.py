@@ -84,7 +84,7 @@ class ServerDatabase(Database):
             raise DatabaseError(
                 f'{self.variable} is not set: run under '
                 'tests/servers/servers.py, or see CONTRIBUTING.md')
-        # Those of a cluster have a comma in between.
+        # The addresses of a cluster's nodes are separated by commas.
         self.server = urllib.parse.urlsplit(os.environ[self.variable].split(',')[node])
         address = self.server._replace(path=f'/{name}')
         self.url = address.geturl()

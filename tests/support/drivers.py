@@ -114,7 +114,7 @@ class Server:
         self.process.wait()
         self.process = None
 
-    # What a driver provides.
+    # The methods that each driver provides.
 
     def write_config(self, policy_file):
         raise NotImplementedError
@@ -199,7 +199,7 @@ class AllotmentServer(Server):
         ('cors', 'allowed_origin'): ('cors', 'allowed_origins'),
         ('cors', 'allow_headers'): ('cors', 'allow_headers'),
         ('api', 'auth_strategy'): ('auth', 'strategy'),
-        # Those that upstream does not have.
+        # The settings that upstream does not have.
         ('limits', 'candidate_visits'): ('limits', 'candidate_visits'),
         ('limits', 'candidate_bytes'): ('limits', 'candidate_bytes'),
         ('limits', 'candidate_seconds'): ('limits', 'candidate_seconds'),

@@ -70,7 +70,7 @@ password_hash_rounds = 4
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                # Whom the certificate is of is what tests look at, not this.
+                # The tests look at the owner of the certificate. This check does not.
                 if httpx.get(f'{self.url}/v3', trust_env=False, verify=False).is_success:
                     return
             except httpx.TransportError:

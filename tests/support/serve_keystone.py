@@ -1,8 +1,8 @@
 """Serve Keystone over HTTP: serve_keystone.py CONFIG_DIR PORT [CERTIFICATE KEY].
 
-With a certificate it is HTTPS. REQUESTS in CONFIG_DIR has a line for each request. Of all that
-stand in one directory only one answers at a time: they share a database of SQLite, where two log-ins
-at once may end in "database is locked".
+With a certificate it is HTTPS. REQUESTS in CONFIG_DIR has a line for each request. The servers of
+one directory answer one at a time, since they share a database of SQLite, where two log-ins at once may
+end in "database is locked".
 """
 
 import fcntl

@@ -87,7 +87,7 @@ class Connection:
         return data
 
     def read_answer(self):
-        """Status and body of one answer, which must have a length. What comes after it is kept for the next."""
+        """Status and body of one answer, which must have a length. Later bytes are kept for the next answer."""
         data = self.rest
         while b'\r\n\r\n' not in data:
             part = self.socket.recv(65536)

@@ -199,7 +199,7 @@ def fill_allocations(api):
 
 
 def change(api):
-    """What is written after a takeover: each kind of write there is."""
+    """The writes after a takeover: one write of each kind."""
     api('PUT', '/resource_classes/CUSTOM_LATER')
     api('PUT', '/traits/CUSTOM_LATER')
     create_provider(api, 'cn2_numa1', 'cn2')

@@ -1,4 +1,4 @@
-"""What a server answers to every GET, in a form that can be compared."""
+"""The answers of a server to every GET, in a form that can be compared."""
 
 import email.utils
 import json
@@ -154,7 +154,7 @@ def sorted_lists(value):
 
 
 def differences(theirs, ours, ours_may_fail=False):
-    """What differs, as text; where upstream itself fails we must not."""
+    """The differences as text; a request that fails on upstream must not fail here."""
     found = []
     for request in sorted(theirs.keys() | ours.keys()):
         upstream, allotment = theirs.get(request), ours.get(request)

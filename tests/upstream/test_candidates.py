@@ -47,7 +47,7 @@ def test_same_candidates(serve, database):
 
 
 def compare(ours, theirs, world, query):
-    """What comes of asking both servers; known faults have their own words."""
+    """The result of a request to both servers; known faults of upstream have words of their own."""
     path = f'/allocation_candidates?{query.text}'
     expected, answer = (server.send('GET', path, version=query.version)
                         for server in (theirs, ours))

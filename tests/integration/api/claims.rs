@@ -102,7 +102,7 @@ fn amounts_that_differ_fill_a_provider_without_overselling(app: TestApp) {
     }
 }
 
-/// What is allocated from a provider, added up from its allocations.
+/// Adds up the allocations from a provider, by class.
 fn sum_of_allocations(client: &Client, provider: &str) -> Value {
     let listed = client.get(&format!("/resource_providers/{provider}/allocations")).ok();
     let mut sums = json!({});

@@ -79,7 +79,8 @@ fn a_consumer_that_ends_while_it_moves_leaves_nothing_behind(app: TestApp) {
     });
     assert_no_strays(&app);
     let client = app.client();
-    // Of several providers, which is not written with one statement, and then of one.
+    // The first claim is on several providers, so it is not written with one statement. The second claim is
+    // on one provider.
     for providers in [&providers[..], &providers[..1]] {
         client.at("1.27").put(&path, &holding(providers, 7)).expect(204);
         client.delete(&path).expect(204);
@@ -98,7 +99,8 @@ fn holding(providers: &[String], amount: usize) -> Value {
     json!({ "allocations": allocations, "project_id": "project", "user_id": "user" })
 }
 
-/// Of several who make the same consumer at once, one does and the others are told so.
+/// If several clients create the same consumer at once, one client succeeds, and the other clients get a
+/// conflict.
 fn new_consumers_of_one_uuid_become_one(app: TestApp) {
     let providers: Vec<String> =
         (0..4).map(|_| app.client().new_stocked_provider(&[("VCPU", 100)])).collect();
@@ -130,7 +132,7 @@ fn new_consumers_of_one_uuid_become_one(app: TestApp) {
     assert_no_strays(&app);
 }
 
-/// What another writer does just while the statement waits for a row of it.
+/// Another writer changes a row while the statement waits for this row.
 #[cfg(feature = "postgres")]
 mod meanwhile {
     use std::time::{Duration, Instant};
@@ -160,7 +162,7 @@ mod meanwhile {
         app
     }
 
-    /// What is answered to `request`, which begins after `sql` and goes on when that is committed.
+    /// Returns the answer to `request`, which begins after `sql` and continues when `sql` is committed.
     fn answered_after(app: &TestApp, sql: &str, request: impl Fn(&Client) -> Answer + Sync) -> Answer {
         let mut other = app.database.connect();
         other.batch_execute(&format!("BEGIN; {sql}")).unwrap();
@@ -199,8 +201,8 @@ mod meanwhile {
         assert_eq!(app.client().usages(&provider), json!({ "VCPU": 1 }));
     }
 
-    /// Those who claim on one provider follow each other, and while they can't go on they keep no
-    /// connection from those who claim elsewhere.
+    /// Claims on one provider are written one after the other. While such claims wait, they hold no
+    /// connection that claims on other providers need.
     #[test]
     fn many_on_one_provider_wait_on_one_connection() {
         const MANY: usize = 40;

@@ -15,10 +15,10 @@ on_each_database!(many_clients_leave_what_they_were_told);
 
 const CLASSES: [&str; 2] = ["VCPU", "MEMORY_MB"];
 
-/// What a consumer holds: amounts by provider and class.
+/// The allocations of a consumer: amounts by provider and class.
 type Holding = BTreeMap<(String, &'static str), i64>;
 
-/// What a provider has of a class.
+/// The inventory of a provider for one class.
 #[derive(Clone, Copy, Debug)]
 struct Stock {
     total: i64,
@@ -253,7 +253,8 @@ fn many_clients_leave_what_they_were_told(app: TestApp) {
     let mut model = Model { stocks, ..Model::default() };
     model.consumers.extend(told.into_iter().flat_map(|told| told.consumers));
     for consumer in shared {
-        // Who was last is not known, but what is shown of it is what counts for the sums.
+        // The test can't know which write was last. So the model takes over the allocations that the service
+        // shows.
         let shown = client.get(&format!("/allocations/{consumer}")).ok();
         if let Some(generation) = shown["consumer_generation"].as_i64() {
             model.consumers.insert(consumer, (generation, holding_of(&shown)));

@@ -127,7 +127,8 @@ fn request(rng: &mut StdRng, world: &World) -> Vec<u8> {
     bytes
 }
 
-/// What the row's route takes, unless what it needs for that is gone.
+/// Returns a good path and body for the row's route, or `None` if the things that the request needs were
+/// deleted.
 fn good(row: Option<&Row>, world: &World) -> Option<(String, Value)> {
     let is_whole = world.client.get(&format!("/resource_providers/{}", world.provider)).status == 200
         && world.client.get(&format!("/allocations/{}", world.consumer)).json()["consumer_generation"]

@@ -45,7 +45,7 @@ fn set_trait(client: &Client, provider: &str, name: &str) {
     }
 }
 
-/// Whose generation a request states.
+/// The thing whose generation a request states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
     Provider,

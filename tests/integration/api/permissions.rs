@@ -1,4 +1,4 @@
-//! Who may do what: every route of the table, asked by everybody there is.
+//! Permissions: every route of the table is called by every kind of caller.
 
 use allotment::api::routes::{Dialect, ROUTES, Route};
 
@@ -6,7 +6,7 @@ use crate::support::{Backend, TestApp, exchange};
 
 on_each_database!(each_route_lets_in_whom_it_should: Backend);
 
-/// Whom a route is for.
+/// The callers that a route accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum For {
     /// All, even without a token.
@@ -84,7 +84,7 @@ const ROWS: &[(&str, &str, For)] = &[
     ("DELETE", "/servers/{server}/waitlist/{ticket}", Operators),
 ];
 
-/// Who asks.
+/// The caller of a route.
 #[derive(Clone, Copy, Debug)]
 enum Caller {
     /// Without a token.
@@ -112,7 +112,7 @@ const CALLERS: [Caller; 10] = [
     OnSystem("reader"),
 ];
 
-/// What the answer is to be.
+/// The expected answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     Unknown,

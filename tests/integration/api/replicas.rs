@@ -86,7 +86,7 @@ fn assert_set_up_once(database: &Database) {
     }
 }
 
-/// What one replica writes, all read; a claim through each counts for all.
+/// All replicas read each write of one replica, and a claim through any replica counts for all replicas.
 fn assert_one_service(clients: &[Client]) {
     let provider = clients[0].new_stocked_provider(&[("VCPU", 100)]);
     thread::scope(|scope| {

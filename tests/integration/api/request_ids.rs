@@ -57,7 +57,7 @@ fn the_log_has_the_callers_id_beside_the_answers() {
     ] {
         assert!(line.contains(part), "{part} in {line}");
     }
-    // What is no request id is not taken over into the log, nor is a token.
+    // A header value that is no request id is not logged, and neither is a token.
     for (number, other) in ["req-x", "x y", "REQ-5a6b0b4e-9a5c-4c3a-8a38-6ab5d3f0f2b1"].iter().enumerate() {
         let path = format!("/resource_providers?name=unknown{number}");
         client.send("GET", &path, &[(HEADER, other)], None).expect(200);

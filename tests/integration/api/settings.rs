@@ -156,7 +156,7 @@ fn lists_are_taken_from_the_environment() {
     assert!(told.contains("trusted_proxies: must be addresses or networks"), "{told}");
 }
 
-/// Whatever is wrong, a password in the database's address is not shown.
+/// No error message shows the password in the database's address.
 #[test]
 fn secrets_are_not_shown_in_errors() {
     let url = format!("postgres://placement:{SECRET}@127.0.0.1:1/placement");

@@ -81,7 +81,7 @@ impl Place {
         std::fs::write(self.file(name), "").unwrap();
     }
 
-    /// What a script has written to a file, once it ends with a line.
+    /// Returns the text that a script has written to a file, as soon as the text ends with a newline.
     #[track_caller]
     pub fn text(&self, name: &str) -> String {
         let text = || std::fs::read_to_string(self.file(name)).ok().filter(|text| text.ends_with('\n'));

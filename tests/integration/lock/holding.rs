@@ -182,7 +182,7 @@ fn who_is_continued_before_having_stopped_goes_on() {
     assert_eq!(process.wait().code, Some(143));
 }
 
-/// What a process runs, as Linux has it.
+/// Returns the name of the program that a process runs, as Linux shows it.
 #[cfg(all(feature = "sqlite", target_os = "linux"))]
 fn name(pid: &str) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim().to_owned()

@@ -98,7 +98,7 @@ fn a_service_that_stays_away_is_given_up() {
     assert!(!place.file("ran").exists());
 }
 
-/// Who can't renew stops before somebody else may work.
+/// If the lock can't renew its ticket, the command is stopped before another client's ticket becomes active.
 #[test]
 fn a_service_that_goes_away_for_longer_than_the_lease_stops_the_command() {
     let app = TestApp::start(Backend::Sqlite);

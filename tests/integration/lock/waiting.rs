@@ -46,7 +46,7 @@ fn who_has_waited_long_enough_gives_the_ticket_up() {
     }
     assert!(!place.file("ran").exists());
     place.queue.release(&first);
-    // Whose turn it is at once does not wait.
+    // A ticket that is active at once needs no wait.
     assert_eq!(place.run("y", &["--wait", "0"], "exit 4").code, Some(4));
 }
 
@@ -202,7 +202,7 @@ fn wrong_usage_is_told() {
 #[test]
 fn a_lock_within_a_lock_is_no_matter() {
     let (_app, place) = sqlite();
-    // What the command is told is no setting of the service's.
+    // The variables that the lock sets for its command are not read as settings of the service.
     let script = format!("'{}' policy list > $D/rules && echo", env!("CARGO_BIN_EXE_allotment"));
     let process = place.lock("x", &[], &format!("{script}; {UNTIL_GO}"));
     place.pid("x");

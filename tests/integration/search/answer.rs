@@ -13,7 +13,7 @@ pub struct Candidate {
     pub mappings: Option<BTreeMap<String, BTreeSet<String>>>,
 }
 
-/// What is told of a provider.
+/// The summary of a provider in an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Capacity and use by class.

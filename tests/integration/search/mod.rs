@@ -42,7 +42,7 @@ fn options(strategy: Strategy, randomize: bool, max_candidates: Option<usize>) -
     Options { strategy, randomize, max_candidates, max_visits: u64::MAX }
 }
 
-/// What the service would answer.
+/// Returns the answer that the service would send.
 fn ask(picture: &Picture, query: &Query, limit: Option<usize>, options: &Options) -> Answer {
     let text = query.text(limit);
     let request = read(&Parameters::parse(&text).unwrap(), query.version)

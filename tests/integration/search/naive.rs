@@ -116,9 +116,9 @@ fn may_serve(world: &World, root: usize, place: usize, group: &Group) -> bool {
     if group.forbidden.iter().any(|id| provider.traits.contains(id)) {
         return false;
     }
-    // "An aggregate on a root provider spans the whole tree", but "if member_of<N> is specified in
-    // granular requests, the API doesn't assume" so. What is lent to a tree is not in it: it must be
-    // a member itself.
+    // "An aggregate on a root provider spans the whole tree", but "if member_of<N> is specified in granular
+    // requests, the API doesn't assume" so. A sharing provider that lends to a tree is not in the tree, so it
+    // must be a member itself.
     let is_in = |provider: &Provider, any: &[usize]| any.iter().any(|id| provider.aggregates.contains(id));
     let is_in_all = |provider: &Provider| group.member_of.iter().all(|any| is_in(provider, any));
     let through_root = !is_granular && tree.contains(&place) && is_in_all(&world.providers[root]);

@@ -39,9 +39,9 @@ pub struct Query {
     pub groups: Vec<Group>,
     /// Whether numbered groups must be isolated; absent where no policy is given.
     pub isolate: Option<bool>,
-    /// What the root must have.
+    /// The traits that the root must have.
     pub root_required: Vec<usize>,
-    /// What the root must not have.
+    /// The traits that the root must not have.
     pub root_forbidden: Vec<usize>,
     /// Places of groups that share a subtree.
     pub same_subtrees: Vec<BTreeSet<usize>>,

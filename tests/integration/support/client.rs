@@ -16,7 +16,7 @@ pub struct Client {
     agent: ureq::Agent,
     base: String,
     version: String,
-    /// What is sent unless a request says otherwise.
+    /// The token that is sent unless a request has another token.
     token: Option<&'static str>,
 }
 
@@ -104,7 +104,7 @@ impl Client {
     }
 }
 
-/// What came back.
+/// The answer to a request.
 pub struct Answer {
     request: String,
     pub status: u16,

@@ -58,7 +58,7 @@ impl Client {
         self.get(&format!("/resource_providers/{provider}")).ok()["generation"].as_i64().unwrap()
     }
 
-    /// What is in use of a provider, by class.
+    /// Returns the amounts in use of a provider, by class.
     pub fn usages(&self, provider: &str) -> Value {
         self.get(&format!("/resource_providers/{provider}/usages")).ok()["usages"].clone()
     }

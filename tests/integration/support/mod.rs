@@ -1,4 +1,4 @@
-//! What all tests here share: the service under test, its database, clients.
+//! The parts that all tests of this program share: the service under test, its database, clients.
 
 mod app;
 mod client;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// What came back, as far as a test looks at it.
+/// The parts of an answer that tests look at.
 pub struct RawAnswer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -94,7 +94,7 @@ impl RawAnswer {
                 assert!(error["title"].is_string() && error["detail"].is_string(), "{text}");
                 assert_eq!(error["request_id"].as_str(), self.header("x-openstack-request-id"), "{text}");
                 assert_eq!(body["errors"].as_array().map(Vec::len), Some(1), "{text}");
-                // What clients print is the last line.
+                // Clients print the last line of the detail.
                 let detail = error["detail"].as_str().unwrap_or_default();
                 assert!(detail.matches('\n').count() <= 2, "{text}");
             }

@@ -120,7 +120,7 @@ fn releasing_twice_is_no_error(app: TestApp) {
     queue.release(&first);
     assert_eq!(queue.generation(), generation);
     assert_eq!(queue.show(&second)["status"], "active");
-    // Who has ended has nothing to renew.
+    // A ticket that has ended can't be renewed.
     let renewed = queue.client.put(&path, &json!({ "generation": 2, "lease_seconds": 10 }));
     assert_eq!((renewed.status, renewed.code().as_str()), (409, "waitlist.ended"), "{renewed}");
 }
@@ -154,7 +154,7 @@ fn a_wait_ends_with_its_time(app: TestApp) {
     let (first, second) = (queue.join(), queue.join());
     assert_eq!(queue.wait(&second, 0)["status"], "queued");
     assert_eq!(queue.wait(&second, 1)["status"], "queued");
-    // Whoever gives up while waiting is told so.
+    // A waiting client whose ticket is released is told so.
     std::thread::scope(|scope| {
         let (waiter, second) = (queue.with(&app.client()), &second);
         let waiting = scope.spawn(move || waiter.wait(second, LONG_WAIT));

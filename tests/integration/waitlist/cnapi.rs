@@ -504,7 +504,7 @@ fn every_dialect_sees_the_same_queue(app: TestApp) {
     let path = format!("{draft}/{}", first_page.as_str().unwrap());
     assert_eq!(server.client.get(&format!("{path}?wait=true")).expect(200).json()["status"], "active");
     assert_eq!(queue.list("live")["queues"][0]["active"], first_page);
-    // What was renewed elsewhere shows its new end.
+    // A ticket that was renewed through the other API shows its new end.
     let renewal = json!({ "generation": queue.show(&json!({ "uuid": first_page }))["generation"], "expires_at": "2998-01-01T00:00:00Z" });
     server.client.put(&queue.ticket_path(first_page.as_str().unwrap()), &renewal).expect(200);
     assert_eq!(server.list("")[2]["expires_at"], "2998-01-01T00:00:00.000Z");

@@ -38,7 +38,7 @@ const LIST_OF_QUEUE: &str = r"
         /servers/:uuid/waitlist?scope=vm&id=2583dc4e-3fc1-11e3-ac53-4b10c1f49ef6
 ";
 
-/// Does what an example of the page says. What stands between quotes is sent as the shell would.
+/// Sends the request of an example on the page. The text between quotes is sent as a shell would send it.
 fn example(client: &Client, text: &str) -> Answer {
     let (words, body) = text.split_once("-d '").map_or((text, None), |(words, rest)| (words, Some(rest)));
     let body = body.map(|rest| rest.rsplit_once('\'').unwrap().0);

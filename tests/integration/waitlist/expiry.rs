@@ -127,7 +127,7 @@ fn old_tickets_are_forgotten(backend: Backend) {
     );
     other.release(&ended);
     drop(first);
-    // What is old is looked for at the start, and then now and then.
+    // Old tickets are deleted after the start, and then at intervals.
     clock.jump(31 * 86_400);
     let second = clock::replica(&app.database, &clock);
     let client = Client::new(second.addr);

@@ -37,7 +37,7 @@ fn a_fenced_write_needs_its_ticket(app: TestApp) {
     assert_eq!(release.code(), "waitlist.not_active", "{release}");
     assert_eq!(client.usages(&queue.provider), json!({ "VCPU": 1 }));
     fenced(&client, "DELETE", &consumer, &Value::Null, uuid(&second)).expect(204);
-    // What proves is not changed by it.
+    // The proof does not change the ticket.
     assert_eq!(queue.show(&second)["generation"], 2);
 }
 

@@ -209,8 +209,8 @@ impl Model {
         (!same).then(|| format!("expected {} {expected:#?}, got {list:#}", self.generation))
     }
 
-    /// Checks, once what has expired is ended. Of several that expire at once, any may be ended first;
-    /// the fence of the one that is active then says how many were before its turn came.
+    /// Checks the queue after the overdue tickets have ended. If several tickets expire at once, they may end
+    /// in any order. The fence of the active ticket then tells how many tickets ended before it.
     fn check(&mut self) {
         for _ in 0..3_000 {
             let list = self.queue.list("all");

@@ -38,8 +38,8 @@ impl Someone<'_> {
         self.client.send(method, path, headers, text.as_deref().map(str::as_bytes))
     }
 
-    /// What may be done with a ticket in each dialect, in an order in which each is possible for whom
-    /// it is allowed; with the status that it has then.
+    /// Tries all operations on a ticket in each dialect, in an order in which each operation is possible for
+    /// an allowed user. Returns the answers, each with the status for an allowed user.
     fn try_all(&self, queue: &Queue, ticket: &Value) -> Vec<(Answer, u16)> {
         let (path, known) = (queue.ticket_path(uuid(ticket)), format!("/tickets/{}", uuid(ticket)));
         let draft = format!("/servers/{}/waitlist/{}", queue.provider, uuid(ticket));
@@ -109,7 +109,7 @@ fn a_project_has_its_own_tickets_and_no_others(backend: Backend) {
     let client = app.client();
     let someone = |token, role| Someone { client: &client, token, role };
     let (ann, bob) = (someone("ann:lab", "member"), someone("bob:shop", "member"));
-    // Of the same project, but with a role that is not enough.
+    // This user is in the same project, but the user's role does not allow the operation.
     let guest = someone("guest:lab", "reader");
     let queue = Queue::new(&client);
     let other = Queue { id: "two".to_owned(), ..queue.clone() };

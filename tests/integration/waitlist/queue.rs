@@ -73,7 +73,7 @@ impl Queue {
         self.client.delete(&self.ticket_path(uuid(ticket))).expect(204);
     }
 
-    /// What a list has of this queue alone.
+    /// Returns the list of this queue alone.
     #[track_caller]
     pub fn list(&self, status: &str) -> Value {
         let path = format!("{}?scope={}&id={}&status={status}", self.path(), self.scope, self.id);

@@ -15,7 +15,7 @@ const HUGE: &str = "@1e400@";
 struct Misfit {
     /// Where, with uuids called `{uuid}`.
     place: String,
-    /// What stands there instead.
+    /// The wrong value at that place.
     value: Value,
     body: Value,
 }
@@ -38,7 +38,7 @@ fn one_wrong_value_is_refused(app: TestApp) {
         let world = World::make(app.client());
         let client = world.client.at(row.version);
         let (mut path, mut good) = (row.good)(&world);
-        // Those that nothing must come of are first.
+        // Bodies that must change nothing are sent first.
         let (refused, others): (Vec<_>, Vec<_>) =
             misfits(&good).into_iter().partition(|misfit| is_refused(row, misfit));
         let before = world.seen();
@@ -64,7 +64,7 @@ fn one_wrong_value_is_refused(app: TestApp) {
     assert!(wrong.is_empty(), "{} are answered wrongly:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What is wrong with an answer, if anything is.
+/// Returns a message if the answer is not as expected.
 fn complaint(row: &Row, misfit: &Misfit, answer: &Answer) -> Option<String> {
     let Misfit { place, value, .. } = misfit;
     let expected = expected(row, place, value);
@@ -76,7 +76,7 @@ fn complaint(row: &Row, misfit: &Misfit, answer: &Answer) -> Option<String> {
     Some(format!("{method} {route} {version}: {place} = {value}: expected {expected:?}, {answer}"))
 }
 
-/// What is answered: 400, but where the value is a possible one all the same.
+/// Returns the expected statuses: 400, or success if the wrong value is allowed at that place.
 fn expected(row: &Row, place: &str, value: &Value) -> &'static [u16] {
     const GOOD: &[u16] = &[200, 201, 204];
     let whole = value.as_f64().is_some_and(|number| number.fract() == 0.0);

@@ -14,7 +14,8 @@ fn is_told(answer: &Answer) -> bool {
     answer.status < 400 || message(answer).is_some_and(|message| !message.is_empty())
 }
 
-/// What an error says in Placement's form, or in CNAPI's, in one line; it may be empty where nothing is found.
+/// Returns the message of an error in Placement's form or in CNAPI's form, in one line. Some errors with
+/// status 404 have an empty message.
 fn message(answer: &Answer) -> Option<String> {
     if answer.is_cnapi() {
         let body = answer.json();

@@ -9,7 +9,7 @@ use crate::support::{CLASS, TRAIT, TestApp, World, uuid};
 
 on_each_database!(names_that_nothing_has_are_refused);
 
-/// What no name or uuid looks like, percent-encoded.
+/// Texts that are neither a name nor a uuid, percent-encoded.
 const JUNK: &[&str] = &[
     "x",
     "%20",
@@ -37,7 +37,7 @@ const JUNK: &[&str] = &[
     "00000000-0000-0000-0000",
 ];
 
-/// What stands in braces for a uuid, or for a name of something that there must be.
+/// The parameters in braces that stand for a uuid, or for the name of something that must exist.
 const KNOWN: &[&str] = &["{uuid}", "{consumer_uuid}", "{resource_class}", "{name}"];
 
 /// A route's path with names that there are.
@@ -48,7 +48,7 @@ pub fn filled(world: &World, route: &str) -> String {
         "{resource_class}" => "VCPU",
         "{name}" if route.starts_with("/traits") => TRAIT,
         "{name}" => CLASS,
-        // What other routes have in braces is for them to find missing.
+        // Other parameters get the uuid of a thing that does not exist.
         other => other.strip_prefix('{').map_or(other, |_| "00000000-0000-4000-8000-000000000000"),
     });
     segments.collect::<Vec<_>>().join("/")
@@ -81,7 +81,7 @@ fn names_that_nothing_has_are_refused(app: TestApp) {
                 } else {
                     client.send_json(route.method.as_str(), &path, &body)
                 };
-                // Of a consumer that can't be there is nothing to show, which is no error.
+                // The list of a consumer that can't exist is empty, which is no error.
                 let is_list = route.method == "GET" && segment == "{consumer_uuid}" && answer.status == 200;
                 let is_refused = [400, 404, 405].contains(&answer.status) && message(&answer).is_some();
                 // Names of other kinds may be anything.

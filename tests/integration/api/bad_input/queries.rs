@@ -109,7 +109,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-/// What is wrong with any query string that is read, put behind a good one.
+/// Parts that are wrong in every query string that is read. The test appends each part to a good query.
 const WRONG_ANYWHERE: &[&str] = &[
     "no_such_key=1",
     "no_such_key",

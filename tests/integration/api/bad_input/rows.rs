@@ -177,7 +177,7 @@ fn inventory() -> Value {
     })
 }
 
-/// What the consumer is to hold, as bodies of this minor version have it.
+/// Returns the allocations of a claim, in the form of a body of this minor version.
 fn claim(world: &World, minor: u32) -> Value {
     let resources = json!({ "VCPU": 1, "DISK_GB": 1 });
     if minor < 12 {

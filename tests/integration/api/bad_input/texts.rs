@@ -19,7 +19,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 fn every_route_with_a_body_is_in_the_table() {
     let missing: Vec<_> = ROUTES
         .iter()
-        // What deletes or releases may come with a body, in which nothing need be.
+        // A request that deletes or releases may have a body, but needs none.
         .filter(|route| route.body != BodyKind::JsonOrForm || route.method == "POST")
         .filter(|route| route.body != BodyKind::Ignored)
         .filter(|route| ROWS.iter().all(|row| row.method != route.method || row.route != route.path))
@@ -167,7 +167,7 @@ fn a_body_that_is_cut_short_changes_nothing(app: TestApp) {
         let (path, good) = (row.good)(&world);
         let before = world.seen();
         let good = good.to_string();
-        // What came is good JSON, but more was to come.
+        // The bytes that are sent are good JSON, but the head announces more bytes.
         let length = head(row, &path, &format!("content-length: {}", good.len() + 1));
         let mut chunked = head(row, &path, "transfer-encoding: chunked");
         let _ = write!(chunked, "{:x}\r\n{good}\r\n", good.len());
