@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The number of steps between two checks. So many steps take well below a millisecond.
+/// The number of steps between two checks. 1,024 steps take well below a millisecond.
 const STEPS: u32 = 1_024;
 
 /// The reason why work was stopped.

@@ -145,7 +145,8 @@ impl Tokens {
         self.fetch().await.map(Some)
     }
 
-    /// Returns the message about a missing variable, which is the reason why there is no new token.
+    /// Returns the message about a missing variable, because of which there is no source of tokens. Returns
+    /// `None` if there is a source, or if no variable asks for a log-in.
     pub fn missing(&self) -> Option<&str> {
         match &self.source {
             Source::None(missing) => missing.as_deref(),

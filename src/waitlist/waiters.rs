@@ -244,7 +244,7 @@ mod tests {
         move || std::future::ready(Ok(number.load(Ordering::SeqCst)))
     }
 
-    /// Returns only the value, without the reason.
+    /// Returns the value from the result of [`Waiter::until`], without the reason for the last read.
     fn found(read: Result<(usize, Option<Waking>), ()>) -> usize {
         read.unwrap().0
     }

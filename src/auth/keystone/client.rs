@@ -50,7 +50,7 @@ pub(super) struct Client {
     places: Semaphore,
 }
 
-/// The service's own token.
+/// The service's own token, which authorizes its questions to Keystone.
 #[derive(Debug)]
 struct Own {
     token: HeaderValue,

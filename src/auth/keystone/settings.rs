@@ -124,7 +124,7 @@ pub struct Settings {
     pub cache_size: u64,
     /// The time limit for a connection to Keystone, in seconds.
     pub connect_seconds: u64,
-    /// The time limit for the validation of a token, in seconds. Then the request is answered 503.
+    /// The time limit for the validation of a token, in seconds. A slower request is answered 503.
     pub timeout_seconds: u64,
     /// The largest number of concurrent requests to Keystone. Further requests wait.
     pub connections: usize,

@@ -26,7 +26,7 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Adds a value to the target. If `value` is `None`, checks that refer to it are not fulfilled.
+    /// Adds a value to the target. If `value` is `None`, checks that refer to `name` are not fulfilled.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'a, str>>, value: Option<impl Into<Cow<'a, str>>>) -> Self {
         if let Some(value) = value {

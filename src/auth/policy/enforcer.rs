@@ -99,7 +99,7 @@ impl Enforcer {
         }
     }
 
-    /// Reads the file and puts its rules in force. If the file is unusable, the present rules stay.
+    /// Reads the file and puts its rules in force. If that fails, the present rules stay in force.
     fn take(&self, watch: &Watch, seen: &mut Seen, stamp: Option<Stamp>) {
         seen.read = stamp;
         match read(&watch.path, self.options) {

@@ -51,7 +51,7 @@ impl Wrong {
 pub struct FileRule {
     /// The name of the rule.
     pub name: String,
-    /// The rule itself.
+    /// The rule as a tree of checks.
     pub check: Check,
     /// The number of the line with the rule's name. The first line is 1.
     pub line: usize,

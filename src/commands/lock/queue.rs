@@ -15,7 +15,7 @@ use crate::commands::service::Service;
 /// The time limit for the answer to a request that does not wait.
 pub const ANSWERING: Duration = Duration::from_secs(10);
 
-/// When a request waits for the ticket, its answer may come at least this much later than the requested wait.
+/// The shortest extra time for the answer to a request that waits, in addition to the requested wait.
 const HASTE: Duration = Duration::from_secs(2);
 /// The member of the request body that makes the lease run even while the ticket is queued.
 const LEASE_WHILE_QUEUED: &str = "lease_while_queued";
