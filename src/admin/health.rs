@@ -13,9 +13,8 @@ use crate::store::migrations;
 /// The time within which the database must answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The time limit for one attempt to connect to the database. There are two attempts, and both end within
-/// [`PATIENCE`]. So the result distinguishes a database that can't be reached from a database that does not
-/// answer.
+/// The time limit for one attempt to connect to the database. Two attempts end within [`PATIENCE`]. So the result
+/// distinguishes a database that can't be reached from a database that does not answer.
 const CONNECTING: Duration = Duration::from_secs(2);
 
 /// The reason why the service is not ready. The readiness check needs no token, so the response contains only this

@@ -28,8 +28,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Returns the sources for a service with this database, in-memory copy of the providers, searches and
-    /// waitlist.
+    /// Returns the sources for a service that uses these objects.
     #[must_use]
     pub fn new(db: Db, fleet: Arc<Fleet>, searching: Arc<Searching>, waitlist: Arc<Waitlist>) -> Admin {
         let (lengths, readiness) = (Lookup::default(), Readiness::default());

@@ -19,13 +19,13 @@ pub struct App {
     pub policy: Enforcer,
     /// The database.
     pub db: Db,
-    /// A cache of the names of traits by their ids.
+    /// A cache of the names of traits (features of providers) by their row ids.
     pub known_traits: Arc<KnownTraits>,
     /// The in-memory copy of all providers, for searches.
     pub fleet: Arc<Fleet>,
     /// The threads that run searches.
     pub searchers: Searchers,
-    /// The queues and tickets, and the requests that wait for a ticket.
+    /// The queues and their tickets, and the requests that wait for a ticket.
     pub waitlist: Arc<Waitlist>,
     /// The sources of health and metrics.
     pub admin: Admin,

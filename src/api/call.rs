@@ -21,7 +21,7 @@ use crate::wire::schema::LazySchema;
 pub struct Call {
     /// The objects that handlers use.
     pub app: web::Data<App>,
-    /// The microversion of the request.
+    /// The microversion (the API version) of the request.
     pub version: Microversion,
     /// The identity of the client. For routes that are open to all, the identity is empty.
     pub identity: Identity,
@@ -35,7 +35,8 @@ pub struct Call {
     pub(crate) body: Bytes,
     /// True if the content type of the body is `application/x-www-form-urlencoded`.
     pub(crate) is_form: bool,
-    /// The header `X-Waitlist-Ticket`: the tickets that must be active for a write of this request.
+    /// The header `X-Waitlist-Ticket`: the tickets (places in queues) that must be active for a write of this
+    /// request.
     pub(crate) fence: Option<String>,
 }
 

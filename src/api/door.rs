@@ -5,8 +5,8 @@ use crate::api::route::Dialect;
 /// The APIs that one listening address serves. The actix application of an address stores this value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
-    /// Placement's API and the CNAPI dialects, with authentication. Health and metrics are included if they have
-    /// no separate address.
+    /// Placement's API and the CNAPI dialects (tickets in the API of Triton), with authentication. Health and
+    /// metrics are included if no separate address serves them.
     Api {
         /// True if this address serves health and metrics.
         admin: bool,

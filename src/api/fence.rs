@@ -1,4 +1,5 @@
-//! Fenced writes. A fenced write happens only if the tickets that the request names are active.
+//! Fenced writes. A fenced write happens only if the tickets that its request names are active, that is, at the
+//! front of their queues.
 
 use crate::commit::{StatementStep, TransactionError, Tx, Write};
 use crate::db;

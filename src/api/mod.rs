@@ -1,4 +1,4 @@
-//! The HTTP API: routes and their handlers.
+//! The HTTP API: routes and the handlers of their requests.
 //!
 //! - `route`, `operation`: a route, and the documentation of a route for the OpenAPI document
 //! - `routes`: the table of all routes
@@ -7,11 +7,11 @@
 //! - `call`, `reply`: the request for a handler, and the response of a handler
 //! - `door`: the APIs that one listening address serves
 //! - `refusal`: converts errors of other modules into HTTP errors
-//! - `fence`: fenced writes, which happen only while certain tickets are active
+//! - `fence`: fenced writes, which happen only while certain tickets (places in queues) are active
 //! - `permission`: checks a request against the policy
 //! - `searches`: searches for providers: query strings, spelling of names, and threads
 //! - `settings`: the settings that handlers read
-//! - `resources`: Placement's resources: a file for each resource, with its routes and handlers
+//! - `resources`: the resources of OpenStack Placement: a file for each resource, with its routes and handlers
 //! - `waitlist`: the routes and handlers for tickets and queues
 //! - `cnapi`: the routes and handlers for tickets in the dialects of CNAPI, Triton's API for servers
 //! - `openapi`: the OpenAPI document, built from the routes and the schemas

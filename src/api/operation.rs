@@ -41,7 +41,7 @@ pub(crate) struct Success {
     pub(crate) text: &'static str,
     /// The first microversion with this response. None if the route always had this response.
     pub(crate) since: Option<Microversion>,
-    /// The first microversion without this response. None if the newest version has this response.
+    /// The first microversion without this response. None if the newest version still has this response.
     pub(crate) until: Option<Microversion>,
     pub(crate) content: Content,
     /// True if the response has the header `Location`.
@@ -112,8 +112,7 @@ pub(crate) const fn empty(status: u16, text: &'static str) -> Success {
     }
 }
 
-/// Returns a JSON response. From microversion 1.15 on, the response has `Last-Modified`, the time of the
-/// resource's last change.
+/// Returns a JSON response. From microversion 1.15 on, the response has the header `Last-Modified`.
 pub(crate) const fn json(status: u16, text: &'static str, shapes: Shapes) -> Success {
     let mut answer = plain(status, text, shapes);
     answer.dated = Some(V1_15);

@@ -1,4 +1,4 @@
-//! Checks requests against the policy, and logs refusals.
+//! Checks requests against the policy (the rules of which client may do what), and logs refusals.
 
 use crate::api::app::App;
 use crate::auth::Identity;
@@ -25,8 +25,8 @@ pub(crate) fn log_unknown(request_id: &str, why: &str) {
     log::info!(target: "allotment::policy", "{request_id}: refused: {why}");
 }
 
-/// Returns the reason of a refusal for the log. The reason does not name the user, since with noauth2 the names of
-/// user and project are the token.
+/// Returns the reason of a refusal for the log. The reason does not name the user, since with `noauth2` (no real
+/// authentication) the names of user and project are the token.
 fn reason(denied: &Denied, rules: &Rules, who: &Identity) -> String {
     match denied {
         Denied::Rule(rule) => {

@@ -139,8 +139,9 @@ impl From<render::Error> for ApiError {
     }
 }
 
-/// Returns a converter of errors that adds the text `before` + uuid + `after` to the message for a missing
-/// provider. Placement's message states twice that the provider is missing, and some clients parse the first half.
+/// Returns a converter of errors that adds `before`, the uuid and `after` to the message for a missing provider.
+/// Placement's message for this error states twice that the provider is missing, and some clients parse the first
+/// half.
 pub(crate) fn provider_missing(before: &'static str, after: &'static str) -> impl FnOnce(Error) -> ApiError {
     move |error| match &error {
         Error::ProviderNotFound(uuid) => {

@@ -30,9 +30,9 @@ pub enum BodyKind {
 /// The API of a route. The API determines the format of errors, and whether requests have microversions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenStack Placement's API, with microversions.
+    /// OpenStack Placement's API, whose requests select a microversion (a version of the API).
     Placement,
-    /// CNAPI, the API for servers of Triton.
+    /// CNAPI, Triton's API for servers. The service implements only its tickets.
     Cnapi,
     /// Health and metrics, without microversions.
     Admin,
@@ -80,7 +80,7 @@ impl fmt::Debug for Route {
     }
 }
 
-/// Converts an async function into a [`Handler`].
+/// Converts an async function into a [`Handler`], which returns a boxed future.
 macro_rules! answer {
     ($function:path) => {
         |call| Box::pin($function(call))

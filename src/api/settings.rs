@@ -9,7 +9,8 @@ use crate::search::Options;
 pub struct Settings {
     /// The URL or path of the built API reference, to which `/docs` links.
     pub reference_url: Option<String>,
-    /// The order of results and the bounds of a search for allocation candidates.
+    /// The order of the results and the bounds of a search for allocation candidates (providers with enough free
+    /// resources).
     pub search: Options,
     /// The longest time of a search for allocation candidates, in seconds, with the time to write the answer.
     pub candidate_seconds: u64,

@@ -25,8 +25,8 @@ impl Settings {
         self.limits.check()
     }
 
-    /// Refuses noauth2 on an address that other machines can reach, unless `auth.insecure_noauth2` allows such an
-    /// address.
+    /// Refuses the authentication `noauth2`, which accepts every token, on an address that other machines can
+    /// reach. The setting `auth.insecure_noauth2` permits such an address.
     fn check_noauth2(&self) -> Result<(), Unusable> {
         let is_noauth2 = self.auth.strategy == AuthStrategy::Noauth2;
         if !is_noauth2 || self.auth.insecure_noauth2 || self.listen.ip().is_loopback() {

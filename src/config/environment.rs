@@ -76,8 +76,8 @@ pub(super) fn add_to(table: &mut Table) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the value of a setting. Texts for Keystone are not parsed, since a user id may consist of digits, and a
-/// password may have brackets.
+/// Returns the value of a setting. Texts for Keystone, OpenStack's identity service, are not parsed, since a user
+/// id may consist of digits, and a password may have brackets.
 fn value_of(key: &str, text: &str, known: &Known) -> Value {
     let of_keystone = key.strip_prefix("AUTH__KEYSTONE__").map(str::to_ascii_lowercase);
     if of_keystone.is_some_and(|key| keystone::TEXT_KEYS.contains(&key.as_str())) {

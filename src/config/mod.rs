@@ -1,5 +1,5 @@
 //! Reads settings from the file, the environment and the flags into structs, and checks the settings together.
-//! Each other module defines the struct of its own settings.
+//! Modules such as `edge` and `db` define the structs of their own settings.
 //!
 //! - `settings`: all settings as one struct
 //! - `admin`, `tls`: the tables for `server`

@@ -26,10 +26,10 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// The headers in which proxies describe the client.
     pub proxy_headers: ProxyHeaders,
-    /// The number of threads that accept connections and answer requests. With None, the number is that of the
-    /// processors.
+    /// The number of threads that accept connections and answer requests. With None, there is one thread for each
+    /// processor.
     pub workers: Option<usize>,
-    /// The URL or path of the built API reference, to which `/docs` redirects.
+    /// The URL or path of the built API reference. The page `/docs` links to this reference.
     pub api_ref_url: Option<String>,
     /// The log filter: a level (error, warn, info, debug, trace), or a level for each part of the program
     /// (`info,allotment::access=off`). With None, the filter is the environment variable `RUST_LOG`, or else info.

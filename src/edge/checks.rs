@@ -1,4 +1,4 @@
-//! The checks of a request's head. The file `pipeline.rs` calls the checks in order.
+//! The checks of a request's head (method, path and headers). `pipeline.rs` calls the checks in order.
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 
@@ -19,7 +19,7 @@ const JSON: &str = "application/json";
 
 /// The reason for which a request gets an error response.
 pub(super) enum Refusal {
-    /// The client is not authenticated. The response is a 401 in the form of Keystone's middleware.
+    /// The client is not authenticated. The response is a 401, whose body depends on the type of authentication.
     Unauthorized,
     Error(Box<ApiError>),
 }
@@ -31,8 +31,9 @@ impl From<ApiError> for Refusal {
 }
 
 impl Exchange {
-    /// Refuses a write that a browser sends for another site's web page to the CNAPI address. The CNAPI address
-    /// needs no token, so without this check any web page could send writes through its visitors' browsers.
+    /// Refuses a write that a browser sends for another site's web page to the CNAPI address, which serves tickets
+    /// in the API of Triton. The CNAPI address needs no token. Without this check, any web page could send writes
+    /// through the browsers of its visitors.
     pub(super) fn check_origin(&self) -> Result<(), ApiError> {
         let needs_no_check = self.resolved.door != Door::Cnapi || self.request.method().is_safe();
         if needs_no_check || !origin::is_foreign(self.request.headers()) {
@@ -75,7 +76,8 @@ impl Exchange {
         Refusal::Unauthorized
     }
 
-    /// Returns the microversion in the header `OpenStack-API-Version`, or 1.0 without this header.
+    /// Returns the microversion (the API version of the request) in the header `OpenStack-API-Version`, or 1.0
+    /// without this header.
     pub(super) fn read_version(&self) -> Result<Microversion, ApiError> {
         let header = joined(self.request.headers(), &API_VERSION);
         Microversion::from_header(header.as_deref()).map_err(|error| match error {

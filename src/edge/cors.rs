@@ -1,5 +1,5 @@
 //! Cross-origin requests (CORS): the headers that tell a browser which web pages may use the service. The headers
-//! are those of oslo.middleware, which Placement uses.
+//! are those of oslo.middleware, the library that OpenStack Placement uses.
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
@@ -31,7 +31,7 @@ pub struct CorsSettings {
 /// The default methods of cross-origin requests. Placement has the same default.
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "PATCH"];
 
-/// The default headers of cross-origin requests: Placement's default, and `X-Waitlist-Ticket`.
+/// The default headers that cross-origin requests may carry: Placement's default, and `X-Waitlist-Ticket`.
 const ALLOWED: [&str; 9] = [
     "X-Auth-Token",
     "X-Openstack-Request-Id",

@@ -33,7 +33,8 @@ pub(super) struct Exchange {
     /// The route of the request, and the API of this route.
     pub(super) resolved: Resolved,
     pub(super) accept: Accept,
-    /// The microversion of the request. None before the check of the version, and for APIs without versions.
+    /// The microversion (the API version) of the request. None before the check of the version, and for APIs
+    /// without versions.
     pub(super) version: Option<Microversion>,
     /// True after the body was read to its end.
     pub(super) is_read: bool,

@@ -1,9 +1,10 @@
-//! The facts about a client behind proxies: its IP address, and the scheme, host and path prefix that the client
-//! used.
+//! The facts about a client behind proxies: its IP address, and the scheme, host and path prefix in the URL of the
+//! client.
 //!
-//! Only the headers that the settings name are read, and only if a trusted proxy sent the request. A client can
-//! send any other header, and proxies forward unknown headers. Each proxy appends an entry to the header's list.
-//! So the list is read from its end, up to the first entry that no trusted proxy wrote.
+//! Only the headers that the setting `proxy_headers` selects are read, and only if a trusted proxy sent the
+//! request. A client can send all other headers, since proxies forward unknown headers. Each proxy appends an
+//! entry to the header's list. So the list is read from its end, up to the first entry that no trusted proxy
+//! wrote.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -20,8 +20,8 @@ pub struct Limits {
     /// The largest total size of the names and values of a request's headers, in bytes. Larger headers are
     /// answered 431.
     pub header_bytes: usize,
-    /// The largest number of providers that a search for allocation candidates may visit. A search that exceeds
-    /// this number is answered 400.
+    /// The largest number of providers that a search for allocation candidates (providers with enough free
+    /// resources) may visit. A search that exceeds this number is answered 400.
     pub candidate_visits: u64,
     /// The longest time of a search for allocation candidates, in seconds, with the time to write the answer. A
     /// longer search is answered 400.

@@ -18,11 +18,11 @@ pub(crate) struct RequestPath {
 impl RequestPath {
     /// Reads the path `raw` of a request to a service that clients reach below `base`.
     ///
-    /// A proxy may forward a path with `base` or without `base`. If the proxy names the prefix that it removed
-    /// (`forwarded`), links begin with this prefix instead of `base`.
+    /// A proxy may forward a path with `base` or without `base`. If the proxy states which prefix it removed
+    /// (`forwarded`), links begin with `forwarded` instead of `base`.
     ///
-    /// Every decision by path uses `routed`: the choice of the route, the access rules of application credentials,
-    /// and the list of open paths. So all decisions concern the same resource.
+    /// Every decision by path uses `routed`: the choice of the route, the access rules of application credentials
+    /// (Keystone's restricted passwords), and the list of open paths. So all decisions concern the same resource.
     pub(crate) fn new(raw: &str, base: &BasePath, forwarded: Option<&BasePath>) -> RequestPath {
         let decoded = decoded(raw);
         let below = decoded.as_deref().and_then(|path| base.rest_of(path));

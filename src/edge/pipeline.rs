@@ -1,10 +1,11 @@
-//! The steps of every request, in the order of OpenStack Placement. If a request has several faults, the client
-//! gets the error of the first step that fails.
+//! The steps of every request, in the order of OpenStack Placement, whose API this service implements. If a
+//! request has several faults, the client gets the error of the first step that fails.
 //!
 //! 1. create a request id; a `Host` header that is no host name: 400
 //! 2. a write from a web page of another site to the CNAPI address, which needs no token: 403
-//! 3. authentication, except for routes that are open to all: 401, or 503 if Keystone can't be reached
-//! 4. the microversion: 406, 400
+//! 3. authentication, except for routes that are open to all: 401, or 503 if Keystone (OpenStack's identity
+//!   service) can't be reached
+//! 4. the microversion (the API version that the request selects): 406, 400
 //! 5. sizes in the head: 431, 413, 414, 400; a body without a content type: 400
 //! 6. the route: 404, 405
 //! 7. the versions of the route (404), the content type (415), `Accept` (406)
@@ -12,8 +13,8 @@
 //! 9. the body, which is read only at this step: 413, 408, 400, or 503 if the memory for bodies is full
 //! 10. the handler
 //!
-//! A request to the CNAPI dialects (the API of Triton's waitlist) has no microversion and may omit the content
-//! type. Errors of the CNAPI dialects have a JSON form of their own.
+//! The CNAPI dialects serve tickets in the API of Triton. A request to these dialects has no microversion and may
+//! omit the content type. Errors of these dialects have a JSON form of their own.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -86,8 +87,8 @@ impl Exchange {
         Ok(unless_it_panics((route.handler)(call)).await?)
     }
 
-    /// Reads the whole body. Drops the bytes if the route ignores bodies, since a request that waits for its
-    /// ticket would keep the memory of its body for minutes.
+    /// Reads the whole body. Drops the bytes if the route ignores bodies: a request may wait minutes for its
+    /// ticket, and would occupy the memory of its body all the time.
     async fn read_body(&mut self, kind: BodyKind, payload: &mut web::Payload) -> Result<Held, ApiError> {
         let limits = &self.edge.settings.limits;
         let body = self.edge.bodies.read(limits, self.announced(), payload).await?;

@@ -53,8 +53,8 @@ impl Exchange {
         cors::decorate(cors, &self.request, response.headers_mut());
     }
 
-    /// Returns a 401. With Keystone, the 401 has the form of Keystone's middleware, and `WWW-Authenticate` names
-    /// Keystone's URL.
+    /// Returns a 401. If Keystone (OpenStack's identity service) validates tokens, the 401 has the form of
+    /// Keystone's middleware, and `WWW-Authenticate` names Keystone's URL.
     fn respond_unauthorized(&self) -> (HttpResponse, usize) {
         let status = StatusCode::UNAUTHORIZED;
         if self.is_of(Dialect::Cnapi) {

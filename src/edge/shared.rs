@@ -14,7 +14,7 @@ pub struct Edge {
     pub app: web::Data<App>,
     /// The settings of `edge`.
     pub settings: Settings,
-    /// The authentication of requests: noauth2 or Keystone.
+    /// The authentication of requests: Keystone, or `noauth2`, which accepts every token.
     pub auth: Authenticator,
     /// The memory for the bodies of all requests in progress.
     pub(super) bodies: Memory,

@@ -25,7 +25,8 @@ pub(super) struct Bound {
     pub(super) api: Listening,
     /// The server of health and metrics. None if the address of the API serves health and metrics.
     pub(super) admin: Option<Listening>,
-    /// The server of the CNAPI dialects, which needs no token. None if the settings name no such address.
+    /// The server of the CNAPI dialects (tickets in the API of Triton), which needs no token. None if the settings
+    /// name no such address.
     pub(super) cnapi: Option<Listening>,
 }
 
@@ -83,8 +84,8 @@ impl Bound {
             if let Some(cnapi) = cnapi {
                 drop(cnapi.stop(true));
             }
-            // Requests that wait for a ticket get their answer at once, so that their clients can wait at another
-            // replica.
+            // Requests that wait for a ticket (a place in a queue) are answered at once, so that their clients can
+            // wait at another replica of the service.
             app.waitlist.close();
         });
     }

@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 use super::tls::Tls;
 
 /// The time for which the service still reads from a client after a refusal. If the service closed the socket
-/// while the client sends, TCP would discard the answer.
+/// while the client sends, TCP might discard the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The largest number of bytes that are read ahead while a request is processed. If the client has sent more
@@ -44,7 +44,7 @@ pub(super) struct Patience {
 enum State {
     /// The connection waits for the TLS handshake or for the first request.
     Opening,
-    /// A part of a request's head has arrived.
+    /// A part of a request's head (request line and headers) has arrived.
     Head,
     /// A request is being processed. `edge` limits the time for its body.
     Working,
@@ -210,7 +210,7 @@ struct Inner<S> {
     transport: RefCell<Transport<S>>,
     /// Bytes that were received before the HTTP layer read them.
     ahead: RefCell<BytesMut>,
-    /// True if the last read of the HTTP layer found no bytes.
+    /// True if the HTTP layer waits for bytes: its last read found no bytes.
     is_reading: Cell<bool>,
 }
 
@@ -341,7 +341,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Sends a last answer, and still reads for up to [`LINGER`]. If the service closed the socket while the
-    /// client sends, TCP would discard the answer.
+    /// client sends, TCP might discard the answer.
     async fn part(&mut self, words: &[u8]) {
         let parting = async {
             self.write_all(words).await?;

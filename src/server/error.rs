@@ -16,10 +16,10 @@ pub enum Error {
     /// The policy file can't be read or has a fault.
     #[error(transparent)]
     Policy(#[from] policy::Error),
-    /// The settings of Keystone are invalid.
+    /// The settings of Keystone, OpenStack's identity service, are invalid.
     #[error(transparent)]
     Keystone(#[from] Unusable),
-    /// The certificate or its private key can't be read, or they do not match.
+    /// The certificate or its private key can't be read, or the key does not match the certificate.
     #[error(transparent)]
     Tls(#[from] tls::Error),
     /// The operating system refused to start a thread.

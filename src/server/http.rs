@@ -83,7 +83,8 @@ fn refusal() -> Response<BoxBody> {
 }
 
 /// Converts a request of hyper into a request of actix-web. The conversion is necessary since the two crates use
-/// different versions of the crate `http`. Returns None if the `Host` header is repeated or missing.
+/// different versions of the crate `http`. Returns None for a repeated `Host` header, for HTTP/1.1 without a
+/// `Host` header, and for a head that actix-web does not accept.
 fn translated(
     request: hyper::Request<Incoming>,
     watch: &Rc<Watch>,

@@ -1,4 +1,4 @@
-//! Assembles the service from its modules, starts the service and stops it.
+//! Assembles the service from its modules, starts the service and stops the service.
 //!
 //! - `service`: the shared objects of the service, built from the settings; `database`: opens the database at the
 //!   start
@@ -9,7 +9,7 @@
 //! - `starting`: signals during the start; `reload`: SIGHUP
 //! - `manager`: state messages for the service manager, such as systemd
 //! - `upkeep`: background tasks
-//! - `files`: the limit of open files, and the number of connections that it permits
+//! - `files`: the limit of open files, and the number of connections that this limit permits
 
 mod addresses;
 mod connection;
@@ -52,7 +52,8 @@ pub struct Running {
     pub addr: SocketAddr,
     /// The address of health and metrics. None if the address of the API serves health and metrics.
     pub admin_addr: Option<SocketAddr>,
-    /// The address of the CNAPI dialects, which needs no token. None if the settings name no such address.
+    /// The address of the CNAPI dialects (tickets in the API of Triton), which needs no token. None if the
+    /// settings name no such address.
     pub cnapi_addr: Option<SocketAddr>,
     /// The queues and tickets of the service.
     pub waitlist: Arc<Waitlist>,
@@ -128,7 +129,8 @@ pub fn start(settings: Settings) -> Result<Running, Error> {
     start_by(settings, None)
 }
 
-/// Starts a service on background threads of this process. `clock` decides when tickets expire.
+/// Starts a service on background threads of this process. `clock` decides when tickets expire. Tests use this
+/// function.
 pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, Error> {
     start_by(settings, Some(clock))
 }

@@ -6,10 +6,10 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// The handlers of SIGTERM and SIGINT. The handlers are installed before the start, so that no signal is lost
-/// before the servers install their own handlers.
+/// until the servers install their own handlers.
 ///
-/// The first process of a container needs such handlers: the kernel ignores SIGTERM for a first process without a
-/// handler.
+/// In a container, the service may be the process with id 1. The kernel ignores SIGTERM for this process unless a
+/// handler is installed.
 pub struct Stops {
     terminate: Signal,
     interrupt: Signal,

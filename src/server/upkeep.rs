@@ -13,8 +13,8 @@ use crate::auth::Authenticator;
 use crate::auth::policy::Enforcer;
 use crate::fleet::sweep;
 
-/// Starts the background tasks for the policy file, the waitlist and the in-memory copy of the providers. The
-/// tasks run in the caller's runtime, and the policy has a thread.
+/// Starts the background tasks: the policy file is checked for changes, tickets expire, and the in-memory copy of
+/// the providers is compared with the database. The tasks run in the caller's runtime and on threads.
 pub(super) fn start(service: &Service) -> Result<(), Error> {
     let app = service.app();
     follow_policy(app).map_err(Error::Threads)?;
@@ -43,8 +43,8 @@ fn follow_policy(app: &web::Data<App>) -> std::io::Result<()> {
     thread::Builder::new().name("policy".to_owned()).spawn(follow).map(drop)
 }
 
-/// Starts a first log-in at Keystone in the background. If Keystone can't be used, the log soon shows an error.
-/// The service starts in any case, since Keystone may start at the same time.
+/// Starts a first log-in at Keystone, OpenStack's identity service, in the background. If Keystone can't be used,
+/// the log soon shows an error. The service starts in any case, since Keystone may start at the same time.
 pub(super) fn try_out_keystone(service: &Service) {
     let edge = service.edge.clone();
     rt::spawn(async move {

@@ -5,14 +5,15 @@
 pub enum Code {
     /// The error has no specific code.
     Undefined,
-    /// The inventory can't be deleted, since allocations use the inventory.
+    /// The inventory can't be deleted, since allocations of consumers use the inventory.
     InventoryInUse,
-    /// The generation in the request is not the current generation. The client should read the resource again and
-    /// retry.
+    /// The generation (a counter of changes) in the request is not the current generation. The client should read
+    /// the resource again and retry.
     ConcurrentUpdate,
     /// A resource with the same name or uuid exists already.
     DuplicateName,
-    /// The provider can't be deleted, since allocations use the provider or tickets wait for the provider.
+    /// The provider can't be deleted, since allocations use the provider, or tickets (places in a queue) exist for
+    /// the provider.
     ProviderInUse,
     /// The provider can't be deleted, since the provider has child providers.
     CannotDeleteParent,

@@ -13,8 +13,8 @@ use crate::wire::code::Code;
 pub(crate) enum Lead {
     /// The fixed sentence of the status, such as "Access was denied to this resource."
     Stock,
-    /// A sentence about this request, such as "The method PUT is not allowed for this resource." A body with such
-    /// a sentence has no blanks at the end of `detail`.
+    /// A sentence about this request, such as "The method PUT is not allowed for this resource." `detail` then has
+    /// no blanks after the message.
     Request(String),
 }
 
@@ -35,7 +35,8 @@ pub struct ApiError {
     pub before_handler: bool,
     /// The setting whose limit the request exceeds, such as `limits.body_bytes`. The setting is only logged.
     pub limit: Option<&'static str>,
-    /// The `code` field in responses of the CNAPI dialects. None selects the code that belongs to the status.
+    /// The `code` field in responses of the CNAPI dialects (tickets in the API of Triton). None selects the code
+    /// that belongs to the status.
     pub word: Option<&'static str>,
     /// The sentence before the message.
     pub(crate) lead: Lead,
@@ -123,7 +124,7 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, message).limited_by("limits.body_seconds")
     }
 
-    /// Returns a 409 with the code `placement.undefined_code`. A repetition of the same request gets the same 409.
+    /// Returns a 409 with the code `placement.undefined_code`. A retry of the same request would fail again.
     #[must_use]
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, message)
@@ -174,7 +175,7 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message).limited_by("limits.header_bytes")
     }
 
-    /// Returns a 500. The cause is logged, and the client does not get the cause.
+    /// Returns a 500. `cause` is only logged, and the client does not get the cause.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "");
@@ -195,7 +196,8 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message).limited_by("limits.all_bodies_bytes")
     }
 
-    /// Returns a 503 for a token that can't be validated, since Keystone can't be reached.
+    /// Returns a 503 for a token that can't be validated, since Keystone (OpenStack's identity service) can't be
+    /// reached.
     #[must_use]
     pub fn keystone_unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "The Keystone service is temporarily unavailable.")
@@ -245,8 +247,8 @@ impl ApiError {
         Self { lead: Lead::Request(sentence), ..Self::new(status, message) }
     }
 
-    /// Returns a client error (4xx) with the text `tried` before its message. Returns a server error (5xx)
-    /// unchanged.
+    /// Returns a client error (4xx) with the text `tried` before its message. Returns a server error (5xx) without
+    /// a change.
     pub(crate) fn context(mut self, tried: impl fmt::Display) -> Self {
         if self.status.is_client_error() {
             self.message = format!("{tried}{}", self.message);

@@ -65,8 +65,8 @@ fn detail(error: &ApiError) -> String {
     }
 }
 
-/// Returns the content type and the body of a 401 without Keystone. The JSON form of this body differs from the
-/// form of other errors.
+/// Returns the content type and the body of a 401 of a service without Keystone (OpenStack's identity service).
+/// The JSON form of this body differs from the form of other errors.
 pub(crate) fn unauthorized(format: ErrorFormat) -> (&'static str, String) {
     let status = "401 Unauthorized";
     let sentence = stock_sentence(StatusCode::UNAUTHORIZED);
@@ -81,7 +81,7 @@ pub(crate) fn unauthorized(format: ErrorFormat) -> (&'static str, String) {
     }
 }
 
-/// Returns the JSON body of a 401 with Keystone. The body has the form of Keystone's middleware.
+/// Returns the JSON body of a 401 of a service with Keystone. The body has the form of Keystone's middleware.
 pub(crate) fn no_valid_token() -> String {
     let message = "The request you have made requires authentication.";
     json!({"error": {"code": 401, "title": "Unauthorized", "message": message}}).to_string()
@@ -131,8 +131,8 @@ pub(crate) fn stock_sentence(status: StatusCode) -> &'static str {
 
 /// Returns a message without line breaks, HTML comments and HTML tags.
 ///
-/// osc-placement, the command line client, prints only the last line of `detail`. So the message must be a single
-/// line.
+/// osc-placement, Placement's command line client, prints only the last line of `detail`. So the message must be a
+/// single line.
 fn one_line(message: &str) -> String {
     let flat: String = message
         .chars()

@@ -1,5 +1,5 @@
 //! Parses JSON bodies of requests. Errors have the wording of Python's `json` module, and integers may be written
-//! as in Python.
+//! as `10.0`.
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub fn parse(body: &[u8]) -> Result<Value, String> {
 }
 
 /// Returns true if a string or a key in a value contains a NUL character. No name may contain a NUL character, and
-/// of all databases only SQLite could store it.
+/// only SQLite could store a NUL character.
 #[must_use]
 pub fn contains_nul(value: &Value) -> bool {
     match value {
@@ -38,9 +38,9 @@ pub fn contains_nul(value: &Value) -> bool {
 
 /// An integer that may be written as `10.0`, since JSON Schema accepts `10.0` as an integer.
 ///
-/// A number outside the range of `i64` becomes the nearest bound of `i64`. A generation with the value of the
-/// bound never equals a real generation. An amount with the value of the bound exceeds every capacity. So the
-/// result is the same as for the number itself.
+/// A number outside the range of `i64` becomes the nearest bound of `i64`. A generation (a counter of changes)
+/// with the value of the bound never equals a real generation. An amount with the value of the bound exceeds every
+/// capacity. So the result is the same as for the number itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Integer(pub i64);
 
@@ -226,8 +226,8 @@ impl Scanner {
         }
     }
 
-    /// Moves past the longest prefix that is a number. For `01`, this prefix is `0`, and the `1` is an error of
-    /// the caller, as in Python.
+    /// Moves past the longest prefix that is a number. For `01`, this prefix is `0`, as in Python. The caller then
+    /// refuses the `1`.
     fn number(&mut self) -> Result<(), Fault> {
         let start = self.at;
         let negative = self.takes("-");

@@ -1,4 +1,5 @@
-//! Microversions: the versions of the API, which a request selects in the header `OpenStack-API-Version`.
+//! Microversions: the versions of OpenStack Placement's API. A request selects a version in the header
+//! `OpenStack-API-Version`.
 
 use std::fmt;
 

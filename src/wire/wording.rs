@@ -24,7 +24,7 @@ struct Fault<'a> {
     /// The path to the violated keyword in the schema, relative to the parent error.
     schema_path: Vec<Step>,
     /// For each level of the schema path, the position of the key among the keys of its object. Errors are sorted
-    /// by these positions.
+    /// by this list.
     order: Vec<usize>,
     instance: &'a Value,
     /// The subschema that contains the violated keyword.

@@ -1,4 +1,4 @@
-//! `/servers/{server}/waitlist`: the dialect in the first draft of CNAPI's documentation.
+//! `/servers/{server}/waitlist`: the dialect in the first draft of the documentation of CNAPI, Triton's API.
 
 use actix_web::http::{Method, StatusCode};
 use serde::Deserialize;
@@ -149,8 +149,8 @@ fn without_continuations(body: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// Handles `GET /servers/{server}/waitlist/{ticket}`. The draft has `&wait=true` instead of `?wait=true`, so both
-/// spellings are accepted.
+/// Handles `GET /servers/{server}/waitlist/{ticket}`, which shows a ticket or waits for the ticket. The draft has
+/// `&wait=true` instead of `?wait=true`. Both spellings are accepted.
 pub async fn show(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let (uuid, more) = named(&call);

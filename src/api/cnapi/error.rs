@@ -1,4 +1,4 @@
-//! Errors of the CNAPI dialects: `{"code": "ResourceNotFound", "message": "…"}`.
+//! Errors in the dialects of CNAPI, Triton's API: `{"code": "ResourceNotFound", "message": "…"}`.
 
 use actix_web::http::StatusCode;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The headers of all responses in the CNAPI dialects.
+//! The headers of all responses in the dialects of CNAPI, Triton's API.
 
 use std::sync::LazyLock;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! The waitlist in two dialects of CNAPI, the API for servers of Triton.
+//! The waitlist in two dialects of CNAPI, Triton's API for servers. The waitlist has queues, and a ticket is a
+//! place in a queue.
 //!
 //! - `tickets`: the dialect of deployed versions of CNAPI
 //! - `draft`: the dialect in the first draft of CNAPI's documentation
@@ -8,7 +9,7 @@
 //! - `error`: errors in both dialects
 //! - `headers`: the headers of all responses
 //!
-//! A server of CNAPI is a resource provider. All dialects of the service show the same tickets.
+//! A server of CNAPI is a resource provider of Placement. All dialects of the service show the same tickets.
 
 pub mod draft;
 mod error;
@@ -54,8 +55,8 @@ async fn known_owner(call: &Call) -> Result<String, ApiError> {
     Ok(owner)
 }
 
-/// Returns a ticket. With an `owner`, the ticket must belong to this server. Returns a 404 if there is no such
-/// ticket, or a 403 if the policy `rule` forbids the access.
+/// Returns the ticket with a uuid. If `owner` is set, the ticket must belong to this server. Returns a 404 if
+/// there is no such ticket, or a 403 if the policy `rule` forbids the access.
 async fn find(call: &Call, rule: &str, uuid: String, owner: Option<String>) -> Result<Ticket, ApiError> {
     let work = move |conn: &mut _| match &owner {
         Some(owner) => waitlist::find_of(conn, owner, &uuid),

@@ -1,4 +1,4 @@
-//! `/servers/{server}/tickets` and `/tickets/{ticket}`: the dialect of deployed versions of CNAPI.
+//! `/servers/{server}/tickets` and `/tickets/{ticket}`: the dialect of deployed versions of CNAPI, Triton's API.
 
 use std::time::Duration;
 
@@ -187,7 +187,7 @@ pub async fn delete_all(call: Call) -> HandlerResult {
         let (app, owner) = (call.app.clone(), owner.clone());
         let work = move |tx: &mut _| waitlist::remove_some(tx, &owner, MOST, app.waitlist.now());
         let gone = write_end(&call, "delete tickets", work).await.map_err(Fenced::told(error::refused))?;
-        // The loop ends at the first incomplete batch. Tickets that are created later are not deleted.
+        // A batch below the limit was the last batch. Tickets that are created later are not deleted.
         if i64::try_from(gone).is_ok_and(|gone| gone < MOST) {
             return Ok(Reply::empty(StatusCode::NO_CONTENT));
         }

@@ -1,4 +1,4 @@
-//! Tickets in responses of the CNAPI dialects.
+//! Tickets in responses in the dialects of CNAPI, Triton's API.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -87,8 +87,7 @@ impl<'a> DraftView<'a> {
 }
 
 /// Returns the time at which a ticket expires, in the client's own spelling if the client stated the time. Returns
-/// None if no such time is known yet: the ticket never expires, or its lease starts only when the ticket becomes
-/// active.
+/// None for a ticket that never expires, and for a ticket whose lease starts only when the ticket becomes active.
 fn end(ticket: &Ticket) -> Option<String> {
     ticket.expires_text.clone().or_else(|| ticket.expires_at.map(times::show_millis))
 }

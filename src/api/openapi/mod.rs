@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, built from the routes and from the JSON Schemas of requests and responses.
 //!
 //! Microversions are described in the form of OpenStack's code generators. If the schema of a body or a parameter
-//! has changed between versions, the schema is a `oneOf` with `x-openstack: {discriminator: microversion}`. In
+//! has changed between versions, the document has a `oneOf` with `x-openstack: {discriminator: microversion}`. In
 //! each branch, `x-openstack` has the first version (`min-ver`) and the last version (`max-ver`) of the branch.
 //! Most tools do not know `x-openstack`. For such tools, there is also a document for each single version.
 //!

@@ -26,8 +26,8 @@ const DOCUMENTS: &str = "Documents";
 const DOCUMENT: &[Success] = &[json(200, SHOWN, &[(V1_0, "openapi_1_0")]).dated(None)];
 const PAGE: &[Success] = &[html(200, SHOWN)];
 
-/// Returns the routes of the documentation. `openapi` is the handler of `/openapi.json`. The handler comes from
-/// the caller, since the document describes the table of routes, which this file must not use.
+/// Returns the routes of the documentation. `openapi` is the handler of `/openapi.json`. The caller passes this
+/// handler, since the document describes the table of routes, and this file must not import the table.
 pub(crate) const fn routes(openapi: Handler) -> [Route; 2] {
     [
         route::get("/openapi.json", "", openapi).any_accept().unguarded().described(

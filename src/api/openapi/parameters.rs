@@ -12,14 +12,15 @@ use crate::wire::schema;
 use crate::wire::schema::{LazySchema, Versions};
 
 /// The name of an object that stands for all parameters with suffixes, such as `resources1`. No request has a
-/// parameter of this name: OpenAPI sends each member of an object with `explode` as a parameter.
+/// parameter of this name. With `explode`, OpenAPI clients send each member of the object as a parameter.
 const GROUPS: &str = "groups";
 
 /// The header with the microversion of a request or response.
 pub(crate) const VERSION_HEADER: &str = "OpenStack-API-Version";
-/// The header with tickets for a fenced write, in the spelling of the document.
+/// The header with the tickets of a fenced write (a write that happens only if its tickets are active), in the
+/// spelling of the document.
 const FENCE_HEADER: &str = "X-Waitlist-Ticket";
-/// The header with the request id of a CNAPI client. The response repeats this id.
+/// The header with the request id of a client of CNAPI, Triton's API. The response repeats this id.
 pub(crate) const CNAPI_ID_HEADER: &str = "X-Request-Id";
 /// A pattern for uuids separated by commas.
 const FENCE_PATTERN: &str =

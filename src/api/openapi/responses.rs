@@ -71,7 +71,8 @@ impl Responses<'_> {
         Ok(by_status(responses))
     }
 
-    /// Returns an error response of the CNAPI dialects.
+    /// Returns an error response of the CNAPI dialects (tickets in the API of Triton). The form is the same in all
+    /// microversions.
     fn cnapi_error(&mut self, status: u16, operation: &Operation) -> Result<Value, Broken> {
         let common = COMMON.iter().find(|common| common.0 == status).map(|common| common.1);
         let own = operation.words.iter().find(|own| own.0 == status).map(|own| own.1);

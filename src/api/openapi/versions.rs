@@ -57,8 +57,8 @@ impl Edition {
         self.0.is_none_or(|version| range.has(version))
     }
 
-    /// Returns true if `range` contains all described versions of `of`. Callers must ensure that `range` contains
-    /// the version of a document for a single version.
+    /// Returns true if `range` contains all versions of `of` that the document describes. A document for a single
+    /// version always gives true, since callers pass only ranges with this version.
     pub(crate) fn is_all(self, range: VersionRange, of: VersionRange) -> bool {
         self.0.is_some() || range == of
     }

@@ -69,7 +69,7 @@ fn shown(call: &Call, generation: i32, aggregates: Vec<String>) -> Reply {
         .cacheable(call.version, None)
 }
 
-/// Handles `GET /resource_providers/{uuid}/aggregates`.
+/// Handles `GET /resource_providers/{uuid}/aggregates`, which lists the aggregates of a provider.
 pub async fn list(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let (generation, list) = call.app.db.read(move |conn| aggregates::list_by_provider(conn, &uuid)).await?;
@@ -96,7 +96,8 @@ pub async fn replace(call: Call) -> HandlerResult {
     Ok(shown(&call, generation, echoed))
 }
 
-/// Returns the 409 for a stale provider generation. The message is Placement's message for traits and aggregates.
+/// Returns the 409 for a stale provider generation (counter of changes). The message is Placement's message for
+/// traits and aggregates.
 pub(crate) fn generation_changed() -> ApiError {
     ApiError::conflict_with(
         Code::ConcurrentUpdate,

@@ -49,7 +49,7 @@ pub fn shape(version: Microversion) -> Shape {
     }
 }
 
-/// Handles `GET /allocation_candidates`.
+/// Handles `GET /allocation_candidates`, which lists the candidates for the requested resources.
 pub async fn list(call: Call) -> HandlerResult {
     let mut request = parse(&call)?;
     Texts::of_request(&mut request).respell(&call.app).await?;
@@ -72,8 +72,8 @@ fn answer(
     max_bytes: usize,
     stop: &Stop,
 ) -> Result<SharedText, ApiError> {
-    // The search and the rendering use the same snapshot of the providers, so that the provider summaries match
-    // the candidates.
+    // The search and the rendering use the same state of the in-memory copy of the providers. So the provider
+    // summaries match the candidates.
     let picture = fleet.read();
     let found = search(&picture, request, options, stop);
     match &found {

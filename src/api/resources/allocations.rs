@@ -257,7 +257,7 @@ fn provider_view(found: &JoinedRows, version: Microversion) -> ProviderView<'_> 
     ProviderView { allocations, resource_provider_generation: found.generation }
 }
 
-/// Handles `GET /allocations/{consumer_uuid}`.
+/// Handles `GET /allocations/{consumer_uuid}`, which lists the allocations of a consumer.
 pub async fn list_by_consumer(call: Call) -> HandlerResult {
     let uuid = call.param("consumer_uuid").to_owned();
     let rows = call.app.db.read(move |conn| allocations::list_by_consumer(conn, &uuid)).await?;
@@ -265,7 +265,7 @@ pub async fn list_by_consumer(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &consumer_view(&rows, call.version)).cacheable(call.version, time))
 }
 
-/// Handles `GET /resource_providers/{uuid}/allocations`.
+/// Handles `GET /resource_providers/{uuid}/allocations`, which lists the allocations of a provider.
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let found = call.app.db.read(move |conn| allocations::list_by_provider(conn, &uuid)).await;

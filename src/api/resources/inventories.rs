@@ -128,7 +128,7 @@ struct UpdateBody {
     amounts: AmountsBody,
 }
 
-/// All inventories of a provider in a request body. The reshaper accepts the same form.
+/// All inventories of a provider in a request body. `POST /reshaper` accepts the same form.
 #[derive(Deserialize)]
 pub(crate) struct ReplaceBody {
     #[serde(deserialize_with = "integer")]
@@ -157,7 +157,7 @@ impl From<&Amounts> for AmountsView {
 struct OneView {
     #[serde(flatten)]
     amounts: AmountsView,
-    /// A generation of 0 is omitted from the response, as in Placement.
+    /// The provider's generation, a counter of changes. The response omits a generation of 0, as in Placement.
     #[serde(skip_serializing_if = "is_zero")]
     resource_provider_generation: i32,
 }
@@ -181,7 +181,7 @@ fn reserved_limit(call: &Call) -> ReservedLimit {
     if call.at_least(V1_26) { ReservedLimit::Total } else { ReservedLimit::BelowTotal }
 }
 
-/// Handles `GET /resource_providers/{uuid}/inventories`.
+/// Handles `GET /resource_providers/{uuid}/inventories`, which lists the inventories of a provider.
 pub async fn list(call: Call) -> HandlerResult {
     let (generation, list) = read(&call).await?;
     let time = newest(list.iter().map(|i| (i.created_at, i.updated_at)));
@@ -212,7 +212,7 @@ fn list_reply<'a>(
     reply.cacheable(call.version, time)
 }
 
-/// Handles `GET /resource_providers/{uuid}/inventories/{resource_class}`.
+/// Handles `GET /resource_providers/{uuid}/inventories/{resource_class}`, which shows an inventory.
 pub async fn show(call: Call) -> HandlerResult {
     let (generation, list) = read(&call).await?;
     let class = call.param("resource_class");

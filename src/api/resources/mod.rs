@@ -1,4 +1,5 @@
-//! The resources of Placement's API. Each file has the routes, the handlers and the JSON views of one resource.
+//! The resources of OpenStack Placement's API. Each file has the routes, the handlers and the JSON views of one
+//! resource.
 
 pub mod admin;
 pub mod aggregates;

@@ -1,4 +1,5 @@
-//! `/reshaper`, which replaces inventories and allocations in one transaction.
+//! `/reshaper`, which replaces inventories (amounts that providers offer) and allocations (amounts in use) in one
+//! transaction.
 
 use actix_web::http::StatusCode;
 use serde::Deserialize;
@@ -44,7 +45,7 @@ struct Body {
     allocations: Ordered<String, ClaimBody>,
 }
 
-/// Handles `POST /reshaper`.
+/// Handles `POST /reshaper`, which replaces inventories and allocations together.
 pub async fn reshape(call: Call) -> HandlerResult {
     let body: Body = call.json(RESHAPER_POST.at(call.version))?;
     let providers: Vec<NewInventories> = body

@@ -88,7 +88,7 @@ fn view<'a>(name: &'a str, prefix: &str) -> View<'a> {
     View { name, links: [Link { rel: "self", href: format!("{prefix}{}", path(name)) }] }
 }
 
-/// Handles `GET /resource_classes`.
+/// Handles `GET /resource_classes`, which lists all classes.
 pub async fn list(call: Call) -> HandlerResult {
     let list = call.app.db.read(classes::list).await?;
     let time = newest(list.iter().map(|c| (c.created_at, c.updated_at)));
@@ -111,7 +111,7 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(Reply::empty(StatusCode::CREATED).location(location))
 }
 
-/// Handles `GET /resource_classes/{name}`.
+/// Handles `GET /resource_classes/{name}`, which shows a class.
 pub async fn show(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     let class = call.app.db.read(move |conn| classes::find(conn, &name)).await?;
@@ -144,7 +144,7 @@ async fn rename(call: Call) -> HandlerResult {
 
 async fn ensure(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
-    // The name in the path must satisfy the schema of a body with this name.
+    // The schema of a body with a name also validates the name in the path.
     schema::loaded(&RESOURCE_CLASS)?.check(&serde_json::json!({ "name": name }))?;
     let location = path(&name);
     let made =
@@ -153,7 +153,7 @@ async fn ensure(call: Call) -> HandlerResult {
     Ok(Reply::empty(status).location(location))
 }
 
-/// Handles `DELETE /resource_classes/{name}`.
+/// Handles `DELETE /resource_classes/{name}`, which deletes a class.
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     let deleted =

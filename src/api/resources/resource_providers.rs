@@ -239,7 +239,7 @@ fn shown(call: &Call, provider: &ResourceProvider) -> Reply {
     Reply::json(StatusCode::OK, &view(provider, call.version, &call.prefix)).cacheable(call.version, time)
 }
 
-/// Handles `GET /resource_providers`.
+/// Handles `GET /resource_providers`, which lists the providers that match all filters.
 pub async fn list(call: Call) -> HandlerResult {
     let mut filter = filter(&call)?;
     Texts::of_list(&mut filter).respell(&call.app).await?;
@@ -266,7 +266,7 @@ fn filter(call: &Call) -> Result<ListFilter, ApiError> {
     let query = call.checked_query(RESOURCE_PROVIDERS_QUERY.at(call.version))?;
     let aggregates = constraints::member_of(query, "member_of", call.version)?;
     let traits = constraints::required(query, "required", call.version)?;
-    // An empty value selects all providers.
+    // A parameter with an empty value does not restrict the list.
     let text = |name| query.last(name).filter(|value| !value.is_empty()).map(str::to_owned);
     Ok(ListFilter {
         name: text("name"),
@@ -301,7 +301,7 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(reply.location(path(&provider.uuid)))
 }
 
-/// Handles `GET /resource_providers/{uuid}`.
+/// Handles `GET /resource_providers/{uuid}`, which shows a provider.
 pub async fn show(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let provider = call.app.db.read(move |conn| providers::find(conn, &uuid)).await?;
@@ -331,7 +331,7 @@ pub async fn update(call: Call) -> HandlerResult {
     Ok(shown(&call, &provider))
 }
 
-/// Handles `DELETE /resource_providers/{uuid}`.
+/// Handles `DELETE /resource_providers/{uuid}`, which deletes a provider.
 pub async fn delete(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let named = uuid.clone();

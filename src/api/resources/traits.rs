@@ -107,7 +107,7 @@ fn reply(call: &Call, view: View<'_>, time: Option<NaiveDateTime>) -> Reply {
     Reply::json(StatusCode::OK, &view).cacheable(call.version, time)
 }
 
-/// Handles `GET /traits`.
+/// Handles `GET /traits`, which lists the traits that match all filters.
 pub async fn list(call: Call) -> HandlerResult {
     let filter = filter(&call)?;
     let list = call.app.db.read(move |conn| traits::list(conn, &filter)).await?;
@@ -176,14 +176,14 @@ fn is_custom_trait(name: &str) -> bool {
         })
 }
 
-/// Handles `DELETE /traits/{name}`.
+/// Handles `DELETE /traits/{name}`, which deletes a trait.
 pub async fn delete(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
     call.write(Plain::new("delete trait", move |conn| traits::delete(conn, &name))).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// Handles `GET /resource_providers/{uuid}/traits`.
+/// Handles `GET /resource_providers/{uuid}/traits`, which lists the traits of a provider.
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let (uuid, known) = (call.param("uuid").to_owned(), Arc::clone(&call.app.known_traits));
     let found = call.app.db.read(move |conn| traits::list_by_provider(conn, &known, &uuid)).await;

@@ -68,7 +68,7 @@ struct TypeView {
     amounts: UsedByClass,
 }
 
-/// Handles `GET /resource_providers/{uuid}/usages`.
+/// Handles `GET /resource_providers/{uuid}/usages`, which shows the used amount of each resource class.
 pub async fn list_by_provider(call: Call) -> HandlerResult {
     let uuid = call.param("uuid").to_owned();
     let found = call.app.db.read(move |conn| usages::list_by_provider(conn, &uuid)).await;
@@ -78,7 +78,7 @@ pub async fn list_by_provider(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &view).cacheable(call.version, None))
 }
 
-/// Handles `GET /usages`.
+/// Handles `GET /usages`, which shows the amounts that a project uses.
 pub async fn list_by_project(call: Call) -> HandlerResult {
     let query = call.checked_query(USAGES_QUERY.at(call.version))?;
     let text = |name| query.last(name).map(str::to_owned);

@@ -1,5 +1,5 @@
 //! The query string of `/allocation_candidates`: parameters of request groups, and parameters of the whole
-//! request.
+//! request. A request group asks for resources. A single provider must satisfy a group with a suffix.
 
 use crate::api::Call;
 use crate::api::schemas::schemas;

@@ -6,7 +6,7 @@ use crate::wire::python;
 use crate::wire::query::Query;
 use crate::wire::uuids::is_uuid_like;
 
-/// The traits that a provider must have or must not have.
+/// The traits (names of features) that a provider must have or must not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraitFilter {
     /// Sets of traits. A provider must have at least one trait of each set.
@@ -15,7 +15,7 @@ pub struct TraitFilter {
     pub forbidden: Vec<String>,
 }
 
-/// The aggregates of which a provider must be a member or must not be a member.
+/// The aggregates (groups of providers) of which a provider must be a member or must not be a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AggregateFilter {
     /// Sets of aggregate uuids. A provider must be a member of at least one aggregate of each set.

@@ -1,4 +1,5 @@
-//! Searches in the in-memory copy of all providers: for allocation candidates, and for lists of providers.
+//! Searches in the in-memory copy of all providers. A search returns allocation candidates (providers with enough
+//! free resources) or a list of providers.
 //!
 //! - `candidate_query`: the query string of `/allocation_candidates`
 //! - `constraints`: the query parameters `resources`, `required` and `member_of`

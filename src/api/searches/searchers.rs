@@ -1,7 +1,7 @@
 //! Threads for searches. A search may run for milliseconds, and would delay other requests on the worker threads.
 //!
-//! The allocator holds back the memory of each thread's largest answer. So the number of threads limits this
-//! memory.
+//! The allocator does not return the memory of a thread's largest answer to the system. So the number of threads
+//! limits this memory.
 //!
 //! The HTTP layer drops the handler of a client that closes its connection. The drop removes a waiting search from
 //! the queue, and signals a running search to stop.
@@ -72,8 +72,7 @@ impl Searchers {
 
 impl Drop for Searchers {
     /// Shuts the threads down without a wait for running searches, since a wait would block the dropping thread.
-    /// The results are not needed any more: each handler owns a reference to these threads, so no handler exists
-    /// now.
+    /// Nobody needs the results: each handler owns a reference to the threads, so all handlers have ended.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

@@ -38,8 +38,8 @@ struct TicketBody {
     id: String,
     action: Option<String>,
     extra: Option<Map<String, Value>>,
-    /// Null requires a queue that has never been used. A number requires a queue of this generation. Without this
-    /// member, any queue is accepted.
+    /// Null requires a queue that has never been used. A number requires a queue of this generation (counter of
+    /// changes). Without this member, any queue is accepted.
     #[serde(default, deserialize_with = "expected")]
     queue_generation: Option<ExpectedQueue>,
 }
@@ -50,8 +50,8 @@ pub(crate) struct TermBody {
     expires_at: Option<String>,
     #[serde(default, deserialize_with = "optional_integer")]
     lease_seconds: Option<i64>,
-    /// True if the lease also runs while the ticket is queued. Only requests that create tickets may have this
-    /// member.
+    /// True if the lease (the time until the ticket expires) also runs while the ticket is queued. Only requests
+    /// that create tickets may have this member.
     #[serde(default)]
     lease_while_queued: bool,
 }
@@ -80,7 +80,7 @@ pub(crate) struct RenewBody {
     pub(crate) generation: i64,
     #[serde(flatten)]
     term: TermBody,
-    /// Null removes the stored text. Without this member, the stored text remains.
+    /// Null removes the stored `extra`. Without this member, the stored `extra` does not change.
     #[serde(default, deserialize_with = "present")]
     extra: Option<Option<Map<String, Value>>>,
 }
@@ -183,7 +183,7 @@ impl TermBody {
 }
 
 impl RenewBody {
-    /// Returns the changes that the body requests.
+    /// Returns the renewal of the ticket or group: a new expiry time, a new `extra`, or both.
     pub(crate) fn renewal(self, call: &Call) -> Result<Renewal, ApiError> {
         let settings = call.app.waitlist.settings();
         let term = self.term.given(call)?;

@@ -1,5 +1,5 @@
-//! The routes and handlers of the waitlist. `/resource_providers/{uuid}/waitlist` has the tickets of a provider,
-//! and `/waitlist` has groups of tickets.
+//! The routes and handlers of the waitlist. A ticket is a place in a queue. `/resource_providers/{uuid}/waitlist`
+//! has the tickets of a provider, and `/waitlist` has groups of tickets.
 
 pub mod body;
 mod view;
@@ -182,10 +182,11 @@ pub async fn show(call: Call) -> HandlerResult {
     let mut ticket = find(&call, policy::WAITLIST_SHOW).await?;
     if let Some(timeout) = patience {
         let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
-        // Without the box, each surrounding future would reserve memory for this future twice.
+        // The box keeps the surrounding futures small. Each surrounding future would reserve memory for an unboxed
+        // future twice.
         ticket = Box::pin(wait).await?;
     }
-    // The box is allocated only after the wait, so that waiting requests need less memory.
+    // This future gets its box only after the wait, so that waiting requests need less memory.
     let ahead = Box::pin(ahead(&call, &ticket)).await?;
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
