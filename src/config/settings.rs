@@ -34,23 +34,23 @@ pub struct Settings {
     /// The log filter: a level (error, warn, info, debug, trace), or a level for each part of the program
     /// (`info,allotment::access=off`). With None, the filter is the environment variable `RUST_LOG`, or else info.
     pub log: Option<String>,
-    /// The `[tls]` table.
+    /// The `[tls]` table: the certificate of the service.
     pub tls: TlsSettings,
-    /// The `[admin]` table.
+    /// The `[admin]` table: the address of health and metrics.
     pub admin: AdminSettings,
-    /// The `[database]` table.
+    /// The `[database]` table: the URL and the limits of the database.
     pub database: DatabaseSettings,
-    /// The `[auth]` table.
+    /// The `[auth]` table: the authentication of requests.
     pub auth: AuthSettings,
-    /// The `[policy]` table.
+    /// The `[policy]` table: the rules of which client may do what.
     pub policy: PolicySettings,
-    /// The `[cors]` table.
+    /// The `[cors]` table: the web pages that may send requests.
     pub cors: CorsSettings,
-    /// The `[placement]` table.
+    /// The `[placement]` table: the search for allocation candidates, and the upkeep of the in-memory copy.
     pub placement: PlacementSettings,
-    /// The `[waitlist]` table.
+    /// The `[waitlist]` table: the limits of queues and tickets.
     pub waitlist: WaitlistSettings,
-    /// The `[limits]` table.
+    /// The `[limits]` table: the bounds on the cost of a request and of a connection.
     pub limits: Limits,
 }
 

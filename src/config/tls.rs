@@ -17,7 +17,7 @@ pub struct TlsSettings {
 }
 
 impl TlsSettings {
-    /// Returns the paths of the certificate and of the key. Returns None if TLS is off.
+    /// Returns the paths of the certificate and of the key. Returns None if one of the paths is not set.
     #[must_use]
     pub fn files(&self) -> Option<(&PathBuf, &PathBuf)> {
         self.cert.as_ref().zip(self.key.as_ref())

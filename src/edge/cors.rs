@@ -20,7 +20,8 @@ pub struct CorsSettings {
     pub allow_credentials: bool,
     /// The headers of responses that a web page may read, besides the headers that CORS always exposes.
     pub expose_headers: Vec<String>,
-    /// The number of seconds for which a browser may cache the permission. 0 omits the header.
+    /// The number of seconds for which a browser may cache the permission. With 0, the response has no
+    /// `Access-Control-Max-Age`.
     pub max_age: u32,
     /// The methods that a cross-origin request may have.
     pub allow_methods: Vec<String>,

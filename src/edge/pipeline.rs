@@ -96,8 +96,8 @@ impl Exchange {
         Ok(if kind == BodyKind::Ignored { Held::default() } else { body })
     }
 
-    /// Returns true if the client will send no more bytes of the body. Returns false if the client waits for `100
-    /// Continue`, since a refused request never gets `100 Continue`.
+    /// Returns true if the client will send no more bytes of the body. Returns false if the client waits for
+    /// `100 Continue`, since a refused request never gets `100 Continue`.
     async fn is_over(&self, payload: &mut web::Payload) -> bool {
         let announced = self.announced();
         if announced != Announced::Nothing && self.request.headers().contains_key(header::EXPECT) {

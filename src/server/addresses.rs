@@ -46,8 +46,8 @@ impl Listening {
 
 impl Bound {
     /// Opens the listening sockets of the settings, and starts the background tasks. `files` is the number of
-    /// files that the process may open. `files` is None for a service inside another process, which no signal
-    /// stops.
+    /// files that the process may open. If `files` is None, the service runs inside another process (a test), and
+    /// signals do not stop the service.
     pub(super) fn new(service: &Service, files: Option<usize>) -> Result<Bound, Error> {
         let settings = &service.settings;
         let options = options(settings, files);

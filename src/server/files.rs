@@ -7,11 +7,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
 
-/// The number of open files besides client and database connections: the log, certificates, the policy file,
-/// connections to Keystone, and a reserve.
+/// The expected number of open files besides client and database connections: the log, certificates, the policy
+/// file, connections to Keystone (OpenStack's identity service), and a reserve.
 const OTHERS: usize = 64;
 
-/// The number of open files of one worker thread, without connections.
+/// The expected number of open files of one worker thread, without its connections.
 const OF_A_WORKER: usize = 8;
 
 /// The number of open files of one database connection. A SQLite connection opens three files: the database, the

@@ -71,7 +71,7 @@ fn introduction(version: Option<Microversion>) -> String {
     }
 }
 
-/// Returns the routes that have a documentation, with the documentation.
+/// Returns pairs of a route and its documentation. Routes without a documentation are left out.
 fn described<'a>(rows: &'a [&Route]) -> impl Iterator<Item = (&'a Route, &'a Operation)> {
     rows.iter().filter_map(|route| Some((*route, route.operation.as_ref()?)))
 }

@@ -13,10 +13,10 @@ use crate::api::route::{BodyKind, Dialect, Route, TooOld};
 use crate::wire::Code;
 use crate::wire::microversion::{MIN, V1_0, V1_23};
 
-/// The schemas of error bodies. From 1.23 on, an error has a code.
+/// The schemas of error bodies. From microversion 1.23 on, an error has a code.
 const ERROR_SHAPES: Shapes = &[(V1_0, "error_1_0"), (V1_23, "error_1_23")];
 
-/// The error statuses with the same response for all routes, and their descriptions.
+/// The error statuses that have the same response for all routes, with their descriptions.
 const COMMON: [(u16, &str); 10] = [
     (401, "The request does not say who asks, or not so that it can be believed."),
     (403, "Policy does not allow this to whoever asks."),
@@ -111,7 +111,7 @@ impl Responses<'_> {
         Ok(one_of(branches))
     }
 
-    /// Returns the error statuses whose codes depend on the route, with these codes.
+    /// Returns the error statuses of a route with their error codes. Statuses in [`COMMON`] are not included.
     fn errors(&self, route: &Route, operation: &Operation) -> BTreeMap<u16, Vec<Code>> {
         let mut errors = BTreeMap::from([(400, vec![Code::Undefined])]);
         let is_newer = self.edition.0.is_none() && route.since > MIN && route.too_old == TooOld::NotFound;
@@ -153,7 +153,7 @@ impl Responses<'_> {
         Ok(self.error_response(text, one_of(branches)))
     }
 
-    /// Returns the error statuses of a route that have the same response for all routes.
+    /// Returns the statuses in [`COMMON`] that a route can return.
     fn common_statuses(&self, route: &Route) -> Vec<u16> {
         let guarded = route.rule.is_some();
         let has_body = body_range(route).is_some_and(|range| self.edition.has(range));

@@ -181,8 +181,8 @@ fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
     .map(|(part, _)| part)
 }
 
-/// Returns the JSON body of a list of providers, in the form of [`ProviderView`]. The JSON is written directly,
-/// since a list may have many thousand providers.
+/// Returns the JSON body of a list of providers, in the form of [`ProviderView`]. The text is built without a
+/// `ProviderView` for each provider, since a list may have many thousand providers.
 fn write_list(
     picture: &Picture,
     slots: &[Slot],
@@ -215,7 +215,7 @@ fn write_provider(
 ) {
     let uuid: &str = &provider.uuid;
     let mut push = |pieces: &[&str]| pieces.iter().for_each(|piece| out.push_str(piece));
-    // Only the name may contain characters that JSON must escape.
+    // JSON must escape some characters of a name. Uuids and numbers need no escape.
     let name = serde_json::Value::from(provider.name.as_deref()).to_string();
     let generation = provider.generation.to_string();
     push(&["{\"uuid\":\"", uuid, "\",\"name\":", &name, ",\"generation\":", &generation]);

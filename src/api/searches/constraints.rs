@@ -63,8 +63,8 @@ pub fn resources(value: &str) -> Result<Vec<(String, i64)>, ApiError> {
 /// Parses the parameters `required` of a request group, such as `HW_CPU_X86_VMX,!CUSTOM_GOLD`. `name` is the name
 /// of the parameter with the group's suffix.
 ///
-/// From 1.22 on, `!` forbids a trait. From 1.39 on, `in:A,B` requires one of several traits, and all repetitions
-/// of the parameter count. Before 1.39, only the last value counts.
+/// From microversion 1.22 on, `!` forbids a trait. From 1.39 on, `in:A,B` requires one of several traits, and all
+/// repetitions of the parameter count. Before 1.39, only the last value counts.
 pub fn required(query: &Query, name: &str, version: Microversion) -> Result<TraitFilter, ApiError> {
     let mut filter = TraitFilter::default();
     let values = query.all(name);
@@ -143,7 +143,7 @@ fn each_of(value: &str, version: Microversion, filter: &mut TraitFilter) -> Resu
 /// Parses the parameters `member_of` of a request group, such as `in:UUID1,UUID2`. `name` is the name of the
 /// parameter with the group's suffix.
 ///
-/// From 1.24 on, the parameter may be repeated. From 1.32 on, `!` and `!in:` forbid aggregates.
+/// From microversion 1.24 on, the parameter may be repeated. From 1.32 on, `!` and `!in:` forbid aggregates.
 pub fn member_of(query: &Query, name: &str, version: Microversion) -> Result<AggregateFilter, ApiError> {
     let values = query.all(name);
     if version < V1_24 && values.len() > 1 {

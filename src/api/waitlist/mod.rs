@@ -186,7 +186,7 @@ pub async fn show(call: Call) -> HandlerResult {
         // future twice.
         ticket = Box::pin(wait).await?;
     }
-    // This future gets its box only after the wait, so that waiting requests need less memory.
+    // The memory of this part is allocated only after the wait, so that waiting requests need less memory.
     let ahead = Box::pin(ahead(&call, &ticket)).await?;
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
