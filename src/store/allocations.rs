@@ -56,8 +56,7 @@ pub struct ProviderAllocation<'a> {
 
 impl<'a> ProviderAllocation<'a> {
     /// Parses a line that [`list_by_provider_uuid`] returned, for example `3 512 MEMORY_MB
-    /// 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11`. Returns None if the line has fewer than four fields (the consumer has no
-    /// row).
+    /// 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11`. Returns None if the consumer has no row, so that a field is missing.
     pub fn of_line(line: &'a str) -> Option<Self> {
         let mut fields = line.splitn(4, FIELD);
         Some(ProviderAllocation {
@@ -150,8 +149,7 @@ pub(super) fn allocation_line<'a>(separator: &'a str) -> _ {
     )
 }
 
-/// Builds the SQL expression for the time of an allocation's last change. An unchanged allocation has the time of its
-/// creation.
+/// Builds the SQL expression for the time of an allocation's last change, or of its creation.
 #[auto_type]
 pub(super) fn allocation_time() -> _ {
     coalesce(alloc::updated_at.nullable(), alloc::created_at.nullable())
@@ -165,8 +163,7 @@ pub fn held_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryRe
         .load(conn)
 }
 
-/// Returns the allocations of a consumer without a row in `consumers`, each with the allocation's row id. Old
-/// releases of Placement left such allocations behind.
+/// Returns the allocations of a consumer that has no row, each with its own row id. Old Placement left such rows.
 pub fn orphans_of(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<Vec<(i32, Held)>> {
     alloc::table
         .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))
@@ -176,8 +173,7 @@ pub fn orphans_of(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<V
         .load(conn)
 }
 
-/// Deletes the allocations that [`orphans_of`] returned. The statement finds allocations by row id. So allocations
-/// that the consumer gets meanwhile are not deleted.
+/// Deletes the allocations that [`orphans_of`] returned. Newer allocations of the consumer stay.
 pub fn delete_orphans(tx: &mut Tx, orphans: &[(i32, Held)]) -> QueryResult<()> {
     orphans.iter().for_each(|(_, held)| tx.touch_provider(held.provider_id, Part::Usage));
     let ids: Vec<i32> = orphans.iter().map(|(id, _)| *id).collect();

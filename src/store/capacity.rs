@@ -39,11 +39,9 @@ impl Amounts {
     }
 
     /// Checks whether a claim of `amount` units may be written. `used` is the usage without the consumer's replaced
-    /// allocations, but with the earlier claims of the same write. `used_before` is the usage before the write, or
-    /// None if nothing was allocated.
+    /// allocations, but with the earlier claims of the same write. `used_before` is the earlier usage, if any.
     ///
-    /// A provider may be over its capacity, for example after its inventory shrank. Such a provider accepts a write
-    /// that does not increase the usage.
+    /// A provider that is over its capacity accepts a write that does not increase the usage.
     pub fn check_claim(&self, used: i64, amount: i64, used_before: Option<i64>) -> Result<(), Misfit> {
         if !self.permits(amount) {
             return Err(Misfit::Constraints);

@@ -35,8 +35,7 @@ pub struct NewClaim<'a> {
 
 // The statement of [`insert`].
 //
-// The statement looks up each row by a subselect. Joins would make the plan depend on the table sizes at planning
-// time.
+// The statement looks up each row by a subselect. With joins, the plan would depend on the table sizes.
 #[rustfmt::skip]
 macro_rules! insert_sql {
     (typed $values:expr) => {
@@ -147,8 +146,7 @@ pub fn exists(conn: &mut DbConnection, uuid: &str, created_at: Option<NaiveDateT
     Ok(found.is_some_and(|stored| created_at.is_none() || stored == created_at))
 }
 
-/// Runs a statement that returns the row id of the provider it wrote to, or no row. Records the provider as touched.
-/// Returns false if the statement returned no row.
+/// Runs a statement that returns the row id of the touched provider. Returns false if nothing was written.
 fn touched_one<T: Sql>(tx: &mut Tx, sql: T, binds: &[Bind<'_>]) -> QueryResult<bool> {
     let touched = returning_numbers(tx, sql, binds)?.pop();
     touched.into_iter().for_each(|id| tx.touch_provider(id, Part::Usage));

@@ -124,11 +124,9 @@ pub fn insert(tx: &mut Tx, uuid: &str, owner: OwnerIds) -> QueryResult<usize> {
     on_backend!(tx.conn(), c => insert.execute(c))
 }
 
-/// Inserts a consumer at generation 1, by one statement that also looks up the project, the user and the type. Most
-/// claims need no other query about consumers.
+/// Inserts a consumer at generation 1, by one statement that also looks up the project, user and type.
 ///
-/// Returns false and inserts nothing if the consumer exists, if the project, user or type has no row, or if the uuid
-/// already has allocations.
+/// Returns false if the consumer exists, the project, user or type has no row, or the uuid has allocations.
 ///
 /// Always returns false on MariaDB, where INSERT … SELECT locks a whole table, and two such statements at once fail.
 pub fn insert_new(
@@ -211,8 +209,7 @@ macro_rules! insert {
     }};
 }
 
-/// Returns the row ids of a project and a user, given by their Keystone ids, and of a consumer type if `kind` names
-/// one. Inserts missing rows.
+/// Returns the row ids of a project and a user, given by Keystone ids, and of a type. Inserts missing rows.
 pub fn ensure_owner(tx: &mut Tx, project: &str, user: &str, kind: Option<&str>) -> QueryResult<OwnerIds> {
     // One query looks up the project, the user and the type. Nearly always all of these rows exist.
     let (project_id, user_id, type_id): (Option<i32>, Option<i32>, Option<i32>) = diesel::select((

@@ -82,8 +82,7 @@ enum Selection<'a> {
     Ids(&'a [i32]),
 }
 
-/// Restricts a boxed query to the selected providers. A single row id is compared with `=`, since diesel prepares a
-/// statement with a list anew each time.
+/// Restricts a boxed query to the selected providers. A single id avoids a list, which is prepared anew each time.
 macro_rules! select {
     ($query:expr, $column:expr, $selection:expr) => {
         match $selection {

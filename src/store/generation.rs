@@ -20,8 +20,7 @@ macro_rules! bump_provider_sql {
 }
 pub(super) use bump_provider_sql;
 
-/// Increments a provider's generation if the generation still is `seen`. Returns false if another writer has changed
-/// the generation.
+/// Increments a provider's generation if it still is `seen`. Returns false if another writer was first.
 ///
 /// The provider's row stays locked until the transaction ends. So what the caller reads afterwards can't change.
 #[must_use = "a swap that failed is a conflict"]
@@ -31,8 +30,7 @@ pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
 }
 
-/// Locks a provider's row and increments the generation, whatever the generation is. Returns false if the provider
-/// does not exist.
+/// Locks a provider's row and increments the generation. Returns false if the provider does not exist.
 #[must_use = "a provider that is gone can't be written to"]
 pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
@@ -40,8 +38,7 @@ pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
-/// Locks the row of the provider with this uuid and increments the generation. Returns the row id, or None for an
-/// unknown uuid.
+/// Locks the row of the provider with this uuid and increments the generation. Returns the row id, if any.
 pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>> {
     // MariaDB has no UPDATE … RETURNING.
     if tx.kind() == Kind::Mysql {
@@ -56,8 +53,7 @@ pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>
     Ok(id)
 }
 
-/// Increments a consumer's generation if the generation still is `seen`. Returns false if another writer has changed
-/// the generation.
+/// Increments a consumer's generation if it still is `seen`. Returns false if another writer was first.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_consumer(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     let sql = named!(
@@ -67,8 +63,7 @@ pub fn swap_consumer(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
 }
 
-/// Locks a consumer's row and increments the generation, whatever the generation is. Returns false if the consumer
-/// does not exist.
+/// Locks a consumer's row and increments the generation. Returns false if the consumer does not exist.
 #[must_use = "a consumer that is gone can't be written to"]
 pub fn bump_consumer(tx: &mut Tx, id: i32) -> QueryResult<bool> {
     let sql = named!("UPDATE consumers SET generation = generation + 1, updated_at = ? WHERE id = ?");
@@ -110,8 +105,7 @@ pub fn bump_waitlist_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[owner.into()])? == 1)
 }
 
-/// Changes a ticket and increments the generation, if the generation still is the one in `seen`. Returns false if
-/// another writer has changed the ticket.
+/// Changes a ticket and increments the generation if it still is that of `seen`. Returns false if not.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_ticket(
     tx: &mut Tx,
@@ -135,8 +129,7 @@ pub fn swap_ticket(
 /// generations of these tickets. Returns the number of changed tickets.
 pub fn expire_tickets(tx: &mut Tx, uuids: &[&str], now: NaiveDateTime) -> QueryResult<usize> {
     uuids.iter().for_each(|uuid| tx.touch_ticket(uuid));
-    // No database uses an index for a condition inside CASE. So the database finds each row by uuid, and locks no
-    // other row.
+    // No index is used for a condition inside CASE. So the rows are found by uuid, and no other row is locked.
     let sql = "UPDATE waitlist_tickets SET status = 'expired', holds = NULL, generation = generation + 1, \
                updated_at = ? WHERE CASE WHEN status IN ('queued', 'active') AND expires_at <= ? \
                THEN 1 ELSE 0 END = 1 AND uuid";

@@ -20,8 +20,7 @@ const MOST: usize = 65_536;
 
 impl KnownTraits {
     /// Returns the names of the traits with these row ids, in the order of `ids`, together with the provider's
-    /// generation. If a row id is not in the cache, `find` looks up all of `ids`. A trait that was deleted after
-    /// `ids` were read may be left out.
+    /// generation. If a row id is not in the cache, `find` looks up all of `ids`. A deleted trait may be left out.
     pub fn names(
         &self,
         generation: i32,

@@ -28,8 +28,7 @@ const LOCK_NAME: &str = "allotment_migrate";
 /// The number of the same lock on PostgreSQL, where locks have numbers.
 const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
 
-/// Applies the missing migrations and inserts the missing standard names, while no other process does so. Returns the
-/// number of applied migrations.
+/// Applies the missing migrations and inserts the missing standard names. Returns the number of migrations.
 pub fn migrate(db: &Db) -> Result<usize, Error> {
     // The migration of a large table may exceed the usual time limit of statements.
     db.without_limits(|tx| {
@@ -104,8 +103,7 @@ struct Applied {
     version: String,
 }
 
-/// Returns the names of the migrations that have not run. This function only reads, since the database user may lack
-/// the right to create the table of migrations.
+/// Returns the names of the migrations that have not run. Only reads, since the user may not create tables.
 pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
     let applied = sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(conn);
     let applied = match applied {

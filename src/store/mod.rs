@@ -3,8 +3,7 @@
 //! The database decides whether two texts are the same. For example, tables that Placement created on MariaDB ignore
 //! case. So after a look-up by uuid or name, code uses the row id or the stored text.
 //!
-//! A look-up by a unique key uses `get_result`. The method `first` would add a LIMIT, and SQLite plans a statement
-//! with a LIMIT anew each time.
+//! A look-up by a unique key uses `get_result`. SQLite plans the LIMIT of `first` anew each time.
 
 pub mod aggregates;
 pub mod allocations;

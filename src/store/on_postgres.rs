@@ -49,8 +49,7 @@ fn find_traits(conn: &mut PgConnection, ids: &[i32]) -> QueryResult<ById> {
     Ok(rows.into_iter().collect())
 }
 
-/// Returns the row ids of these providers, each with the row ids of the provider's traits. Providers without traits
-/// are left out.
+/// Returns the row ids of the providers that have traits, each with the row ids of the provider's traits.
 pub fn trait_ids(conn: &mut PgConnection, providers: &[i32]) -> QueryResult<Vec<(i32, Vec<i32>)>> {
     rpt::table
         .filter(rpt::resource_provider_id.eq(any(providers)))

@@ -105,8 +105,7 @@ pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<
     })?;
     let mut ids: HashMap<String, i32> = found.into_iter().collect();
     if conn.kind() == Kind::Mysql {
-        // On MariaDB a list also finds uuids of another spelling, for example in upper case. The rows do not tell
-        // which element of `uuids` they match.
+        // On MariaDB a list also finds other spellings of a uuid, and a row does not tell which element it matches.
         for uuid in uuids {
             if !ids.contains_key(*uuid)
                 && let Some(ProviderKey { id, .. }) = find_key(conn, uuid)?

@@ -11,8 +11,7 @@ use crate::db::schema::{
 
 use super::{Found, OfProvider, load_typed};
 
-/// Returns a provider's generation, and for each inventory of the provider the name of the class and the allocated
-/// amount. Returns None if no provider has this uuid.
+/// Returns a provider's generation, and the class name and allocated amount of each inventory.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<(String, i64)>> {
     type Row = (Option<i32>, Option<String>, Option<i64>);
     let query = rp::table
@@ -66,8 +65,7 @@ pub fn list_by_project(
     Ok(rows.into_iter().map(|(class, used, kind)| (class, used.unwrap_or(0), kind)).collect())
 }
 
-/// Returns the number of a project's consumers of each type. If `user_id` is given, only the consumers of this user
-/// count.
+/// Returns the number of a project's consumers of each type, or only of the consumers of `user_id`.
 pub fn count_consumers(
     conn: &mut DbConnection,
     project_id: &str,

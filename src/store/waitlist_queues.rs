@@ -85,8 +85,7 @@ pub fn measure(conn: &mut DbConnection) -> QueryResult<(i64, i64, i32)> {
 }
 
 /// Locks the row of an owner. Inserts the row if it is missing. Until the transaction ends, no other transaction can
-/// create a queue of the owner or delete the owner. Returns the fence floor: a number that is smaller than all later
-/// fences of the owner.
+/// create a queue of the owner or delete the owner. Returns the fence floor, which is smaller than all later fences.
 pub fn lock_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
     if !generation::bump_waitlist_owner(tx, owner)? {
         diesel::insert_into(owners::table)

@@ -133,8 +133,7 @@ macro_rules! filtered_rows {
             query = query.filter(tickets::status.eq_any(filter.statuses.clone()));
         }
         if let Some((queue_id, position)) = filter.after {
-            // The first condition lets the database start reading the index at this place. So no page reads the
-            // tickets of earlier pages.
+            // The first condition lets the database start reading the index at this place.
             query = query.filter(tickets::queue_id.ge(queue_id));
             query = query.filter(tickets::queue_id.gt(queue_id).or(tickets::position.gt(position)));
         }
