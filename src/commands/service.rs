@@ -197,7 +197,8 @@ impl Service {
         let text = |key: &str| error["errors"][0][key].as_str().unwrap_or_default().trim().to_owned();
         let (code, detail) = (text("code"), text("detail"));
         let detail = if detail.is_empty() { format!("the answer is {status}") } else { detail };
-        // A load balancer sends these statuses if it can't reach the service.
+        // A load balancer sends one of these statuses if it can't reach the service. So a repeated request
+        // may succeed.
         if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
             return Err(Failure::Away { cause: detail, was_sent: true, retry_after });
         }

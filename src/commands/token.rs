@@ -20,8 +20,8 @@ const MARGIN: Duration = Duration::from_secs(60);
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 /// If a new token is not available, the old token is used for this time before the next attempt.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// The age at which a token is renewed after status 403. The user may have got a new role since the token was
-/// issued.
+/// If an answer has status 403, a token that is older than this age is replaced. The user may have got a new
+/// role since the token was issued.
 const OLD: Duration = Duration::from_secs(30);
 /// The longest accepted token, in bytes. Real tokens are much shorter.
 const LONGEST: usize = 16 << 10;
@@ -129,8 +129,10 @@ impl Tokens {
         token
     }
 
-    /// Returns a new token after the service refused the token `refused`. Returns `None` if there is no
-    /// source, or if `refused` is newer than the moment `began`, so that another new token would not help.
+    /// Returns a new token after the service refused the token `refused`. `began` is the moment at which the
+    /// request began. Returns `None` if there is no source of tokens. Also returns `None` if `refused` was
+    /// issued after `began`, or if the status is not 401 and `refused` is younger than [`OLD`]: a new token
+    /// would then be refused, too.
     pub async fn replace(
         &self,
         refused: &Token,
@@ -211,7 +213,8 @@ async fn printed(command: &str) -> Result<Token, Failure> {
     let output = run.await.map_err(|error| failed(format!("can't be run: {error}")))?;
     match output.status.code() {
         Some(0) => {}
-        // A shell exits with 126 or 127 if it can't run or can't find the command.
+        // A shell exits with 126 or 127 if it can't run or can't find the command. A repetition would fail
+        // again.
         Some(126 | 127) => {
             return Err(Failure::NoToken("the token command can't be run".to_owned()));
         }

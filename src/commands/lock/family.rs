@@ -1,8 +1,8 @@
 //! The family: the locked command and all processes that it has started.
 //!
 //! The family consists of two parts. The first part is the process group of the command. The second part is
-//! each process whose environment contains the ticket. A daemon leaves the process group, but it has
-//! inherited the environment.
+//! each process whose environment variable `ALLOTMENT_TICKETS` contains the ticket's uuid. A daemon leaves
+//! the process group, but it has inherited the environment.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use super::complain;
 
-/// The environment variable with the uuids of this lock's ticket and of the tickets of all locks around this
+/// The environment variable with the uuids of tickets, separated by spaces. If the command of one `allotment
+/// lock` runs a second `allotment lock`, the variable contains the tickets of the outer and of the inner
 /// lock.
 pub const TICKETS: &str = "ALLOTMENT_TICKETS";
 /// The pause between two checks whether the processes have ended.
@@ -65,8 +66,8 @@ impl Family {
         }
     }
 
-    /// Sends SIGKILL to the command and all processes that it has started. Repeats this until no process is
-    /// left, or gives up after some tries.
+    /// Sends SIGKILL to the command and all processes that it has started. Sends SIGKILL again until no such
+    /// process is left, at most [`KILLS`] times.
     pub async fn kill(&self) {
         for _ in 0..KILLS {
             if self.leads {
@@ -145,8 +146,8 @@ mod strays {
         }
 
         fn is_carried_by(&self, pid: Pid) -> bool {
-            // The environment of another user's process is not readable. This process may not send signals to
-            // such a process either.
+            // The environment of another user's process is not readable. `allotment lock` may not send
+            // signals to such a process either. So such a process does not count as a part of the family.
             let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
             let mut variables = environment.split(|byte| *byte == 0);
             let named = |variable: &[u8]| {

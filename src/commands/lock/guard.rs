@@ -22,7 +22,7 @@ use super::signals::Signals;
 use super::{LOST, complain};
 use crate::commands::clock::Moment;
 
-/// The time limit for a message to the guard, and for the end of the guard.
+/// The time limit for the writing of a message to the guard, and the time limit for the guard's exit.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An order of the lock process to the guard.
@@ -62,7 +62,8 @@ impl Guard {
             if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
         let mut process = Command::new(program)
             .arg("lock-guard")
-            // The guard needs neither tokens nor the tickets of other locks.
+            // The guard gets no environment variables, since the environment may contain tokens, and the
+            // tickets of outer locks.
             .env_clear()
             .current_dir("/")
             // Keys such as Ctrl-C send a signal to the lock process, but not to another process group.
@@ -95,8 +96,8 @@ impl Guard {
     async fn send(&mut self, message: &Message) -> io::Result<()> {
         let mut line = serde_json::to_string(message)?;
         line.push('\n');
-        // A stopped guard does not read the message. After the time limit, the lock process continues without
-        // an answer.
+        // A guard that is stopped (SIGSTOP) does not read its pipe, and the pipe may be full. After the time
+        // limit, the lock process continues as if the message had been sent.
         timeout(PATIENCE, self.input.write_all(line.as_bytes())).await.unwrap_or(Ok(()))
     }
 
@@ -126,7 +127,8 @@ pub fn run() -> ExitCode {
 
 /// Does the guard's work. Returns whether the guard has ended the command.
 async fn guard() -> io::Result<bool> {
-    // The guard ignores signals. The lock process tells the guard when the command has ended.
+    // The guard receives signals only to ignore them, so that no signal ends the guard. The guard exits when
+    // the lock process reports that the command has ended.
     let mut signals = Signals::listen()?;
     let input = Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
     let mut lines = BufReader::new(input).lines();

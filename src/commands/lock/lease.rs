@@ -22,7 +22,8 @@ pub struct Lease {
     ticket: Ticket,
     terms: Terms,
     /// The earliest moment at which the lease can have begun. The service starts the lease when a request
-    /// arrives. This process uses the moment before the request was sent.
+    /// arrives. This process uses the moment before the request was sent. So this process never believes that
+    /// the lease ends later than it does.
     since: Moment,
 }
 

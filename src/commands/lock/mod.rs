@@ -34,7 +34,8 @@ use queue::Queue;
 use signals::Signals;
 use terms::Terms;
 
-/// The exit code of failures outside the command. timeout(1) and env(1) use the same code.
+/// The exit code if `allotment lock` itself fails, and not the command. timeout(1) and env(1) use the same
+/// code.
 const FAILED: u8 = 125;
 /// The exit code if the ticket was lost.
 const LOST: u8 = 76;
@@ -107,8 +108,8 @@ fn complain(what: &str) {
     eprintln!("allotment: {what}");
 }
 
-/// The pauses between repeated requests. The pauses grow. The pauses are random, since many locks may have
-/// lost the service at the same moment.
+/// The pauses between repeated requests. The pauses grow. The pauses are random, so that many locks do not
+/// all repeat their requests at the same moment after an interruption of the service.
 struct Pauses(Duration);
 
 impl Pauses {

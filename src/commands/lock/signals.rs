@@ -70,8 +70,8 @@ impl Signals {
 
     /// Stops this process after a SIGTSTP, until a SIGCONT arrives.
     ///
-    /// If the SIGCONT has arrived before this process stops itself, no second SIGCONT may follow. In that
-    /// case this process does not stop.
+    /// The SIGCONT may arrive before this process stops itself. If this process stopped itself after that,
+    /// perhaps no second SIGCONT would come to continue it. In that case this process does not stop itself.
     pub async fn stop_here(&mut self) {
         if self.is_continued().await {
             return;

@@ -7,7 +7,7 @@ use std::time::Duration;
 const MARGIN_PART: u32 = 10;
 /// The longest margin.
 const LONGEST_MARGIN: Duration = Duration::from_secs(5);
-/// The default grace, unless a quarter of the lease is shorter.
+/// The default grace (the time from SIGTERM to SIGKILL), unless a quarter of the lease is shorter.
 const USUAL_GRACE: Duration = Duration::from_secs(10);
 /// The longest lease that the service accepts.
 const LONGEST_LEASE: Duration = Duration::from_secs(i32::MAX as u64);

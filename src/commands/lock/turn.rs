@@ -98,8 +98,9 @@ impl Turn<'_> {
     async fn await_turn(&self, ticket: Ticket) -> Result<Option<Lease>, End> {
         let Some(ticket) = self.wait(ticket).await? else { return Ok(None) };
         let mut lease = Lease::new(self.queue, ticket, Moment::now());
-        // If this process was stopped for some time, the start of the lease is not known. A renewal starts a
-        // new lease.
+        // The ticket became active while a request waited. If this process was stopped since, the moment of
+        // the activation is unknown. So the lease is renewed at once, and the new lease begins after the
+        // renewal was sent.
         match lease.renew(self.queue).await {
             Ok(()) => Ok(Some(lease)),
             Err(Lost::Expired) => Ok(None),
@@ -158,13 +159,15 @@ impl Turn<'_> {
                 Status::Expired => return Ok(None),
             }
             let longest = if self.place.is_shown() { SHOWING } else { ASKING };
-            // Several requests fit into one lease, so that the ticket does not expire if one request is lost.
+            // While a request waits, the service restarts the lease of the queued ticket. One wait takes a
+            // third of the lease at most, so the ticket does not expire if one request is lost.
             let patience = (self.queue.terms().lease() / 3).clamp(ASKING_BRIEFLY, longest);
             match self.queue.wait(&ticket.uuid, patience).await {
                 Ok(answer) => {
                     self.answered();
                     ticket = answer;
-                    // A service that is shutting down answers all waiting requests at once.
+                    // A service that is shutting down answers all waiting requests early. So the next request
+                    // is sent after a pause.
                     if ticket.status == Status::Queued && asked.elapsed() < patience / 2 {
                         sleep(self.pause(pauses.random())).await;
                     } else {

@@ -35,7 +35,8 @@ pub async fn run(
 ) -> Result<u8, End> {
     signals.listen_to_stop()?;
     let guard = Guard::start()?;
-    // This process or its host may have been stopped after the ticket became active.
+    // This process or its host may have been stopped after the ticket became active. Then the lease may be
+    // too short for the command.
     if lease.stop_at().is_over() {
         guard.dismiss().await;
         return Err(End::Lost("the ticket is lost, no time was left to start the command".to_owned()));
@@ -57,8 +58,9 @@ pub async fn run(
     let ended = work.watch(arguments, queue, lease, signals).await;
     let is_by_guard = work.guard.dismiss().await;
     if is_by_guard && ended.is_ok() {
-        // The command's own process has ended. The guard was dismissed, so the other processes of the command
-        // are killed here.
+        // The guard has sent SIGTERM or SIGKILL, and the command's own process has ended. Other processes of
+        // the command may still run, and the guard no longer watches them. So these processes are killed
+        // here.
         work.family.kill().await;
         return Err(End::Lost(
             "the lease ran out while this process was stopped; the command was stopped, too".to_owned(),
@@ -72,8 +74,9 @@ fn start(arguments: &Arguments, lease: &Lease) -> std::io::Result<Child> {
     let ticket = &lease.ticket().uuid;
     let mut command = Command::new(program);
     command.args(rest).env("ALLOTMENT_TICKET", ticket);
-    // A lock may run inside another lock. Then its command has both tickets in its environment, and ends with
-    // either lock.
+    // The command of an outer `allotment lock` may run this `allotment lock`. Then the environment of the
+    // inner command contains the uuids of both tickets, and the inner command is ended when either ticket is
+    // lost.
     let around = env::var(TICKETS).unwrap_or_default();
     command.env(TICKETS, format!("{around} {ticket}").trim_start());
     if let Some(fence) = lease.ticket().fence {
