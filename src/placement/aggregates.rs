@@ -32,8 +32,8 @@ pub fn replace(tx: &mut Tx, uuid: &str, given: Option<i64>, aggregates: &[String
     let present = rows::list_by_provider(tx, id)?;
     let known: HashSet<&str> = present.iter().filter_map(|(_, uuid)| uuid.as_deref()).collect();
     let other: Vec<&str> = wanted.difference(&known).copied().collect();
-    // A uuid in `other` may be another spelling of a present aggregate. MariaDB ignores case when it compares
-    // uuids.
+    // A uuid in `other` may be another spelling of a present aggregate, since MariaDB ignores case when it
+    // compares uuids. So the row ids are compared from here on.
     let other = rows::ensure(tx, &other)?;
     let present_ids: HashSet<i32> = present.iter().map(|(id, _)| *id).collect();
     let to_add: Vec<i32> = other.iter().copied().filter(|id| !present_ids.contains(id)).collect();

@@ -57,8 +57,9 @@ struct Holder {
     /// The consumer's uuid, as the database spells it.
     uuid: String,
     held: Vec<Held>,
-    /// Whether this transaction has already deleted the consumer's old allocations. A consumer without a row
-    /// can't be locked. So its allocations are deleted first, and no other transaction subtracts them again.
+    /// Whether this transaction has already deleted the consumer's old allocations. If the consumer has no
+    /// row in `consumers`, no row can be locked. Then the DELETE of the allocations ensures that no other
+    /// transaction subtracts the same allocations from the amounts in use.
     given_back: bool,
 }
 

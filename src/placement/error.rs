@@ -7,7 +7,8 @@ use crate::stop::GivenUp;
 /// A refusal of the request, or a failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The list was given up, since its client has disconnected or its time limit has passed.
+    /// The work on a list of providers was stopped, since the client has disconnected or the time limit has
+    /// passed.
     #[error("The list was {0}.")]
     GivenUp(#[from] GivenUp),
     /// No provider has this uuid.

@@ -126,8 +126,8 @@ pub(super) fn set_all(tx: &mut Tx, id: i32, uuid: &str, list: &[(String, Amounts
     Ok(rows::insert(tx, id, &added)?)
 }
 
-/// Deletes inventories of a provider. Fails with [`Error::InventoryInUse`] if one has allocations. Returns
-/// whether any row was deleted.
+/// Deletes inventories of a provider. Fails with [`Error::InventoryInUse`] if consumers have allocations from
+/// one of the inventories. Returns whether any row was deleted.
 fn remove(tx: &mut Tx, id: i32, uuid: &str, class_ids: &[i32]) -> Result<bool> {
     if class_ids.is_empty() {
         return Ok(false);

@@ -44,8 +44,9 @@ pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> R
     }
     replace_all(tx, claims)?;
     for (id, provider) in &ordered {
-        // Placement increments the generation once for each change of a provider's inventories. A provider
-        // without new inventories was changed only once.
+        // Placement replaces the inventories of a provider twice, and increments the generation each time. If
+        // the provider has no new inventories, Placement replaces its inventories only once. Clients read the
+        // resulting generation.
         if !provider.inventories.is_empty() {
             bump_id(tx, *id)?;
         }

@@ -21,8 +21,8 @@ pub struct Unknown {
     pub aggregates: Vec<String>,
 }
 
-/// The spellings that the database stores, by the spelling of the client. Texts that the database does not
-/// have are missing.
+/// The spellings that the database stores, by the spelling of the client. A text that is not in the database
+/// has no entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// The names of providers.

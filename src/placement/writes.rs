@@ -121,9 +121,9 @@ impl Write for EndConsumer {
         delete(tx, &self.uuid)
     }
 
-    /// Tries to delete the consumer with one statement. If the answer to the statement was lost, `Look`
-    /// counts a missing consumer as a success. The consumer may never have existed, but the client wants no
-    /// consumer.
+    /// Tries to delete the consumer with one statement. The step `Look` runs if the answer to the statement
+    /// was lost. If `Look` finds no consumer, the write counts as successful. The consumer may never have
+    /// existed, but the client only wants that no consumer exists.
     fn in_statement(&self, tx: &mut Tx, step: StatementStep) -> Result<Option<()>> {
         let is_written = match step {
             StatementStep::Write => claims::delete(tx, &self.uuid)?,

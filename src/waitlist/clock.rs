@@ -30,11 +30,11 @@ impl Clock for SystemClock {
     }
 }
 
-/// The service's clock runs faster by 1 part in 2,000 while it is behind the database's clock. A lease ends
-/// early by at most this part. The clocks of two hosts may differ as much anyway.
+/// The service's clock runs faster by 1 part in 2,000 while it is behind the database's clock. So a lease may
+/// be shorter by 1 part in 2,000. The clocks of two hosts may differ as much even without this correction.
 const HASTENED: i32 = 2_000;
-/// The service's clock runs slower by 1 part in 100 while it is ahead of the database's clock. A lease lasts
-/// longer by at most this part.
+/// The service's clock runs slower by 1 part in 100 while it is ahead of the database's clock. So a lease may
+/// be longer by 1 part in 100.
 const SLOWED: i32 = 100;
 /// If the two clocks differ by at least one day, the service's clock jumps to the database's time. Such a
 /// large difference is no drift: one of the clocks was wrong.

@@ -38,8 +38,8 @@ pub fn remove(tx: &mut Tx, uuid: &str, now: NaiveDateTime) -> Result<()> {
 
 /// Releases and deletes at most `limit` tickets of an owner. Returns the number of deleted tickets.
 ///
-/// The tickets at the ends of the queues are deleted first, so that no ticket becomes active only to be
-/// deleted.
+/// In each queue, the last tickets are deleted first, so that no ticket becomes active just before its own
+/// deletion.
 pub fn remove_some(tx: &mut Tx, owner: &str, limit: i64, now: NaiveDateTime) -> Result<usize> {
     let tickets = rows::list_last_by_owner(tx, owner, limit)?;
     let live: Vec<Ticket> = tickets.iter().filter(|ticket| ticket.is_live()).cloned().collect();

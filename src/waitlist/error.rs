@@ -7,7 +7,7 @@ use crate::store::ticket::Status;
 /// A refusal of the request, or a failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The owner of a queue is a resource provider, but no resource provider has this uuid.
+    /// The request names a resource provider as the owner of a queue, but no resource provider has this uuid.
     #[error("No resource provider with uuid {0} found")]
     OwnerNotFound(String),
     /// No ticket has this uuid.

@@ -97,8 +97,8 @@ fn check_given(group: &Group, given: Option<i64>) -> Result<()> {
     }
 }
 
-/// The changes in one transaction of tickets that belong to groups. [`settle`] applies the changes to the
-/// groups at the end of the transaction.
+/// The groups whose tickets one transaction has changed. [`settle`] updates these groups at the end of the
+/// transaction.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     /// The uuids of groups in which a ticket has become active.

@@ -139,8 +139,8 @@ fn create_all(
         let floor = floors.iter().find(|(owner, _)| *owner == ticket.owner).map(|(_, floor)| *floor);
         joined.push((*ticket, enter(tx, ticket, floor)?));
     }
-    // The deletion of a provider locks the provider's queues first. These queues are locked here. So if the
-    // provider still exists now, it exists until this transaction commits.
+    // The deletion of a provider locks the provider's queues first, and this transaction has already locked
+    // them. So if the provider still exists now, it exists until this transaction commits.
     check_owners(tx, &ordered)?;
     let mut uuids = Vec::with_capacity(joined.len());
     for (ticket, queue) in &joined {

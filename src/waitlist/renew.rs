@@ -44,8 +44,9 @@ pub fn renew(
 
 /// Changes a live ticket. If the ticket has changed since it was read, the transaction runs again.
 pub(super) fn change(tx: &mut Tx, ticket: &Ticket, renewal: &Renewal, now: NaiveDateTime) -> Result<()> {
-    // A lease with a time of expiry runs. A lease without a time of expiry starts when the ticket, or all
-    // tickets of its group, are active.
+    // Whether the renewed lease runs from now on. A present lease runs if it has a time of expiry. Otherwise
+    // it starts later, when the ticket or all tickets of its group are active. If the ticket has no lease
+    // yet, the new lease runs at once only if the ticket is active.
     let runs = match ticket.lease_seconds {
         Some(_) => ticket.expires_at.is_some(),
         None => ticket.status == Status::Active,

@@ -15,8 +15,8 @@ const LONGEST_TEXT: usize = (64 << 10) - 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct WaitlistSettings {
-    /// The address that serves only the CNAPI dialects, without authentication. If `None`, there is no such
-    /// address.
+    /// The address that serves only the routes of CNAPI (Triton's API for servers), without authentication.
+    /// If `None`, there is no such address.
     pub cnapi_listen: Option<SocketAddr>,
     /// The number of days after which an ended ticket is deleted.
     pub retention_days: u32,

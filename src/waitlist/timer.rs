@@ -33,7 +33,7 @@ const PRUNING: Duration = Duration::from_secs(600);
 /// The largest number of tickets that one transaction deletes.
 const PRUNED_AT_ONCE: i64 = 1_000;
 
-/// The time for which the timer task sleeps.
+/// The moment until which the timer task sleeps, and the signal that wakes the task earlier.
 #[derive(Default)]
 pub struct Timer {
     /// The earliest expiry of all live tickets, as far as the task knows. `None` while the task reads it.
@@ -78,8 +78,8 @@ pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
                 recheck
             }
         };
-        // The task never sleeps longer than `recheck`. The host may be suspended, and other processes may
-        // create tickets.
+        // The task never sleeps longer than `recheck`. The sleep does not count the time while the host is
+        // suspended. Other processes may create tickets that expire earlier.
         let _ = timeout(pause, waitlist.timer.sooner.notified()).await;
     }
 }
@@ -126,8 +126,9 @@ async fn find_next(waitlist: &Waitlist, db: &Db) -> Result<Option<Duration>, Err
 /// are ended first, since other clients wait for the next ticket.
 async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     let mut queued = VecDeque::new();
-    // The row ids of queues with too many overdue tickets for one transaction. After the overdue tickets have
-    // ended, the next ticket of such a queue can become active.
+    // The row ids of queues with too many overdue tickets for one transaction. In such a queue, the overdue
+    // queued tickets are ended first. After that, one transaction can end the active ticket and make the next
+    // ticket active.
     let mut crowded = HashSet::new();
     loop {
         let active = list_overdue(waitlist, db, Status::Active, QUEUES_AT_ONCE + crowded.len()).await?;
@@ -148,8 +149,8 @@ async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     }
 }
 
-/// Ends overdue active tickets. Returns whether the list had any ticket. If a queue has too many overdue
-/// tickets for one transaction, its row id is added to `crowded`.
+/// Ends the overdue active tickets in `active`. Returns whether `active` contained a ticket. If a queue has
+/// too many overdue tickets for one transaction, its row id is added to `crowded`.
 async fn expire_holders(
     waitlist: &Waitlist,
     db: &Db,

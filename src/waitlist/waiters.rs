@@ -164,7 +164,8 @@ impl Waiters {
         waiting.retain(|_, awaited| awaited.is_wanted(at));
     }
 
-    /// Sleeps until a lease is due earlier than expected, or until the pause has passed.
+    /// Sleeps until the pause has passed. The sleep ends early if a new lease is due before the end of the
+    /// pause, or if the waitlist is closed.
     pub async fn until_due(&self, pause: Duration) {
         // The keeper task looks for due leases in both cases, so the result of the timeout is ignored.
         let _ = timeout(pause, self.due_sooner.notified()).await;
@@ -178,8 +179,8 @@ impl Waiters {
 
 impl Waiter {
     /// Asks the keeper task to restart the lease whenever a third of its `length` has passed, for as long as
-    /// a request waits. `left` is the time until the lease ends. A lease that must be restarted now is
-    /// restarted even if the request ends before.
+    /// a request waits. `left` is the time until the lease ends. If the lease is already due for a restart,
+    /// the restart happens even if the request ends first.
     pub fn keep_alive(&self, length: Duration, left: Duration) {
         let due = Instant::now() + left.saturating_sub(length * 2 / 3);
         let mut waiting = self.waiters.waiting.lock();
