@@ -10,8 +10,8 @@ use diesel::sql_types::{Bool, HasSqlType, SingleValue};
 /// The largest number of values for which the statement stays prepared. Each number of values has its own statement.
 const MAX_PREPARED_VALUES: usize = 64;
 
-/// Returns the condition that a column has one of these values. MariaDB and SQLite use this condition, since each
-/// value of a list is a bind of its own there.
+/// Returns the condition that a column has one of these values. The condition is for MariaDB and SQLite,
+/// where each value of a list is a separate bind parameter.
 ///
 /// With diesel's `eq_any`, these databases would prepare the statement anew each time. SQLite would need twice the
 /// time, and MariaDB one more round trip.

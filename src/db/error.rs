@@ -19,7 +19,8 @@ pub enum Error {
     /// All connections of the pool were in use for this time.
     #[error("no database connection came free in {0:?}")]
     Busy(Duration),
-    /// Another writer was first. The server may resolve this conflict by running the work again.
+    /// Another transaction has changed a row after this transaction read the row. The service may run this
+    /// transaction again.
     #[error("a concurrent writer was first")]
     LostRace,
     /// A unique key is violated, and would be violated in each further run. The text is the database's message.
@@ -115,7 +116,8 @@ fn is_gone(error: &DieselError) -> bool {
         )
         | DieselError::BrokenTransactionManager => true,
         DieselError::DatabaseError(_, info) => is_gone_message(info.message()),
-        // The transaction can neither be committed nor rolled back.
+        // The transaction could neither be committed nor rolled back. So the connection can't be used any
+        // more.
         DieselError::RollbackErrorOnCommit { .. } => true,
         _ => false,
     }

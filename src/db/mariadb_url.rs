@@ -59,7 +59,8 @@ pub(crate) fn read(parts: Parts) -> Result<DbTarget, String> {
     options.password = parts.password.or(options.password);
     let (host, port) = host_and_port(&parts.hosts)?;
     if host.is_some() {
-        // The option file may name a socket for all clients, but the URL names another server.
+        // The option file may name a Unix socket for all clients. The URL names a host, so the socket is not
+        // used.
         options.host = host;
         options.socket = None;
     }
@@ -124,7 +125,7 @@ impl Options {
             "ssl_disabled" => self.tls = flag()?.then_some(false).or(self.tls),
             "ssl_verify_cert" => self.verify_cert = Some(flag()?),
             "ssl_verify_identity" | "ssl_check_hostname" => self.verify_identity = Some(flag()?),
-            // The client library's name for both options together.
+            // In the client library, this one name stands for both options.
             "ssl_verify_server_cert" => {
                 self.verify_cert = Some(flag()?);
                 self.verify_identity = Some(flag()?);
@@ -381,7 +382,8 @@ mod tests {
         let target = read(&format!("?read_default_file={path}")).unwrap();
         let expected = VERIFIED.replace(":3306", ":3307");
         assert_eq!(target.address, format!("{expected}?ssl_ca=%2Fca"));
-        // A group whose options contradict each other, and then a missing file.
+        // The first URL names a group whose options contradict each other. The second URL names a missing
+        // file.
         read(&format!("?read_default_file={path}&read_default_group=own")).err().unwrap();
         let error = read("?read_default_file=/nonexistent/my.cnf").err().unwrap();
         assert!(error.contains("/nonexistent/my.cnf") && !error.contains("hush"), "{error}");

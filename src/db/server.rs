@@ -76,9 +76,9 @@ const IDLE_TRANSACTION: Duration = Duration::from_secs(10);
 
 /// Returns the statements that set up a new connection to a server.
 ///
-/// Error messages must be in English, since some errors are recognised by their message only (see `super::error`). On
-/// PostgreSQL, only superusers and users with the right may change the language of messages. Other users keep the
-/// server's language.
+/// Error messages must be in English, since some errors are recognised by their message only (see
+/// `super::error`). On PostgreSQL, a user needs a privilege to change the language of messages. If the user
+/// lacks the privilege, the messages keep the server's language.
 fn set_up(kind: Kind, statement: Option<Duration>) -> String {
     let limit = statement.unwrap_or_default();
     match kind {
@@ -96,8 +96,9 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
         // NO_AUTO_VALUE_ON_ZERO: the resource class VCPU has the id 0, which MariaDB would otherwise replace by a new
         // id.
         //
-        // innodb_lock_wait_timeout: the limit for the whole statement ends a statement that waits for a lock. If the
-        // wait for the lock ended first, the transaction would run again.
+        // innodb_lock_wait_timeout: this limit is 5 seconds longer than the time limit for a statement. So a
+        // statement that waits too long for a lock exceeds the time limit for a statement, and its request
+        // fails. If the lock wait timeout came first, the transaction would run again.
         //
         // The comment `/*M! … */` is read only by MariaDB, since MySQL lacks these variables.
         _ => format!(

@@ -20,7 +20,8 @@ pub struct DatabaseSettings {
     pub connect_seconds: u64,
     /// The time limit for the answer to a statement, in seconds. 0 means no limit.
     pub statement_seconds: u64,
-    /// The time without any network traffic after which a connection is given up, in seconds.
+    /// The time after which a connection is ended if the server's host acknowledges no TCP packet, in
+    /// seconds.
     pub network_seconds: u64,
     /// True if statements stay prepared on PostgreSQL. Must be false behind a pooler in transaction mode, such as
     /// pgbouncer.

@@ -1,5 +1,5 @@
-//! Statements in SQL text, which a connection keeps prepared. Diesel prepares its own updates, and inserts of several
-//! rows, anew each time. For a claim this takes as long as the execution.
+//! Statements in SQL text, which a connection keeps prepared. Diesel prepares its own updates, and inserts of
+//! several rows, anew each time. For a claim, the preparation takes as long as the execution.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;

@@ -42,7 +42,7 @@ pub struct Times {
     pub connect: Duration,
     /// The limit for the answer to a statement. None means no limit.
     pub statement: Option<Duration>,
-    /// The limit for the acknowledgement of sent bytes by the server's network.
+    /// The limit for the time until the server's host acknowledges a TCP packet.
     pub network: Duration,
 }
 

@@ -49,9 +49,9 @@ struct Watched {
 struct Making {
     /// The ports of the server.
     ports: Vec<u16>,
-    /// The inodes of the sockets to the server that existed before.
+    /// The inodes of the sockets to the server that existed before this attempt.
     before: Vec<u64>,
-    /// When opening the connection takes too long, as a value of [`now`].
+    /// The moment at which the attempt has taken too long, as a value of [`now`].
     until: u64,
     /// True if the log already has a line about this connection.
     is_reported: bool,
@@ -107,7 +107,7 @@ pub struct Socket {
     socket: OwnedFd,
     /// The time limit for an answer. None means no limit.
     limit: Option<Duration>,
-    /// When the expected answer is overdue, as a value of [`now`]. 0 if no answer is expected.
+    /// The moment at which the expected answer is overdue, as a value of [`now`]. 0 if no answer is expected.
     until: AtomicU64,
 }
 
