@@ -13,12 +13,12 @@ use crate::store::migrations;
 /// The time within which the database must answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The time limit for one attempt to connect to the database. Two attempts end within [`PATIENCE`]. So the result
-/// distinguishes a database that can't be reached from a database that does not answer.
+/// The time limit for one attempt to connect to the database. [`PATIENCE`] leaves time for two attempts. So a
+/// database that can't be reached gives [`Unready::Unreachable`], and not [`Unready::Silent`].
 const CONNECTING: Duration = Duration::from_secs(2);
 
-/// The reason why the service is not ready. The readiness check needs no token, so the response contains only this
-/// reason.
+/// The reason why the service is not ready. The response of the readiness check contains this reason and no
+/// further details, since a client needs no token for the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unready {
     /// The service is stopping.
@@ -27,7 +27,7 @@ pub enum Unready {
     Unreachable,
     /// The database did not answer in time.
     Silent,
-    /// The database lacks this number of migrations.
+    /// The tables of the database are too old: this number of migrations has not run yet.
     Unmigrated(usize),
 }
 

@@ -31,8 +31,8 @@ impl<T> Default for Lookup<T> {
 }
 
 impl<T: Clone + Send + 'static> Lookup<T> {
-    /// Returns the cached result if it is at most a second old, or else the result of `look`. Returns None if the
-    /// look-up takes longer than `patience`. `look` runs on a thread where it may block.
+    /// Returns the cached result if it is less than a second old, or else the result of `look`. Returns None if
+    /// the look-up takes longer than `patience`. `look` runs on a thread where it may block.
     pub async fn ask(&self, patience: Duration, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let mut last = self.last.lock().await;
         if let Some((when, found)) = &last.found

@@ -18,8 +18,8 @@ pub(super) async fn text(admin: &Admin) -> Result<Vec<u8>, Error> {
     metrics::text(|registry| look_up(admin, lengths, registry))
 }
 
-/// Returns the lengths of the queues, or None if the database does not answer. The lengths are stored only in the
-/// database, since all replicas change the queues.
+/// Returns the lengths of the queues, or None if the database does not answer. The lengths are read from the
+/// database, and not counted in this process, since other replicas of the service change the queues too.
 async fn lengths(admin: &Admin) -> Option<Lengths> {
     let db = admin.db.clone();
     let look = move || {

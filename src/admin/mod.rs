@@ -1,4 +1,4 @@
-//! Health and metrics of the service. Both contain no data of tenants.
+//! Health and metrics of the service. Neither shows data of a project or a user.
 //!
 //! - [`health`]: whether the service is ready for requests
 //! - `metrics`: the text of the metrics, for Prometheus
@@ -17,7 +17,7 @@ use crate::waitlist::{Lengths, Waitlist};
 use health::{Readiness, Unready};
 use lookup::Lookup;
 
-/// The sources of the answers about health and metrics.
+/// The parts of the service whose state health and metrics show.
 pub struct Admin {
     db: Db,
     fleet: Arc<Fleet>,
@@ -28,7 +28,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Returns the sources for a service that uses these objects.
+    /// Collects the parts whose state health and metrics show.
     #[must_use]
     pub fn new(db: Db, fleet: Arc<Fleet>, searching: Arc<Searching>, waitlist: Arc<Waitlist>) -> Admin {
         let (lengths, readiness) = (Lookup::default(), Readiness::default());

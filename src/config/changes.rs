@@ -15,7 +15,8 @@ impl Settings {
             return keys;
         };
         compare("", &before, &after, &mut keys);
-        // SIGHUP reloads the certificate files. Only a restart can turn TLS on or off.
+        // At SIGHUP, the service applies a changed `log` and the certificate files of a changed `tls`. Only a
+        // restart can turn TLS on or off. So the keys of `tls` are kept only if TLS was turned on or off.
         let same_kind = self.tls.files().is_some() == fresh.tls.files().is_some();
         keys.retain(|key| key != "log" && !(same_kind && key.starts_with("tls.")));
         keys

@@ -25,8 +25,8 @@ impl Settings {
         self.limits.check()
     }
 
-    /// Refuses the authentication `noauth2`, which accepts every token, on an address that other machines can
-    /// reach. The setting `auth.insecure_noauth2` permits such an address.
+    /// Refuses the authentication `noauth2`, which accepts every token, if the service listens on an address that
+    /// other machines can reach. The setting `auth.insecure_noauth2` permits such an address.
     fn check_noauth2(&self) -> Result<(), Unusable> {
         let is_noauth2 = self.auth.strategy == AuthStrategy::Noauth2;
         if !is_noauth2 || self.auth.insecure_noauth2 || self.listen.ip().is_loopback() {
@@ -39,8 +39,8 @@ impl Settings {
         refuse("listen", problem)
     }
 
-    /// Refuses `other` if it equals the address of the API (`listen`). Port 0 selects any free port, so two
-    /// addresses with port 0 never conflict.
+    /// Refuses the address `other` of the setting `key` if `other` equals the address of the API (`listen`). Port
+    /// 0 selects any free port, so two addresses with port 0 never conflict.
     fn check_address(&self, key: &'static str, other: Option<SocketAddr>, own: &str) -> Result<(), Unusable> {
         if self.listen.port() != 0 && other == Some(self.listen) {
             return refuse(key, format!("{} is {own}", self.listen));

@@ -19,8 +19,8 @@ fn flattened(prefix: &str, table: &Map<String, Value>, found: &mut BTreeMap<Stri
     }
 }
 
-/// Returns the defaults of all settings in the code. Null stands for an absent setting, an empty text and an empty
-/// list.
+/// Returns the defaults of all settings in the code, by key. An absent setting, an empty text and an empty list
+/// are all represented by null.
 fn defaults() -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     let settings = serde_json::to_value(Settings::default()).unwrap();

@@ -17,11 +17,13 @@ pub const ENV_PREFIX: &str = "ALLOTMENT_";
 /// The separator between a table and a key.
 const SEPARATOR: &str = "__";
 
-/// Names after the prefix that are no settings. `allotment lock` reads some of these variables and sets the other
-/// ones for its command. Tests use `BIN`. Names that begin with TEST_ are no settings either.
+/// Variables that are no settings, without their prefix. `allotment lock` reads `TOKEN`, and sets `TICKET`,
+/// `TICKETS` and `FENCE` for the command that it runs. The tests set `BIN`. Variables that begin with `TEST_` are
+/// no settings either.
 const OTHER_VARIABLES: [&str; 5] = ["TOKEN", "TICKET", "TICKETS", "FENCE", "BIN"];
 
-/// The number of differing letters from which on no setting is suggested for an unknown variable.
+/// The number of differing letters from which on two names are not similar. A message about an unknown variable
+/// suggests a setting only if fewer letters differ.
 const TOO_FAR: usize = 3;
 
 /// The kind of an environment variable with the prefix.
@@ -29,7 +31,7 @@ const TOO_FAR: usize = 3;
 enum Variable {
     /// The value of a setting.
     Setting,
-    /// A variable that allotment uses for another purpose.
+    /// A variable that allotment uses, but not as a setting.
     Other,
     /// A variable of another program. Kubernetes adds such variables to each container if a Service is named
     /// `allotment`.
@@ -76,8 +78,9 @@ pub(super) fn add_to(table: &mut Table) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the value of a setting. Texts for Keystone, OpenStack's identity service, are not parsed, since a user
-/// id may consist of digits, and a password may have brackets.
+/// Converts the text of a variable into the value of its setting. A text for Keystone (OpenStack's identity
+/// service) is never parsed as a number or a list, since a user id may consist of digits, and a password may
+/// contain brackets.
 fn value_of(key: &str, text: &str, known: &Known) -> Value {
     let of_keystone = key.strip_prefix("AUTH__KEYSTONE__").map(str::to_ascii_lowercase);
     if of_keystone.is_some_and(|key| keystone::TEXT_KEYS.contains(&key.as_str())) {
@@ -160,7 +163,8 @@ fn is_table(key: &str, known: &[String]) -> bool {
     known.iter().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with(SEPARATOR)))
 }
 
-/// Returns true for a name with a table and a key, such as `LIMITS__BODY`.
+/// Returns true for a name in the form of a setting, with a table and a key, such as `LIMITS__BODY`. The setting
+/// need not exist.
 fn has_our_form(key: &str) -> bool {
     key.split_once(SEPARATOR).is_some_and(|(table, key)| !table.is_empty() && !key.is_empty())
 }

@@ -22,9 +22,10 @@ pub struct Settings {
     /// The path below which clients reach the service, such as `/placement`. The path is empty if the service is
     /// at the root of the host.
     pub base_path: BasePath,
-    /// The addresses or networks of the proxies whose statements about a client are accepted.
+    /// The addresses or networks of the trusted proxies. Headers that describe the client, such as
+    /// `X-Forwarded-For`, are believed only if one of these proxies sent the request.
     pub trusted_proxies: TrustedProxies,
-    /// The headers in which proxies describe the client.
+    /// Which headers the trusted proxies write: `X-Forwarded-…`, or `Forwarded`.
     pub proxy_headers: ProxyHeaders,
     /// The number of threads that accept connections and answer requests. With None, there is one thread for each
     /// processor.
@@ -46,7 +47,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// The `[cors]` table: the web pages that may send requests.
     pub cors: CorsSettings,
-    /// The `[placement]` table: the search for allocation candidates, and the upkeep of the in-memory copy.
+    /// The `[placement]` table: the search for allocation candidates, and the comparison of the in-memory copy of
+    /// the providers with the database.
     pub placement: PlacementSettings,
     /// The `[waitlist]` table: the limits of queues and tickets.
     pub waitlist: WaitlistSettings,

@@ -92,7 +92,7 @@ impl<'de> de::Deserializer<'de> for Reader {
             Value::Integer(number) => visitor.visit_i64(number),
             Value::Float(number) => visitor.visit_f64(number),
             Value::Boolean(value) => visitor.visit_bool(value),
-            // No setting is a date, so a date is always an error of type.
+            // No setting is a date. `visit_unit` leads to the error for a value of the wrong type.
             Value::Datetime(_) => visitor.visit_unit(),
             Value::Array(values) => visitor.visit_seq(Elements(values.into_iter().enumerate())),
             Value::Table(table) => visitor.visit_map(Entries { rest: table.into_iter(), current: None }),

@@ -33,8 +33,8 @@ pub(crate) struct Entry<'a> {
 pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The longest user id or project id that the log shows, in bytes. Keystone's ids are not longer. With `noauth2`
-/// (no real authentication), the user id is the token that the client sent. A client may send a Keystone token by
-/// mistake. A Keystone token is longer than this limit and must not appear in the log.
+/// (no real authentication), the user id is the token that the client sent. If a client sends a Keystone token by
+/// mistake, the token is longer than this limit. So the token, which is a secret, does not appear in the log.
 const LONGEST_ID: usize = 64;
 
 pub(crate) fn write(level: Level, entry: &Entry<'_>) {

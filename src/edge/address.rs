@@ -10,8 +10,8 @@ use crate::wire::error::ApiError;
 /// The largest length of a host, in bytes: a name of 255 characters, a colon and a port of 5 digits.
 const LONGEST_HOST: usize = 261;
 
-/// Returns true if a text is a host name or an IP address, with or without a port. Another text could change the
-/// meaning of a URL that contains it as the host.
+/// Returns true if a text is a host name or an IP address, with or without a port. Any other text in the place of
+/// the host could change the meaning of a URL.
 pub(crate) fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -30,7 +30,8 @@ pub(crate) fn is_host(text: &str) -> bool {
 /// Returns the host that the request names, or None if the request names no host. The host is read from the
 /// request's URL, or else from the `Host` header. An invalid host or a repeated `Host` header is a 400.
 ///
-/// The response repeats the host in `Location`. A cache may show this response to other clients.
+/// The response repeats the host in `Location`, and a cache may show this response to other clients. So a text
+/// that is no host is refused.
 pub(crate) fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Option<&'a str>, ApiError> {
     let mut named = headers.get_all(header::HOST);
     let (first, second) = (named.next(), named.next());
@@ -48,7 +49,7 @@ pub(crate) fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Opt
 }
 
 /// Returns the URL of the root of a host, such as `https://cloud.example.com`. Without a host, the URL has the
-/// address `listen`. Returns an empty text if `listen` is a wildcard address such as `0.0.0.0`; links are then
+/// address `listen`. If `listen` is a wildcard address such as `0.0.0.0`, returns an empty text. Links are then
 /// relative.
 pub(crate) fn root_url(is_https: bool, host: Option<&str>, listen: SocketAddr) -> String {
     let (scheme, usual_port) = if is_https { ("https", ":443") } else { ("http", ":80") };

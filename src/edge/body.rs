@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use crate::shared_text::SharedText;
 
-/// A body that the HTTP layer receives in pieces. The HTTP layer copies each piece into the buffer of the
-/// connection. Short pieces stay in the processor's cache, and the buffer does not grow.
+/// A body that the HTTP layer receives in short pieces. The HTTP layer copies each piece into the buffer of the
+/// connection. A short piece stays in the processor's cache, and does not enlarge the buffer.
 pub(crate) struct Pieces(pub SharedText);
 
 impl MessageBody for Pieces {

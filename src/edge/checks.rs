@@ -31,9 +31,9 @@ impl From<ApiError> for Refusal {
 }
 
 impl Exchange {
-    /// Refuses a write that a browser sends for another site's web page to the CNAPI address, which serves tickets
-    /// in the API of Triton. The CNAPI address needs no token. Without this check, any web page could send writes
-    /// through the browsers of its visitors.
+    /// Refuses a write at the CNAPI address (tickets in the API of Triton) if a browser sends the write for
+    /// another site's web page. The CNAPI address needs no token. Without this check, any web page could send
+    /// writes through the browsers of its visitors.
     pub(super) fn check_origin(&self) -> Result<(), ApiError> {
         let needs_no_check = self.resolved.door != Door::Cnapi || self.request.method().is_safe();
         if needs_no_check || !origin::is_foreign(self.request.headers()) {
@@ -86,7 +86,8 @@ impl Exchange {
         })
     }
 
-    /// Refuses a head whose sizes exceed the limits, and a body without a content type.
+    /// Refuses a request whose headers, query string or announced body exceed a limit of the settings. Refuses a
+    /// body without a content type.
     pub(super) fn check_size(&self) -> Result<(), ApiError> {
         let limits = &self.edge.settings.limits;
         let query = self.request.query_string();
@@ -110,7 +111,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Returns the route, and moves the values of the path's parameters out of `self`.
+    /// Returns the route, and moves the values of the path's parameters out of `self`. Returns a 404 if the path
+    /// has no route, or a 405 if the path has only routes with other methods.
     pub(super) fn take_route(&mut self) -> Result<(&'static Route, Params), ApiError> {
         let method = self.request.method();
         match &mut self.resolved.found {
@@ -185,9 +187,9 @@ fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// Returns the fault of the headers that identify the client (`believed`), or None if these headers are valid. A
-/// non-ASCII header is a fault and does not count as missing. A repeated header is a fault, since the intended
-/// value is unknown.
+/// Checks the headers that identify the client. `believed` has the names of these headers. Returns a message about
+/// the first fault, or None. A non-ASCII value is a fault, and does not count as a missing header. A repeated
+/// header is a fault, since the intended value is unknown.
 fn fault_of_identity(headers: &HeaderMap, believed: &[&str]) -> Option<&'static str> {
     let mut seen = 0_u32;
     for (name, value) in headers {

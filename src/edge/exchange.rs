@@ -81,7 +81,7 @@ impl Exchange {
         self.request.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Returns the length of the body that the head announces.
+    /// Returns the length of the body, as the head of the request announces the length.
     pub(super) fn announced(&self) -> Announced {
         match self.content_length() {
             0 if self.request.headers().contains_key(header::TRANSFER_ENCODING) => Announced::Unknown,
@@ -118,8 +118,8 @@ impl Exchange {
         let method = self.request.method();
         metrics::http::count(route.and_then(Route::metrics), method, status.as_u16(), took);
         let uri = self.request.uri();
-        // Monitoring polls health and metrics every few seconds. At level info, the lines of monitoring would hide
-        // the lines of clients.
+        // Monitoring polls health and metrics every few seconds, and would fill the log. So these requests are
+        // logged at level debug.
         let level = if self.is_of(Dialect::Admin) { Level::Debug } else { Level::Info };
         let entry = access_log::Entry {
             client: self.origin.client,

@@ -1,9 +1,9 @@
-//! The facts about a client behind proxies: its IP address, and the scheme, host and path prefix in the URL of the
-//! client.
+//! The facts about a client behind proxies: its IP address, and the scheme, host and path prefix of the URL that
+//! the client used.
 //!
 //! Only the headers that the setting `proxy_headers` selects are read, and only if a trusted proxy sent the
-//! request. A client can send all other headers, since proxies forward unknown headers. Each proxy appends an
-//! entry to the header's list. So the list is read from its end, up to the first entry that no trusted proxy
+//! request. All other headers may be forged, since proxies forward unknown headers of a client. Each proxy appends
+//! an entry to the header's list. So the list is read from its end, up to the first entry that no trusted proxy
 //! wrote.
 
 use std::net::{IpAddr, SocketAddr};
@@ -60,7 +60,8 @@ pub(crate) fn origin(
         origin.prefix = hop.prefix;
         match hop.client {
             Some(client) => origin.client = Some(client),
-            // The proxy states no client address. So the address of the proxy is the last known address.
+            // The proxy does not state the address of its client. So the proxy's own address counts as the
+            // client's address.
             None => break,
         }
         if !hop.client.is_some_and(|client| trusted.contains(client)) {
@@ -85,8 +86,8 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
     let (clients, protos) = (list("x-forwarded-for"), list("x-forwarded-proto"));
     let (hosts, prefixes) = (list("x-forwarded-host"), list("x-forwarded-prefix"));
     let count = clients.len().max(1);
-    // Many proxies append to `X-Forwarded-For` but replace the other headers. If the lengths of the lists differ,
-    // the last item counts for all proxies.
+    // Many proxies append to `X-Forwarded-For` but replace the other headers. If a list has another length than
+    // the list of addresses, the last item of the list counts for all proxies.
     let of = |items: &[String], place: usize| {
         if items.len() == count { items.get(place).cloned() } else { items.last().cloned() }
     };
@@ -215,7 +216,7 @@ mod tests {
             |text| prefix("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-prefix", text)]);
         assert_eq!(said("/placement/").as_deref(), Some("/placement"));
         assert_eq!(said("/a/b").as_deref(), Some("/a/b"));
-        // A client may have written the first prefix. The proxy appended the second prefix.
+        // The client may have forged the first prefix. The proxy appended the second prefix.
         assert_eq!(said("/evil, /placement").as_deref(), Some("/placement"));
         for odd in
             ["//evil.example", "placement", "https://evil.example", "/a/../b", "/a\"b", "/a?b", "/a%2e"]
@@ -229,7 +230,7 @@ mod tests {
         for (list, client) in [
             ("192.0.2.1", "192.0.2.1"),
             ("192.0.2.1, 10.1.1.1", "192.0.2.1"),
-            // The client may have written the first entry.
+            // The client may have forged the first entry. The second entry is from a trusted proxy.
             ("198.51.100.7, 192.0.2.1, 10.1.1.1", "192.0.2.1"),
             ("10.9.9.9, 10.1.1.1", "10.9.9.9"),
             ("198.51.100.7, unknown", "10.0.0.1"),
@@ -270,7 +271,7 @@ mod tests {
         ];
         let expected = ("2001:db8::17".to_owned(), Some(true), Some("a.example:1".to_owned()));
         assert_eq!(seen_in_forwarded("2001:db8:1::5", &headers), expected);
-        // The client wrote `Forwarded`, and the proxy wrote `X-Forwarded-For`.
+        // The client forged `Forwarded`, and the proxy wrote `X-Forwarded-For`. So `Forwarded` is ignored.
         assert_eq!(seen("2001:db8:1::5", &headers), ("192.0.2.1".to_owned(), None, None));
         let without = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-host", "evil.example")];
         assert_eq!(seen_in_forwarded("10.0.0.1", &without), ("10.0.0.1".to_owned(), None, None));

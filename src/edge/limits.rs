@@ -10,8 +10,8 @@ use crate::setting::{Unusable, within};
 pub struct Limits {
     /// The largest body of a request, in bytes. A larger body is answered 413.
     pub body_bytes: usize,
-    /// The largest total size of the bodies of all requests in progress, in bytes. A request whose body exceeds
-    /// the total waits 5 seconds, and is then answered 503.
+    /// The largest total size of the bodies of all requests in progress, in bytes. A request whose body does not
+    /// fit at the moment waits up to 5 seconds, and is then answered 503.
     pub all_bodies_bytes: usize,
     /// The longest query string, in bytes. A longer query string is answered 414.
     pub query_bytes: usize,
@@ -23,12 +23,13 @@ pub struct Limits {
     /// The largest number of providers that a search for allocation candidates (providers with enough free
     /// resources) may visit. A search that exceeds this number is answered 400.
     pub candidate_visits: u64,
-    /// The longest time of a search for allocation candidates, in seconds, with the time to write the answer. A
-    /// longer search is answered 400.
+    /// The longest time of a search for allocation candidates, in seconds. The time to build the answer is
+    /// included. A longer search is answered 400.
     pub candidate_seconds: u64,
     /// The largest answer to a search for allocation candidates, in bytes. A larger answer is replaced by a 400.
     pub candidate_bytes: usize,
-    /// The largest number of open connections of one worker thread. Further connections wait in the accept queue.
+    /// The largest number of open connections of one worker thread. Further connections wait in the kernel until a
+    /// connection is closed.
     pub connections: usize,
     /// The time within which the head of a request must arrive, in seconds. A later head is answered 408.
     pub header_seconds: u64,
@@ -36,8 +37,8 @@ pub struct Limits {
     pub body_seconds: u64,
     /// The time for which an idle connection stays open for the client's next request, in seconds.
     pub keep_alive_seconds: u64,
-    /// The longest time for which a client may read no bytes of a waiting answer, in seconds. After this time, the
-    /// connection is closed.
+    /// The longest time for which a client may leave the rest of an answer unread, in seconds. After this time,
+    /// the connection is closed.
     pub answer_seconds: u64,
     /// The time in which running requests must end when the service stops, in seconds.
     pub shutdown_seconds: u64,
@@ -69,8 +70,8 @@ impl Limits {
     pub fn check(&self) -> Result<(), Unusable> {
         let at_least = |key, value, least| within(key, value, least, u64::MAX);
         at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
-        // Large bodies share at most three quarters of this memory. Twice the largest body ensures that the
-        // largest body fits.
+        // Large bodies share at most three quarters of this memory. If this memory is at least twice the largest
+        // body, three quarters of this memory are enough for the largest body.
         at_least(
             "limits.all_bodies_bytes",
             self.all_bodies_bytes as u64,

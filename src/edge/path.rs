@@ -1,5 +1,5 @@
-//! The path of a request, in two parts: the part that selects the route, and the path prefix under which the
-//! client reached the service.
+//! The path of a request, split into two parts: the path prefix under which the client reached the service, and
+//! the rest, which selects the route.
 
 use percent_encoding::percent_decode_str;
 
@@ -22,13 +22,15 @@ impl RequestPath {
     /// (`forwarded`), links begin with `forwarded` instead of `base`.
     ///
     /// Every decision by path uses `routed`: the choice of the route, the access rules of application credentials
-    /// (Keystone's restricted passwords), and the list of open paths. So all decisions concern the same resource.
+    /// (Keystone's restricted passwords), and the list of open paths. So no spelling of a path can pass one check
+    /// and reach the route of another path.
     pub(crate) fn new(raw: &str, base: &BasePath, forwarded: Option<&BasePath>) -> RequestPath {
         let decoded = decoded(raw);
         let below = decoded.as_deref().and_then(|path| base.rest_of(path));
         let prefix = match forwarded {
             None => base.as_str().to_owned(),
-            // The proxy removed one prefix, and the path still contains `base`.
+            // The proxy removed the prefix `taken`, and the path still contains `base`. So links need both
+            // prefixes.
             Some(taken) if below.is_some() && !taken.as_str().ends_with(base.as_str()) => {
                 format!("{}{}", taken.as_str(), base.as_str())
             }
@@ -108,7 +110,7 @@ mod tests {
             ("/traits", "", "/", "/traits", ""),
             ("/traits", "/placement", "/cloud/placement", "/traits", "/cloud/placement"),
             ("/traits", "/placement", "/other", "/traits", "/other"),
-            // Only the first proxy of the two proxies in a row removes a prefix.
+            // The first of two proxies removed `/cloud`. The second proxy did not remove `/placement`.
             ("/placement/traits", "/placement", "/cloud", "/traits", "/cloud/placement"),
             // The proxy names its prefix but does not remove the prefix from the path.
             ("/placement/traits", "/placement", "/placement", "/traits", "/placement"),

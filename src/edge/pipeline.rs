@@ -87,8 +87,8 @@ impl Exchange {
         Ok(unless_it_panics((route.handler)(call)).await?)
     }
 
-    /// Reads the whole body. Drops the bytes if the route ignores bodies: a request may wait minutes for its
-    /// ticket, and would occupy the memory of its body all the time.
+    /// Reads the whole body. If the route ignores bodies, drops the bytes at once: a request may wait minutes for
+    /// its ticket, and its body would occupy memory for all this time.
     async fn read_body(&mut self, kind: BodyKind, payload: &mut web::Payload) -> Result<Held, ApiError> {
         let limits = &self.edge.settings.limits;
         let body = self.edge.bodies.read(limits, self.announced(), payload).await?;
@@ -96,8 +96,8 @@ impl Exchange {
         Ok(if kind == BodyKind::Ignored { Held::default() } else { body })
     }
 
-    /// Returns true if the client will send no more bytes of the body. Returns false if the client waits for
-    /// `100 Continue`, since a refused request never gets `100 Continue`.
+    /// Returns true if the client will send no more bytes of the body. A client that waits for `100 Continue` may
+    /// still send the body or not. So returns false for such a client, and the connection is closed.
     async fn is_over(&self, payload: &mut web::Payload) -> bool {
         let announced = self.announced();
         if announced != Announced::Nothing && self.request.headers().contains_key(header::EXPECT) {

@@ -1,5 +1,5 @@
-//! The settings `trusted_proxies` and `proxy_headers`: the proxies whose statements about a client are accepted,
-//! and the headers with these statements.
+//! The settings `trusted_proxies` and `proxy_headers`: the proxies whose headers about the client are believed,
+//! and the names of these headers.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub enum ProxyHeaders {
     Forwarded,
 }
 
-/// The networks of the proxies whose statements about a client are accepted.
+/// The networks of the proxies whose headers about the client are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::edge::limits::Limits;
 use crate::wire::ApiError;
 
-/// The largest size of a small body, in bytes. Nearly all bodies are small.
+/// The largest size of a body that counts as small, in bytes. Nearly all bodies are small.
 const SMALL: usize = 64 << 10;
 
 /// The unit in which the semaphores count memory, in bytes.
@@ -21,8 +21,8 @@ const PORTION: usize = 1 << 10;
 /// The longest time for which a request waits for free memory. After this time, the request gets a 503.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The time within which the small body of a refused request must arrive. The connection is closed if the body
-/// arrives later.
+/// The time within which the small body of a refused request must arrive. If the body arrives later, the
+/// connection is closed after the response.
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// The memory for the bodies of all requests that are being processed. A part of the memory is reserved for small
@@ -49,7 +49,7 @@ pub(crate) enum Announced {
 }
 
 impl Memory {
-    /// Returns empty memory of the size in the settings (`limits.all_bodies_bytes`).
+    /// Returns memory of the size in the settings (`limits.all_bodies_bytes`), without any body yet.
     #[must_use]
     pub fn new(limits: &Limits) -> Memory {
         let small = (limits.all_bodies_bytes / 4).max(SMALL.min(limits.body_bytes));
@@ -102,8 +102,8 @@ async fn read_up_to(limit: usize, payload: &mut web::Payload) -> Result<Bytes, A
     Ok(body.freeze())
 }
 
-/// Returns true if the body of a refused request ends within [`MOMENT`]. Otherwise the server would parse the
-/// unread bytes of the body as the next request.
+/// Reads and drops the rest of a refused request's body. Returns true if the body ends within [`MOMENT`]. If not,
+/// the caller must close the connection, since the server would parse the unread bytes as the next request.
 pub(crate) async fn is_over(announced: Announced, payload: &mut web::Payload) -> bool {
     match announced {
         Announced::Nothing => true,

@@ -138,7 +138,7 @@ impl Exchange {
         }
     }
 
-    /// Returns the URL of the service as the client knows the URL, such as `https://cloud.example.com/placement`.
+    /// Returns the URL under which the client reached the service, such as `https://cloud.example.com/placement`.
     fn base_url(&self) -> String {
         let settings = &self.edge.settings;
         let is_https = self.origin.https.unwrap_or(settings.is_https);

@@ -16,7 +16,7 @@ pub struct Settings {
     pub is_https: bool,
     /// The path below which clients reach the service, such as `/placement`.
     pub base_path: BasePath,
-    /// The proxies whose statements about a client are accepted.
+    /// The proxies whose headers about the client are believed.
     pub trusted_proxies: TrustedProxies,
     /// The headers in which proxies describe the client.
     pub proxy_headers: ProxyHeaders,

@@ -1,6 +1,7 @@
 //! The codes of errors, such as `placement.concurrent_update`.
 
-/// The `code` field of an error. Clients react to a code instead of a message, so the strings never change.
+/// The `code` field of an error. Clients decide by the code and not by the message. So the code strings never
+/// change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// The error has no specific code.
@@ -25,11 +26,12 @@ pub enum Code {
     BadQueryValue,
     /// A required query parameter is missing.
     MissingQueryValue,
-    /// The header `X-Waitlist-Ticket` names a ticket that is not active, so nothing was written.
+    /// The header `X-Waitlist-Ticket` names a ticket that is not the active ticket of its queue. So nothing was
+    /// written.
     NotActive,
     /// No ticket and no group of tickets has the uuid in the request.
     TicketNotFound,
-    /// The ticket has already expired or was released.
+    /// The ticket has ended: the ticket has expired or was released.
     TicketEnded,
 }
 

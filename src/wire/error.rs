@@ -124,13 +124,14 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, message).limited_by("limits.body_seconds")
     }
 
-    /// Returns a 409 with the code `placement.undefined_code`. A retry of the same request would fail again.
+    /// Returns a 409 with the code `placement.undefined_code`. This code does not ask the client to retry the
+    /// request.
     #[must_use]
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, message)
     }
 
-    /// Returns a 409 with a specific code. The code shows the client how to react.
+    /// Returns a 409 with a specific code. The client decides by the code whether to retry the request.
     #[must_use]
     pub fn conflict_with(code: Code, message: impl Into<String>) -> Self {
         Self::conflict(message).with_code(code)
@@ -222,8 +223,8 @@ impl ApiError {
         Self { entity: Some(entity), ..self }
     }
 
-    /// Returns the kind of object that caused the conflict. Without an explicit kind, the code
-    /// `placement.concurrent_update` means a resource provider.
+    /// Returns the kind of object that caused the conflict: the kind from [`ApiError::about`], or else a resource
+    /// provider for the code `placement.concurrent_update`, or else [`Entity::Other`].
     #[must_use]
     pub fn entity(&self) -> Entity {
         let by_code = match self.code {
@@ -247,8 +248,8 @@ impl ApiError {
         Self { lead: Lead::Request(sentence), ..Self::new(status, message) }
     }
 
-    /// Returns a client error (4xx) with the text `tried` before its message. Returns a server error (5xx) without
-    /// a change.
+    /// Puts the text `tried` (the attempted operation, such as `Unable to create inventory: `) before the message
+    /// of a client error (4xx). Returns a server error (5xx) unchanged.
     pub(crate) fn context(mut self, tried: impl fmt::Display) -> Self {
         if self.status.is_client_error() {
             self.message = format!("{tried}{}", self.message);

@@ -10,7 +10,8 @@ use crate::wire::microversion::{Microversion, V1_23};
 
 /// Returns the content type and the body of an error, in the format that the client accepts.
 ///
-/// A 406 without a `version` states the oldest and the newest version.
+/// `version` is None for an error that occurs before the microversion of the request is known. In this case, a 406
+/// states the oldest and the newest version.
 pub(crate) fn render(
     error: &ApiError,
     format: ErrorFormat,
@@ -65,8 +66,8 @@ fn detail(error: &ApiError) -> String {
     }
 }
 
-/// Returns the content type and the body of a 401 of a service without Keystone (OpenStack's identity service).
-/// The JSON form of this body differs from the form of other errors.
+/// Returns the content type and the body of a 401 of a service without Keystone (OpenStack's identity service). As
+/// in Placement, the JSON form of this error differs from the JSON form of all other errors.
 pub(crate) fn unauthorized(format: ErrorFormat) -> (&'static str, String) {
     let status = "401 Unauthorized";
     let sentence = stock_sentence(StatusCode::UNAUTHORIZED);
@@ -81,7 +82,8 @@ pub(crate) fn unauthorized(format: ErrorFormat) -> (&'static str, String) {
     }
 }
 
-/// Returns the JSON body of a 401 of a service with Keystone. The body has the form of Keystone's middleware.
+/// Returns the JSON body of a 401 of a service with Keystone. The body is the same as that of keystonemiddleware,
+/// the Python library that checks tokens for OpenStack services.
 pub(crate) fn no_valid_token() -> String {
     let message = "The request you have made requires authentication.";
     json!({"error": {"code": 401, "title": "Unauthorized", "message": message}}).to_string()

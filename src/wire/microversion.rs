@@ -80,7 +80,7 @@ pub enum VersionError {
     /// The version does not exist in this service. The response is a 406.
     #[error("Invalid microversion: Unacceptable version header: {0}")]
     Unacceptable(String),
-    /// The text is no version. The response is a 400.
+    /// The text is not a version such as `1.10` or `latest`. The response is a 400.
     #[error("Invalid microversion: invalid version string: {text}; {reason}")]
     Malformed {
         /// The version text from the header.
@@ -93,8 +93,9 @@ pub enum VersionError {
 impl Microversion {
     /// Reads the value of `OpenStack-API-Version`. Repeated headers must be joined by commas.
     ///
-    /// If several values name Placement, the last of these values counts. The case of the service name does not
-    /// matter. Without a value for Placement, the version is [`MIN`].
+    /// The value is a list such as `compute 2.1, placement 1.10`. If several items name Placement, the last of
+    /// these items counts. The case of the service name does not matter. Without an item for Placement, the
+    /// version is [`MIN`].
     pub fn from_header(header: Option<&str>) -> Result<Self, VersionError> {
         header.and_then(for_placement).map_or(Ok(MIN), parse)
     }

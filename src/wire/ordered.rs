@@ -13,8 +13,8 @@ use crate::wire::ApiError;
 /// The largest number of members for which a look-up scans all members. A larger object has an index.
 const SCANNED: usize = 8;
 
-/// The members of a JSON object in their order, with distinct names. If a name is repeated, the last value
-/// replaces the earlier value.
+/// The members of a JSON object in their order, with distinct names. If the JSON text repeats a name, only the
+/// last value is kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Ordered<K, V> {
     members: Vec<(K, V)>,

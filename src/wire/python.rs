@@ -122,8 +122,8 @@ fn push_char(out: &mut String, character: char, quote: char) {
     }
 }
 
-/// Returns true if Python prints a character unescaped. Rust's Unicode tables may differ from Python's for new
-/// characters.
+/// Returns true if Python prints a character unescaped. The result may be wrong for a character of a recent
+/// Unicode version, since Rust and Python may have Unicode tables of different versions.
 fn is_printable(character: char) -> bool {
     !character.is_whitespace() && character.escape_debug().next() == Some(character)
 }

@@ -21,7 +21,8 @@ pub struct Query {
 }
 
 impl Query {
-    /// Returns an upper bound of the number of parameters that [`Query::parse`] finds. The text is not decoded.
+    /// Counts the separators in a query string, and returns an upper bound of the number of parameters that
+    /// [`Query::parse`] would find.
     #[must_use]
     pub fn count(text: &str) -> usize {
         1 + text.bytes().filter(|byte| matches!(byte, b'&' | b';')).count()
@@ -55,8 +56,8 @@ impl Query {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Returns the last value of a parameter, or None if the parameter is absent. For most repeated parameters,
-    /// the last value counts.
+    /// Returns the last value of a parameter, or None if the parameter is absent. Most parameters are read by this
+    /// function. So if such a parameter is repeated, its last value counts.
     #[must_use]
     pub fn last(&self, name: &str) -> Option<&str> {
         self.iter().rev().find(|pair| pair.0 == name).map(|pair| pair.1)

@@ -23,7 +23,8 @@ pub struct Schema {
     pub(crate) prefix: &'static str,
 }
 
-/// A loaded schema, or the fault in its file. A test proves that all files embedded in the program load.
+/// A loaded schema, or a message about the fault in its file. The files are embedded in the program, and a test
+/// proves that all files load.
 type Loaded = Result<Schema, String>;
 
 /// A schema that is loaded at its first use.
@@ -35,7 +36,8 @@ impl Schema {
         Self::load(name, text, "JSON does not validate: ", is_uuid_like)
     }
 
-    /// Loads the schema of a query string. The schema validates an object whose values are strings.
+    /// Loads the schema of a query string. The parameters are validated as a JSON object with their names as keys
+    /// and strings as values.
     pub(crate) fn query(name: &'static str, text: &str) -> Loaded {
         Self::load(name, text, "Invalid query string parameters: ", is_dashed_uuid)
     }
@@ -85,13 +87,13 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// Returns a list with one schema for all versions from `since` on.
+    /// Returns the history of a body or query string that has had the same schema since the version `since`.
     #[must_use]
     pub const fn only(since: Microversion, schema: &'static LazySchema) -> Self {
         Self { oldest: (since, schema), newer: &[] }
     }
 
-    /// Returns the list with newer schemas, which must be sorted from old to new.
+    /// Adds the schemas of later versions, which must be sorted from old to new.
     #[must_use]
     pub const fn then(mut self, newer: &'static [Entry]) -> Self {
         self.newer = newer;

@@ -30,8 +30,8 @@ pub fn is_uuid_like(text: &str) -> bool {
     digits == 32
 }
 
-/// Returns true if a text is a uuid in the spelling that query strings require. This spelling has dashes after 8,
-/// 12, 16 and 20 digits.
+/// Returns true if a text is a uuid in the spelling that query strings require. In this spelling, the dashes come
+/// after 8, 12, 16 and 20 digits.
 #[must_use]
 pub fn is_dashed_uuid(text: &str) -> bool {
     is_uuid_like(text) && [8, 13, 18, 23].iter().all(|&position| text.as_bytes().get(position) == Some(&b'-'))

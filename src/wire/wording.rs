@@ -127,10 +127,11 @@ fn follow<'a>(root: &'a Value, pointer: &str) -> Option<(&'a Value, Vec<Step>, V
     Some((value, steps, order))
 }
 
-/// Selects an error as Python's `best_match` does. `faults` must be sorted by the order of the schema.
+/// Selects the most relevant error by the rules of Python's `best_match`. `faults` must be sorted by
+/// [`Fault::order`].
 fn best(faults: Vec<Fault<'_>>) -> Option<Fault<'_>> {
     // Among equal elements, Python's `max` returns the first element, and Rust's `max_by` returns the last
-    // element.
+    // element. So the list is reversed first.
     let mut best = faults.into_iter().rev().max_by(weigh)?;
     while !best.context.is_empty() {
         let smallest = best.context.iter().min_by(|a, b| weigh(a, b));
