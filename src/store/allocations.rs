@@ -163,7 +163,8 @@ pub fn held_by_consumer(conn: &mut DbConnection, consumer_uuid: &str) -> QueryRe
         .load(conn)
 }
 
-/// Returns the allocations of a consumer that has no row, each with its own row id. Old Placement left such rows.
+/// Returns the allocations of a consumer that has no row in `consumers`, each with the allocation's row id.
+/// Old versions of Placement left such allocations.
 pub fn orphans_of(conn: &mut DbConnection, consumer_uuid: &str) -> QueryResult<Vec<(i32, Held)>> {
     alloc::table
         .left_join(consumers::table.on(consumers::uuid.eq(alloc::consumer_id)))

@@ -26,7 +26,7 @@ impl Amounts {
         let step = i64::from(self.step_size);
         amount >= i64::from(self.min_unit)
             && amount <= i64::from(self.max_unit)
-            // Another server may have stored a step_size of 0.
+            // Another program may have stored a step_size of 0 in the database.
             && (step == 0 || amount % step == 0)
     }
 
@@ -38,8 +38,9 @@ impl Amounts {
         wanted <= self.capacity()
     }
 
-    /// Checks whether a claim of `amount` units may be written. `used` is the usage without the consumer's replaced
-    /// allocations, but with the earlier claims of the same write. `used_before` is the earlier usage, if any.
+    /// Checks whether a claim of `amount` units may be written. `used` is the usage without the allocations
+    /// that the write replaces, plus the amounts of the same write that were checked before. `used_before` is
+    /// the usage before the write, or None if nothing was allocated.
     ///
     /// A provider that is over its capacity accepts a write that does not increase the usage.
     pub fn check_claim(&self, used: i64, amount: i64, used_before: Option<i64>) -> Result<(), Misfit> {
@@ -58,7 +59,7 @@ macro_rules! fits_sql {
         concat!(
             // The equivalent of [`Amounts::permits`].
             "amount BETWEEN min_unit AND max_unit ",
-            // Another server may have stored a step_size of 0, by which no number can be divided.
+            // Another program may have stored a step_size of 0, by which no number can be divided.
             "AND amount % greatest(step_size, 1) = 0 ",
             // The equivalent of [`Amounts::has_room`].
             "AND amount + ",

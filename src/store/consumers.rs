@@ -91,7 +91,8 @@ fn find_with_owner(
     kind: Option<&str>,
 ) -> QueryResult<Option<Known>> {
     type Row = (i32, i32, Option<i32>, Option<Consumer>, bool);
-    // A diesel join can't borrow values, so the texts are copied. No consumer type has an empty name.
+    // A diesel join can't borrow values, so the texts are copied. No consumer type has an empty name. So
+    // without a type, the empty name finds no row.
     let kind_name = kind.unwrap_or_default().to_owned();
     let holds = exists(
         allocations::table.filter(allocations::consumer_id.eq(uuid.to_owned())).select(allocations::id),

@@ -82,7 +82,8 @@ enum Selection<'a> {
     Ids(&'a [i32]),
 }
 
-/// Restricts a boxed query to the selected providers. A single id avoids a list, which is prepared anew each time.
+/// Restricts a boxed query to the selected providers. For a single id the condition is `column = id`. The
+/// database would prepare a statement with a list of ids anew each time.
 macro_rules! select {
     ($query:expr, $column:expr, $selection:expr) => {
         match $selection {

@@ -12,7 +12,8 @@ use super::now;
 use super::resource_providers::{self, ProviderKey};
 use super::ticket::{Ticket, TicketChanges, from_micros, micros};
 
-/// The beginning of the statement that increments a provider's generation. Each user appends a WHERE clause.
+/// The beginning of the statement that increments a provider's generation. Each use of the macro appends a
+/// WHERE clause.
 macro_rules! bump_provider_sql {
     () => {
         "UPDATE resource_providers SET generation = generation + 1, updated_at = ?"
@@ -22,7 +23,8 @@ pub(super) use bump_provider_sql;
 
 /// Increments a provider's generation if it still is `seen`. Returns false if another writer was first.
 ///
-/// The provider's row stays locked until the transaction ends. So what the caller reads afterwards can't change.
+/// The provider's row stays locked until the transaction ends. So no other transaction can write to the
+/// provider until then.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
@@ -105,7 +107,8 @@ pub fn bump_waitlist_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[owner.into()])? == 1)
 }
 
-/// Changes a ticket and increments the generation if it still is that of `seen`. Returns false if not.
+/// Changes a ticket and increments its generation, if the generation is still the one in `seen`. Returns
+/// false if another writer has changed the ticket.
 #[must_use = "a swap that failed is a conflict"]
 pub fn swap_ticket(
     tx: &mut Tx,

@@ -155,7 +155,7 @@ pub fn list_with_used(
 /// Returns true if a provider has inventory of the class, or if an allocation is of the class.
 pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool> {
     let stocked = exists(inv::table.filter(inv::resource_class_id.eq(class_id)).select(inv::id));
-    // Another server may have stored allocations without inventory.
+    // Another program may have stored allocations of a class without inventory.
     let allocated = exists(alloc::table.filter(alloc::resource_class_id.eq(class_id)).select(alloc::id));
     diesel::select(stocked.or(allocated)).get_result(conn)
 }

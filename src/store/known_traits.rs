@@ -1,4 +1,5 @@
-//! A cache of trait names by row id. Only PostgreSQL uses the cache, since PostgreSQL never reuses a row id.
+//! A cache of trait names by row id. The cache is used only with PostgreSQL, since PostgreSQL never gives the
+//! row id of a deleted trait to a new trait.
 
 use std::collections::HashMap;
 

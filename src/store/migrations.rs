@@ -58,7 +58,8 @@ pub fn keep_schema(db: &Db) -> Result<(), Error> {
     }))
 }
 
-/// Returns the names of the migrations that have not run on the database of `settings`. The database may be in use.
+/// Returns the names of the migrations that have not run on the database of `settings`. This function only
+/// reads, so a service may use the database at the same time.
 pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
     let target = Db::target(settings)?;
     if target.kind == Kind::Sqlite && !std::path::Path::new(&target.address).exists() {
@@ -73,8 +74,8 @@ fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) ->
     match tx.kind() {
         // On SQLite, the write lock of one transaction around all migrations excludes other processes.
         Kind::Sqlite => transaction(tx, work, commit),
-        // The lock ends with the transaction. A pooler such as PgBouncer runs a transaction on one session, but may
-        // run the next transaction on another session.
+        // The lock belongs to the transaction and not to the session. A pooler such as PgBouncer runs a
+        // transaction on one session, but may run the next transaction on another session.
         Kind::Postgres => {
             let locked = |tx: &mut Tx| {
                 tx.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK_NUMBER})"))?;

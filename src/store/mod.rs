@@ -3,7 +3,8 @@
 //! The database decides whether two texts are the same. For example, tables that Placement created on MariaDB ignore
 //! case. So after a look-up by uuid or name, code uses the row id or the stored text.
 //!
-//! A look-up by a unique key uses `get_result`. SQLite plans the LIMIT of `first` anew each time.
+//! A look-up by a unique key uses `get_result` and not `first`, since `first` adds a LIMIT. SQLite plans a
+//! statement with LIMIT anew each time.
 
 pub mod aggregates;
 pub mod allocations;
@@ -77,8 +78,8 @@ macro_rules! load_typed {
 }
 use load_typed;
 
-/// Loads a frequent query as [`load_typed`] does. `$query` is a macro that makes the query of conditions, each of the
-/// form "this column has one of these values".
+/// Loads a frequent query as [`load_typed`] does. `$query` is a macro that builds the query from conditions,
+/// each of the form "this column has one of these values".
 ///
 /// PostgreSQL binds all values as one array. MariaDB and SQLite bind each value on its own. Diesel's `eq_any` would
 /// build the SQL text anew each time, and MariaDB and SQLite would also prepare the statement anew.

@@ -1,4 +1,5 @@
-//! Reads that need a special statement on MariaDB. Each line is a row, since MariaDB cuts long texts.
+//! Reads that need a special statement on MariaDB. MariaDB would cut the text of many joined lines. So each
+//! line is read as a row of its own.
 
 use diesel::prelude::*;
 

@@ -65,13 +65,15 @@ pub fn list_by_project(
     Ok(rows.into_iter().map(|(class, used, kind)| (class, used.unwrap_or(0), kind)).collect())
 }
 
-/// Returns the number of a project's consumers of each type, or only of the consumers of `user_id`.
+/// Returns the number of a project's consumers for each consumer type. If `user_id` is given, only the
+/// consumers of this user count.
 pub fn count_consumers(
     conn: &mut DbConnection,
     project_id: &str,
     user_id: Option<&str>,
 ) -> QueryResult<Vec<(i64, Option<String>)>> {
-    // Consumers without allocations do not count. Only other servers leave such consumers behind.
+    // Consumers without allocations do not count. This service deletes such consumers, but another program
+    // may have left some in the database.
     let holds =
         diesel::dsl::exists(alloc::table.filter(alloc::consumer_id.eq(consumers::uuid)).select(alloc::id));
     let query = consumers::table

@@ -218,7 +218,7 @@ pub fn prove_active(tx: &mut Tx, uuid: &str) -> QueryResult<bool> {
 /// The largest number of tickets whose leases one statement restarts.
 pub const KEPT_ALIVE_AT_ONCE: usize = 100;
 
-/// Restarts the leases of those tickets that are queued and whose lease runs already.
+/// Restarts the leases of the tickets in `uuids` that are queued and whose lease already runs.
 ///
 /// The generations of the tickets stay unchanged, since the waiting clients would not learn the new generations.
 pub fn keep_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
