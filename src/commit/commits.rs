@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::commit::touched::Touched;
 
-/// The transactions whose COMMIT is sent and not yet answered. A transaction that no reader can see by half, such as
-/// a claim on one provider, is left out.
+/// The transactions whose COMMIT is sent and not yet answered. A transaction is left out if no reader can see
+/// only a part of its changes, such as a claim on one provider.
 ///
 /// The reader is the thread that updates the picture (the copy of all providers in memory) after commits. The reader
 /// must see all changes of a transaction, or none. A transaction may commit while the reader reads. So a reader that
@@ -13,7 +13,7 @@ use crate::commit::touched::Touched;
 /// [`Commits::widen`] adds the missing providers. [`Commits::splits`] finds out that a provider was missed.
 #[derive(Default)]
 pub struct Commits {
-    /// The open transactions by number.
+    /// The transactions whose COMMIT has no answer yet, by number.
     open: BTreeMap<u64, Touched>,
     /// The number of the latest transaction.
     next: u64,
@@ -84,7 +84,8 @@ mod tests {
         let mut elsewhere = touched([(4, Usage)]);
         commits.widen(&mut elsewhere);
         assert_eq!(elsewhere, touched([(4, Usage)]));
-        // The transactions may have committed after the reader began, so the reader may see their changes.
+        // The COMMITs have ended, but the reader began before. The reader may see the changes of only one
+        // transaction, so the reader must still read all parts of both transactions.
         commits.end(first);
         commits.end(second);
         let mut wanted = touched([(3, Usage)]);

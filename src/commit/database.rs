@@ -95,7 +95,8 @@ impl Db {
         self.inner.target.kind
     }
 
-    /// Returns the numbers of the pool's connections. SQLite's writer has a connection outside the pool.
+    /// Returns how many connections of the pool are in use and idle, and the largest number of connections.
+    /// SQLite's writer has a connection outside the pool.
     pub fn pool_use(&self) -> PoolUse {
         self.inner.pool.usage()
     }
@@ -135,7 +136,8 @@ impl Db {
         E: TransactionError + Send + 'static,
         F: Fn(&mut DbConnection) -> Result<T, E> + Send + 'static,
     {
-        // A read of SQLite waits for no server, and takes less time than a change to another thread.
+        // A read of SQLite waits for no server, and takes less time than a change to another thread. So the
+        // read runs on this thread.
         if self.inner.target.kind == Kind::Sqlite
             && let Some(mut conn) = self.inner.pool.idle_connection()
         {
@@ -167,8 +169,8 @@ impl Db {
         self.inner.writing.behind_since().map(|since| since.elapsed())
     }
 
-    /// Waits until another process has written, but at most for the time `most`. Only SQLite reports the writes of
-    /// other processes, so this always takes `most` with the other databases.
+    /// Waits until another process has written, but at most for the time `most`. Only SQLite reports the
+    /// writes of other processes. With the other databases, this method always waits for the time `most`.
     pub async fn written_by_others(&self, most: Duration) {
         // The caller acts in the same way after a timeout.
         let _ = timeout(most, self.inner.others.notified()).await;

@@ -26,8 +26,8 @@ pub trait Follower: Send + Sync {
 
 /// Learns of the changes of the waitlist right after each commit.
 pub trait Listener: Send + Sync {
-    /// Receives the changes of a commit. If the COMMIT failed, the changes may have happened or not, which only the
-    /// database knows. The committing thread calls this method, so the method must not block.
+    /// Receives the changes of a commit. If the COMMIT failed, only the database knows whether the changes
+    /// have happened. The committing thread calls this method, so the method must not block.
     fn changed(&self, changes: &WaitlistChanges);
 }
 

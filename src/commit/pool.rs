@@ -18,8 +18,8 @@ use crate::metrics;
 /// The longest time that a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The time that a request may wait for another connection if its connection ended during the work. The request may
-/// wait for this time even if the work took long before.
+/// The time that a request may wait for another connection if its connection ended during the work. The
+/// request may wait for this time even if the request has already used up [`PATIENCE`].
 const PATIENCE_AGAIN: Duration = Duration::from_secs(5);
 
 /// The largest number of runs of the same work. Work runs again if its connection ends.
@@ -89,7 +89,7 @@ pub struct Place {
     since: Instant,
 }
 
-/// The numbers of the pool's connections.
+/// How many connections of the pool are in use and idle, and the largest number of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
     /// The number of connections in use.
@@ -117,7 +117,7 @@ impl Pool {
         Pool { pool, kind, places, lanes: Lanes::default(), outage: Mutex::default() }
     }
 
-    /// Returns the numbers of connections.
+    /// Returns how many connections are in use and idle, and the largest number of connections.
     pub fn usage(&self) -> PoolUse {
         let state = self.pool.state();
         PoolUse {
@@ -161,8 +161,8 @@ impl Pool {
         Ok(conn)
     }
 
-    /// Returns another connection for a caller whose connection has ended during the work. Other connections may have
-    /// ended at the same time, so each connection of that time is tested first.
+    /// Returns another connection for a caller whose connection has ended during the work. Other connections
+    /// may have ended at the same time. So each connection that was open at that time is tested before use.
     pub fn connection_again(&self, place: &Place) -> Result<Pooled, Error> {
         self.alive((place.since + PATIENCE).max(Instant::now() + PATIENCE_AGAIN), true)
     }

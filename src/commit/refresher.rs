@@ -20,8 +20,8 @@ use crate::db::{DbConnection, Error};
 /// The pause between two attempts to read while the database can't be reached.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The interval at which a thread checks whether the follower is late. A timer for each writer would wake a thread
-/// once more for each write.
+/// The interval at which one thread checks, for all writers, whether the follower is late. With a timer for
+/// each writer, each write would wake a thread once more.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The largest number of attempts to read with a single query. An attempt fails if the query may have seen a part of
@@ -32,7 +32,7 @@ const TRIES: u32 = 3;
 /// time doubles before each further check.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The number of checks whether such a COMMIT has happened. All checks together take about four minutes.
+/// The number of checks for one such COMMIT. All checks together take about four minutes.
 const LOOKS: u32 = 8;
 
 /// The commits that the follower must still read, and the senders to the writers that wait for the follower.
@@ -75,7 +75,7 @@ struct Unsettled {
 #[derive(Default)]
 struct Books {
     announced: Announced,
-    /// When the oldest commit was announced of the commits that the follower is reading now.
+    /// The time at which the oldest of the commits was announced that the follower is reading now.
     reading: Option<Instant>,
     commits: Commits,
     unsettled: Vec<Unsettled>,
@@ -87,8 +87,9 @@ struct Books {
 /// part of such a transaction reads all parts of the transaction, as of one moment.
 struct Shared {
     books: Mutex<Books>,
-    /// Locked by the thread that reads for the follower. A writer that finds the lock taken does not read. The
-    /// reading thread checks for new commits after it has released the lock.
+    /// Locked by the thread that reads for the follower. A writer that finds the lock taken does not read.
+    /// After the reading thread has released the lock, it checks for new commits, and so finds the commit of
+    /// this writer.
     following: Mutex<()>,
     follower: FollowerSlot,
     /// Notified again and again while the follower is late.
@@ -320,8 +321,9 @@ impl Shared {
             if !touched.is_one_question() {
                 break;
             }
-            // One query sees the database as of one moment. Each transaction that has committed by that moment was
-            // recorded in the books before. Most commits are claims, which one query can read.
+            // One query sees the database as of one moment. Each transaction that has committed by that
+            // moment was recorded in the books before. So the books tell after the query whether the query
+            // saw only a part of a transaction. Most commits are claims, which one query can read.
             if follower.follow(conn, touched, &|| !self.books.lock().commits.splits(touched))? {
                 return Ok(true);
             }
@@ -356,7 +358,8 @@ impl Thread {
                 drop(following);
                 if let Err(error) = outcome {
                     conn = None;
-                    // A connection that ended while it was idle says nothing about the state of the database.
+                    // The connection may have ended while it was idle, although the database can be reached.
+                    // So the next attempt follows at once, on a new connection.
                     if !is_used {
                         log::error!("what was written can't be read back yet: {error}");
                         std::thread::sleep(RETRY);

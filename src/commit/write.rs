@@ -108,8 +108,9 @@ impl Db {
         let lane = write.lane().filter(|_| self.kind() == Kind::Postgres).map(str::to_owned);
         let inner = Arc::clone(&self.inner);
         let place = inner.pool.queue_up(lane.as_deref()).await?;
-        // The thread that commits also reads for the follower. This read may take as long as the time-outs of the
-        // network, so the thread stores the result of the write before.
+        // The thread that commits also reads for the follower. This read may take as long as the time-outs of
+        // the network. So the thread stores the result of the write before this read, and the writer can be
+        // answered earlier.
         let written: Slot<W::Output> = Arc::default();
         let slot = Arc::clone(&written);
         let mut task = tokio::task::spawn_blocking(move || {

@@ -259,7 +259,9 @@ impl Thread {
         match establish(&self.target) {
             Ok(conn) => {
                 self.tx = Tx::new(conn);
-                // The data_version of a connection can't be compared with the data_version of another connection.
+                // The data_version of a connection can't be compared with the data_version of another
+                // connection. So a write of another process may have gone unnoticed, and the notification is
+                // sent in any case.
                 self.seen = None;
                 self.others.notify_one();
             }

@@ -97,7 +97,8 @@ impl Provider {
         self.stock(class).is_some_and(|stock| stock.fits(amount))
     }
 
-    /// Returns the uuid in quotes. This text lies beside the other texts of the summary in memory.
+    /// Returns the uuid in quotes. This text is the beginning of `summary_json`, so a search reads both texts
+    /// from one place in memory.
     pub fn quoted_uuid(&self) -> &str {
         self.summary_json.get(..self.uuid.len() + 2).unwrap_or_default()
     }

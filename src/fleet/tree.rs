@@ -63,7 +63,8 @@ fn spans(members: &[Slot], parent: impl Fn(Slot) -> Option<Slot>) -> Vec<(Slot, 
             None => tops.push(at),
         }
     }
-    // In a broken database, parents can form a loop that has no top. So each provider is also a beginning.
+    // In a broken database, parents can form a loop that has no top. So after the tops, the numbering also
+    // begins at each provider that has no number yet.
     let begins = tops.into_iter().chain(0..slots.len());
     let mut spans: Vec<Option<Span>> = vec![None; slots.len()];
     let mut next = 0;
