@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::policy;
 
-/// The user who sent a request, with the scope and the roles of the token.
+/// The user who sent a request, with the scope of the token (a project, a domain or the whole system) and the
+/// user's roles in this scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The user's id.
@@ -24,7 +25,8 @@ pub struct Identity {
     pub system_scope: Option<String>,
     /// The id of the domain if the token's scope is a domain.
     pub domain_id: Option<String>,
-    /// The identity of the OpenStack service that forwards the user's request, if it sent a service token.
+    /// The identity of the OpenStack service that forwards the user's request. `None` if the request has no
+    /// service token.
     pub service: Option<Arc<Identity>>,
 }
 
@@ -44,7 +46,8 @@ impl policy::Credentials for Identity {
         self.roles.iter().any(|own| own.to_lowercase() == role.to_lowercase())
     }
 
-    /// Returns the attribute of this name. The Python library oslo.context defines the names.
+    /// Returns the attribute of this name. The names, such as `project_id`, are those of the Python library
+    /// oslo.context.
     fn attribute(&self, name: &str) -> Option<Cow<'_, Value>> {
         let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
         let value = match name {
@@ -54,7 +57,8 @@ impl policy::Credentials for Identity {
             "project_domain_id" => text(&self.project_domain),
             "domain_id" => text(&self.domain_id),
             "system_scope" => text(&self.system_scope),
-            // oslo.policy has this second name for the system scope, only for tokens with that scope.
+            // For a token with the system scope, oslo.policy knows the attribute `system_scope` also as
+            // `system`.
             "system" => self.system_scope.clone()?.into(),
             "roles" => self.roles.clone().into(),
             "service_user_id"

@@ -2,7 +2,8 @@
 
 use super::Identity;
 
-/// The headers that this module reads. Only `x-service-token` is ignored.
+/// The headers that a request may have with noauth2. All of these headers except `x-service-token` determine
+/// the identity.
 pub const HEADERS: [&str; 8] = [
     "x-auth-token",
     "x-service-token",

@@ -37,7 +37,7 @@ pub struct Limits {
     pub body_seconds: u64,
     /// The time for which an idle connection stays open for the client's next request, in seconds.
     pub keep_alive_seconds: u64,
-    /// The longest time for which a client may leave the rest of an answer unread, in seconds. After this time,
+    /// The longest time for which a client may accept not a single byte of an answer, in seconds. After this time,
     /// the connection is closed.
     pub answer_seconds: u64,
     /// The time in which running requests must end when the service stops, in seconds.

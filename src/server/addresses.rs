@@ -19,8 +19,8 @@ use crate::config::Settings;
 /// The largest number of connections at the address of health and metrics.
 const ADMIN_CONNECTIONS: usize = 1_000;
 
-/// The servers of all addresses. The sockets listen already, and the servers answer requests after
-/// [`Bound::serve`] starts.
+/// The servers of all addresses. The sockets listen from the start, and the servers answer requests from the call
+/// of [`Bound::serve`] on.
 pub(super) struct Bound {
     pub(super) api: Listening,
     /// The server of health and metrics. None if the address of the API serves health and metrics.
@@ -46,8 +46,8 @@ impl Listening {
 
 impl Bound {
     /// Opens the listening sockets of the settings, and starts the background tasks. `files` is the number of
-    /// files that the process may open. If `files` is None, the service runs inside another process (a test), and
-    /// signals do not stop the service.
+    /// files that the process may open. `files` is None if the service runs inside another process (a test). In
+    /// this case, signals do not stop the service.
     pub(super) fn new(service: &Service, files: Option<usize>) -> Result<Bound, Error> {
         let settings = &service.settings;
         let options = options(settings, files);
@@ -71,7 +71,8 @@ impl Bound {
         Ok(bound)
     }
 
-    /// Stops the CNAPI server and the waits for tickets when the API server begins to stop.
+    /// Starts a task. When the API server begins to stop, the task stops the CNAPI server, and ends all requests
+    /// that wait for a ticket.
     fn stop_together(&self, app: web::Data<App>, is_managed: bool) {
         let stopping = self.api.stopping.clone();
         let cnapi = self.cnapi.as_ref().map(Listening::handle);

@@ -20,11 +20,12 @@ use tokio_rustls::server::TlsStream;
 use super::tls::Tls;
 
 /// The time for which the service still reads from a client after a refusal. If the service closed the socket
-/// while the client sends, TCP might discard the answer.
+/// while the client is sending, TCP might discard the answer before the client reads the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The largest number of bytes that are read ahead while a request is processed. If the client has sent more
-/// bytes, the end of the connection is not noticed.
+/// The largest number of bytes that are read ahead while a request is processed. The service reads ahead to notice
+/// that the client closes the connection. If the client sends more bytes, a close of the connection is not
+/// noticed.
 const AHEAD: usize = 64 << 10;
 
 const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -32,7 +33,7 @@ const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\nc
 /// The time limits for a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// The limit for the head of a request, from its first byte on. The limit also applies to a TLS handshake.
+    /// The time limit for the head of a request, from its first byte on. A TLS handshake has the same limit.
     pub(super) head: Duration,
     /// The limit for the wait for the next request on an open connection.
     pub(super) next: Duration,
@@ -104,7 +105,8 @@ impl Watch {
 
     fn received(&self) {
         match self.state.get() {
-            // The deadline of `Opening` remains, so that a late first head gets no additional time.
+            // The deadline of `Opening` remains. So a client that sends the first byte late gets no additional
+            // time for the rest of the head.
             State::Opening => self.state.set(State::Head),
             State::Idle | State::Writing => self.enter(State::Head),
             State::Head | State::Working => {}
@@ -208,7 +210,7 @@ pub(super) struct Connection<S = TcpStream>(Rc<Inner<S>>);
 struct Inner<S> {
     watch: Rc<Watch>,
     transport: RefCell<Transport<S>>,
-    /// Bytes that were received before the HTTP layer read them.
+    /// Bytes that were read ahead: the HTTP layer has not asked for these bytes yet.
     ahead: RefCell<BytesMut>,
     /// True if the HTTP layer waits for bytes: its last read found no bytes.
     is_reading: Cell<bool>,
@@ -269,7 +271,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(io::Error::other("the connection is encrypted already"));
         };
         let deadline = Instant::now() + watch.patience.head;
-        // The box frees the memory of the handshake after the handshake.
+        // The handshake needs much memory. The future of the handshake is boxed, so that its memory is freed after
+        // the handshake, and not at the end of the connection.
         let encrypted = Box::pin(timeout_at(deadline, acceptor.accept(plain))).await??;
         watch.enter(State::Opening);
         Ok(Connection::over(Transport::Encrypted(Box::new(encrypted)), watch))
@@ -279,8 +282,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &self.0.watch
     }
 
-    /// Runs the HTTP layer on the connection until the connection ends. When the service stops, calls `stop` once,
-    /// and a running request is still answered.
+    /// Runs the HTTP layer (`http`) until the connection ends. When `stopping` completes, calls `stop` once. A
+    /// request that is being processed at this moment is still answered.
     pub(super) async fn serve<H>(
         mut self,
         mut http: Pin<Box<H>>,
@@ -316,7 +319,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         if is_refused {
             let words = if matches!(end, End::Late) { TOO_LATE } else { b"" };
-            // The box reserves this memory only for the few connections that need it.
+            // Few connections need this future. The future is boxed, so that the other connections reserve no
+            // memory for the future.
             Box::pin(self.part(words)).await;
         }
     }
@@ -340,8 +344,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Pending
     }
 
-    /// Sends a last answer, and still reads for up to [`LINGER`]. If the service closed the socket while the
-    /// client sends, TCP might discard the answer.
+    /// Sends `words` as the last answer, closes the sending side, and still reads for up to [`LINGER`].
     async fn part(&mut self, words: &[u8]) {
         let parting = async {
             self.write_all(words).await?;
@@ -357,8 +360,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 impl Watch {
-    /// Returns `Ready` when a deadline has passed. The timer fires at the earliest deadline or before. The timer
-    /// is reset only for an earlier deadline, so that a busy connection seldom resets its timer.
+    /// Returns `Ready` when a deadline has passed. The timer is moved to an earlier deadline at once, and to a
+    /// later deadline only when the timer fires. So a busy connection, whose deadline often moves to a later time,
+    /// seldom resets its timer.
     fn poll_deadline(&self, timer: &mut Pin<Box<Sleep>>, context: &mut Context<'_>) -> Poll<()> {
         while let Some(deadline) = self.deadline() {
             if deadline < timer.deadline() {
@@ -374,8 +378,8 @@ impl Watch {
     }
 }
 
-/// Makes the same call on a plain or an encrypted stream. `borrow_mut` does not panic, since no other code borrows
-/// the transport during the call.
+/// Makes the same call on the stream of a connection, whether the stream is plain or encrypted. `borrow_mut` does
+/// not panic, since no other code borrows the transport during the call.
 macro_rules! on_either {
     ($connection:expr, $stream:ident => $call:expr) => {
         match &mut *$connection.0.transport.borrow_mut() {

@@ -56,7 +56,7 @@ fn a_head_that_dribbles_ends_in_time_and_is_told() {
             seconds = ends(&connection, read_on(connection.clone())) => seconds,
             () = dribble => unreachable!(),
         };
-        // The client gets 10 seconds for its head, and 1 second to read the answer.
+        // The client has 10 seconds for its head. The service then reads for 1 more second ([`LINGER`]).
         assert_eq!(seconds, 11);
         theirs.read_exact(&mut told).await.unwrap();
         assert_eq!(told, TOO_LATE);

@@ -1,4 +1,4 @@
-//! Opens the database at the start of the service. If the database can't be reached, the open is retried for
+//! Opens the database at the start of the service. If the database can't be reached, the service tries again for
 //! `database.start_seconds`.
 
 use std::time::{Duration, Instant};

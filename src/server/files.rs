@@ -14,8 +14,8 @@ const OTHERS: usize = 64;
 /// The expected number of open files of one worker thread, without its connections.
 const OF_A_WORKER: usize = 8;
 
-/// The number of open files of one database connection. A SQLite connection opens three files: the database, the
-/// write-ahead log, and the index of the log.
+/// The largest number of open files of one database connection. A connection to SQLite has three files open: the
+/// database, the write-ahead log, and the index of the log.
 const OF_THE_POOL: usize = 3;
 
 /// Raises the soft limit of open files to the hard limit. Returns the number of files that the process may open.
@@ -31,9 +31,9 @@ pub(super) fn raise() -> usize {
     most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
 }
 
-/// Returns the largest number of connections of one worker thread. The number is `limits.connections`, or less if
-/// the limit of open files is too low for that many connections. A lower number is logged. The process should
-/// refuse connections before `open` fails for lack of files.
+/// Returns the largest number of client connections of one worker thread: `limits.connections`, or less if the
+/// process may not open enough files. A lower number is logged. Without this bound, client connections could use
+/// up all files, and the service could open no database connection.
 pub(super) fn connections(settings: &Settings, files: usize) -> usize {
     let workers = settings.workers.unwrap_or_else(|| available_parallelism().map_or(2, NonZeroUsize::get));
     let addresses = 1 + usize::from(settings.waitlist.cnapi_listen.is_some());

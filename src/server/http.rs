@@ -25,14 +25,14 @@ use hyper_util::rt::TokioIo;
 use super::connection::{Connection, Watch};
 use crate::clock;
 
-/// The longest head that is parsed, in bytes. For a head between `limits.header_bytes` and this length, the
+/// The longest head that hyper parses, in bytes. If hyper can parse a head that exceeds `limits.header_bytes`, the
 /// service returns a 431 with its own error body.
 const LONGEST_HEAD: usize = 128 << 10;
 
 /// Serves a connection until the connection ends. `stopping` completes when the service begins to stop.
 ///
-/// hyper ignores the header `Upgrade` of a request, and the request is answered as without the header. hyper sends
-/// `100 Continue` only when the body is first read.
+/// A header `Upgrade` has no effect: the request is answered as if the header were absent. Only when the body is
+/// first read, hyper sends `100 Continue`.
 pub(super) async fn serve<A>(
     application: Rc<A>,
     connection: Connection,
@@ -45,10 +45,10 @@ pub(super) async fn serve<A>(
     let service =
         service_fn(move |request| answer(Rc::clone(&application), Rc::clone(&watch), peer, request));
     let http = http1::Builder::new()
-        // The time limit for a head is in `Connection`.
+        // `Connection` limits the time for a head, so hyper does not.
         .header_read_timeout(None)
-        // hyper caches the date until the clock passes the cached second. If the clock were set back by an hour,
-        // all answers of this hour would have the same date. So [`returned`] sets the header `Date`.
+        // hyper caches the text of `Date` until the clock passes the cached second. If the clock were set back by
+        // an hour, all answers of this hour would have the same `Date`. So [`returned`] sets the header.
         .auto_date_header(false)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(connection.clone()), service);

@@ -26,7 +26,7 @@ pub(super) struct Options {
     pub(super) workers: Option<usize>,
     /// The largest number of open connections of each worker thread.
     pub(super) connections: usize,
-    /// The time that running requests have at a stop, in seconds.
+    /// The time in which running requests must end when the server stops, in seconds.
     pub(super) shutdown_seconds: u64,
     /// True if SIGTERM and SIGINT stop the server.
     pub(super) signals: bool,
@@ -35,7 +35,8 @@ pub(super) struct Options {
 /// Opens a listening socket at an address.
 pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A new process can bind the address while connections of an earlier process still close.
+    // With this option, a restarted service can bind the address while connections of its former process still
+    // close.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
@@ -44,7 +45,7 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// Returns the server of a listening socket, with one application for each worker thread. The returned signal
 /// fires when the server begins to stop.
 ///
-/// The code follows `HttpServer` of actix-web, with this crate's own connections and HTTP layer.
+/// This function replaces `HttpServer` of actix-web, since the service has its own connections and HTTP layer.
 pub(super) fn serve(
     listener: TcpListener,
     options: Options,
@@ -71,7 +72,8 @@ pub(super) fn serve(
         fn_factory(move || {
             let (application, tls, stopping) = (application.new_service(()), tls.clone(), stopping.clone());
             async move {
-                // An application of actix-web is always ready, so `poll_ready` is not called before `call`.
+                // `poll_ready` need not be called before `call`, since an application of actix-web is always
+                // ready.
                 let application = Rc::new(application.await?);
                 Ok::<_, ()>(fn_service(move |stream: TcpStream| {
                     let (application, tls, stopping) =

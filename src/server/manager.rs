@@ -8,12 +8,12 @@ use std::{env, io};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The message that the service accepts requests.
+/// The message that the service accepts requests, after the start and after a reload.
 pub(super) const READY: &str = "READY=1";
 /// The message that the service is stopping.
 pub(super) const STOPPING: &str = "STOPPING=1";
 
-/// Sends the message that the service reloads its settings. [`READY`] must follow.
+/// Sends the message that the service reloads its settings. After the reload, the caller must send [`READY`].
 pub(super) fn reloading() {
     let now = clock_gettime(ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;

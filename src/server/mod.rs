@@ -63,8 +63,8 @@ pub struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The handlers for the signals of the process. A SIGHUP during the start takes effect after the start. SIGTERM
-/// and SIGINT end the start at once.
+/// The handlers for the signals of the process. A SIGHUP that arrives during the start is handled after the start.
+/// SIGTERM and SIGINT end the start at once.
 pub struct Signals {
     system: SystemRunner,
     hangups: Signal,
@@ -82,7 +82,8 @@ impl Signals {
 }
 
 /// Runs the service until SIGTERM or SIGINT. After SIGTERM, running requests are still answered. After SIGINT,
-/// running requests are dropped. A SIGHUP reloads the settings that can change at run time, with the same `flags`.
+/// running requests are dropped. At a SIGHUP, reads the settings with the same `flags` again, and applies the
+/// settings that can change at run time.
 pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Error> {
     let Signals { system, hangups, mut stops } = signals;
     let files = files::raise();
@@ -129,8 +130,7 @@ pub fn start(settings: Settings) -> Result<Running, Error> {
     start_by(settings, None)
 }
 
-/// Starts a service on background threads of this process. `clock` decides when tickets expire. Tests use this
-/// function.
+/// Starts a service on background threads of this process, for tests. `clock` decides when tickets expire.
 pub fn start_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, Error> {
     start_by(settings, Some(clock))
 }
@@ -172,8 +172,8 @@ fn address_of(listening: &Listening) -> SocketAddr {
 impl Drop for Running {
     fn drop(&mut self) {
         self.waitlist.close();
-        // The call itself sends the stop command. The dropped future would only report the end of the stop, and
-        // `join` waits for this end.
+        // The call of `stop` sends the stop command at once. The returned future, which is dropped, would only
+        // wait for the end of the stop. Instead, `join` waits for the end.
         drop(self.handle.stop(true));
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

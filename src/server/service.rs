@@ -25,8 +25,8 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Reads the files that the settings name, opens the database, and loads all providers into memory. `clock`
-    /// decides when tickets expire. With None, tickets expire by the service's own clock.
+    /// Reads the files that the settings name (certificate, policy), opens the database, and loads all providers
+    /// into memory. `clock` decides when tickets expire. With None, tickets expire by the service's own clock.
     pub(super) fn open(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<Service, Error> {
         let tls = Tls::load(&settings.tls)?;
         let options = settings.policy.options(settings.auth.strategy);

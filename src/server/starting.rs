@@ -5,8 +5,7 @@ use std::io::{Error, Result};
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// The handlers of SIGTERM and SIGINT. The handlers are installed before the start, so that no signal is lost
-/// until the servers install their own handlers.
+/// The handlers of SIGTERM and SIGINT during the start. Later, the servers install their own handlers.
 ///
 /// In a container, the service may be the process with id 1. The kernel ignores SIGTERM for this process unless a
 /// handler is installed.
@@ -37,7 +36,7 @@ impl Stops {
     ) -> Result<Option<T>> {
         let (answer, answered) = oneshot::channel();
         std::thread::Builder::new().name("start".to_owned()).spawn(move || {
-            // After a signal, nobody receives the result, and `send` fails. The result is dropped then.
+            // After a signal, the receiver is gone, and `send` fails. The result is then not needed.
             let _ = answer.send(work());
         })?;
         tokio::select! {

@@ -1,4 +1,5 @@
-//! TLS: the certificate and its private key. The service reads their files at the start and at SIGHUP.
+//! TLS: the certificate and its private key. The service reads the certificate file and the key file at the start
+//! and at SIGHUP.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,14 +38,15 @@ pub enum Error {
     },
 }
 
-/// The TLS configuration for new connections. A reload does not affect open connections.
+/// The TLS configuration (certificate and key) for new connections. A reload does not change open connections.
 #[derive(Debug)]
 pub(super) struct Tls {
     current: RwLock<Arc<ServerConfig>>,
 }
 
 impl Tls {
-    /// Reads the files of the settings. Returns None if the settings name no files.
+    /// Reads the certificate file and the key file that the settings name. Returns None if the settings name no
+    /// files.
     pub(super) fn load(settings: &TlsSettings) -> Result<Option<Arc<Tls>>, Error> {
         let Some((cert, key)) = settings.files() else {
             return Ok(None);
@@ -52,7 +54,7 @@ impl Tls {
         Ok(Some(Arc::new(Tls { current: RwLock::new(read(cert, key)?) })))
     }
 
-    /// Reads the files again. After an error, the previous certificate remains in use.
+    /// Reads the certificate file and the key file again. If this fails, the previous certificate remains in use.
     pub(super) fn reload(&self, settings: &TlsSettings) -> Result<(), Error> {
         if let Some((cert, key)) = settings.files() {
             *self.current.write() = read(cert, key)?;

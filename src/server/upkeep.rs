@@ -13,8 +13,8 @@ use crate::auth::Authenticator;
 use crate::auth::policy::Enforcer;
 use crate::fleet::sweep;
 
-/// Starts the background tasks: the policy file is checked for changes, tickets expire, and the in-memory copy of
-/// the providers is compared with the database. The tasks run in the caller's runtime and on threads.
+/// Starts the background tasks. The tasks check the policy file for changes, end expired tickets, and compare the
+/// in-memory copy of the providers with the database. The tasks run in the caller's runtime and on threads.
 pub(super) fn start(service: &Service) -> Result<(), Error> {
     let app = service.app();
     follow_policy(app).map_err(Error::Threads)?;
@@ -43,8 +43,9 @@ fn follow_policy(app: &web::Data<App>) -> std::io::Result<()> {
     thread::Builder::new().name("policy".to_owned()).spawn(follow).map(drop)
 }
 
-/// Starts a first log-in at Keystone, OpenStack's identity service, in the background. If Keystone can't be used,
-/// the log soon shows an error. The service starts in any case, since Keystone may start at the same time.
+/// Logs in at Keystone (OpenStack's identity service) for the first time, in the background. If the log-in fails,
+/// the log shows an error soon after the start. The service starts in any case, since Keystone may start at the
+/// same time.
 pub(super) fn try_out_keystone(service: &Service) {
     let edge = service.edge.clone();
     rt::spawn(async move {

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-/// One access rule: it allows requests with this method and path to one service.
+/// One access rule. The rule allows requests with this method and path to one service.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct AccessRule {
     /// The type of the service in Keystone's catalog, such as `placement`.
@@ -25,8 +25,9 @@ pub(super) struct Asked<'a> {
 
 /// Returns whether one of the rules allows the request.
 ///
-/// The path of a rule may begin with the base path. The base path is then removed from the rule. The header
-/// `X-Forwarded-Prefix` is never used here. Otherwise a client could choose a prefix that makes a rule match.
+/// The path in a rule may begin with the base path, and is then compared without the base path. The header
+/// `X-Forwarded-Prefix` has no influence here. Otherwise a client could choose a prefix that makes a rule
+/// match.
 pub(super) fn allow(rules: &[AccessRule], service_type: &str, asked: Asked<'_>) -> bool {
     rules.iter().any(|rule| {
         let below = rule.path.strip_prefix(asked.base_path).filter(|rest| rest.starts_with('/'));
@@ -48,7 +49,8 @@ enum Piece {
 
 /// Returns whether a path matches a pattern. The time is at most proportional to the product of both lengths.
 fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    // For each position in the path, whether the pieces read until now can match up to that position.
+    // For each position in the path: true if the pieces of the pattern so far match the path up to this
+    // position.
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
     let mut pattern = pattern;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 /// The longest accepted answer of Keystone, in bytes. A catalog of thousands of endpoints is shorter.
 const LONGEST: usize = 4 << 20;
 
-/// Returns the JSON in an answer of Keystone, or a message for the log.
+/// Parses the JSON in an answer of Keystone. The error is a message for the log.
 pub(super) async fn read<T: for<'de> Deserialize<'de>>(mut response: Response) -> Result<T, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {

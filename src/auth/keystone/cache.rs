@@ -15,7 +15,8 @@ use ring::digest::{SHA256, digest};
 use super::client::Failure;
 use super::token::Validated;
 
-/// The SHA-256 of a token, and whether Keystone was asked to accept the token even if it has expired.
+/// The SHA-256 of a token, and the flag `allow_expired`: true if Keystone was asked to accept the token even
+/// after its expiry.
 type Key = ([u8; 32], bool);
 
 /// The validated tokens, shared by all threads.
@@ -54,14 +55,16 @@ impl Cache {
         F: Future<Output = Result<Validated, Failure>>,
     {
         let hash = hash(token);
-        // The cache's clock can't be set. The wall clock, by which tokens expire, may have been set.
+        // The cache drops entries by a clock that nobody can set. A token expires by the wall clock, which
+        // somebody may set forward in the meantime. So the expiry is checked here again.
         if let Some(known) = self.entries.get(&(hash, false)).await
             && !known.is_expired()
         {
             return Ok(known);
         }
         let question = async { ask(allow_expired).await.map(Arc::new) };
-        // The future is boxed, so that a request with a cached token needs no memory for the future.
+        // Most requests have a cached token, and return above. The future is boxed, so that such requests
+        // reserve no memory for the future.
         let found = Box::pin(self.entries.try_get_with((hash, allow_expired), question)).await;
         let validated = found.map_err(|failure| (*failure).clone())?;
         if validated.is_expired() && !allow_expired { Err(Failure::Invalid) } else { Ok(validated) }

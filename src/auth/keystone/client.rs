@@ -50,7 +50,7 @@ pub(super) struct Client {
     places: Semaphore,
 }
 
-/// The service's own token, which authorizes its questions to Keystone.
+/// The service's own token. Each request for the validation of a client's token carries this token.
 #[derive(Debug)]
 struct Own {
     token: HeaderValue,
@@ -69,7 +69,7 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .connect_timeout(Duration::from_secs(settings.connect_seconds))
             .pool_max_idle_per_host(settings.connections)
-            // A redirection is not followed, so that the token never reaches another host.
+            // A redirection is not followed, since another host would get the tokens in the request.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("allotment/", env!("CARGO_PKG_VERSION")))
@@ -163,7 +163,8 @@ impl Client {
         }
     }
 
-    /// Drops the service's own token `refused`, unless another task has replaced the token already.
+    /// Drops the service's own token after Keystone has refused the token `refused`. Does nothing if another
+    /// task has replaced the token already.
     async fn forget(&self, refused: &Arc<Own>) {
         let mut own = self.own.lock().await;
         if own.as_ref().is_some_and(|own| Arc::ptr_eq(own, refused)) {

@@ -72,7 +72,7 @@ struct Endpoint {
 }
 
 impl LogIn {
-    /// Prepares a log-in. `http` must not follow redirections: no other host may get the password.
+    /// Prepares a log-in. `http` must not follow redirections, since another host would get the password.
     pub fn new(settings: &Settings, http: reqwest::Client) -> Result<Self, Unusable> {
         let at = Url::parse(&settings.auth_url)
             .map_err(|error| Unusable { key: "auth.keystone.auth_url", problem: error.to_string() })?;
@@ -119,7 +119,8 @@ impl Issued {
         lasts.to_std().ok().filter(|lasts| !lasts.is_zero())
     }
 
-    /// Returns the URL of a service from Keystone's catalog, or the first URL if `region` is `None`.
+    /// Returns the URL of a service from Keystone's catalog: the first URL with this interface in this
+    /// region. If `region` is `None`, URLs of all regions are considered.
     #[must_use]
     pub fn endpoint(&self, service_type: &str, interface: Interface, region: Option<&str>) -> Option<&str> {
         let services = self.described.catalog.iter().filter(|service| service.service_type == service_type);

@@ -31,7 +31,7 @@ use crate::setting::Unusable;
 pub use self::log_in::{Issued, LogIn, NoToken};
 pub use self::settings::{Interface, Secret, Settings, TEXT_KEYS};
 
-/// The longest accepted token, in bytes. Keystone issues no longer tokens.
+/// The longest accepted token, in bytes. All tokens of Keystone are shorter.
 const LONGEST_TOKEN: usize = 8 << 10;
 
 const NOT_VALID: Error = Error::Unknown("Keystone does not know its token, or no longer knows it");
@@ -51,7 +51,7 @@ pub struct Keystone {
 }
 
 impl Keystone {
-    /// Reads the CA file, and connects to Keystone only later. The caller must have checked the settings.
+    /// Reads the CA file. The service connects to Keystone later. The caller must have checked the settings.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let uri = settings.www_authenticate_uri.as_deref().unwrap_or(&settings.auth_url);
         Ok(Self {
@@ -69,17 +69,18 @@ impl Keystone {
         &self.challenge
     }
 
-    /// Gets the service's own token at the start, so that wrong settings are logged early. The service also
-    /// starts if this fails, since Keystone may start later.
+    /// Gets the service's own token at the start, so that wrong settings are logged early. After a failure,
+    /// the service starts nevertheless, since Keystone may start later.
     pub async fn try_out(&self) -> Result<(), Error> {
         self.client.try_out().await.map_err(|failure| failure.told(NOT_VALID))
     }
 
     /// Returns the identity of the user whose token is in the request.
     ///
-    /// A request may also have a service token, the token of a service that forwards the user's request. Then
-    /// the user's token may have expired, since a long task may take longer than the token's lifetime. If the
-    /// service token is invalid, the request is refused, even if the user's token is valid.
+    /// A request may also have a service token: the token of an OpenStack service that forwards the user's
+    /// request. With a service token, an expired token of the user is accepted, since a long task of the
+    /// service may outlast the user's token. If the service token is invalid, the request is refused, even if
+    /// the user's token is valid.
     pub async fn authenticate<'h, F>(&self, request: Presented<'_, F>) -> Result<Identity, Error>
     where
         F: Fn(&str) -> Option<&'h str>,
@@ -109,7 +110,8 @@ impl Keystone {
         access_rules::allow(rules, &self.service_type, asked)
     }
 
-    /// Validates a service token. Fails if it has none of the roles in the setting `service_token_roles`.
+    /// Validates a service token. Fails if the token has none of the roles in the setting
+    /// `service_token_roles`.
     async fn service(&self, token: &str) -> Result<Arc<Validated>, Error> {
         let service = self.validate(token, false).await.map_err(|failure| failure.told(SERVICE_NOT_VALID))?;
         if service.identity.roles.iter().any(|role| self.service_token_roles.contains(role)) {

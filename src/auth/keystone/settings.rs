@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The keys whose values stay texts, even if a password looks like a number.
+/// The keys of `[auth.keystone]` whose values are texts. In an environment variable, the value of such a key
+/// is not parsed, even if a password looks like a number.
 pub const TEXT_KEYS: [&str; 17] = [
     "auth_url",
     "www_authenticate_uri",
@@ -52,7 +53,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The interface of an endpoint. The catalog of Keystone has up to three URLs (endpoints) for each service.
+/// The kind of a service's URL in Keystone's catalog. The catalog has up to three URLs (endpoints) for each
+/// service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interface {

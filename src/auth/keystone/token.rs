@@ -1,4 +1,4 @@
-//! A validated token, made from Keystone's description of it.
+//! A token that Keystone has validated, with the facts from Keystone's answer.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,8 @@ pub(super) struct Validated {
     pub identity: Identity,
     /// The time at which the token expires, which may be in the past.
     pub expires: SystemTime,
-    /// The access rules of the token, or `None` if the token has none and allows every request.
+    /// The access rules of the token. `None` if the token has no access rules. Such a token allows every
+    /// request.
     pub access_rules: Option<Vec<AccessRule>>,
 }
 

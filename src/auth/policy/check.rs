@@ -26,7 +26,7 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Adds a value to the target. If `value` is `None`, checks that refer to `name` are not fulfilled.
+    /// Adds a value to the target. If `value` is `None`, a check that refers to `name` is never fulfilled.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'a, str>>, value: Option<impl Into<Cow<'a, str>>>) -> Self {
         if let Some(value) = value {
@@ -101,7 +101,8 @@ impl Part {
 }
 
 impl Check {
-    /// Returns whether the check is fulfilled. `find` returns a rule by name. Rules must not form a circle.
+    /// Returns whether the user fulfils the check for the target. `find` returns a rule by its name. No rule
+    /// may refer back to itself, not even through other rules.
     pub(super) fn decide<'r>(
         &self,
         who: &impl Credentials,
@@ -144,7 +145,8 @@ impl Left {
     }
 }
 
-/// Returns whether a value, or one element of a list, equals `text`. `names` are the nested keys.
+/// Returns whether a value, or one element of a list, equals `text`. `names` are the keys that lead from an
+/// object to the compared value, such as `domain` and `id`.
 fn holds(value: &Value, names: &[&str], text: &str) -> bool {
     match (value, names) {
         (Value::Array(values), _) => {
@@ -158,8 +160,8 @@ fn holds(value: &Value, names: &[&str], text: &str) -> bool {
     }
 }
 
-/// Returns a value as Python writes it, such as `True` or `None`. Policy files use Python's spelling. Returns
-/// `None` for a list, an object or a fraction, since they equal no text.
+/// Returns a value as Python writes the value, such as `True` or `None`. Policy files use Python's spelling.
+/// Returns `None` for a list, an object or a fraction. Such a value equals no text.
 #[must_use]
 pub fn as_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {

@@ -4,12 +4,14 @@ use crate::auth::TokenScope;
 
 /// The name of the rule for `POST /reshaper`.
 pub const RESHAPE: &str = "placement:reshaper:reshape";
-/// The name of the rule for `GET /usages`. No other default rule of an operation reads the target.
+/// The name of the rule for `GET /usages`. By default, the decision depends on the project in the query
+/// string. No other default rule of a route depends on the resource that the request is about.
 pub const USAGES: &str = "placement:usages";
 
 /// The name of the rule for lists of tickets and queues.
 pub const WAITLIST_LIST: &str = "placement:waitlist:list";
-/// The name of the rule for reading a ticket. The target of this and the next rules is the ticket's project.
+/// The name of the rule for reading a ticket. The rules for reading, renewing and releasing a ticket are also
+/// checked with the project and the user of the ticket as the target.
 pub const WAITLIST_SHOW: &str = "placement:waitlist:show";
 /// The name of the rule for creating tickets.
 pub const WAITLIST_CREATE: &str = "placement:waitlist:create";
@@ -27,9 +29,10 @@ pub struct DefaultRule {
     pub name: &'static str,
     /// The rule in the policy language.
     pub check: &'static str,
-    /// The scopes that a token may have. If this list is empty, every scope is allowed.
+    /// The scopes that the client's token may have. If this list is empty, every scope is allowed.
     pub scopes: &'static [TokenScope],
-    /// An older rule that is allowed too, unless `enforce_new_defaults` is set.
+    /// The rule that Placement had before. A request that fulfils the older rule is allowed too, unless
+    /// `enforce_new_defaults` is set.
     pub deprecated: Option<Deprecated>,
 }
 
@@ -44,7 +47,8 @@ pub struct Deprecated {
 
 const PROJECT: &[TokenScope] = &[TokenScope::Project];
 
-/// The rule before the role `service` existed. Placement chose the name, with the odd `rule:`.
+/// The rule that applied before the role `service` existed. The prefix `rule:` in its name is unusual, but
+/// Placement uses this name.
 const ADMIN: Deprecated = Deprecated { name: "rule:admin_api", check: "role:admin" };
 
 const ADMIN_OR_SERVICE: &str = "rule:admin_or_service_api";

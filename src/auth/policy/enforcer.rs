@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use super::file::Error;
 use super::rules::{Options, Rules};
 
-/// The rules in force, and the policy file with these rules.
+/// The rules in force, and the policy file from which the rules are read.
 #[derive(Debug)]
 pub struct Enforcer {
     options: Options,
@@ -34,8 +34,8 @@ struct Seen {
     found: Option<Stamp>,
 }
 
-/// The attributes by which a change of a file is noticed. The inode and the time of the last change (`ctime`)
-/// differ even if a tool replaces the file and preserves its modification time.
+/// The attributes by which a change of a file is noticed. A tool may replace a file and preserve the
+/// modification time. The inode and the time of the last change (`ctime`) then still differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -74,8 +74,9 @@ impl Enforcer {
         self.watch.is_some()
     }
 
-    /// Looks whether the file has changed, and reads it if so. A new state must be seen in two calls before
-    /// the file is read, since another program may still be writing the file.
+    /// Checks whether the policy file has changed, and reads a changed file. A new state of the file must be
+    /// seen in two successive calls before the file is read, since another program may still be writing the
+    /// file.
     pub fn look(&self) {
         let Some(watch) = &self.watch else {
             return;
@@ -188,7 +189,8 @@ mod tests {
         assert!(fixture.look());
     }
 
-    /// Kubernetes updates a file of a ConfigMap by the exchange of a symbolic link on the path to the file.
+    /// Kubernetes updates a ConfigMap by the replacement of a symbolic link, which is a part of the path of
+    /// the policy file.
     #[test]
     fn a_file_that_is_exchanged_is_noticed_though_times_and_length_are_the_same() {
         let directory = tempfile::tempdir().unwrap();

@@ -71,8 +71,8 @@ pub fn parse(text: &str) -> Result<Vec<FileRule>, Wrong> {
     }
 }
 
-/// Returns the only YAML document of the file, or `None` for an empty file. Values are not converted.
-/// Otherwise YAML would read `no` as a boolean and `1e3` as a number.
+/// Returns the only YAML document of the file, or `None` for an empty file. All values stay texts. Otherwise
+/// YAML would read `no` as a boolean and `1e3` as a number.
 fn document(text: &str) -> Result<Option<MarkedYaml<'_>>, Wrong> {
     let syntax = |error: &ScanError| Wrong { line: error.marker().line(), problem: error.info().to_owned() };
     let mut loader = YamlLoader::<MarkedYaml<'_>>::default();
@@ -103,7 +103,8 @@ fn check(value: &MarkedYaml<'_>) -> Result<Check, String> {
         return parser::parse(text);
     }
     let YamlData::Sequence(outer) = &value.data else {
-        // The Python library oslo.policy accepts such a rule and allows everything. No operator intends this.
+        // The value is neither a text nor a list, for example an unquoted `!`. The Python library oslo.policy
+        // would accept such a rule and allow everything, which no operator intends.
         return Err("a rule is a text in quotes, such as \"role:admin\", \"@\" or \"!\"".to_owned());
     };
     let listed = outer.iter().map(|inner| match &inner.data {
@@ -114,7 +115,8 @@ fn check(value: &MarkedYaml<'_>) -> Result<Check, String> {
     parser::parse_list(&lists.ok_or("a list of checks holds texts, or lists of texts")?)
 }
 
-/// Returns the text of a YAML scalar without a tag. An unquoted `!` is a tag. null is no text.
+/// Returns the text of a YAML value. Returns `None` for null, for a list or mapping, and for a value with a
+/// tag. An unquoted `!` is a tag in YAML.
 fn text<'a>(data: &'a Data<'_>) -> Option<&'a str> {
     match data {
         YamlData::Representation(text, _, None) if !is_null(data) => Some(text),

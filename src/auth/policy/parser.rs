@@ -24,7 +24,8 @@ pub fn parse(rule: &str) -> Result<Check, String> {
     }
 }
 
-/// Reads a rule in the old form: a list of lists, the outer joined by "or", each inner by "and".
+/// Reads a rule in the old form, a list of lists. The rule is fulfilled if all checks of at least one inner
+/// list are fulfilled.
 pub fn parse_list(list: &[Vec<&str>]) -> Result<Check, String> {
     if list.is_empty() {
         return Ok(Check::Always);

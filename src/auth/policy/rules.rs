@@ -8,7 +8,8 @@ use super::file::{self, FileRule, Wrong};
 use super::parser;
 use crate::auth::TokenScope;
 
-/// The name of the fallback rule, which replaces a missing rule to which another rule refers.
+/// The name of the fallback rule. If another rule refers to a rule that does not exist, the fallback rule
+/// applies instead.
 const FALLBACK: &str = "default";
 
 /// The deepest nesting, counted across rules that refer to other rules.
@@ -81,7 +82,8 @@ impl Rules {
         self.checks.get(name).or_else(|| self.checks.get(FALLBACK))
     }
 
-    /// Returns all rules with their names: first the default rules, then the file's others by name.
+    /// Returns all rules with their names: first the default rules, then the other rules of the file, sorted
+    /// by name.
     #[must_use]
     pub fn list(&self) -> Vec<(&str, &Check)> {
         let defaults = DEFAULTS.iter().filter_map(|default| self.checks.get_key_value(default.name));
@@ -103,7 +105,8 @@ impl Rules {
         let mut walk = Walk { rules: self, depths: HashMap::new(), path: Vec::new(), missing: Vec::new() };
         for name in self.checks.keys() {
             walk.rule(name).map_err(|problem| {
-                // The error names the line of the first rule on the path that is in the file.
+                // A default rule has no line in the file. So the error names the line of the first rule on
+                // the path that is in the file.
                 let line = walk.path.iter().find_map(|name| lines.get(*name)).copied().unwrap_or_default();
                 Wrong { line, problem }
             })?;
@@ -121,8 +124,9 @@ impl Rules {
     }
 }
 
-/// Returns a default rule in its final form. The rule is joined with its older form by "or". If the file has
-/// a rule under the older name, that rule replaces the default rule.
+/// Returns the check that applies for a default rule: the default rule or its older form. If the policy file
+/// redefines the older name, only the rule of the file applies. With `enforce_new_defaults`, the older form
+/// does not apply.
 fn in_force(default: &DefaultRule, file: &HashMap<String, Check>, options: Options) -> Result<Check, String> {
     let check = parser::parse(default.check)?;
     let Some(deprecated) = default.deprecated else {
@@ -275,7 +279,7 @@ mod tests {
         let file = "service_api: role:janitor\n'placement:traits:list': '@'\nunheard_of: '!'\n";
         for (rule, role, allowed) in [
             (RESHAPE, "janitor", true),
-            // The rule of the file is not joined with the older form of the default rule.
+            // The rule of the file applies alone. The older form, which allows `admin`, does not apply.
             (RESHAPE, "admin", false),
             (RESHAPE, "service", false),
             ("placement:traits:list", "nobody", true),

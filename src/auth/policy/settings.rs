@@ -27,7 +27,8 @@ impl Default for PolicySettings {
 }
 
 impl PolicySettings {
-    /// Returns the options of the rules. Unset options have the default for this means of authentication.
+    /// Returns the options of the rules. The default of an unset option depends on the means of
+    /// authentication.
     #[must_use]
     pub fn options(&self, strategy: AuthStrategy) -> Options {
         let by_strategy = strategy == AuthStrategy::Keystone;
