@@ -129,7 +129,7 @@ fn main() -> ExitCode {
     task(settings).unwrap_or_else(|error| {
         eprintln!("allotment: {error}");
         match error {
-            // An unusable file that is named in the settings counts as a wrong setting.
+            // The settings name a file that can't be used. The exit code is 2, as for a wrong setting.
             server::Error::Policy(_) | server::Error::Tls(_) | server::Error::Keystone(_) => {
                 ExitCode::from(2)
             }

@@ -109,8 +109,8 @@ impl Db {
         let inner = Arc::clone(&self.inner);
         let place = inner.pool.queue_up(lane.as_deref()).await?;
         // The thread that commits also reads for the follower. This read may take as long as the time-outs of
-        // the network. So the thread stores the result of the write before this read, and the writer can be
-        // answered earlier.
+        // the network. So the thread stores the result of the write before this read. If the follower is
+        // late, the caller gets the stored result without waiting for the read.
         let written: Slot<W::Output> = Arc::default();
         let slot = Arc::clone(&written);
         let mut task = tokio::task::spawn_blocking(move || {

@@ -13,8 +13,8 @@ use crate::search::plan::Plan;
 use crate::search::visit::Error;
 use crate::search::walk::Budget;
 
-/// The largest number of slots in the remembered lists of lenders. A slot has 4 bytes, so the lists have at most
-/// 4 MB.
+/// The largest number of slots (numbers of providers in the picture) in the remembered lists of lenders. A
+/// slot has 4 bytes, so the lists have at most 4 MB.
 const REMEMBERED: usize = 1_000_000;
 
 /// Returns the providers in `sharers` that have room for all of these amounts, each provider alone.
@@ -50,7 +50,7 @@ pub(super) fn lent_to(picture: &Picture, sharers: &RoaringBitmap) -> RoaringBitm
 /// Finds the sharing providers that lend to a tree, during one search.
 pub(super) struct Lending<'a> {
     pub(super) picture: &'a Picture,
-    /// The sharing providers that could serve at least one level.
+    /// The sharing providers that could serve at least one level (one choice of a provider).
     able: RoaringBitmap,
     /// The members of each aggregate that are in `able`, by the number of the aggregate.
     members: HashMap<u32, RoaringBitmap>,
@@ -76,8 +76,8 @@ impl<'a> Lending<'a> {
         !self.able.is_empty()
     }
 
-    /// Returns the sharing providers that lend to an anchor's tree and could serve at least one level, in the order
-    /// of their slots. A sharing provider of the tree itself is in the list too.
+    /// Returns the sharing providers that lend to the tree with the root `anchor` and could serve at least
+    /// one level, in the order of their slots. A sharing provider of the tree itself is in the list too.
     pub(super) fn to(&mut self, anchor: Slot, budget: &mut Budget<'_>) -> Result<Rc<[Slot]>, Error> {
         if self.able.is_empty() {
             return Ok(Rc::clone(&self.nobody));

@@ -28,8 +28,8 @@ pub struct ListFilter {
     pub resources: Vec<(String, i64)>,
 }
 
-/// Returns the providers that satisfy the filter, in the order of their row ids. Ends with an error when `stop`
-/// says so.
+/// Returns the providers that satisfy the filter, in the order of their row ids. Fails if `stop` ends the
+/// work.
 pub fn list(picture: &Picture, filter: &ListFilter, stop: &Stop) -> Result<Vec<Slot>> {
     let mut matching = named(picture, filter);
     for any in &filter.required {

@@ -3,7 +3,7 @@
 //!
 //! - [`request`]: the request, with names of classes, traits and aggregates
 //! - `plan`: the request with row ids, and the bitmaps of the providers and trees that may serve the request
-//! - `lending`: sharing providers, and the trees whose requests a sharing provider may serve
+//! - `lending`: sharing providers, and the trees to which a sharing provider lends its inventory
 //! - `subtree`: the check that some groups lie in one subtree (`same_subtree`)
 //! - `walk`: the combinations of providers within one tree, one at a time
 //! - `visit`: the loop over the trees, until enough candidates are found

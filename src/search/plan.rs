@@ -12,12 +12,13 @@ use crate::search::walk::Budget;
 /// The largest number of providers whose roots are looked up one by one.
 const FEW: u64 = 1_024;
 
-/// The number of required sets of traits in a mask, which has one bit for each set. The sets after the first 64
-/// are checked only when the last provider of the group is chosen.
+/// The number of bits in a mask. A mask has one bit for each required set of traits of the unsuffixed group.
+/// If there are more sets, the sets after the first 64 are checked only when the last provider of the group
+/// is chosen.
 pub(super) const MASK_BITS: usize = 64;
 
-/// One choice of the search: the choice of a provider for one class of the unsuffixed group, or for a whole
-/// suffixed group.
+/// One choice of the search: the choice of a provider for one class of the unsuffixed group (`resources`), or
+/// for a whole suffixed group (such as `resources1`).
 #[derive(Debug)]
 pub(super) struct Level {
     /// The index of the group in [`Request::groups`].
@@ -261,8 +262,8 @@ fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<i32>, Error> {
     picture.traits().all_ids(names).map_err(|unknown| Error::UnknownTraits(unknown.join(", ")))
 }
 
-/// Returns a copy of `providers`, or None if `providers` are all providers of the picture. None spares the walk
-/// a look-up for each provider.
+/// Returns a copy of `providers`, or None if `providers` are all providers of the picture. With None, the
+/// walk need not look up each provider in a bitmap.
 fn unless_all(picture: &Picture, providers: &RoaringBitmap) -> Option<RoaringBitmap> {
     (providers.len() < picture.present().len()).then(|| providers.clone())
 }

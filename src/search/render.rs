@@ -35,7 +35,7 @@ pub enum Error {
     GivenUp(#[from] GivenUp),
 }
 
-/// Returns the body of an answer with at most `max_bytes` bytes. Ends with an error when `stop` says so.
+/// Returns the body of an answer with at most `max_bytes` bytes. Fails if `stop` ends the work.
 pub fn render(
     picture: &Picture,
     request: &Request,
@@ -65,7 +65,8 @@ struct Writer<'a> {
     pace: Pace<'a>,
 }
 
-/// The `resources` of the last allocation. Most allocations have the same `resources` as the allocation before.
+/// The `resources` of the last allocation. Most allocations have the same `resources` as the allocation
+/// before, so the text is written once and copied.
 #[derive(Default)]
 struct Served {
     /// For each level: whether the provider of the allocation was chosen at this level.

@@ -92,7 +92,7 @@ impl Found {
     }
 }
 
-/// Returns the candidates for a request. Ends with an error when `stop` says so.
+/// Returns the candidates for a request. Fails if `stop` ends the work.
 ///
 /// If [`Options::randomize`] is false, equal requests get equal answers from the same picture.
 pub fn search(picture: &Picture, request: &Request, options: &Options, stop: &Stop) -> Result<Found, Error> {
@@ -234,7 +234,8 @@ impl<'a> Sink<'a> {
 
     /// Adds a candidate, unless it is a duplicate or not drawn for the sample.
     fn take(&mut self, candidate: &[Slot]) {
-        // A candidate of sharing providers alone is found in each tree to which the providers lend. It counts once.
+        // A candidate of sharing providers alone is found in each tree to which the providers lend. Such a
+        // candidate counts once.
         if let Some(sharing) = self.sharing
             && candidate.iter().all(|slot| sharing.contains(*slot))
             && !self.lent.insert(candidate.to_vec())

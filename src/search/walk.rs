@@ -8,7 +8,8 @@ use crate::search::subtree::Subtree;
 use crate::search::visit::Error;
 use crate::stop::{Pace, Stop};
 
-/// The largest number of dead ends in all walks of a search. They need about 20 MB of memory.
+/// The largest number of dead ends (choices of providers that can't be completed) that the walks of a search
+/// store. The stored dead ends need at most about 20 MB of memory.
 const MAX_DEAD_ENDS: usize = 100_000;
 
 /// The limits of one search: the number of providers that it may still try, and the sign to stop.
@@ -16,7 +17,7 @@ const MAX_DEAD_ENDS: usize = 100_000;
 pub(super) struct Budget<'a> {
     /// The number of providers that may still be tried.
     left: u64,
-    /// The number of providers that might be tried when the search began.
+    /// The number of providers that the whole search may try.
     total: u64,
     /// The number of dead ends that may still be stored.
     dead_ends: usize,
@@ -321,7 +322,8 @@ impl Walk {
             return false;
         }
         let is_last = plan.levels.get(at + 1).is_none_or(|next| next.granular);
-        // The mask has no bits for the sets after the first 64. They are checked at the last level of the group.
+        // The mask has no bits for the sets after the first 64. These sets are checked at the last level of
+        // the group.
         !is_last
             || plan
                 .required
@@ -375,8 +377,8 @@ fn fill(
             && level.resources.iter().all(|(class, amount)| provider.fits(*class, *amount))
     };
     let is_member = |slot| level.members.as_ref().is_none_or(|members| members.contains(slot));
-    // If the root is a member of the aggregates, all providers of its tree count as members. Sharing providers that
-    // lend to the tree do not.
+    // If the root is a member of the aggregates, all providers of its tree count as members. The sharing
+    // providers that lend to the tree must be members themselves.
     let through_root = !level.granular && is_member(anchor);
     for slot in &picture.tree(anchor).members {
         budget.step()?;
