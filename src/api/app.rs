@@ -15,7 +15,7 @@ use crate::waitlist::Waitlist;
 pub struct App {
     /// The settings that handlers read.
     pub settings: Settings,
-    /// The policy, which decides which client may do what.
+    /// The policy: the rules of which client may do what.
     pub policy: Enforcer,
     /// The database.
     pub db: Db,
@@ -27,6 +27,6 @@ pub struct App {
     pub searchers: Searchers,
     /// The queues and their tickets, and the requests that wait for a ticket.
     pub waitlist: Arc<Waitlist>,
-    /// The sources of health and metrics.
+    /// The state that health and metrics show.
     pub admin: Admin,
 }

@@ -27,8 +27,8 @@ pub struct Call {
     pub identity: Identity,
     /// The id of the request, for the response and the log.
     pub request_id: String,
-    /// The path below which the client reached the service, such as `/placement`. Links begin with this path. The
-    /// path is empty at the root of the host.
+    /// The path below which the client reached the service, such as `/placement`. Links in responses begin with
+    /// this path. The path is empty if the client reached the service at the root of the host.
     pub(crate) prefix: String,
     pub(crate) params: Vec<(&'static str, String)>,
     pub(crate) query: Result<Query, NotUtf8>,
@@ -66,7 +66,8 @@ impl Call {
         schema::loaded(schema)?.check_query(query)?;
         match query.iter().find(|(_, value)| value.contains('\0')) {
             None => Ok(query),
-            // SQLite is the only database that can store a NUL character, and no name contains a NUL character.
+            // Not every database can store a NUL character. So no stored name contains a NUL character, and such a
+            // value is an error of the client.
             Some((_, value)) => Err(ApiError::bad_request(format!(
                 "Invalid query string parameters: {} contains a NUL",
                 python::repr_str(value)
@@ -75,8 +76,8 @@ impl Call {
     }
 
     /// Executes a write. If the request names tickets in `X-Waitlist-Ticket`, the write happens only if all these
-    /// tickets are active. Otherwise nothing is written, and the error is a 409. Every write of a handler must use
-    /// this function.
+    /// tickets are active. If one of the tickets is not active, nothing is written, and the error becomes a 409.
+    /// Every write of a handler must use this function, so that no write skips the check of the tickets.
     pub(crate) async fn write<W: Write>(&self, write: W) -> Result<W::Output, Fenced<W::Error>> {
         let most = self.app.waitlist.settings().group_tickets;
         let tickets = fence::tickets(self.fence.as_deref(), most).map_err(Fenced::Header)?;

@@ -21,7 +21,8 @@ pub(crate) enum Fenced<E> {
 }
 
 impl<E> Fenced<E> {
-    /// Converts the error into an HTTP error. `told` converts the errors of the write itself.
+    /// Returns a function that converts the error into an HTTP error. `told` converts only the errors of the write
+    /// itself.
     pub(crate) fn told(told: impl FnOnce(E) -> ApiError) -> impl FnOnce(Fenced<E>) -> ApiError {
         move |error| match error {
             Fenced::Header(error) => error,
@@ -83,8 +84,8 @@ impl<W: Write> Write for FencedWrite<W> {
         self.write.in_transaction(tx).map_err(Fenced::Work)
     }
 
-    /// Tries the write as a single statement. Returns None if the request names tickets, since the check of the
-    /// tickets needs a transaction.
+    /// Tries the write as a single SQL statement, without a transaction. Returns None if the request names
+    /// tickets, since the check of the tickets and the write must be in one transaction.
     fn in_statement(&self, tx: &mut Tx, step: StatementStep) -> Result<Option<W::Output>, Self::Error> {
         if self.tickets.is_empty() {
             self.write.in_statement(tx, step).map_err(Fenced::Work)

@@ -19,7 +19,7 @@ pub struct Operation {
     /// The group of the route in the OpenAPI document.
     pub(crate) tag: &'static str,
     pub(crate) summary: &'static str,
-    /// The schema of the path parameter `name`, in the property `name` of this schema.
+    /// A schema of a body with a member `name`. The rules of this member also apply to the path parameter `name`.
     pub(crate) name: Option<&'static LazySchema>,
     /// The schemas of the query string.
     pub(crate) query: Option<Versions>,
@@ -46,9 +46,10 @@ pub(crate) struct Success {
     pub(crate) content: Content,
     /// True if the response has the header `Location`.
     pub(crate) located: bool,
-    /// The first microversion with the headers `Last-Modified` and `Cache-Control`.
+    /// The first microversion with the headers `Last-Modified` and `Cache-Control`. None if no version has these
+    /// headers.
     pub(crate) dated: Option<Microversion>,
-    /// True if an empty list has no `Last-Modified`.
+    /// True if the response omits `Last-Modified` for an empty list.
     pub(crate) undated_if_empty: bool,
 }
 
@@ -66,7 +67,8 @@ pub(crate) const fn operation(tag: &'static str, summary: &'static str) -> Opera
 }
 
 impl Operation {
-    /// Adds the schema of the path parameter `name`. The schema is that of a body with a property `name`.
+    /// Adds the schema of a body with a member `name`. The rules of this member also apply to the path parameter
+    /// `name`.
     pub(crate) const fn name(mut self, schema: &'static LazySchema) -> Self {
         self.name = Some(schema);
         self

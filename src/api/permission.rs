@@ -25,8 +25,8 @@ pub(crate) fn log_unknown(request_id: &str, why: &str) {
     log::info!(target: "allotment::policy", "{request_id}: refused: {why}");
 }
 
-/// Returns the reason of a refusal for the log. The reason does not name the user, since with `noauth2` (no real
-/// authentication) the names of user and project are the token.
+/// Returns the reason of a refusal for the log. The reason does not name the user. With `noauth2` (no real
+/// authentication), the user id is a part of the token, and a token must not appear in the log.
 fn reason(denied: &Denied, rules: &Rules, who: &Identity) -> String {
     match denied {
         Denied::Rule(rule) => {

@@ -93,7 +93,7 @@ impl From<waitlist::Error> for ApiError {
 impl From<db::Error> for ApiError {
     fn from(error: db::Error) -> Self {
         if error.is_retryable() {
-            // The transaction was retried many times already. The client may retry the request later.
+            // The service has retried the transaction many times already. The client may retry the request later.
             let message = "Another thread concurrently updated the data. Please retry your update";
             return ApiError::conflict_with(Code::ConcurrentUpdate, message).about(Entity::Other);
         }
@@ -104,8 +104,8 @@ impl From<db::Error> for ApiError {
             );
         }
         if let db::Error::Duplicate(_) = error {
-            // The database treats a text in the request as equal to a stored text, for example with other upper
-            // and lower case. A retry would fail with the same error.
+            // A text in the request differs from a stored text, for example in upper and lower case, but the
+            // database treats both texts as equal. A retry would fail with the same error.
             log::warn!("{error}");
             let message = "The database already has what it takes for the same as something in the request.";
             return ApiError::conflict(message);
@@ -139,9 +139,9 @@ impl From<render::Error> for ApiError {
     }
 }
 
-/// Returns a converter of errors that adds `before`, the uuid and `after` to the message for a missing provider.
-/// Placement's message for this error states twice that the provider is missing, and some clients parse the first
-/// half.
+/// Returns a function that converts an error. For a missing provider, the function puts `before`, the uuid and
+/// `after` in front of the message. So the message states twice that the provider is missing. Placement's message
+/// is the same, and some clients parse its first half.
 pub(crate) fn provider_missing(before: &'static str, after: &'static str) -> impl FnOnce(Error) -> ApiError {
     move |error| match &error {
         Error::ProviderNotFound(uuid) => {

@@ -79,8 +79,8 @@ impl Reply {
         Self { status, body, location: None, last_modified: None, cache_control: None }
     }
 
-    /// Adds the header `Location`. The response contains the path as an absolute URL, under the host that the
-    /// client used.
+    /// Adds the header `Location`. `path` is a path of the API. The response contains an absolute URL, with the
+    /// host that the client used.
     #[must_use]
     pub fn location(self, path: impl Into<String>) -> Self {
         Self { location: Some(path.into()), ..self }

@@ -41,7 +41,7 @@ pub enum Dialect {
 /// The response to a request with a microversion before the route's first version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooOld {
-    /// A 404, as for a path without a route.
+    /// A 404, as if the path had no route.
     NotFound,
     /// A 405 without the header `Allow`.
     MethodNotAllowed,
@@ -123,7 +123,7 @@ pub(crate) const fn cnapi(method: Method, path: &'static str, rule: &'static str
     route
 }
 
-/// Returns a route for health or metrics, which needs no token.
+/// Returns a route for health or metrics. A request needs no token, and the body is ignored.
 pub(crate) const fn for_operators(method: Method, path: &'static str, handler: Handler) -> Route {
     let mut route = route(method, path, "", handler).unguarded();
     route.dialect = Dialect::Admin;

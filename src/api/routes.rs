@@ -37,8 +37,8 @@ static NOUNS: [&[Route]; 17] = [
     admin::ROUTES,
 ];
 
-/// The routes of `/openapi.json` and `/docs`. The OpenAPI document describes all routes, so its handler receives
-/// the whole table here.
+/// The routes of `/openapi.json` and `/docs`. The OpenAPI document describes all routes. So the handler of
+/// `/openapi.json` gets the whole table of routes here.
 static DOCUMENTS: &[Route] = &pages::routes(|call| Box::pin(pages::openapi(call, rows())));
 
 fn rows() -> &'static [&'static Route] {
@@ -94,7 +94,7 @@ pub struct Resolved {
     pub door: Door,
     /// The API of the route. A path without a route belongs to the main API of its address.
     pub dialect: Dialect,
-    /// True if the path has a route without a policy rule. Requests for such a path need no token.
+    /// True if a route of the path, with any method, has no policy rule. Requests for such a path need no token.
     pub is_open: bool,
     /// The route, or the reason why there is no route.
     pub found: Found,
@@ -144,8 +144,7 @@ pub fn resolve(door: Door, method: &Method, path: Option<&str>) -> Resolved {
     }
 }
 
-/// Returns the routes whose pattern matches a path and which the address serves. Returns the pattern with each
-/// route.
+/// Returns the routes that match a path and that the address serves, each with its pattern.
 fn routes_of(door: Door, given: &[&str]) -> impl Iterator<Item = (&'static Route, &'static [&'static str])> {
     all().filter(move |(route, pattern)| fits(pattern, given) && door.serves(route.dialect))
 }

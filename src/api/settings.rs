@@ -12,7 +12,8 @@ pub struct Settings {
     /// The order of the results and the bounds of a search for allocation candidates (providers with enough free
     /// resources).
     pub search: Options,
-    /// The longest time of a search for allocation candidates, in seconds, with the time to write the answer.
+    /// The longest time of a search for allocation candidates, in seconds. The time to build the answer is
+    /// included.
     pub candidate_seconds: u64,
     /// The largest answer to a search for allocation candidates, in bytes.
     pub candidate_bytes: usize,

@@ -63,7 +63,7 @@ pub(crate) static ROUTES: &[Route] = &[
 ];
 
 /// The body of a POST, which creates a ticket. The draft has two names for the id (`id`, `uid`) and two names for
-/// the end (`expires`, `expires_at`).
+/// the time at which the ticket expires (`expires`, `expires_at`).
 #[derive(Deserialize)]
 struct CreateBody {
     scope: String,
@@ -136,8 +136,8 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &serde_json::json!({ "ticket_uuid": ticket.uuid })))
 }
 
-/// Returns a body without backslashes at the ends of lines. The shell example in the draft sends such backslashes,
-/// which JSON does not allow.
+/// Returns a body without the backslashes at the ends of its lines. The shell example in the draft sends such
+/// backslashes within the JSON, where JSON does not allow backslashes.
 fn without_continuations(body: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(body.len());
     for byte in body {
@@ -149,8 +149,8 @@ fn without_continuations(body: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// Handles `GET /servers/{server}/waitlist/{ticket}`, which shows a ticket or waits for the ticket. The draft has
-/// `&wait=true` instead of `?wait=true`. Both spellings are accepted.
+/// Handles `GET /servers/{server}/waitlist/{ticket}`, which shows a ticket or waits for the ticket. In the draft,
+/// the URL of a wait ends with `/{ticket}&wait=true`. The usual `?wait=true` is accepted too.
 pub async fn show(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let (uuid, more) = named(&call);
@@ -167,7 +167,8 @@ pub async fn show(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &DraftView::new(&ticket)))
 }
 
-/// Returns the ticket's uuid in the path, and the text after the first `&` in the path.
+/// Splits the last part of the path, such as `{ticket}&wait=true`. Returns the ticket's uuid, and the text after
+/// the first `&`.
 fn named(call: &Call) -> (String, String) {
     let named = call.param("ticket");
     let (uuid, more) = named.split_once('&').unwrap_or((named, ""));

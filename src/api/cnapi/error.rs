@@ -10,8 +10,8 @@ use crate::wire::{ApiError, Code};
 /// Returns the content type and the body of an error response.
 pub(crate) fn render(error: &ApiError) -> (&'static str, String) {
     let message = if error.message.is_empty() { stock_sentence(error.status) } else { &error.message };
-    // Only the first line is shown. The further lines of a schema error quote the schema, in the format of
-    // Placement's errors.
+    // The client gets only the first line of the message. The further lines of a schema error quote the schema in
+    // the format of Placement's errors.
     let message = message.lines().next().unwrap_or_default();
     ("application/json", json!({ "code": code(error), "message": message }).to_string())
 }
@@ -40,7 +40,8 @@ pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::conflict(message).with_word("InvalidArgument")
 }
 
-/// Converts a 400 into the 409 of [`invalid`]. Returns any other error unchanged.
+/// Converts a 400 that has no code of CNAPI (`word`) into the 409 of [`invalid`]. Returns any other error
+/// unchanged.
 pub(crate) fn as_invalid(error: ApiError) -> ApiError {
     if error.status == StatusCode::BAD_REQUEST && error.word.is_none() {
         invalid(error.message)

@@ -21,7 +21,8 @@ static HOST: LazyLock<String> = LazyLock::new(|| {
     if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
 });
 
-/// Adds the headers. `own` is the service's id of the request, for a client without a request id.
+/// Adds the headers. `asked` are the headers of the request. `own` is the service's id of the request, which is
+/// used if the client sent no request id.
 pub(crate) fn decorate(headers: &mut HeaderMap, asked: &HeaderMap, own: &str, started: Instant) {
     let theirs = asked.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let theirs = theirs.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID);

@@ -36,8 +36,8 @@ pub(crate) fn anybody() -> Identity {
     Identity { user: "cnapi".to_owned(), roles: vec!["service".to_owned()], ..Identity::default() }
 }
 
-/// Returns the server in the path: a uuid, or `default` for work that belongs to no provider. Any other text is a
-/// 409.
+/// Returns the server in the path: a uuid, or `default` for a queue that belongs to no provider. Any other text is
+/// a 409.
 fn owner(call: &Call) -> Result<String, ApiError> {
     let named = call.param("server");
     if named == DEFAULT_OWNER {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::MOST;
 use super::params::Params;
 
-/// The part of a list that a request asks for.
+/// The part of a list that a request asks for: at most `limit` tickets, after the first `offset` tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) limit: i64,
@@ -15,7 +15,8 @@ pub(crate) struct Page {
 /// The fault of `limit` or `offset`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Wrong {
-    /// The value of this parameter is not the described number.
+    /// The parameter (`limit` or `offset`) has an invalid value. The second text describes the valid values, for
+    /// example as `a positive number`.
     #[error("{0} is not {1}")]
     Malformed(&'static str, &'static str),
     /// `limit` is larger than [`MOST`].

@@ -19,7 +19,7 @@ pub(crate) fn merged(call: &Call) -> Result<Params, ApiError> {
     merged_with(call, &call.body)
 }
 
-/// Returns the parameters of the query string and of `body`, which replaces the request's own body.
+/// Returns the parameters of the query string and of `body`, which is a corrected copy of the request's body.
 pub(crate) fn merged_with(call: &Call, body: &[u8]) -> Result<Params, ApiError> {
     let mut params = in_body(call, body)?;
     params.extend(in_query(call)?);

@@ -123,7 +123,8 @@ impl CreateBody {
             expires_text: Some(self.expires_at),
             project_id: call.identity.project.clone(),
             user_id: Some(call.identity.user.clone()).filter(|user| !user.is_empty()),
-            // Responses show this id of the client as `reqid`, and not the service's own request id.
+            // Responses show this id as `reqid`. The id is from the client, and is not the service's own id of the
+            // request.
             request_id: self.req_id,
             expected: ExpectedQueue::Anything,
         })
@@ -165,8 +166,8 @@ pub async fn create(call: Call) -> HandlerResult {
         let (ticket, _) = waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings())?;
         let mut queue = waitlist::list_live(tx, &ticket, MOST)?;
         if queue.iter().all(|other| other.uuid != ticket.uuid) {
-            // The queue has more earlier tickets than the response may show. The new ticket is added, since
-            // clients search the response for their ticket.
+            // The list has at most `MOST` tickets, and a longer queue has the new ticket beyond the end of the
+            // list. The new ticket is then added, since clients search the list for their ticket.
             queue.push(ticket.clone());
         }
         Ok::<_, Error>((ticket, queue))
@@ -187,7 +188,8 @@ pub async fn delete_all(call: Call) -> HandlerResult {
         let (app, owner) = (call.app.clone(), owner.clone());
         let work = move |tx: &mut _| waitlist::remove_some(tx, &owner, MOST, app.waitlist.now());
         let gone = write_end(&call, "delete tickets", work).await.map_err(Fenced::told(error::refused))?;
-        // A batch below the limit was the last batch. Tickets that are created later are not deleted.
+        // A batch with fewer than `MOST` tickets was the last batch. Tickets that are created after the last batch
+        // are not deleted.
         if i64::try_from(gone).is_ok_and(|gone| gone < MOST) {
             return Ok(Reply::empty(StatusCode::NO_CONTENT));
         }

@@ -38,8 +38,8 @@ pub(crate) fn of_success(dialect: Dialect, answer: &Success, range: VersionRange
     headers
 }
 
-/// Returns the headers of an error response. The version header is optional there: an error before the check of
-/// the microversion has no version header.
+/// Returns the headers of an error response. The version header is optional: the response has no version header if
+/// the error occurred before the check of the microversion.
 pub(crate) fn of_error(dialect: Dialect, edition: Edition) -> Value {
     common(dialect, edition, false)
 }

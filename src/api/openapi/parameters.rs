@@ -11,8 +11,9 @@ use crate::wire::microversion::{MIN, SERVICE};
 use crate::wire::schema;
 use crate::wire::schema::{LazySchema, Versions};
 
-/// The name of an object that stands for all parameters with suffixes, such as `resources1`. No request has a
-/// parameter of this name. With `explode`, OpenAPI clients send each member of the object as a parameter.
+/// The name of a documented parameter that stands for all parameters with suffixes, such as `resources1`. The
+/// parameter is an object with `explode`, so OpenAPI clients send each member of the object as a parameter. No
+/// request has a parameter `groups`.
 const GROUPS: &str = "groups";
 
 /// The header with the microversion of a request or response.
@@ -67,8 +68,8 @@ pub(crate) fn version_schema(edition: Edition) -> Value {
     }
 }
 
-/// Returns the path parameters of a path such as `/traits/{name}`. `named` is a schema with a property `name`,
-/// whose rules apply to a path parameter `name`.
+/// Returns the path parameters of a path such as `/traits/{name}`. `named` is a schema of a body with a member
+/// `name`. The rules of this member also apply to a path parameter `name`.
 pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<Vec<Value>, Broken> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names
@@ -81,7 +82,7 @@ pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<
                     schema.source["properties"]["name"].clone()
                 }
                 _ if name.ends_with("uuid") => json!({"type": "string", "format": "uuid"}),
-                // The schema allows any text, since a text that names no resource is a 404 and not a 400.
+                // The schema allows any text. If the text names no resource, the response is a 404 and not a 400.
                 _ => json!({"type": "string", "minLength": 1}),
             };
             Ok(json!({"name": name, "in": "path", "required": true, "description": text, "schema": schema}))

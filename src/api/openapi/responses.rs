@@ -118,8 +118,8 @@ impl Responses<'_> {
         if route.path.contains('{') || is_newer {
             errors.insert(404, vec![Code::Undefined]);
         }
-        // Every write can return a 409: after repeated conflicts with other writes, or for a ticket in
-        // `X-Waitlist-Ticket` that is not active.
+        // Every write can return a 409: if other clients change the same rows again and again, or if
+        // `X-Waitlist-Ticket` names a ticket that is not active.
         if is_write(route) {
             errors.insert(409, vec![Code::ConcurrentUpdate, Code::NotActive]);
         }
@@ -144,7 +144,7 @@ impl Responses<'_> {
             }
             branches.push((range, branch));
         }
-        // An error before the check of the microversion has no code.
+        // An error that occurs before the check of the microversion has no code. So a 400 has either of two forms.
         if status == 400 && self.edition.0.is_some_and(|version| version >= V1_23) {
             let range = VersionRange { since: V1_0, until: Some(V1_23) };
             branches.push((range, self.components.add(ERROR_SHAPES[0].1, range)?));
@@ -208,7 +208,7 @@ impl Responses<'_> {
     }
 }
 
-/// Returns true if a route may change data.
+/// Returns true if a route may change data. All routes except those with the method GET may change data.
 pub(crate) fn is_write(route: &Route) -> bool {
     route.method != actix_web::http::Method::GET
 }

@@ -57,14 +57,15 @@ impl Edition {
         self.0.is_none_or(|version| range.has(version))
     }
 
-    /// Returns true if `range` contains all versions of `of` that the document describes. A document for a single
-    /// version always gives true, since callers pass only ranges with this version.
+    /// Returns true if `range` contains all versions of `of` that the document describes. For a document of a
+    /// single version, the result is always true, since callers pass only ranges that contain this version.
     pub(crate) fn is_all(self, range: VersionRange, of: VersionRange) -> bool {
         self.0.is_some() || range == of
     }
 
-    /// Splits `within` into the ranges of a history, such as the schemas of a body and their first versions.
-    /// Returns only the ranges that the document describes.
+    /// Returns each value of a history with the range of versions in which the value applies. A history has values
+    /// (such as the schemas of a body) with their first versions, from old to new. The ranges are limited to
+    /// `within`, and a range that the document does not describe is left out.
     pub(crate) fn pieces<T>(
         self,
         history: impl IntoIterator<Item = (Microversion, T)>,

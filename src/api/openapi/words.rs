@@ -4,11 +4,13 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-/// The descriptions by name (`uuid`), by name within a schema (`usages.uuid`), or by name within a path.
+/// The descriptions of fields by their names (`uuid`), by their names within a schema (`usages.uuid`), or by their
+/// names within a path.
 static WORDS: LazyLock<Map<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("schemas/words.json")).unwrap_or_default());
 
-/// Returns the description of the first key that has a description.
+/// Returns the description of a field. `keys` are possible keys of the description, from specific to general, such
+/// as `usages.uuid` and `uuid`. The first key that has a description counts.
 pub(crate) fn words(keys: &[&str]) -> Option<&'static str> {
     keys.iter().find_map(|key| WORDS.get(*key)?.as_str())
 }

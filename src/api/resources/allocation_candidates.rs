@@ -38,7 +38,7 @@ pub(crate) static ROUTES: &[Route] =
                 .codes(&[(400, &[Code::DuplicateQueryKey, Code::BadQueryValue, Code::MissingQueryValue])]),
         )];
 
-/// Returns the parts of a response in a microversion.
+/// Returns which parts a response has in a microversion.
 pub fn shape(version: Microversion) -> Shape {
     Shape {
         allocations_by_provider: version >= V1_12,

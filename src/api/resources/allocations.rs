@@ -105,8 +105,8 @@ const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 type Resources = Ordered<String, Integer>;
 
-/// The claim of a consumer (all its new allocations) in a request body. PUT and POST of allocations and the
-/// reshaper use this form.
+/// The claim of a consumer (all its new allocations) in a request body. This form occurs in `PUT
+/// /allocations/{consumer_uuid}`, in `POST /allocations` and in `POST /reshaper`.
 #[derive(Deserialize)]
 pub(crate) struct ClaimBody {
     allocations: AllocationsBody,
@@ -166,7 +166,7 @@ impl ClaimBody {
                 (uuid, amounts.collect())
             })
             .collect();
-        // The schemas require both ids or neither id.
+        // By the schemas, a body has both ids or neither id.
         let (project_id, user_id) = match (self.project_id, self.user_id) {
             (Some(project), Some(user)) => (project, user),
             _ => (NOBODY.to_owned(), NOBODY.to_owned()),
@@ -230,7 +230,7 @@ fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> Consumer
         });
         *view.resources.entry(row.class.as_str(), || 0) += i64::from(row.used);
     }
-    // All rows of a consumer repeat the same data of the consumer.
+    // Each row of a consumer repeats the consumer's own data, such as its project. So the first row is enough.
     let first = rows.first();
     ConsumerView {
         allocations,
@@ -296,8 +296,8 @@ async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerR
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// Converts the error of a claim into an HTTP error, also for the reshaper. The message for an unknown resource
-/// class begins with `unknown_class`.
+/// Converts the error of a claim into an HTTP error. The handler of the reshaper uses this function too. The
+/// message for an unknown resource class begins with `unknown_class`.
 pub(crate) fn refusal(error: Error, unknown_class: &str) -> ApiError {
     match error {
         Error::ResourceClassNotFound(_) => ApiError::from(error).not_found_is_bad().context(unknown_class),

@@ -128,7 +128,8 @@ struct UpdateBody {
     amounts: AmountsBody,
 }
 
-/// All inventories of a provider in a request body. `POST /reshaper` accepts the same form.
+/// All inventories of a provider in the body of a PUT. The body of `POST /reshaper` has the same form for each
+/// provider.
 #[derive(Deserialize)]
 pub(crate) struct ReplaceBody {
     #[serde(deserialize_with = "integer")]

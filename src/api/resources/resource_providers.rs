@@ -112,13 +112,13 @@ struct CreateBody {
 #[derive(Deserialize)]
 struct UpdateBody {
     name: String,
-    /// Null makes the provider the root of a tree. Without this member, the parent does not change.
+    /// With null, the provider becomes the root of a tree. If this member is absent, the parent does not change.
     #[serde(default, deserialize_with = "present")]
     parent_provider_uuid: Option<Option<String>>,
 }
 
-/// Reads a member whose null differs from an absent member. Returns `Some(None)` for null. serde's default for an
-/// absent member is None.
+/// Reads a member for which null and absence have different meanings. Returns `Some(None)` for null. For an absent
+/// member, serde does not call this function, and the default is None.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -167,7 +167,7 @@ fn links(uuid: &str, version: Microversion, prefix: &str) -> Vec<Link> {
     links
 }
 
-/// Returns the parts of a provider that have their own path in a microversion, such as `inventories`.
+/// Returns the last parts of the paths below a provider that exist in a microversion, such as `inventories`.
 fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
     [
         ("inventories", true),

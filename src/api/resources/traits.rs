@@ -71,7 +71,7 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
     route::put(TRAIT, "placement:traits:update", answer!(ensure)).since(V1_6).any_body().described(
         operation(TRAITS, "Make sure that there is a trait")
-            // A custom trait name must match the same pattern as the name of a custom resource class.
+            // The names of custom traits and of custom resource classes must match the same pattern.
             .name(&RESOURCE_CLASS)
             .answers(&[
                 empty(201, "It was created.").located().dated(Some(V1_15)),

@@ -47,7 +47,7 @@ pub(crate) static ROUTES: &[Route] = &[route::get("/usages", policy::USAGES, ans
         &[(V1_9, "usages_1_9"), (V1_38, "usages_1_38")],
     )]))];
 
-/// The key for the sum over all consumer types.
+/// The value of the parameter `consumer_type`, and the key in the response, for the sum over all consumer types.
 const ALL_TYPES: &str = "all";
 
 #[derive(Serialize)]
@@ -100,8 +100,8 @@ pub async fn list_by_project(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ProjectView { usages: view }).cacheable(call.version, None))
 }
 
-/// Returns the usages that the parameter `consumer_type` (`wanted`) selects: a single type, the sum of all types
-/// under the key `all`, or every type separately for None.
+/// Returns the usages that the parameter `consumer_type` (`wanted`) selects. A type selects the usage of this
+/// type. `all` selects the sum of all types, under the key `all`. None selects all types, each under its own key.
 fn selected(mut usages: BTreeMap<String, TypeUsage>, wanted: Option<&str>) -> BTreeMap<String, TypeUsage> {
     match wanted {
         None => usages,

@@ -1,5 +1,7 @@
-//! The query string of `/allocation_candidates`: parameters of request groups, and parameters of the whole
-//! request. A request group asks for resources. A single provider must satisfy a group with a suffix.
+//! The query string of `/allocation_candidates`: the parameters of each request group, and the parameters of the
+//! whole request. A request group asks for resources. The group without a suffix (`resources`) may get its
+//! resources from several providers. A group with a suffix (`resources1`) gets all its resources from a single
+//! provider.
 
 use crate::api::Call;
 use crate::api::schemas::schemas;
@@ -36,7 +38,8 @@ pub(crate) static CANDIDATES_QUERY: Versions = Versions::only(V1_10, &CANDIDATES
     (V1_36, &CANDIDATES_QUERY_1_36),
 ]);
 
-/// The parameters of a request group. A suffix selects the group: `resources`, `resources1`, `required_COMPUTE`.
+/// The parameters of a request group, without the suffix that names the group. With suffixes: `resources1`,
+/// `required_COMPUTE`.
 const GROUPED: [&str; 4] = ["resources", "required", "member_of", "in_tree"];
 
 /// Parses the query string of a call. Returns a 400 if the query string is invalid.
@@ -68,7 +71,7 @@ pub fn read(query: &Query, version: Microversion) -> Result<Request, ApiError> {
 }
 
 /// Returns a request with the parameters that concern all groups. If `limit` or `group_policy` is repeated, the
-/// first value counts. For most parameters of the API, the last value counts.
+/// first value counts, although for most other parameters of the API the last value counts.
 fn request_wide(query: &Query, version: Microversion) -> Result<Request, ApiError> {
     let mut request = Request {
         isolate: query.first("group_policy") == Some("isolate"),
@@ -184,8 +187,8 @@ fn in_tree(value: &str) -> Result<String, ApiError> {
     )))
 }
 
-/// Checks the groups without resources, from microversion 1.36 on. `same_subtree` must name each group without
-/// resources, and must not name an unknown group.
+/// Checks the groups without resources, which are allowed from microversion 1.36 on. `same_subtree` must name each
+/// group without resources, and must not name an unknown group.
 fn check_resourceless(request: &Request) -> Result<(), ApiError> {
     let groups = &request.groups;
     if groups.iter().all(|group| group.resources.is_empty()) {

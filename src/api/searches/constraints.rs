@@ -124,7 +124,8 @@ fn each_of(value: &str, version: Microversion, filter: &mut TraitFilter) -> Resu
         ))
     };
     for name in value.split(',').map(str::trim) {
-        // Several exclamation marks forbid a trait as a single mark does. Placement has the same rule.
+        // As in Placement, several exclamation marks in a row mean the same as a single mark: the trait is
+        // forbidden.
         let bare = name.trim_start_matches('!');
         if bare.is_empty() {
             return Err(refused("Got an empty trait in:"));
@@ -165,8 +166,8 @@ pub fn member_of(query: &Query, name: &str, version: Microversion) -> Result<Agg
     Ok(filter)
 }
 
-/// Parses one value of `member_of`. Returns true if the value forbids its aggregates, and the uuids of the
-/// aggregates.
+/// Parses one value of `member_of`. Returns the uuids of the aggregates, and true if a provider must not be a
+/// member of these aggregates.
 fn aggregates(value: &str) -> Result<(bool, Vec<String>), ApiError> {
     let (forbidden, rest) = match value.strip_prefix('!') {
         Some(rest) => (true, rest),

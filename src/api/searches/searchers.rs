@@ -34,7 +34,7 @@ impl Searchers {
     }
 
     fn with_threads(threads: usize) -> std::io::Result<Searchers> {
-        // Only the blocking threads of this runtime run searches. No task runs on the runtime itself.
+        // The searches run on the blocking threads of this runtime. The runtime runs no async task.
         let runtime =
             Builder::new_current_thread().thread_name("search").max_blocking_threads(threads).build()?;
         Ok(Searchers {
@@ -50,8 +50,8 @@ impl Searchers {
         &self.searching
     }
 
-    /// Runs `search` on a thread, and waits for a free thread first. The drop of the future signals `search` to
-    /// stop.
+    /// Waits for a free thread, and then runs `search` on the thread. If the returned future is dropped, `search`
+    /// is told to stop.
     pub async fn run<T: Send + 'static>(
         &self,
         search: impl FnOnce(&Stop) -> T + Send + 'static,
@@ -60,7 +60,8 @@ impl Searchers {
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(ApiError::internal)?;
         let (stop, thread) = place.begin(permit);
         let task = self.handle.spawn_blocking(move || {
-            // A search that was signalled to stop occupies its thread until the search returns.
+            // A search that was told to stop still occupies its thread until the search returns. So the permit is
+            // dropped only then.
             let _thread = thread;
             search(&stop)
         });
@@ -71,8 +72,9 @@ impl Searchers {
 }
 
 impl Drop for Searchers {
-    /// Shuts the threads down without a wait for running searches, since a wait would block the dropping thread.
-    /// Nobody needs the results: each handler owns a reference to the threads, so all handlers have ended.
+    /// Ends the threads, but does not wait for running searches, since the wait would block the thread that drops
+    /// this value. No handler still needs the result of a search: each handler owns a reference to `Searchers`, so
+    /// all handlers have ended.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -80,7 +82,8 @@ impl Drop for Searchers {
     }
 }
 
-/// The state of a search for the metrics. The drop of a handler drops this value, and thereby ends the search.
+/// Counts a search in the metrics as waiting or running. If a handler is dropped, this value is dropped too, and
+/// tells the search to stop.
 struct Place {
     searching: Arc<Searching>,
     state: State,
@@ -153,7 +156,7 @@ mod tests {
         let on: HashSet<_> = threads.into_iter().map(Result::unwrap).collect();
         assert!(on.len() <= 2, "{on:?}");
         assert_eq!((searchers.searching.waiting(), searchers.searching.running()), (0, 0));
-        // The drop must not wait for the threads. Inside an async function, such a wait would panic.
+        // The drop must not wait for the threads, since tokio panics at such a wait inside an async function.
         drop(searchers);
     }
 

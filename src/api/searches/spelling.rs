@@ -10,7 +10,7 @@ use crate::search::Request;
 use crate::search::listing::ListFilter;
 use crate::wire::ApiError;
 
-/// References to the names and uuids in a search.
+/// Mutable references to all names and uuids in a search.
 #[derive(Default)]
 pub(crate) struct Texts<'a> {
     names: Vec<&'a mut String>,

@@ -38,8 +38,9 @@ struct TicketBody {
     id: String,
     action: Option<String>,
     extra: Option<Map<String, Value>>,
-    /// Null requires a queue that has never been used. A number requires a queue of this generation (counter of
-    /// changes). Without this member, any queue is accepted.
+    /// The state of the queue that the client expects. With null, the queue must have never been used. With a
+    /// number, the queue must have this generation (counter of changes). If this member is absent, the queue may
+    /// have any state.
     #[serde(default, deserialize_with = "expected")]
     queue_generation: Option<ExpectedQueue>,
 }
@@ -80,7 +81,7 @@ pub(crate) struct RenewBody {
     pub(crate) generation: i64,
     #[serde(flatten)]
     term: TermBody,
-    /// Null removes the stored `extra`. Without this member, the stored `extra` does not change.
+    /// With null, the stored `extra` is deleted. If this member is absent, the stored `extra` does not change.
     #[serde(default, deserialize_with = "present")]
     extra: Option<Option<Map<String, Value>>>,
 }
@@ -90,8 +91,8 @@ fn expected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Expecte
     Ok(Some(given.map_or(ExpectedQueue::Unused, |Integer(generation)| ExpectedQueue::Generation(generation))))
 }
 
-/// Reads a member whose null differs from an absent member. Returns `Some(None)` for null. serde's default for an
-/// absent member is None.
+/// Reads a member for which null and absence have different meanings. Returns `Some(None)` for null. For an absent
+/// member, serde does not call this function, and the default is None.
 fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<Map<String, Value>>>, D::Error> {
@@ -106,8 +107,8 @@ impl CreateBody {
     }
 }
 
-/// Returns the provider's uuid in the path, in lower case. The tables of the waitlist store uuids of providers in
-/// lower case. A text that is no uuid is returned unchanged.
+/// Returns the provider's uuid in the path. A uuid with capital letters is converted to lower case, since the
+/// tables of the waitlist store the uuids of providers in lower case. Any other text is returned unchanged.
 pub(crate) fn owner(call: &Call) -> String {
     let given = call.param("uuid");
     canonical_uuid(given).filter(|uuid| uuid.eq_ignore_ascii_case(given)).unwrap_or_else(|| given.to_owned())
@@ -235,7 +236,7 @@ pub(crate) fn extra_text(extra: &impl Serialize, settings: &WaitlistSettings) ->
 pub(crate) fn patience(call: &Call) -> Result<Option<Duration>, ApiError> {
     let query = call.checked_query(&WAITLIST_TICKET_QUERY)?;
     let most = call.app.waitlist.settings().max_wait_seconds;
-    // The schema accepts only numbers as `timeout`.
+    // By the schema, `timeout` has one to nine digits.
     let timeout =
         query.last("timeout").and_then(|text| text.parse().ok()).map_or(most, |own: u64| own.min(most));
     Ok((query.last("wait") == Some("true")).then_some(Duration::from_secs(timeout)))

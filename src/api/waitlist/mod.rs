@@ -158,7 +158,8 @@ async fn list_of(call: Call, owner: Option<String>) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ListView::new(&listing)).cacheable(call.version, time))
 }
 
-/// Returns the statuses that the parameter `status` selects. An empty list selects all statuses.
+/// Returns the statuses that the parameter `status` selects. The list is empty for `all`, and then tickets of all
+/// statuses are listed.
 fn statuses(filter: Option<&str>) -> Vec<Status> {
     match filter {
         None | Some("live") => Status::LIVE.to_vec(),
@@ -182,11 +183,12 @@ pub async fn show(call: Call) -> HandlerResult {
     let mut ticket = find(&call, policy::WAITLIST_SHOW).await?;
     if let Some(timeout) = patience {
         let wait = call.app.waitlist.wait(&call.app.db, &ticket.uuid, timeout);
-        // The box keeps the surrounding futures small. Each surrounding future would reserve memory for an unboxed
-        // future twice.
+        // The wait is boxed to save memory. Each of the surrounding futures would reserve memory for an unboxed
+        // wait twice.
         ticket = Box::pin(wait).await?;
     }
-    // The memory of this part is allocated only after the wait, so that waiting requests need less memory.
+    // This future is boxed, so that its memory is allocated only after the wait. So a request that waits needs
+    // less memory.
     let ahead = Box::pin(ahead(&call, &ticket)).await?;
     Ok(shown(&call, StatusCode::OK, &ticket, Some(ahead)))
 }
@@ -248,8 +250,8 @@ async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
     Ok(found)
 }
 
-/// Checks a policy rule with the project and user of a ticket. `edge` has already checked the rule of the route
-/// with the project and user of the client.
+/// Checks a policy rule with the project and the user of a ticket. `edge` has checked the rule with the project
+/// and the user of the client only, before the ticket was read.
 pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiError> {
     let target = Target::default()
         .with("project_id", ticket.project_id.as_deref())

@@ -88,7 +88,7 @@ impl<'a> ListView<'a> {
             id: &queue.resource_id,
             generation: queue.generation,
             active: active.as_deref(),
-            // `live` is the number of queued tickets plus the active ticket.
+            // `live` counts the queued tickets and the active ticket.
             queued: queue.live - i32::from(active.is_some()),
         };
         ListView {
