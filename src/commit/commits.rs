@@ -17,8 +17,8 @@ pub struct Commits {
     open: BTreeMap<u64, Touched>,
     /// The number of the latest transaction.
     next: u64,
-    /// The transactions that were open when the reader (the thread that updates the picture) last began, and all
-    /// transactions that came later.
+    /// The transactions whose COMMIT had no answer when the reader (the thread that updates the picture) last
+    /// began to read, and all later transactions.
     recent: Vec<Touched>,
 }
 
@@ -42,7 +42,8 @@ impl Commits {
         self.recent.extend(self.open.values().cloned());
     }
 
-    /// Adds to `wanted` all parts of each recent transaction of which `wanted` has a part.
+    /// Widens `wanted`, the parts of the database that the reader is about to read. If `wanted` contains one
+    /// part that a recent transaction touched, all other parts that this transaction touched are added.
     pub fn widen(&self, wanted: &mut Touched) {
         let mut widened = true;
         while widened {
@@ -56,7 +57,8 @@ impl Commits {
         }
     }
 
-    /// Returns true if `read` has a part of a recent transaction, but not all parts of the transaction.
+    /// Returns true if `read` contains some parts that a recent transaction touched, but not all of them. The
+    /// reader may then have seen half of that transaction.
     pub fn splits(&self, read: &Touched) -> bool {
         self.recent.iter().any(|touched| touched.meets(read) && !read.holds(touched))
     }

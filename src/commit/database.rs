@@ -101,8 +101,8 @@ impl Db {
         self.inner.pool.usage()
     }
 
-    /// Runs `work` on a new connection outside the pool, without a time limit for statements. Blocks the thread. The
-    /// follower does not learn what `work` writes.
+    /// Runs `work` on a new connection outside the pool, without a time limit for statements. Blocks the
+    /// thread. The follower (the picture of all providers) does not learn what `work` writes.
     pub fn without_limits<T>(&self, work: impl FnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
         work(&mut Tx::new(establish(&self.inner.target.without_statement_limit())?))
     }
@@ -163,8 +163,8 @@ impl Db {
         self.read(move |conn| transaction::in_snapshot(conn, &work)).await
     }
 
-    /// Returns for how long the oldest commit has been waiting for the follower. Returns None if the follower has
-    /// seen all commits.
+    /// Returns for how long the oldest commit has been waiting until the follower (the picture of all
+    /// providers) reads its changes. Returns None if the follower has seen all commits.
     pub fn behind(&self) -> Option<Duration> {
         self.inner.writing.behind_since().map(|since| since.elapsed())
     }
@@ -176,7 +176,8 @@ impl Db {
         let _ = timeout(most, self.inner.others.notified()).await;
     }
 
-    /// Makes the follower read the parts that another process may have changed.
+    /// Makes the follower (the picture of all providers) read the parts of the database that another process
+    /// may have changed.
     pub async fn read_again(&self, touched: Touched) {
         match &self.inner.writing {
             Writing::Pool(refresher) => refresher.read_again(touched),

@@ -20,12 +20,12 @@ use crate::db::{DbConnection, Error};
 /// The pause between two attempts to read while the database can't be reached.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// The interval at which one thread checks, for all writers, whether the follower is late. With a timer for
-/// each writer, each write would wake a thread once more.
+/// The interval at which one thread checks, for all writers, whether the follower is late (has not seen a
+/// commit for two seconds). With a timer for each writer, each write would wake a thread once more.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The largest number of attempts to read with a single query. An attempt fails if the query may have seen a part of
-/// a transaction.
+/// The largest number of attempts to read with a single query. An attempt fails if the query may have seen
+/// only a part of a transaction.
 const TRIES: u32 = 3;
 
 /// The time between the end of a connection during a COMMIT and the first check whether the COMMIT has happened. The
@@ -41,7 +41,7 @@ struct Announced {
     touched: Touched,
     /// One sender for each writer that waits.
     told: Vec<oneshot::Sender<()>>,
-    /// When the oldest of these commits was announced. None if there are no commits.
+    /// When the oldest of these commits was added. None if there are no commits.
     since: Option<Instant>,
 }
 
@@ -145,9 +145,10 @@ impl Refresher {
         outcome.map(|()| Some(caught_up))
     }
 
-    /// Announces what a statement touched that commits by itself. `is_done` is false if the statement failed; the
-    /// statement may have committed all the same. The returned receiver gets a message when the follower has seen the
-    /// statement's changes. The caller must call [`Self::follow`] later.
+    /// Announces the parts that a statement touched, which has committed by itself, without a transaction. If
+    /// the statement failed, `is_done` is false: the statement may have committed all the same. The returned
+    /// receiver gets a message when the follower has seen the statement's changes. The caller must call
+    /// [`Self::follow`] later.
     ///
     /// The statement touched a single provider, so no reader can see half of the changes.
     pub fn committed(&self, tx: &mut Tx, is_done: bool) -> Option<oneshot::Receiver<()>> {
@@ -160,7 +161,8 @@ impl Refresher {
         Some(caught_up)
     }
 
-    /// Makes the follower read the parts that another process may have changed.
+    /// Makes the follower (the picture of all providers) read the parts of the database that another process
+    /// may have changed.
     pub fn read_again(&self, touched: Touched) {
         if self.shared.follower.get().is_some() && !touched.is_empty() {
             drop(self.shared.books.lock().announce(touched));
@@ -189,14 +191,14 @@ impl Refresher {
         outcome
     }
 
-    /// Makes the refresher's thread check whether there are announced parts.
+    /// Wakes the refresher's thread, which makes the follower read all announced parts, if there are any.
     pub fn wake(&self) {
         // A send fails only at the end of the service, when nobody needs the picture any more.
         let _ = self.wake.send(());
     }
 
-    /// Returns when the oldest commit was announced that the follower has not seen. Returns None if there is no such
-    /// commit.
+    /// Among the commits that the follower has not seen, returns when the oldest commit was announced.
+    /// Returns None if the follower has seen all commits.
     pub fn behind_since(&self) -> Option<Instant> {
         self.shared.behind_since()
     }
@@ -206,8 +208,8 @@ impl Refresher {
         self.shared.late.notified().await;
     }
 
-    /// Waits until the follower has seen a commit, whose receiver is `caught_up`. Returns false if the follower is
-    /// late.
+    /// Waits until the follower has seen a commit. `caught_up` is the receiver that [`Self::commit`] returned
+    /// for this commit. Returns false if the follower is late.
     pub async fn catches_up(&self, mut caught_up: oneshot::Receiver<()>) -> bool {
         if caught_up.try_recv().is_ok() {
             return true;
@@ -278,8 +280,8 @@ impl Shared {
         self.behind_since().is_some_and(|since| since.elapsed() >= FOLLOWING)
     }
 
-    /// Makes the follower read all announced parts. If one query is not enough, the follower reads only if `more` is
-    /// true. After a failure the parts are announced as before.
+    /// Makes the follower read all announced parts. If one query is not enough, this method reads only if
+    /// `more` is true. If the follower has not read the parts, the parts stay announced.
     fn catch_up(&self, conn: &mut DbConnection, more: bool) -> Result<(), Error> {
         let Some(follower) = self.follower.get() else {
             return Ok(());
@@ -308,8 +310,9 @@ impl Shared {
         followed.map(drop)
     }
 
-    /// Makes the follower read the touched parts. Adds to `touched` the other parts of each transaction of which the
-    /// follower would see only a part. Returns true if the follower has seen all parts.
+    /// Makes the follower read the touched parts. If the follower would see only a part of a transaction, the
+    /// other parts of that transaction are added to `touched`. Returns true if the follower has seen all
+    /// parts.
     fn read_back(
         &self,
         conn: &mut DbConnection,

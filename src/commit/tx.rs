@@ -68,7 +68,8 @@ impl Tx {
         self.touched.names = true;
     }
 
-    /// Records parts that another process may have changed.
+    /// Records parts that another process may have changed, so that the picture of all providers reads them
+    /// again.
     pub(crate) fn touch(&mut self, touched: Touched) {
         self.touched.merge(touched);
     }

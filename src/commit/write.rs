@@ -148,7 +148,8 @@ impl Db {
 }
 
 impl Inner {
-    /// Runs a write on a connection of the pool. Returns also the connection, on which the follower can read.
+    /// Runs a write on a connection of the pool. Also returns this connection, on which the follower (the
+    /// picture of all providers) can then read the changes.
     fn write_pooled<W: Write>(
         &self,
         write: &W,

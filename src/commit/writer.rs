@@ -29,7 +29,8 @@ type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 /// The largest number of writes in one transaction. The first of these writes waits for the last one.
 const MAX_BATCH: usize = 256;
 
-/// The pause between two attempts to read for the follower what was written.
+/// The pause between two attempts of the follower (the picture of all providers) to read the changes of a
+/// commit.
 const RETRY: Duration = Duration::from_millis(200);
 
 /// The interval at which the writer checks whether another process has written.

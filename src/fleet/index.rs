@@ -22,8 +22,8 @@ pub struct Postings {
 /// which is faster than slot by slot.
 const MANY: usize = 64;
 
-/// Slots by the list of keys that these slots have. Many providers of a fleet have the same list of keys. So a fleet
-/// is added faster list by list than provider by provider.
+/// Slots of providers, grouped by the list of keys that the providers have. Many providers of a fleet have
+/// the same list of keys. So a fleet is added faster list by list than provider by provider.
 type Coming<K> = HashMap<Vec<K>, Vec<u32>>;
 
 /// The bitmaps of all keys of one kind, for example of all traits.

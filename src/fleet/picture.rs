@@ -69,7 +69,7 @@ pub struct Picture {
     providers: SharedList<Provider>,
     /// Trees by the slot of the root. All other slots have an empty tree.
     trees: SharedList<Tree>,
-    /// The free slots.
+    /// The slots without a provider, which new providers get.
     free: Arc<RoaringBitmap>,
     by_id: SharedMap<i32, Slot>,
     by_uuid: SharedMap<Arc<str>, Slot>,
@@ -78,7 +78,7 @@ pub struct Picture {
     aggregate_numbers: SharedMap<Arc<str>, u32>,
     class_names: Arc<Names>,
     trait_names: Arc<Names>,
-    /// The JSON texts for `trait_names`. Only changes use these texts, so all clones share them.
+    /// The JSON texts of the traits of providers. Searches never use this map, so all clones share one map.
     trait_texts: Arc<Mutex<TraitTexts>>,
     present: Arc<RoaringBitmap>,
     roots: Arc<RoaringBitmap>,

@@ -49,7 +49,8 @@ impl Stock {
 /// providers, and an access to another place in memory takes as long as the rest of a visit.
 pub type Stocks = SmallVec<[Stock; 4]>;
 
-/// The JSON text of a summary between the uuid and the content of `resources`.
+/// A piece of JSON: the text between the uuid and the content of `resources` in a provider's summary (an
+/// entry of `provider_summaries` in an answer).
 pub const BEFORE_RESOURCES: &str = ":{\"resources\":{";
 
 /// A provider of the picture.

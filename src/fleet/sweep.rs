@@ -1,4 +1,5 @@
-//! The sweep: compares the picture with the database at intervals, and makes the picture read differing parts again.
+//! The sweep: compares the picture (the in-memory copy of all providers) with the database at intervals, and
+//! makes the picture read differing parts again.
 //!
 //! The picture follows only the commits of this process. Differences arise if another process writes, if an operator
 //! changes rows by hand, or if a COMMIT happens after its connection has ended.

@@ -54,8 +54,8 @@ pub(super) struct Lending<'a> {
     able: RoaringBitmap,
     /// The members of each aggregate that are in `able`, by the number of the aggregate.
     members: HashMap<u32, RoaringBitmap>,
-    /// The remembered lists: the providers in `able` that lend to a tree, by the list of the tree's aggregates. Trees
-    /// with equal lists of aggregates have the same lenders.
+    /// The remembered lists: the providers in `able` that lend to a tree, by the list of the tree's
+    /// aggregates. Trees with equal lists of aggregates have the same lenders, so each list is made once.
     lenders: HashMap<&'a [u32], Rc<[Slot]>>,
     /// The number of slots in all lists of `lenders`.
     remembered: usize,

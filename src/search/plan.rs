@@ -27,8 +27,10 @@ pub(super) struct Level {
     pub granular: bool,
     /// The amounts that the provider must have room for, each with the id of its class.
     pub resources: Vec<(i32, i64)>,
-    /// The providers that satisfy the group's traits and aggregates, as far as each single provider must satisfy
-    /// them. None stands for all providers. Classes and capacity are checked when a tree is visited.
+    /// The providers that satisfy the group's traits and aggregates. In the unsuffixed group, only forbidden
+    /// traits and forbidden aggregates count here: several providers may meet the required traits together,
+    /// and `members` has the aggregates in `member_of`. None stands for all providers. Classes and capacity
+    /// are checked when a tree is visited.
     pub eligible: Option<RoaringBitmap>,
     /// The sharing providers that could serve this level, each of them alone.
     pub lenders: RoaringBitmap,
@@ -103,8 +105,9 @@ impl Plan {
         Ok((possible && !plan.anchors.is_empty()).then_some(plan))
     }
 
-    /// Adds the levels of a group, and removes the anchors whose trees can't serve the group. Returns false if the
-    /// provider of `in_tree` does not exist, so that no tree can serve the group.
+    /// Adds the levels of a group (the choices of a provider). Removes from the anchors (the roots of the
+    /// trees that are visited) the trees that can't serve the group. Returns false if the provider of
+    /// `in_tree` does not exist, so that no tree can serve the group.
     fn add_group(
         &mut self,
         picture: &Picture,

@@ -1,4 +1,5 @@
-//! Writes the answer of a search as JSON. Most of the text is copied from the picture, which stores it ready-made.
+//! Writes the answer of a search as JSON. Most of the text is copied from the picture (the in-memory copy of
+//! all providers), which stores it ready-made.
 
 use std::fmt::Write;
 
@@ -69,7 +70,8 @@ struct Writer<'a> {
 /// before, so the text is written once and copied.
 #[derive(Default)]
 struct Served {
-    /// For each level: whether the provider of the allocation was chosen at this level.
+    /// For each level (one choice of a provider): whether the provider of the allocation was chosen at this
+    /// level.
     levels: Vec<bool>,
     /// The members of `resources` as JSON, without the braces.
     json: String,

@@ -37,7 +37,8 @@ impl Place {
     }
 }
 
-/// A provider that may be the top of a set of levels.
+/// A provider that may be the top of a set of levels: the provider whose subtree contains the providers of
+/// all these levels.
 #[derive(Debug)]
 struct Top {
     slot: Slot,
@@ -51,13 +52,14 @@ struct Top {
 /// The state of the check during the walk of one tree, for one set of levels.
 #[derive(Debug, Default)]
 pub(super) struct Subtree {
-    /// The providers that may be the top, sorted by place. So each provider comes before its descendants.
+    /// The possible tops (providers whose subtree may contain all chosen providers), sorted by place. So each
+    /// provider comes before its descendants.
     tops: Vec<Top>,
     /// For each level of the set: the indices of the tops that are possible with the providers chosen up to this level.
     possible: Vec<Vec<usize>>,
     /// The providers that may be chosen in this tree.
     pools: Pools,
-    /// A buffer of [`Subtree::link`].
+    /// A buffer for [`Subtree::link`]. The buffer is stored here so that its memory is used again.
     path: Vec<usize>,
 }
 

@@ -194,11 +194,11 @@ struct Sink<'a> {
     levels: usize,
     /// The providers of the collected candidates, as in [`Found::picks`].
     picks: Vec<Slot>,
-    /// The number of candidates that were offered, without duplicates.
+    /// The number of candidates that were passed to [`Sink::take`], without duplicates.
     seen: usize,
     /// The largest number of candidates in the answer.
     limit: usize,
-    /// The number of offered candidates after which the search stops.
+    /// The number of candidates, counted as in `seen`, after which the search stops.
     look_at: usize,
     /// Whether the order of the candidates is random.
     randomize: bool,

@@ -92,7 +92,8 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Prepares the walk for the tree of another anchor. Returns false if the tree can't serve the request.
+    /// Prepares the walk for the tree with the root `anchor`. Returns false if the tree can't serve the
+    /// request.
     pub(super) fn open(
         &mut self,
         picture: &Picture,
@@ -126,8 +127,9 @@ impl Walk {
         Ok(has_enough(picture, plan, &self.choices))
     }
 
-    /// Removes the choices that can't lie in one subtree with choices of the other levels of a set. Returns false if
-    /// a set has no possible top.
+    /// For each set of levels in `same_subtree`, removes the choices that can't lie in one subtree with
+    /// choices of the other levels. Returns false if no provider can be the top (the provider whose subtree
+    /// contains the whole set).
     fn open_subtrees(
         &mut self,
         picture: &Picture,
@@ -311,8 +313,9 @@ impl Walk {
         })
     }
 
-    /// Returns whether the required sets of traits can still be met by providers of later levels. At the last level of
-    /// the group, returns whether all sets are met.
+    /// Returns whether the required sets of traits can still be met if `slot` is chosen: by the providers
+    /// chosen so far, and by providers of later levels. At the last level of the group, returns whether all
+    /// sets are met.
     fn meets_traits(&mut self, plan: &Plan, at: usize, slot: Slot) -> bool {
         let before = if at == 0 { 0 } else { self.masks[at - 1] };
         let mask = before | mask(plan, slot);
