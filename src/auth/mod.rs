@@ -30,7 +30,7 @@ pub struct Presented<'a, F> {
 /// The means by which the service authenticates requests.
 #[derive(Debug)]
 pub enum Authenticator {
-    /// The service believes the headers of a request.
+    /// The service takes the identity from the headers of a request, without any check.
     Noauth2,
     /// Keystone validates the token of a request.
     Keystone(Box<Keystone>),

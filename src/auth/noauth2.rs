@@ -1,4 +1,4 @@
-//! Authentication without a check, for trials and tests: the service believes the headers of a request.
+//! Authentication without any check, for trials and tests: the headers of a request state the identity.
 
 use super::Identity;
 

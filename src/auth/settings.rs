@@ -21,7 +21,7 @@ pub struct AuthSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthStrategy {
-    /// The service believes the headers of each request.
+    /// The service takes the identity from the headers of a request, without any check.
     #[default]
     Noauth2,
     /// Each request needs a token, which Keystone validates.

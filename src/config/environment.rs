@@ -115,8 +115,8 @@ fn toml_value(text: &str) -> Option<Value> {
     format!("value = {text}").parse::<Table>().ok()?.remove("value")
 }
 
-/// Splits a list such as `a, b` at its commas. Returns None for a text that begins with a bracket, which is parsed
-/// as TOML.
+/// Splits a list such as `a, b` at its commas. Returns None for a text that begins with a bracket. Such a text is
+/// parsed as TOML instead.
 fn parts(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());

@@ -70,8 +70,8 @@ impl Limits {
     pub fn check(&self) -> Result<(), Unusable> {
         let at_least = |key, value, least| within(key, value, least, u64::MAX);
         at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
-        // Large bodies share at most three quarters of this memory. If this memory is at least twice the largest
-        // body, three quarters of this memory are enough for the largest body.
+        // Large bodies share at most three quarters of `limits.all_bodies_bytes`. If this setting is at least
+        // twice `limits.body_bytes`, the three quarters are enough for the largest body.
         at_least(
             "limits.all_bodies_bytes",
             self.all_bodies_bytes as u64,

@@ -57,8 +57,8 @@ impl Memory {
         Memory { small: portions(small), large: portions(limits.all_bodies_bytes - small) }
     }
 
-    /// Reads a body up to the limits. The server sends `100 Continue` when this function first reads from
-    /// `payload`, after the memory for the body is reserved.
+    /// Reserves memory for a body, and then reads the body. The first read makes the server send `100 Continue`.
+    /// So a client that waits for `100 Continue` sends the body only when there is memory for the body.
     pub(crate) async fn read(
         &self,
         limits: &Limits,

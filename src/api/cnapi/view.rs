@@ -44,7 +44,7 @@ impl<'a> TicketView<'a> {
     }
 }
 
-/// The response to the creation of a ticket: the new uuid, and all tickets of the queue.
+/// The response to the creation of a ticket: the new uuid, and the queued and active tickets of the queue.
 #[derive(Debug, Serialize)]
 pub(crate) struct CreatedView<'a> {
     uuid: &'a str,

@@ -250,8 +250,9 @@ async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
     Ok(found)
 }
 
-/// Checks a policy rule with the project and the user of a ticket. `edge` has checked the rule with the project
-/// and the user of the client only, before the ticket was read.
+/// Checks a policy rule with the project and the user of a ticket. So a policy can restrict a client to the
+/// tickets of the client's own project. `edge` has checked the rule before the ticket was read, and only with the
+/// project and the user of the client.
 pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiError> {
     let target = Target::default()
         .with("project_id", ticket.project_id.as_deref())

@@ -41,9 +41,9 @@ pub(super) fn allow(rules: &[AccessRule], service_type: &str, asked: Asked<'_>) 
 /// A piece of a pattern.
 enum Piece {
     Byte(u8),
-    /// At least one byte, and no slash.
+    /// `*` or `{name}`: matches at least one byte, but no slash.
     Part,
-    /// Any number of bytes, slashes included.
+    /// `**`: matches any number of bytes, including slashes.
     Rest,
 }
 

@@ -9,7 +9,7 @@ use crate::auth::TokenScope;
 
 /// The attributes of the user who sent a request, as policy rules read them.
 pub trait Credentials {
-    /// Returns whether the user has a role. Upper and lower case are equal.
+    /// Returns whether the user has a role. The case of letters does not matter.
     fn has_role(&self, role: &str) -> bool;
 
     /// Returns the attribute of this name, such as `project_id`, or `None` if there is no such attribute.
