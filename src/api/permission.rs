@@ -26,7 +26,8 @@ pub(crate) fn log_unknown(request_id: &str, why: &str) {
 }
 
 /// Returns the reason of a refusal for the log. The reason does not name the user. With `noauth2` (no real
-/// authentication), the user id is a part of the token, and a token must not appear in the log.
+/// authentication), the user id is a part of the token that the client sent. A client may send a Keystone token by
+/// mistake, which must not appear in the log.
 fn reason(denied: &Denied, rules: &Rules, who: &Identity) -> String {
     match denied {
         Denied::Rule(rule) => {

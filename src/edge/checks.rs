@@ -86,8 +86,8 @@ impl Exchange {
         })
     }
 
-    /// Refuses a request whose headers, query string or announced body exceed a limit of the settings. Refuses a
-    /// body without a content type.
+    /// Refuses a request whose headers, query string or announced body exceed a limit of the settings. For
+    /// Placement's API, also refuses a body without a content type.
     pub(super) fn check_size(&self) -> Result<(), ApiError> {
         let limits = &self.edge.settings.limits;
         let query = self.request.query_string();

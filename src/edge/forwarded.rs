@@ -36,8 +36,8 @@ struct Hop {
     prefix: Option<BasePath>,
 }
 
-/// Returns the origin of a request that arrived from the address `peer`. Proxies write the headers that `written`
-/// selects.
+/// Returns the client's address and URL parts for a request that arrived from the address `peer`. `written`
+/// selects the headers that trusted proxies write.
 pub(crate) fn origin(
     peer: Option<IpAddr>,
     trusted: &TrustedProxies,

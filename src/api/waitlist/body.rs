@@ -57,7 +57,7 @@ pub(crate) struct TermBody {
     lease_while_queued: bool,
 }
 
-/// The body of `POST /waitlist`.
+/// The body of `POST /waitlist`, which creates a group of tickets.
 #[derive(Deserialize)]
 pub(crate) struct GroupBody {
     tickets: Vec<MemberBody>,
