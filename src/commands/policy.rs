@@ -44,7 +44,7 @@ pub struct Source {
     file: Option<PathBuf>,
 }
 
-/// The question of `check`: a rule, a user and a target.
+/// The question of `check`: a rule, a user, and the attributes of a resource (the target).
 #[derive(Args)]
 pub struct Question {
     /// Name of the rule, such as placement:usages

@@ -167,12 +167,14 @@ impl Pool {
         self.alive((place.since + PATIENCE).max(Instant::now() + PATIENCE_AGAIN), true)
     }
 
-    /// Returns a connection for a caller without a place. Blocks the thread for `patience` at most.
+    /// Returns a connection for a caller that has no place (the right from [`Self::queue_up`]). Blocks the
+    /// thread for `patience` at most.
     pub fn connection_in(&self, patience: Duration) -> Result<Pooled, Error> {
         self.alive(Instant::now() + patience, false)
     }
 
-    /// Returns a connection for a caller without a place. Blocks the thread for 20 seconds at most.
+    /// Returns a connection for a caller that has no place (the right from [`Self::queue_up`]). Blocks the
+    /// thread for 20 seconds at most.
     pub fn any_connection(&self) -> Result<Pooled, Error> {
         self.connection_in(PATIENCE)
     }

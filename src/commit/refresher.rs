@@ -274,8 +274,8 @@ impl Shared {
         [books.reading, books.announced.since].into_iter().flatten().min()
     }
 
-    /// Returns true if the oldest commit has been waiting for two seconds. The writer of
-    /// this commit then gets an answer before the follower has seen the commit.
+    /// Returns true if the oldest commit has been waiting for two seconds. The writer of this commit then
+    /// gets an answer before the follower has seen the commit.
     fn is_late(&self) -> bool {
         self.behind_since().is_some_and(|since| since.elapsed() >= FOLLOWING)
     }
@@ -336,7 +336,8 @@ impl Shared {
             return Ok(false);
         }
         begin_snapshot(conn)?;
-        // The snapshot sees only transactions that are recorded in the books by now.
+        // The snapshot sees only transactions that are recorded in the books by now. So `touched` gets all
+        // parts of each transaction that the snapshot may see.
         self.books.lock().commits.widen(touched);
         let followed = follower.follow(conn, touched, &|| true)?;
         end_snapshot(conn)?;

@@ -203,7 +203,8 @@ impl Inner {
                 Writing::Pool(refresher) => refresher.commit(tx).map(|receiver| caught_up.set(receiver)),
                 Writing::OneThread(_) => transaction::commit(tx),
             };
-            // A failed COMMIT may have happened all the same, so the listener learns of the changes in any case.
+            // A failed COMMIT may have happened all the same. So the listener (the waitlist) learns of the
+            // changes in any case.
             self.listener.tell(&changes);
             may_be_written.set(!outcome.as_ref().is_err_and(Error::is_retryable));
             outcome

@@ -153,6 +153,7 @@ impl Thread {
                     while let Some(job) = next {
                         completions.push(job(tx));
                         // If a job left a savepoint open, the later commit would only release this savepoint.
+                        // So the number of open savepoints is checked after each job.
                         expect_depth(tx, 1)?;
                         touched.merge(tx.take_touched());
                         changes.merge(tx.take_waitlist_changes());
@@ -171,8 +172,8 @@ impl Thread {
                 log::error!("a commit of {} transactions failed: {reason}", completions.len());
                 self.recover();
             }
-            // A failed COMMIT may have happened all the same. So the listener learns of the changes in any case, and
-            // asks the database.
+            // A failed COMMIT may have happened all the same. So the listener (the waitlist) learns of the
+            // changes in any case, and asks the database.
             self.listener.tell(&changes);
             self.follow(touched);
             for completion in completions {

@@ -260,7 +260,8 @@ fn open_files() -> Vec<RawFd> {
 /// Returns a new descriptor for an open file. Another thread may close the old descriptor, and its number may then
 /// belong to another file.
 fn duplicate(number: RawFd) -> Option<OwnedFd> {
-    // This crate returns a descriptor only as a copy.
+    // The crate `filedescriptor` gives away only copies of its descriptor. So `as_file` makes a second copy,
+    // and the first copy is closed.
     FileDescriptor::dup(&number).ok()?.as_file().ok().map(OwnedFd::from)
 }
 

@@ -99,8 +99,8 @@ impl Fleet {
         *self.refreshed.lock() = refresh;
     }
 
-    /// Returns the current picture. The returned picture never changes, and no change waits until the picture is
-    /// dropped.
+    /// Returns the current picture. The returned picture never changes. A change of the current picture does
+    /// not wait until the returned picture is dropped.
     pub fn read(&self) -> Arc<Picture> {
         Arc::clone(&self.shown.read())
     }

@@ -33,7 +33,7 @@ pub fn count(visited: u64, returned: usize) {
     RETURNED.observe(returned);
 }
 
-/// The number of searches and lists that are waiting or running in one service.
+/// The numbers of waiting and of running searches, in one service. Lists of providers count as searches.
 #[derive(Debug, Default)]
 pub struct Searching {
     waiting: AtomicUsize,

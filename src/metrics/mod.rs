@@ -29,7 +29,7 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 pub const SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 
-/// The histogram bounds for numbers of things.
+/// The histogram bounds for counts, such as the number of found candidates.
 pub const COUNTS: [f64; 8] = [0.0, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);

@@ -1,5 +1,5 @@
-//! The plan of a search: the request with row ids in place of names, the providers that may serve each part of
-//! the request, and the trees that may serve all of it.
+//! The plan of a search: the request with row ids in place of names, the providers that may serve each part
+//! of the request, and the trees that may serve the whole request.
 
 use roaring::RoaringBitmap;
 

@@ -19,7 +19,7 @@ pub(super) struct Budget<'a> {
     left: u64,
     /// The number of providers that the whole search may try.
     total: u64,
-    /// The number of dead ends that may still be stored.
+    /// The number of dead ends (see [`Walk::dead_ends`]) that may still be stored.
     dead_ends: usize,
     pace: Pace<'a>,
 }

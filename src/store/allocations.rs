@@ -68,7 +68,8 @@ impl<'a> ProviderAllocation<'a> {
     }
 }
 
-/// Separates the fields of an allocation's line.
+/// The separator between the fields of a line, such as `3 512 MEMORY_MB
+/// 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11`.
 pub(super) const FIELD: &str = " ";
 
 /// One allocation by row ids: a provider, a class and an amount.

@@ -129,7 +129,8 @@ pub fn insert(tx: &mut Tx, uuid: &str, owner: OwnerIds) -> QueryResult<usize> {
 ///
 /// Returns false if the consumer exists, the project, user or type has no row, or the uuid has allocations.
 ///
-/// Always returns false on MariaDB, where INSERT … SELECT locks a whole table, and two such statements at once fail.
+/// Always returns false on MariaDB. There, INSERT … SELECT locks a whole table, and one of two such
+/// statements at the same time fails.
 pub fn insert_new(
     tx: &mut Tx,
     uuid: &str,

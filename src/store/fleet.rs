@@ -19,7 +19,8 @@ use super::load_listed;
 #[cfg(feature = "postgres")]
 use super::on_postgres;
 
-/// The number of providers that one query reads. Some client libraries buffer a whole result in memory.
+/// The number of providers that one query reads. Some client libraries buffer a whole result in memory, so
+/// the providers are read in several queries.
 const BATCH: usize = 2_000;
 
 /// A provider with all data that a search needs.
@@ -270,7 +271,8 @@ fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<B
 
 fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<i32>> {
     match conn {
-        // Traits are most of the rows that the picture needs. On PostgreSQL one row has all trait ids of a provider.
+        // Most rows that the picture (the copy of all providers in memory) needs are traits. So on
+        // PostgreSQL, one row has all trait ids of a provider.
         #[cfg(feature = "postgres")]
         DbConnection::Postgres(conn) => {
             let lists = match selection {

@@ -105,7 +105,8 @@ pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<
     })?;
     let mut ids: HashMap<String, i32> = found.into_iter().collect();
     if conn.kind() == Kind::Mysql {
-        // On MariaDB a list also finds other spellings of a uuid, and a row does not tell which element it matches.
+        // On MariaDB a list also finds other spellings of a uuid, and a row does not tell which element of
+        // the list it matches. So each uuid that is still missing is looked up alone.
         for uuid in uuids {
             if !ids.contains_key(*uuid)
                 && let Some(ProviderKey { id, .. }) = find_key(conn, uuid)?

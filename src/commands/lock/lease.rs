@@ -61,7 +61,7 @@ impl Lease {
         &self.ticket
     }
 
-    /// Returns the lengths of the lease's parts.
+    /// Returns the terms of the lease: the time for renewals, the grace and the margin.
     pub fn terms(&self) -> Terms {
         self.terms
     }

@@ -75,7 +75,7 @@ impl Queue {
         })
     }
 
-    /// Returns the lengths of the lease's parts.
+    /// Returns the terms of a lease: the time for renewals, the grace and the margin.
     pub fn terms(&self) -> Terms {
         self.terms
     }
@@ -121,8 +121,8 @@ impl Queue {
         self.service.write(Method::POST, &self.tickets(), &body, ANSWERING).await
     }
 
-    /// Looks for a ticket that an earlier request has created, although its answer was lost. Returns `None`
-    /// if there is no such ticket.
+    /// Looks for a ticket that an earlier request of this process has created, if the answer to that request
+    /// was lost. Returns `None` if there is no such ticket.
     pub async fn find(&self) -> Result<Option<Ticket>, Failure> {
         let mut last: Option<String> = None;
         loop {
