@@ -109,7 +109,8 @@ fn list(rules: &Rules) -> String {
         for route in guarded {
             text.push_str(&format!("# {} {}\n", route.method, route.path));
         }
-        // Every JSON string is also a YAML string.
+        // The output is YAML. Every JSON string is also a YAML string, so the name and the rule are written
+        // as JSON strings.
         text.push_str(&format!("{}: {}\n", json!(name), json!(check.to_string())));
     }
     text

@@ -113,6 +113,7 @@ mod tests {
         commits.end(both);
         assert!(commits.splits(&read));
         // The transaction changes more of the provider than its usage, but the reader reads only the usage.
+        // So the reader may see only a part of the transaction.
         commits.look();
         commits.begin(&touched([(1, Whole)]));
         assert!(commits.splits(&read));

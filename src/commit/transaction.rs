@@ -189,7 +189,8 @@ fn begin(tx: &mut Tx) -> Result<(), Error> {
 /// Rolls back the innermost transaction or savepoint, if there is one.
 pub fn roll_back(tx: &mut Tx) -> Result<(), Error> {
     match Manager::rollback_transaction(tx.conn()) {
-        // The database has already ended the transaction, as a Galera cluster does after a deadlock.
+        // The database has already ended the transaction, as a Galera cluster does after a deadlock. Then
+        // there is nothing to roll back.
         Ok(()) | Err(diesel::result::Error::NotInTransaction) => Ok(()),
         Err(error) => Err(error.into()),
     }

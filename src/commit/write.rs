@@ -238,7 +238,8 @@ impl Inner {
         match &written {
             Ok(None) => return Ok(None),
             Err(error) if error.database().is_some_and(Error::is_retryable) => return Ok(None),
-            // The statement may have written, but its answer is lost.
+            // The statement may have written, but its answer is lost. So nobody knows which provider the
+            // statement touched.
             Err(_) if is_lost => tx.touch_everything(),
             _ => {}
         }

@@ -37,7 +37,8 @@ impl<C: ValidGrouping<G>, T, G> ValidGrouping<G> for Among<'_, C, T> {
 impl<C: Expression + AppearsOnTable<QS>, T, QS> AppearsOnTable<QS> for Among<'_, C, T> {}
 
 impl<C, T> QueryId for Among<'_, C, T> {
-    // Diesel finds the prepared statement by its text.
+    // The number of values changes the text, so diesel finds the prepared statement by the text and not by a
+    // type.
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
@@ -53,7 +54,7 @@ where
             out.unsafe_to_cache_prepared();
         }
         if self.values.is_empty() {
-            // No value is in an empty list. No database accepts `IN ()`.
+            // For an empty list, the condition is always false. No database accepts `IN ()`.
             out.push_sql("1 = 0");
             return Ok(());
         }

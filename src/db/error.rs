@@ -19,8 +19,8 @@ pub enum Error {
     /// All connections of the pool were in use for this time.
     #[error("no database connection came free in {0:?}")]
     Busy(Duration),
-    /// Another transaction has changed a row after this transaction read the row. The service may run this
-    /// transaction again.
+    /// Another transaction has changed or deleted a row after this transaction read the row. The service may
+    /// run this transaction again.
     #[error("a concurrent writer was first")]
     LostRace,
     /// A unique key is violated, and would be violated in each further run. The text is the database's message.

@@ -260,8 +260,8 @@ fn open_files() -> Vec<RawFd> {
 /// Returns a new descriptor for an open file. Another thread may close the old descriptor, and its number may then
 /// belong to another file.
 fn duplicate(number: RawFd) -> Option<OwnedFd> {
-    // The crate `filedescriptor` gives away only copies of its descriptor. So `as_file` makes a second copy,
-    // and the first copy is closed.
+    // `as_file` makes a second copy, and the first copy is closed. A conversion of the first copy would need
+    // `unsafe`.
     FileDescriptor::dup(&number).ok()?.as_file().ok().map(OwnedFd::from)
 }
 

@@ -248,7 +248,8 @@ impl Picture {
             .collect();
         self.class_names = Arc::new(classes);
         self.trait_names = Arc::new(Names::new(rows.traits));
-        // The texts contain names by row id, and SQLite may give the row id of a deleted trait to a new trait.
+        // The texts are stored by the row ids of traits, and SQLite may give the row id of a deleted trait to
+        // a new trait. So all texts are discarded.
         self.trait_texts = Arc::default();
         self.sharing_trait = self.trait_names.id(SHARING_TRAIT);
         for class in renamed {

@@ -62,7 +62,8 @@ async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
     }
     let count = wrong.len();
     metrics::fleet::MENDED.inc_by(count as u64);
-    // Providers that changed during each comparison may differ too.
+    // Providers that changed during each comparison may differ too, so the picture also reads these providers
+    // again.
     wrong.extend(doubtful);
     let touched = Touched {
         providers: wrong.into_iter().map(|id| (id, Part::Whole)).collect(),

@@ -24,7 +24,8 @@ impl TraitTexts {
         if let Some((list, text)) = self.texts.get_key_value(&*traits) {
             return (Arc::clone(list), text.clone());
         }
-        // Providers whose traits change leave unused texts behind.
+        // Providers whose traits change leave unused texts behind. So unused texts are removed when there are
+        // many texts.
         if self.texts.len() > FEW.max(2 * self.in_use) {
             self.texts.retain(|_, text| !text.is_unique());
             self.in_use = self.texts.len();

@@ -327,7 +327,8 @@ fn insert(tx: &mut Tx, items: &[Item<'_>]) -> Result<()> {
     let mut new = Vec::with_capacity(items.len());
     for item in items {
         let (provider_id, class_id) = (item.provider_id, item.class_id);
-        // An amount above 32 bits is larger than every `max_unit`.
+        // An amount that does not fit into 32 bits is larger than every `max_unit`, so it violates the
+        // constraints.
         let used = i32::try_from(item.amount).map_err(|_| Error::ConstraintsViolated {
             class: item.class.to_owned(),
             uuid: item.provider_uuid.to_owned(),

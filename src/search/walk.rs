@@ -335,7 +335,8 @@ impl Walk {
                 .all(|set| set.contains(slot) || self.chosen.iter().any(|chosen| set.contains(*chosen)))
     }
 
-    /// Sets `later`. The levels of the unsuffixed group are the first levels of the plan.
+    /// Computes [`Walk::later`] for the levels of the unsuffixed group, which are the first levels of the
+    /// plan.
     fn look_ahead(&mut self, plan: &Plan) {
         self.later.clear();
         if plan.required.is_empty() {

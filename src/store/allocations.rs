@@ -254,7 +254,8 @@ fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime
 /// Deletes all allocations of a consumer. Returns the number of deleted allocations.
 pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<usize> {
     let binds = [consumer_uuid.into()];
-    // MariaDB's client library returns no rows for DELETE … RETURNING.
+    // MariaDB's client library returns no rows for DELETE … RETURNING. So on MariaDB, the allocations are
+    // read before the DELETE.
     let providers: Vec<i32> = if tx.kind() == Kind::Mysql {
         let held = held_by_consumer(tx, consumer_uuid)?;
         execute(tx, named!("DELETE FROM allocations WHERE consumer_id = ?"), &binds)?;

@@ -42,7 +42,7 @@ pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
 
 /// Locks the row of the provider with this uuid and increments the generation. Returns the row id, if any.
 pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>> {
-    // MariaDB has no UPDATE … RETURNING.
+    // MariaDB has no UPDATE … RETURNING, so the row id is read before the UPDATE.
     if tx.kind() == Kind::Mysql {
         let Some(ProviderKey { id, .. }) = resource_providers::find_key(tx, uuid)? else {
             return Ok(None);

@@ -30,7 +30,8 @@ const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
 
 /// Applies the missing migrations and inserts the missing standard names. Returns the number of migrations.
 pub fn migrate(db: &Db) -> Result<usize, Error> {
-    // The migration of a large table may exceed the usual time limit of statements.
+    // The migration of a large table may exceed the usual time limit of statements, so no time limit applies
+    // here.
     db.without_limits(|tx| {
         under_lock(tx, |tx| {
             refuse_other_revisions(tx)?;
@@ -63,7 +64,8 @@ pub fn keep_schema(db: &Db) -> Result<(), Error> {
 pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
     let target = Db::target(settings)?;
     if target.kind == Kind::Sqlite && !std::path::Path::new(&target.address).exists() {
-        // Connecting would create the missing file of the SQLite database.
+        // Connecting would create the missing file of the SQLite database. Without the file, no migration has
+        // run.
         return on_source(target.kind, |source| missing(&source, &[]));
     }
     pending(&mut establish(&target)?)
@@ -133,8 +135,8 @@ fn is_missing_table(error: &diesel::result::Error) -> bool {
 /// Returns an error for the database of another Placement release, since the tables of other releases differ.
 #[expect(clippy::disallowed_methods, reason = "a question that may fail, not a write")]
 fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
-    // A new database has no such table. The query runs in a transaction of its own, since a failed query aborts the
-    // surrounding transaction on PostgreSQL.
+    // A new database has no table `alembic_version`, so the query may fail. The query runs in a transaction
+    // of its own, since a failed query aborts the surrounding transaction on PostgreSQL.
     let found = conn
         .transaction(|conn| alembic_version::table.select(alembic_version::version_num).load::<String>(conn));
     match found.unwrap_or_default().iter().find(|revision| *revision != PLACEMENT_REVISION) {

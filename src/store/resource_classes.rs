@@ -62,7 +62,7 @@ pub fn lock_shared(tx: &mut Tx, ids: &[i32]) -> QueryResult<bool> {
     let mut custom: Vec<i32> = ids.iter().copied().filter(|id| *id >= FIRST_CUSTOM_ID).collect();
     custom.sort_unstable();
     let lock: Option<&str> = match tx.kind() {
-        // SQLite allows one write transaction at a time, and `tx` is this transaction.
+        // SQLite allows one write transaction at a time, and `tx` is this transaction. So no lock is needed.
         Kind::Sqlite => None,
         Kind::Postgres => Some("FOR KEY SHARE"),
         Kind::Mysql => Some("LOCK IN SHARE MODE"),

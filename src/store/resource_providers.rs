@@ -224,7 +224,8 @@ pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<()> {
     diesel::delete(inventories::table.filter(inventories::resource_provider_id.eq(id))).execute(tx.conn())?;
     diesel::delete(rpa::table.filter(rpa::resource_provider_id.eq(id))).execute(tx.conn())?;
     diesel::delete(rpt::table.filter(rpt::resource_provider_id.eq(id))).execute(tx.conn())?;
-    // The row of a root refers to itself, and MariaDB refuses to delete such a row.
+    // The row of a root refers to itself, and MariaDB refuses to delete such a row. So the reference is
+    // removed first.
     diesel::update(rp::table.filter(rp::id.eq(id)))
         .set(rp::root_provider_id.eq(None::<i32>))
         .execute(tx.conn())?;

@@ -140,8 +140,8 @@ mod strays {
                 return None;
             }
             let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-            // The process may have ended, and a new process may have got its number, before the descriptor
-            // was opened.
+            // Before the descriptor was opened, the process may have ended, and a new process may have got
+            // its number. So the environment is checked only now.
             self.is_carried_by(pid).then_some(Stray(pid, process))
         }
 

@@ -57,7 +57,7 @@ impl Guard {
     /// Starts the guard process.
     pub fn start() -> io::Result<Guard> {
         // The program's file may have been replaced by an update. `/proc/self/exe` is the file of the running
-        // program.
+        // program, so the guard has the same version as the lock process.
         let program =
             if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
         let mut process = Command::new(program)

@@ -92,8 +92,9 @@ impl Queue {
     /// expires.
     pub async fn join(&self) -> Result<Ticket, Failure> {
         match self.try_join(true).await {
-            // The service is older than `lease_while_queued`. On such a service, the ticket of a dead process
-            // only expires after it has become active.
+            // The service is older than `lease_while_queued`, so the request is sent again without this
+            // member. On such a service, the ticket of a dead process only expires after it has become
+            // active.
             Err(Failure::Refused { status: 400, detail, .. }) if detail.contains(LEASE_WHILE_QUEUED) => {
                 self.try_join(false).await
             }

@@ -84,7 +84,8 @@ impl Turn<'_> {
             if let Some(lease) = self.await_turn(ticket).await? {
                 return Ok(lease);
             }
-            // The command has not started yet, so only the position in the queue is lost.
+            // The ticket expired before the command started, so only the position in the queue is lost. A new
+            // ticket is created.
             self.place.hide();
             complain(
                 "the ticket expired since the service could not be told of the wait; another one is taken",

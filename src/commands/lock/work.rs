@@ -151,7 +151,7 @@ impl Work {
     /// Ends the command and all processes that it has started, before another client's ticket becomes active.
     async fn stop(&mut self, lease: &Lease, lost: &Lost, signals: &mut Signals) {
         let over_at = match lost {
-            // Another client's ticket may already be active.
+            // Another client's ticket may already be active. So the command gets SIGKILL at once.
             Lost::Expired => Moment::now(),
             Lost::Unrenewed(_) | Lost::Ended(_) => {
                 let grace_over = Moment::now().after(lease.terms().grace());
