@@ -141,7 +141,7 @@ mod strays {
             }
             let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
             // Before the descriptor was opened, the process may have ended, and a new process may have got
-            // its number. So the environment is checked only now.
+            // its number. So the environment is checked again.
             self.is_carried_by(pid).then_some(Stray(pid, process))
         }
 
