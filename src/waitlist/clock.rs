@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use chrono::{NaiveDateTime, TimeDelta};
 use parking_lot::Mutex;
-use rustix::time::{ClockId, clock_gettime};
 
+use crate::clock::up;
 use crate::store;
 
 /// A source of the present time, by which tickets expire.
@@ -111,22 +111,6 @@ impl Clock for ServiceClock {
 
 fn whole_micros(time: NaiveDateTime) -> NaiveDateTime {
     chrono::SubsecRound::trunc_subsecs(time, 6)
-}
-
-/// Returns the time since the host's boot, including the time that the host was suspended. Nobody can set
-/// this clock.
-pub fn up() -> Duration {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let clock = ClockId::Boottime;
-    // On other systems, the monotonic clock also counts the time that the host was suspended.
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let clock = ClockId::Monotonic;
-    let time = clock_gettime(clock);
-    // Neither the seconds nor the nanoseconds can be negative.
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or_default(),
-        u32::try_from(time.tv_nsec).unwrap_or_default(),
-    )
 }
 
 #[cfg(test)]

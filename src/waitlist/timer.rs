@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::clock::up;
 use crate::commit::{Db, Plain};
 use crate::db::DbConnection;
 use crate::store::ticket::Status;
@@ -15,7 +16,6 @@ use crate::store::waitlist_clock;
 use crate::store::waitlist_overdue::{self as overdue, Overdue};
 use crate::store::waitlist_tickets as rows;
 
-use super::clock::up;
 use super::expire::{EXPIRED_AT_ONCE, expire, expire_heads};
 use super::waiters::Waking;
 use super::{Error, Waitlist, prune};
