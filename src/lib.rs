@@ -15,6 +15,7 @@
 //! - [`fleet`]: the picture, which is the in-memory copy of all providers
 //! - [`store`]: the database queries, and the generations of rows
 //! - [`commit`]: transactions, and the updates of the picture after them
+//! - [`feed`]: the changes that the replicas on one database tell each other
 //! - [`db`]: connections, and the differences between SQLite, PostgreSQL and MariaDB
 //!
 //! All modules may use these modules:
@@ -36,6 +37,7 @@ pub mod commit;
 pub mod config;
 pub mod db;
 pub mod edge;
+pub mod feed;
 pub mod fleet;
 pub mod logging;
 pub mod metrics;

@@ -27,6 +27,7 @@ const ROOMS: &[&str] = &[
     "fleet",
     "store",
     "commit",
+    "feed",
     "db",
     "metrics",
     "logging",

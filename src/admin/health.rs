@@ -27,6 +27,8 @@ pub enum Unready {
     Unreachable,
     /// The database did not answer in time.
     Silent,
+    /// This replica could not be registered, or could not read the changes by other replicas.
+    Behind,
     /// The tables of the database are too old: this number of migrations has not run yet.
     Unmigrated(usize),
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Unready {
             Unready::Stopping => write!(f, "the service is being stopped"),
             Unready::Unreachable => write!(f, "the database cannot be reached"),
             Unready::Silent => write!(f, "the database does not answer"),
+            Unready::Behind => write!(f, "the changes by other replicas of the service are not read"),
             Unready::Unmigrated(count) => write!(f, "{count} migrations of the database are pending"),
         }
     }
@@ -81,6 +84,7 @@ impl Readiness {
 
 fn look(db: &Db) -> Result<(), Unready> {
     match db.probe(CONNECTING, |conn| Ok(migrations::pending(conn)?.len())) {
+        Ok(0) if !db.is_current() => Err(Unready::Behind),
         Ok(0) => Ok(()),
         Ok(pending) => Err(Unready::Unmigrated(pending)),
         Err(error) => {

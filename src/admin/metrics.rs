@@ -38,6 +38,7 @@ fn look_up(admin: &Admin, lengths: Option<Lengths>, registry: &Registry) -> Resu
         [(env!("CARGO_PKG_VERSION"), 1.0)],
     )?;
     show_pool(admin, registry)?;
+    show_replicas(admin, registry)?;
     show_fleet(admin, registry)?;
     show_searches(admin, registry)?;
     #[expect(clippy::cast_precision_loss, reason = "no number here is too large for a float")]
@@ -53,6 +54,13 @@ fn show_pool(admin: &Admin, registry: &Registry) -> Result<(), Error> {
     gauges(registry, "allotment_database_connections", help, "state", states)?;
     let help = "Connections that the pool may have.";
     gauge(registry, "allotment_database_connections_max", help, pool.max.into())
+}
+
+fn show_replicas(admin: &Admin, registry: &Registry) -> Result<(), Error> {
+    let Some(others) = admin.db.other_replicas() else { return Ok(()) };
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    let others = others as f64;
+    gauge(registry, "allotment_other_replicas", "Other replicas that run on the same database.", others)
 }
 
 fn show_fleet(admin: &Admin, registry: &Registry) -> Result<(), Error> {

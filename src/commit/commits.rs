@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::commit::touched::Touched;
+use crate::feed::Touched;
 
 /// The transactions whose COMMIT is sent and not yet answered. A transaction is left out if no reader can see
 /// only a part of its changes, such as a claim on one provider.

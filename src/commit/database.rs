@@ -9,12 +9,13 @@ use tokio::time::timeout;
 use crate::commit::follower::{Follower, FollowerSlot, Listener, ListenerSlot};
 use crate::commit::pool::{Pool, PoolUse};
 use crate::commit::refresher::Refresher;
-use crate::commit::touched::Touched;
 use crate::commit::transaction::{self, TransactionError};
 use crate::commit::tx::Tx;
 use crate::commit::writer::Writer;
 use crate::db::establish::establish;
 use crate::db::{DatabaseSettings, DbConnection, DbTarget, Error, Kind, file_lock};
+use crate::feed::Feed;
+use crate::feed::Touched;
 use crate::metrics;
 
 /// A handle of the open database. All requests share the database, and a clone of the handle is cheap.
@@ -31,6 +32,8 @@ pub(super) struct Inner {
     pub(super) writing: Writing,
     /// Notified when another process has written.
     others: Arc<Notify>,
+    /// The greatest age of the picture that searches may use although other replicas run.
+    max_staleness: Duration,
     /// The lock that keeps other processes away from SQLite's file. None for the other databases.
     _lock: Option<file_lock::FileLock>,
 }
@@ -61,7 +64,9 @@ impl Db {
         let writing = Writing::start(first, &target, &follower, &listener, &others)
             .map_err(|e| Error::Unusable(format!("cannot start a thread for the database: {e}")))?;
         let pool = Pool::new(target.clone(), settings.pool_size);
-        Ok(Db { inner: Arc::new(Inner { target, pool, follower, listener, writing, others, _lock: lock }) })
+        let max_staleness = Duration::from_secs_f64(settings.max_staleness_seconds);
+        let inner = Inner { target, pool, follower, listener, writing, others, max_staleness, _lock: lock };
+        Ok(Db { inner: Arc::new(inner) })
     }
 
     /// Sets the follower (the picture of all providers in memory), which learns of all later writes. Returns an error
@@ -99,6 +104,43 @@ impl Db {
     /// SQLite's writer has a connection outside the pool.
     pub fn pool_use(&self) -> PoolUse {
         self.inner.pool.usage()
+    }
+
+    /// Registers this process as a replica of the service; blocks the thread. From then on each write leaves an entry
+    /// in the change feed, and the follower can see the transactions of other replicas. Does nothing on SQLite, which
+    /// has a single process.
+    pub fn join_replicas(&self) -> Result<(), Error> {
+        match &self.inner.writing {
+            Writing::Pool(refresher) => refresher.join(self.inner.target.clone()),
+            Writing::OneThread(_) => Ok(()),
+        }
+    }
+
+    /// Tells the other replicas that this one stops. Blocks the thread for a second at most.
+    pub fn leave_replicas(&self) {
+        if let Some(feed) = self.inner.writing.feed() {
+            feed.leave();
+        }
+    }
+
+    /// The number of other replicas that run. None if the replicas of the database are not counted, as on SQLite.
+    pub fn other_replicas(&self) -> Option<usize> {
+        Some(self.inner.writing.feed()?.running())
+    }
+
+    /// Returns false if this replica has not been registered for some seconds, or has not read the changes by other
+    /// replicas.
+    pub fn is_current(&self) -> bool {
+        self.inner.writing.feed().is_none_or(Feed::is_current)
+    }
+
+    /// Waits until the follower has seen all transactions of other replicas that have committed by now, or as of
+    /// `database.max_staleness_seconds` ago.
+    pub async fn see_others(&self) -> Result<(), Error> {
+        match &self.inner.writing {
+            Writing::Pool(refresher) => refresher.see_others(self.inner.max_staleness).await,
+            Writing::OneThread(_) => Ok(()),
+        }
     }
 
     /// Runs `work` on a new connection outside the pool, without a time limit for statements. Blocks the
@@ -187,6 +229,14 @@ impl Db {
 }
 
 impl Writing {
+    /// This replica's part in the change feed. None before the replica is registered, and on SQLite.
+    pub(super) fn feed(&self) -> Option<&Feed> {
+        match self {
+            Writing::Pool(refresher) => refresher.feed(),
+            Writing::OneThread(_) => None,
+        }
+    }
+
     /// Returns the time of the oldest commit that the follower has not seen. Returns None if there is no such commit.
     pub(super) fn behind_since(&self) -> Option<Instant> {
         match self {
@@ -212,7 +262,7 @@ impl Writing {
             }
             _ => {
                 drop(first);
-                Ok(Writing::Pool(Refresher::start(target.clone(), follower)?))
+                Ok(Writing::Pool(Refresher::start(target.clone(), follower, listener.clone())?))
             }
         }
     }

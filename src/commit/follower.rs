@@ -4,8 +4,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::commit::touched::{Touched, WaitlistChanges};
 use crate::db::{DbConnection, Error};
+use crate::feed::{Touched, WaitlistChanges};
 
 /// The longest time that the answer to a write waits until the follower has seen the commit.
 pub(super) const FOLLOWING: Duration = Duration::from_secs(2);
@@ -20,15 +20,24 @@ pub trait Follower: Send + Sync {
         &self,
         conn: &mut DbConnection,
         touched: &Touched,
-        is_whole: &dyn Fn() -> bool,
+        is_whole: &IsWhole<'_>,
     ) -> Result<bool, Error>;
 }
 
+/// Returns true if the rows that were just read contain no part of a transaction without its other parts.
+pub type IsWhole<'a> = dyn Fn(&mut DbConnection) -> Result<bool, Error> + 'a;
+
 /// Learns of the changes of the waitlist right after each commit.
 pub trait Listener: Send + Sync {
-    /// Receives the changes of a commit. If the COMMIT failed, only the database knows whether the changes
+    /// Receives the changes of a commit by this process. If the COMMIT failed, only the database knows whether the changes
     /// have happened. The committing thread calls this method, so the method must not block.
     fn changed(&self, changes: &WaitlistChanges);
+
+    /// Receives changes by other replicas. The method must not block.
+    fn changed_elsewhere(&self, changes: &WaitlistChanges);
+
+    /// Returns true if requests wait for tickets.
+    fn is_waiting(&self) -> bool;
 }
 
 /// The slot for the follower, which is set after the database is opened.
@@ -51,5 +60,19 @@ impl ListenerSlot {
         {
             listener.changed(changes);
         }
+    }
+
+    /// Passes changes by other replicas to the listener. Does nothing if there is no listener or no change.
+    pub(super) fn tell_elsewhere(&self, changes: &WaitlistChanges) {
+        if let Some(listener) = self.0.get()
+            && !changes.is_empty()
+        {
+            listener.changed_elsewhere(changes);
+        }
+    }
+
+    /// Returns true if requests wait for tickets.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.0.get().is_some_and(|listener| listener.is_waiting())
     }
 }

@@ -2,20 +2,22 @@
 //! commit at the same time.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
-use crate::commit::commits::Commits;
-use crate::commit::follower::{FOLLOWING, Follower, FollowerSlot};
-use crate::commit::touched::Touched;
-use crate::commit::transaction::{begin_snapshot, commit, end_snapshot};
+use crate::commit::books::{Books, LOOK_AGAIN, Unsettled};
+use crate::commit::follower::{FOLLOWING, FollowerSlot, ListenerSlot};
+use crate::commit::reader::Reader;
+use crate::commit::transaction::commit;
 use crate::commit::tx::Tx;
 use crate::db::DbTarget;
 use crate::db::establish::establish;
 use crate::db::{DbConnection, Error};
+use crate::feed::{Feed, Touched, entry_text};
 
 /// The pause between two attempts to read while the database can't be reached.
 const RETRY: Duration = Duration::from_millis(200);
@@ -24,62 +26,15 @@ const RETRY: Duration = Duration::from_millis(200);
 /// commit for two seconds). With a timer for each writer, each write would wake a thread once more.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The largest number of attempts to read with a single query. An attempt fails if the query may have seen
-/// only a part of a transaction.
-const TRIES: u32 = 3;
+/// The longest interval between two looks at the change feed.
+const LOOK_AT_FEED: Duration = Duration::from_secs(1);
 
-/// The time between the end of a connection during a COMMIT and the first check whether the COMMIT has happened. The
-/// time doubles before each further check.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The interval between two looks at the change feed while requests wait for tickets and other replicas run.
+const LOOK_FOR_WAITERS: Duration = Duration::from_millis(4);
 
-/// The number of checks for one such COMMIT. All checks together take about four minutes.
-const LOOKS: u32 = 8;
-
-/// The commits that the follower must still read, and the senders to the writers that wait for the follower.
-#[derive(Default)]
-struct Announced {
-    touched: Touched,
-    /// One sender for each writer that waits.
-    told: Vec<oneshot::Sender<()>>,
-    /// When the oldest of these commits was added. None if there are no commits.
-    since: Option<Instant>,
-}
-
-impl Announced {
-    fn merge(&mut self, other: Announced) {
-        self.touched.merge(other.touched);
-        self.told.extend(other.told);
-        self.since = [self.since, other.since].into_iter().flatten().min();
-    }
-
-    fn tell(self) {
-        for done in self.told {
-            // A send fails only if the writer no longer waits.
-            let _ = done.send(());
-        }
-    }
-}
-
-/// A transaction whose connection ended during the COMMIT. The server may still execute the COMMIT.
-struct Unsettled {
-    touched: Touched,
-    /// The transaction's number in [`Commits`], if the transaction has a number.
-    number: Option<u64>,
-    /// When to read the touched parts again.
-    due: Instant,
-    /// The number of checks so far.
-    looks: u32,
-}
-
-/// The data about commits. Writers and the refresher's thread lock the data for moments only.
-#[derive(Default)]
-struct Books {
-    announced: Announced,
-    /// The time at which the oldest of the commits was announced that the follower is reading now.
-    reading: Option<Instant>,
-    commits: Commits,
-    unsettled: Vec<Unsettled>,
-}
+/// The longest time that a search waits for a look at the change feed if no other replica ran when the database was
+/// last reached.
+const LOOK_ALONE: Duration = Duration::from_millis(250);
 
 /// The state that the writers and the refresher's thread share.
 ///
@@ -92,6 +47,9 @@ struct Shared {
     /// this writer.
     following: Mutex<()>,
     follower: FollowerSlot,
+    listener: ListenerSlot,
+    /// None until this replica is registered.
+    feed: OnceLock<Arc<Feed>>,
     /// Notified again and again while the follower is late.
     late: Notify,
 }
@@ -104,10 +62,14 @@ pub struct Refresher {
 
 impl Refresher {
     /// Starts the two threads of the refresher. The threads end after the `Refresher` is dropped.
-    pub fn start(target: DbTarget, follower: FollowerSlot) -> std::io::Result<Refresher> {
+    pub fn start(
+        target: DbTarget,
+        follower: FollowerSlot,
+        listener: ListenerSlot,
+    ) -> std::io::Result<Refresher> {
         let (wake, woken) = channel();
-        let (books, following, late) = Default::default();
-        let shared = Arc::new(Shared { books, following, follower, late });
+        let (books, following, feed, late) = Default::default();
+        let shared = Arc::new(Shared { books, following, follower, listener, feed, late });
         let watched = Arc::downgrade(&shared);
         std::thread::Builder::new().name("refresher-clock".to_owned()).spawn(move || watch(&watched))?;
         let thread = Thread { target, shared: Arc::clone(&shared) };
@@ -122,12 +84,12 @@ impl Refresher {
     /// A failed commit is announced too. If the connection ended during the COMMIT, only the database knows the
     /// outcome, and the COMMIT may still happen later.
     pub fn commit(&self, tx: &mut Tx) -> Result<Option<oneshot::Receiver<()>>, Error> {
-        let Some(touched) = self.to_announce(tx) else {
-            commit(tx)?;
-            return Ok(None);
-        };
+        let touched = tx.take_touched();
+        if !self.is_followed(&touched) {
+            return self.commit_entry(tx).map(|()| None);
+        }
         let number = (!touched.is_one_piece()).then(|| self.shared.books.lock().commits.begin(&touched));
-        let outcome = commit(tx);
+        let outcome = self.commit_entry(tx);
         let is_unsettled = outcome.as_ref().is_err_and(Error::is_gone);
         let caught_up = {
             let mut books = self.shared.books.lock();
@@ -145,6 +107,31 @@ impl Refresher {
         outcome.map(|()| Some(caught_up))
     }
 
+    /// Commits, and records whether the transaction's entry in the change feed is written.
+    fn commit_entry(&self, tx: &mut Tx) -> Result<(), Error> {
+        let entry = tx.take_entry();
+        let outcome = commit(tx);
+        if let (Some(feed), Some(number), Err(error)) = (self.shared.feed.get(), entry, &outcome) {
+            feed.give_back(number, Some(error));
+        }
+        outcome
+    }
+
+    /// Writes the entry of the open transaction to the change feed, if this replica is registered and the transaction
+    /// has touched anything.
+    pub fn write_entry(&self, tx: &mut Tx) -> Result<(), Error> {
+        let (touched, changes) = tx.touched();
+        match self.shared.feed.get() {
+            Some(feed) if !touched.is_empty() || !changes.is_empty() => {
+                let entry = entry_text(touched, changes);
+                let number = feed.write(tx.conn(), &entry)?;
+                tx.set_entry(Some(number));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Announces the parts that a statement touched, which has committed by itself, without a transaction. If
     /// the statement failed, `is_done` is false: the statement may have committed all the same. The returned
     /// receiver gets a message when the follower has seen the statement's changes. The caller must call
@@ -152,7 +139,10 @@ impl Refresher {
     ///
     /// The statement touched a single provider, so no reader can see half of the changes.
     pub fn committed(&self, tx: &mut Tx, is_done: bool) -> Option<oneshot::Receiver<()>> {
-        let touched = self.to_announce(tx)?;
+        let touched = tx.take_touched();
+        if !self.is_followed(&touched) {
+            return None;
+        }
         debug_assert!(touched.everything || touched.is_one_piece());
         let caught_up = self.shared.books.lock().announce(touched);
         if !is_done {
@@ -164,17 +154,49 @@ impl Refresher {
     /// Makes the follower (the picture of all providers) read the parts of the database that another process
     /// may have changed.
     pub fn read_again(&self, touched: Touched) {
-        if self.shared.follower.get().is_some() && !touched.is_empty() {
+        if self.is_followed(&touched) {
             drop(self.shared.books.lock().announce(touched));
             self.wake();
         }
     }
 
-    /// Returns the parts that the transaction touched. Returns None if nothing was touched, or if there is no
-    /// follower.
-    fn to_announce(&self, tx: &mut Tx) -> Option<Touched> {
-        let touched = tx.take_touched();
-        (!touched.is_empty() && self.shared.follower.get().is_some()).then_some(touched)
+    /// Returns true if there is a follower and something was touched.
+    fn is_followed(&self, touched: &Touched) -> bool {
+        !touched.is_empty() && self.shared.follower.get().is_some()
+    }
+
+    /// Registers this replica, which from then on writes to the change feed and reads from it.
+    pub fn join(&self, target: DbTarget) -> Result<(), Error> {
+        let joined = Feed::join(target)?;
+        let taken = |_| Error::Unusable("this replica is registered already".to_owned());
+        self.shared.feed.set(joined).map_err(taken)
+    }
+
+    /// This replica's part in the change feed. None before the replica is registered.
+    pub fn feed(&self) -> Option<&Feed> {
+        self.shared.feed.get().map(AsRef::as_ref)
+    }
+
+    /// Waits until the follower has seen all transactions of other replicas that have committed by now. Returns at
+    /// once if no other replica runs, or if the follower has seen them within `max_age`.
+    pub async fn see_others(&self, max_age: Duration) -> Result<(), Error> {
+        let Some(feed) = self.shared.feed.get().filter(|feed| feed.has_others()) else {
+            return Ok(());
+        };
+        if feed.was_read_within(max_age) {
+            return Ok(());
+        }
+        let is_alone = feed.running() == 0;
+        let patience = if is_alone { LOOK_ALONE } else { FOLLOWING };
+        let (done, seen) = oneshot::channel();
+        self.shared.books.lock().asked.push(done);
+        self.wake();
+        match timeout(patience, seen).await {
+            Ok(Ok(())) => Ok(()),
+            // The database is away, and nobody else was there to write.
+            _ if is_alone => Ok(()),
+            _ => Err(Error::FeedUnread(patience)),
+        }
     }
 
     /// Makes the follower read all announced parts. A read with one query runs on `conn`, which saves a change of
@@ -226,6 +248,14 @@ impl Refresher {
     }
 }
 
+impl Drop for Refresher {
+    fn drop(&mut self) {
+        if let Some(feed) = self.shared.feed.get() {
+            feed.begin_to_leave();
+        }
+    }
+}
+
 /// Notifies the waiting writers while the follower is late. Returns when the refresher is dropped.
 fn watch(shared: &Weak<Shared>) {
     while let Some(shared) = shared.upgrade() {
@@ -237,33 +267,27 @@ fn watch(shared: &Weak<Shared>) {
     }
 }
 
-impl Books {
-    fn announce(&mut self, touched: Touched) -> oneshot::Receiver<()> {
-        let (done, caught_up) = oneshot::channel();
-        self.announced.merge(Announced { touched, told: vec![done], since: Some(Instant::now()) });
-        caught_up
-    }
-
-    /// Announces the unsettled commits whose next check is due. Forgets a commit after its last check.
-    fn announce_due(&mut self) {
-        let now = Instant::now();
-        for mut unsettled in std::mem::take(&mut self.unsettled) {
-            if unsettled.due <= now {
-                unsettled.looks += 1;
-                unsettled.due = now + LOOK_AGAIN * 2_u32.pow(unsettled.looks);
-                let (touched, told) = (unsettled.touched.clone(), Vec::new());
-                self.announced.merge(Announced { touched, told, since: Some(now) });
-            }
-            if unsettled.looks < LOOKS {
-                self.unsettled.push(unsettled);
-            } else if let Some(number) = unsettled.number {
-                self.commits.end(number);
-            }
-        }
-    }
-}
-
 impl Shared {
+    /// Returns true if the refresher's thread has anything to read.
+    fn is_wanted(&self) -> bool {
+        let books = self.books.lock();
+        books.announced.since.is_some() || !books.asked.is_empty() || books.is_look_due
+    }
+
+    /// Tells the requests that wait for a look at the change feed that there is none, since the database is away.
+    fn give_up_looks(&self) {
+        let mut books = self.books.lock();
+        books.asked.clear();
+        books.is_look_due = false;
+    }
+
+    /// Returns the longest time until the next look at the change feed. Returns None if there is no feed.
+    fn until_look(&self) -> Option<Duration> {
+        let feed = self.feed.get()?;
+        let is_awaited = feed.running() > 0 && self.listener.is_waiting();
+        Some(if is_awaited { LOOK_FOR_WAITERS } else { LOOK_AT_FEED })
+    }
+
     /// Returns true if parts are announced that no thread has begun to read.
     fn is_behind(&self) -> bool {
         self.books.lock().announced.since.is_some()
@@ -280,68 +304,42 @@ impl Shared {
         self.behind_since().is_some_and(|since| since.elapsed() >= FOLLOWING)
     }
 
-    /// Makes the follower read all announced parts. If one query is not enough, this method reads only if
-    /// `more` is true. If the follower has not read the parts, the parts stay announced.
+    /// Makes the follower read all announced parts, and the changes by other replicas if anybody asks for them. If one
+    /// query is not enough, the follower reads only if `more` is true. After a failure the parts are announced as
+    /// before.
     fn catch_up(&self, conn: &mut DbConnection, more: bool) -> Result<(), Error> {
         let Some(follower) = self.follower.get() else {
             return Ok(());
         };
-        let mut announced = {
+        let (mut announced, asked, is_look) = {
             let mut books = self.books.lock();
-            if books.announced.since.is_none() {
+            let asked = if more { std::mem::take(&mut books.asked) } else { Vec::new() };
+            let is_look = more && (std::mem::take(&mut books.is_look_due) || !asked.is_empty());
+            if books.announced.since.is_none() && !is_look {
                 return Ok(());
             }
             let mut announced = std::mem::take(&mut books.announced);
             books.reading = announced.since;
             books.commits.look();
             books.commits.widen(&mut announced.touched);
-            announced
+            (announced, asked, is_look)
         };
-        let followed = self.read_back(conn, follower.as_ref(), &mut announced.touched, more);
+        let feed = self.feed.get().filter(|feed| is_look || feed.has_others());
+        let (books, listener) = (&self.books, &self.listener);
+        let reader = Reader { books, listener, follower: follower.as_ref(), feed };
+        let followed = reader.read_back(conn, &mut announced.touched, more);
         let mut books = self.books.lock();
         books.reading = None;
         if matches!(followed, Ok(true)) {
             drop(books);
+            announced.told.extend(asked);
             announced.tell();
         } else {
             // The follower has not seen the commits, so the writers get no message.
             books.announced.merge(announced);
+            books.asked.extend(asked);
         }
         followed.map(drop)
-    }
-
-    /// Makes the follower read the touched parts. If the follower would see only a part of a transaction, the
-    /// other parts of that transaction are added to `touched`. Returns true if the follower has seen all
-    /// parts.
-    fn read_back(
-        &self,
-        conn: &mut DbConnection,
-        follower: &dyn Follower,
-        touched: &mut Touched,
-        more: bool,
-    ) -> Result<bool, Error> {
-        for _ in 0..TRIES {
-            if !touched.is_one_question() {
-                break;
-            }
-            // One query sees the database as of one moment. Each transaction that has committed by that
-            // moment was recorded in the books before. So the books tell after the query whether the query
-            // saw only a part of a transaction. Most commits are claims, which one query can read.
-            if follower.follow(conn, touched, &|| !self.books.lock().commits.splits(touched))? {
-                return Ok(true);
-            }
-            self.books.lock().commits.widen(touched);
-        }
-        if !more {
-            return Ok(false);
-        }
-        begin_snapshot(conn)?;
-        // The snapshot sees only transactions that are recorded in the books by now. So `touched` gets all
-        // parts of each transaction that the snapshot may see.
-        self.books.lock().commits.widen(touched);
-        let followed = follower.follow(conn, touched, &|| true)?;
-        end_snapshot(conn)?;
-        Ok(followed)
     }
 }
 
@@ -355,7 +353,7 @@ impl Thread {
         let mut conn = None;
         while self.sleep(woken) {
             self.shared.books.lock().announce_due();
-            while self.shared.is_behind() {
+            while self.shared.is_wanted() {
                 let is_used = conn.is_some();
                 let following = self.shared.following.lock();
                 let outcome = self.catch_up(&mut conn);
@@ -365,22 +363,31 @@ impl Thread {
                     // The connection may have ended while it was idle, although the database can be reached.
                     // So the next attempt follows at once, on a new connection.
                     if !is_used {
-                        log::error!("what was written can't be read back yet: {error}");
-                        std::thread::sleep(RETRY);
+                        self.shared.give_up_looks();
+                        if self.shared.is_behind() {
+                            log::error!("what was written can't be read back yet: {error}");
+                            std::thread::sleep(RETRY);
+                        }
                     }
                 }
             }
         }
     }
 
-    /// Sleeps until another thread wakes this thread, or until the next check of an unsettled commit is due. Returns
-    /// false when the service ends.
+    /// Sleeps until another thread wakes this thread, until the next check of an unsettled commit is due, or until
+    /// the next look at the change feed. Returns false when the service ends.
     fn sleep(&self, woken: &Receiver<()>) -> bool {
         let due = self.shared.books.lock().unsettled.iter().map(|unsettled| unsettled.due).min();
-        let outcome = match due {
+        let until_due = due.map(|due| due.saturating_duration_since(Instant::now()));
+        let until_look = self.shared.until_look();
+        let outcome = match [until_due, until_look].into_iter().flatten().min() {
             None => woken.recv().map_err(RecvTimeoutError::from),
-            Some(due) => woken.recv_timeout(due.saturating_duration_since(Instant::now())),
+            Some(pause) => woken.recv_timeout(pause),
         };
+        let is_over = matches!(outcome, Err(RecvTimeoutError::Timeout));
+        if is_over && until_look.is_some() {
+            self.shared.books.lock().is_look_due = true;
+        }
         !matches!(outcome, Err(RecvTimeoutError::Disconnected))
     }
 
@@ -399,13 +406,14 @@ mod tests {
     use std::sync::OnceLock;
 
     use super::*;
-    use crate::commit::touched::Part;
+    use crate::commit::{Follower, IsWhole};
+    use crate::feed::Part;
 
     /// A follower that never sees a commit.
     struct Blind;
 
     impl Follower for Blind {
-        fn follow(&self, _: &mut DbConnection, _: &Touched, _: &dyn Fn() -> bool) -> Result<bool, Error> {
+        fn follow(&self, _: &mut DbConnection, _: &Touched, _: &IsWhole<'_>) -> Result<bool, Error> {
             Ok(false)
         }
     }
@@ -417,7 +425,7 @@ mod tests {
         let target: DbTarget = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
         let follower = Arc::new(OnceLock::new());
         follower.set(Arc::new(Blind) as Arc<dyn Follower>).ok().unwrap();
-        let refresher = Refresher::start(target, follower).unwrap();
+        let refresher = Refresher::start(target, follower, ListenerSlot::default()).unwrap();
         let announce = || {
             let touched = Touched { providers: [(7, Part::Usage)].into(), ..Touched::default() };
             refresher.shared.books.lock().announce(touched)

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use chrono::NaiveDateTime;
 
-use crate::commit::touched::{Part, Touched, WaitlistChanges};
 use crate::db::DbConnection;
+use crate::feed::Number;
+use crate::feed::{Part, Touched, WaitlistChanges};
 
 /// A connection that can write, with a record of the parts that the open transaction has touched so far.
 ///
@@ -16,6 +17,8 @@ pub struct Tx {
     conn: DbConnection,
     touched: Touched,
     waitlist: WaitlistChanges,
+    /// The number of the transaction's entry in the change feed, if it has an entry.
+    entry: Option<Number>,
     made_at: Instant,
     idle_since: Instant,
     is_lost: bool,
@@ -25,7 +28,7 @@ impl Tx {
     pub(crate) fn new(conn: DbConnection) -> Tx {
         let now = Instant::now();
         let (touched, waitlist) = Default::default();
-        Tx { conn, touched, waitlist, made_at: now, idle_since: now, is_lost: false }
+        Tx { conn, touched, waitlist, entry: None, made_at: now, idle_since: now, is_lost: false }
     }
 
     /// Returns when the connection was opened.
@@ -98,6 +101,26 @@ impl Tx {
     /// Returns the record of changes of the waitlist, and clears the record.
     pub(crate) fn take_waitlist_changes(&mut self) -> WaitlistChanges {
         std::mem::take(&mut self.waitlist)
+    }
+
+    /// Returns the record of touched parts.
+    pub(crate) fn touched(&self) -> (&Touched, &WaitlistChanges) {
+        (&self.touched, &self.waitlist)
+    }
+
+    /// Returns the number of the transaction's entry in the change feed, for a statement that writes the entry.
+    pub fn entry(&self) -> Option<Number> {
+        self.entry
+    }
+
+    /// Records the number of the transaction's entry in the change feed.
+    pub fn set_entry(&mut self, number: Option<Number>) {
+        self.entry = number;
+    }
+
+    /// Returns the number of the transaction's entry and clears the record.
+    pub(crate) fn take_entry(&mut self) -> Option<Number> {
+        self.entry.take()
     }
 
     /// Clears both records after a rollback.

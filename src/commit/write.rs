@@ -11,6 +11,7 @@ use crate::commit::pool::{self, Place, Pooled};
 use crate::commit::transaction::{self, TransactionError};
 use crate::commit::tx::Tx;
 use crate::db::{Error, Kind};
+use crate::feed::Feed;
 
 /// A write to the database.
 pub trait Write: Send + 'static {
@@ -209,9 +210,16 @@ impl Inner {
             may_be_written.set(!outcome.as_ref().is_err_and(Error::is_retryable));
             outcome
         };
+        let work = |tx: &mut Tx| {
+            let value = work(tx)?;
+            if let Writing::Pool(refresher) = &self.writing {
+                refresher.write_entry(tx)?;
+            }
+            Ok(value)
+        };
         let mut runs = 1;
         loop {
-            let outcome = transaction::retrying(&mut tx, name, &work, commit);
+            let outcome = transaction::retrying(&mut tx, name, work, commit);
             if !self.pool.note_loss(&mut tx, &outcome) || may_be_written.get() || runs == pool::MAX_RUNS {
                 return outcome.map(|value| ((value, caught_up.take()), tx));
             }
@@ -233,8 +241,16 @@ impl Inner {
         write: &W,
     ) -> Result<Option<Written<W::Output>>, (W::Error, Option<oneshot::Receiver<()>>)> {
         tx.forget();
+        let feed = self.writing.feed();
+        let number = feed.map(Feed::take).transpose().map_err(|error| (error.into(), None))?;
+        tx.set_entry(number);
         let written = write.in_statement(tx, StatementStep::Write);
         let is_lost = self.pool.note_loss(tx, &written);
+        if let (Some(feed), Some(number)) = (feed, tx.take_entry())
+            && !matches!(written, Ok(Some(_)))
+        {
+            feed.give_back(number, written.as_ref().err().and_then(TransactionError::database));
+        }
         match &written {
             Ok(None) => return Ok(None),
             Err(error) if error.database().is_some_and(Error::is_retryable) => return Ok(None),

@@ -14,7 +14,6 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::commit::follower::{FOLLOWING, FollowerSlot, ListenerSlot};
-use crate::commit::touched::{Touched, WaitlistChanges};
 use crate::commit::transaction::{
     TransactionError, commit, roll_back, savepoint, transaction, without_rivals,
 };
@@ -23,6 +22,7 @@ use crate::db::DbTarget;
 use crate::db::connection::is_broken;
 use crate::db::establish::establish;
 use crate::db::{DbConnection, Error};
+use crate::feed::{Touched, WaitlistChanges};
 
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
@@ -236,7 +236,7 @@ impl Thread {
             return;
         };
         // There is no other writer, so the follower can't see half of a transaction.
-        match follower.follow(&mut self.tx, &self.owed, &|| true) {
+        match follower.follow(&mut self.tx, &self.owed, &|_| Ok(true)) {
             Ok(_) => {
                 self.owed = Touched::default();
                 *self.behind.lock() = None;
@@ -313,9 +313,10 @@ mod tests {
     use std::sync::OnceLock;
 
     use super::*;
+    use crate::commit::IsWhole;
     use crate::commit::follower::Follower;
-    use crate::commit::touched::Part;
     use crate::db::DbConnection;
+    use crate::feed::Part;
 
     /// A follower that fails a few times, and then records the providers that it read.
     #[derive(Default)]
@@ -325,12 +326,7 @@ mod tests {
     }
 
     impl Follower for Follows {
-        fn follow(
-            &self,
-            conn: &mut DbConnection,
-            touched: &Touched,
-            _: &dyn Fn() -> bool,
-        ) -> Result<bool, Error> {
+        fn follow(&self, conn: &mut DbConnection, touched: &Touched, _: &IsWhole<'_>) -> Result<bool, Error> {
             if self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
             {
                 conn.batch_execute("SELECT * FROM no_such_table")?;

@@ -19,6 +19,12 @@ pub enum Error {
     /// All connections of the pool were in use for this time.
     #[error("no database connection came free in {0:?}")]
     Busy(Duration),
+    /// This replica was not registered in time, so it could not write.
+    #[error("this replica of the service could not be registered in {0:?}")]
+    Unregistered(Duration),
+    /// The changes by other replicas could not be read in time.
+    #[error("the changes by other replicas of the service could not be read in {0:?}")]
+    FeedUnread(Duration),
     /// Another transaction has changed or deleted a row after this transaction read the row. The service may
     /// run this transaction again.
     #[error("a concurrent writer was first")]
@@ -86,7 +92,12 @@ impl Error {
     /// refused a statement.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Error::Connection(_) | Error::Pool(_) | Error::Busy(_) | Error::CutShort => true,
+            Error::Connection(_)
+            | Error::Pool(_)
+            | Error::Busy(_)
+            | Error::Unregistered(_)
+            | Error::FeedUnread(_)
+            | Error::CutShort => true,
             Error::Statement(error) => is_gone(error) || is_cut_off(error),
             _ => false,
         }

@@ -28,6 +28,9 @@ pub struct DatabaseSettings {
     pub prepared_statements: bool,
     /// The time for which the starting service tries to reach the database, in seconds.
     pub start_seconds: u64,
+    /// The greatest age of the picture in which searches look for providers while other replicas of the service run, in
+    /// seconds. With 0 each search first asks the database for the changes by other replicas.
+    pub max_staleness_seconds: f64,
     /// True if the starting service brings the schema up to date.
     pub migrate_at_start: bool,
 }
@@ -43,6 +46,7 @@ impl Default for DatabaseSettings {
             network_seconds: times.network.as_secs(),
             prepared_statements: true,
             start_seconds: 100,
+            max_staleness_seconds: 0.0,
             migrate_at_start: true,
         }
     }
@@ -60,6 +64,7 @@ impl fmt::Debug for DatabaseSettings {
             .field("network_seconds", &self.network_seconds)
             .field("prepared_statements", &self.prepared_statements)
             .field("start_seconds", &self.start_seconds)
+            .field("max_staleness_seconds", &self.max_staleness_seconds)
             .field("migrate_at_start", &self.migrate_at_start)
             .finish()
     }
@@ -67,6 +72,9 @@ impl fmt::Debug for DatabaseSettings {
 
 /// The largest allowed number of seconds, which is a day.
 const LONGEST_SECONDS: u64 = 86_400;
+
+/// The greatest age of the picture that can be set, in seconds.
+const MOST_STALENESS: f64 = 60.0;
 
 impl DatabaseSettings {
     /// Returns the database of the URL, with the time limits. The error is a text for the operator.
@@ -90,6 +98,12 @@ impl DatabaseSettings {
             if !(least..=LONGEST_SECONDS).contains(&seconds) {
                 return refuse(key, format!("must be between {least} and {LONGEST_SECONDS}"));
             }
+        }
+        if !(0.0..=MOST_STALENESS).contains(&self.max_staleness_seconds) {
+            return refuse(
+                "database.max_staleness_seconds",
+                format!("must be between 0 and {MOST_STALENESS}"),
+            );
         }
         if let Err(problem) = self.target() {
             return refuse("database.url", problem);

@@ -95,7 +95,7 @@ pub(crate) use named;
 ///
 /// Each connection keeps all its prepared statements. So callers must use only a few different texts.
 pub fn execute<T: Sql>(conn: &mut DbConnection, sql: T, binds: &[Bind<'_>]) -> QueryResult<usize> {
-    let statement = Statement::<T> { parts: sql.parts(), text: PhantomData, binds };
+    let statement = Statement::<T>::new(&sql, binds);
     on_backend!(conn, c => statement.execute(c))
 }
 
@@ -134,30 +134,50 @@ pub fn returning_numbers<T: Sql>(
     sql: T,
     binds: &[Bind<'_>],
 ) -> QueryResult<Vec<i32>> {
-    let statement = Statement::<T> { parts: sql.parts(), text: PhantomData, binds };
+    let statement = Statement::<T>::new(&sql, binds);
     on_backend!(conn, c => statement.load(c))
 }
 
-struct Statement<'a, T> {
-    text: PhantomData<T>,
+/// Runs a query, in which each `?` stands for one of the binds, and returns its rows. The SQL types of the columns
+/// come first.
+macro_rules! load_rows {
+    ($types:ty, $conn:expr, $sql:expr, $binds:expr) => {
+        // A match keeps temporary values alive.
+        match $crate::db::statement::Statement::<_, $types>::new(&$sql, $binds) {
+            statement => $crate::db::on_backend!($conn, c => diesel::RunQueryDsl::load(statement, c)),
+        }
+    };
+}
+pub(crate) use load_rows;
+
+/// A text of SQL with its binds. Its rows have columns of the SQL types `ST`.
+pub struct Statement<'a, T, ST = Integer> {
+    text: PhantomData<(T, ST)>,
     /// The text between the binds. The text is split only once, since diesel walks through the statement several
     /// times.
     parts: Cow<'a, [&'a str]>,
     binds: &'a [Bind<'a>],
 }
 
-impl<T: Sql> QueryId for Statement<'_, T> {
-    type QueryId = T::Name;
+impl<'a, T: Sql, ST> Statement<'a, T, ST> {
+    /// Makes a statement in which each `?` of the text stands for one of the binds.
+    pub fn new(sql: &'a T, binds: &'a [Bind<'a>]) -> Self {
+        Statement { parts: sql.parts(), text: PhantomData, binds }
+    }
+}
+
+impl<T: Sql, ST: 'static> QueryId for Statement<'_, T, ST> {
+    type QueryId = (T::Name, ST);
     const HAS_STATIC_QUERY_ID: bool = T::HAS_NAME;
 }
 
-impl<T> Query for Statement<'_, T> {
-    type SqlType = Integer;
+impl<T, ST> Query for Statement<'_, T, ST> {
+    type SqlType = ST;
 }
 
-impl<C, T> RunQueryDsl<C> for Statement<'_, T> {}
+impl<C, T, ST> RunQueryDsl<C> for Statement<'_, T, ST> {}
 
-impl<DB, T> QueryFragment<DB> for Statement<'_, T>
+impl<DB, T, ST> QueryFragment<DB> for Statement<'_, T, ST>
 where
     DB: Backend + HasSqlType<Integer> + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Timestamp>,
     i32: ToSql<Integer, DB>,

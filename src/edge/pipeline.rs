@@ -4,7 +4,7 @@
 //! 1. create a request id; a `Host` header that is no host name: 400
 //! 2. a write from a web page of another site to the CNAPI address, which needs no token: 403
 //! 3. authentication, except for routes that are open to all: 401, or 503 if Keystone (OpenStack's identity
-//!   service) can't be reached
+//!    service) can't be reached
 //! 4. the microversion (the API version that the request selects): 406, 400
 //! 5. sizes in the head: 431, 413, 414, 400; a body without a content type: 400
 //! 6. the route: 404, 405

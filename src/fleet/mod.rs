@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::commit::{Db, Follower, Part, Touched};
+use crate::commit::{Db, Follower, IsWhole, Part, Touched};
 use crate::db::{DbConnection, Error};
 use crate::metrics;
 use crate::store::fleet as rows;
@@ -152,7 +152,7 @@ impl Follower for Fleet {
         &self,
         conn: &mut DbConnection,
         touched: &Touched,
-        is_whole: &dyn Fn() -> bool,
+        is_whole: &IsWhole<'_>,
     ) -> Result<bool, Error> {
         let begun = Instant::now();
         if touched.everything {
@@ -172,7 +172,7 @@ impl Follower for Fleet {
         let mut gone: Vec<i32> = whole;
         gone.extend(usage);
         gone.retain(|id| !providers.iter().any(|p| p.id == *id) && !usages.iter().any(|u| u.id == *id));
-        if !is_whole() {
+        if !is_whole(conn)? {
             return Ok(false);
         }
         let brief = names.is_none() && providers.is_empty() && gone.is_empty() && usages.len() <= BRIEF;

@@ -4,6 +4,7 @@
 //! - `database`: database connections and transactions
 //! - `conflicts`: requests that were refused with status 409
 //! - `candidates`: searches
+//! - `feed`: the changes by other replicas
 //! - `fleet`: the picture (the in-memory copy of all providers)
 //! - `waitlist`: tickets that became active
 //!
@@ -13,6 +14,7 @@
 pub mod candidates;
 pub mod conflicts;
 pub mod database;
+pub mod feed;
 pub mod fleet;
 pub mod http;
 pub mod waitlist;
@@ -86,6 +88,9 @@ mod tests {
         let searching = candidates::Searching::default();
         searching.come();
         searching.abandon_waiting();
+        feed::LOOKS.inc();
+        feed::ENTRIES.inc();
+        feed::RELOADS.inc();
         fleet::REFRESH.observe(0.1);
         fleet::MENDED.inc();
         fleet::CHANGE_WAIT.observe(0.1);
@@ -107,6 +112,9 @@ mod tests {
             "candidates_visited_count",
             "candidates_returned_count",
             "searches_abandoned_total{state=\"waiting\"}",
+            "feed_looks_total",
+            "feed_entries_total",
+            "feed_reloads_total",
             "fleet_refresh_seconds_count",
             "fleet_mended_total",
             "fleet_change_wait_seconds_count",

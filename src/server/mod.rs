@@ -94,6 +94,7 @@ pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Err
             return Ok(());
         };
         let service = Arc::new(service?);
+        let db = service.app().db.clone();
         let bound = Bound::new(&service, Some(files))?;
         log_addresses(&bound, service.tls.is_some());
         upkeep::try_out_keystone(&service);
@@ -104,7 +105,9 @@ pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Err
             let gracefully = stops.told().await;
             api.stop(gracefully).await;
         });
-        bound.serve().await?;
+        let served = bound.serve().await;
+        db.leave_replicas();
+        served?;
         manager::tell(manager::STOPPING);
         log::info!("stopped");
         Ok(())

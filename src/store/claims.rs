@@ -5,7 +5,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::commit::{Part, Tx};
+use crate::commit::{Number, Part, Tx, USAGE_ENTRY};
 use crate::db::DbConnection;
 use crate::db::schema::consumers;
 use crate::db::statement::{Bind, Sql, named, returning_numbers};
@@ -31,6 +31,25 @@ pub struct NewClaim<'a> {
     pub resources: &'a [(&'a str, i32)],
     /// The creation time of the inserted rows.
     pub now: NaiveDateTime,
+}
+
+// The part of a statement that inserts the entry of the change feed. `$touched` is a table with the row id of the
+// provider in the column `touched`.
+macro_rules! entry_sql {
+    ($touched:expr) => {
+        concat!(
+            "entry AS (INSERT INTO allotment_changes (replica_id, number, entry) \
+             SELECT ?, ?, CAST(? AS text) || touched || CAST(? AS text) FROM ",
+            $touched,
+            ")"
+        )
+    };
+}
+
+/// The binds of [`entry_sql`].
+fn entry_binds<'a>(entry: Number) -> [Bind<'a>; 4] {
+    let [before, after] = USAGE_ENTRY.map(Bind::Text);
+    [Bind::Int(entry.replica), Bind::Long(entry.number), before, after]
 }
 
 // The statement of [`insert`].
@@ -73,7 +92,9 @@ macro_rules! insert_sql {
             // Inserts the consumer and the allocations if the provider's generation was incremented.
             "consumer AS (INSERT INTO consumers \
              (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
-             SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid) \
+             SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid), ",
+            // Inserts the entry for the other replicas.
+            entry_sql!("(SELECT id AS touched FROM provider) AS one"), " \
              INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
              SELECT consumer.uuid, provider.id, class_id, amount, ? FROM consumer, provider, fitting ORDER BY place \
              RETURNING resource_provider_id"
@@ -84,19 +105,22 @@ macro_rules! insert_sql {
 /// Inserts a consumer with the consumer's allocations, and increments the provider's generation.
 ///
 /// Returns false and writes nothing in these cases: the consumer exists, the consumer's uuid already has allocations,
-/// the provider, project, user or type does not exist, an amount does not fit, or another writer changed the provider
-/// during the statement.
+/// the provider, project, user or type does not exist, an amount does not fit, another writer changed the provider
+/// during the statement, or this replica is not registered.
 ///
 /// Each write that increases a provider's usage, or changes the provider's inventories, increments the provider's
 /// generation. So an unchanged generation proves that inventories and usage are still as the statement read them.
 pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
+    let Some(entry) = tx.entry() else { return Ok(false) };
     let now = claim.now;
     let count = i64::try_from(claim.resources.len()).unwrap_or(i64::MAX);
     let mut binds: Vec<Bind<'_>> = vec![claim.provider_uuid.into()];
     binds.extend(claim.resources.iter().flat_map(|(class, amount)| [Bind::Text(class), Bind::Int(*amount)]));
     binds.extend([claim.project_id, claim.user_id].into_iter().chain(claim.consumer_type).map(Bind::Text));
     let uuid = Bind::Text(claim.consumer_uuid);
-    binds.extend([Bind::Time(now), Bind::Long(count), uuid, uuid, uuid, Bind::Time(now), Bind::Time(now)]);
+    binds.extend([Bind::Time(now), Bind::Long(count), uuid, uuid, uuid, Bind::Time(now)]);
+    binds.extend(entry_binds(entry));
+    binds.push(Bind::Time(now));
     let values =
         || (0..claim.resources.len()).map(|place| format!("(?, ?, {place})")).collect::<Vec<_>>().join(", ");
     // Nearly all claims have one to three classes. Their statements are constants, which are prepared once.
@@ -119,21 +143,26 @@ pub fn insert(tx: &mut Tx, claim: &NewClaim<'_>) -> QueryResult<bool> {
 /// Deletes a consumer and all allocations of the consumer.
 ///
 /// Returns false and writes nothing if the consumer has no allocations, if the allocations are from several
-/// providers, or if another writer changed the consumer during the statement.
+/// providers, if another writer changed the consumer during the statement, or if this replica is not registered.
 ///
 /// Each write that changes a consumer's allocations increments the consumer's generation. So an unchanged generation
 /// proves that the statement sees all allocations of the consumer.
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
-    let sql = named!(
+    let Some(entry) = tx.entry() else { return Ok(false) };
+    let sql = named!(concat!(
         "WITH seen AS (SELECT id AS seen_id, generation AS seen_generation FROM consumers WHERE uuid = ?), \
          consumer AS (DELETE FROM consumers WHERE id = (SELECT seen_id FROM seen) \
          AND generation = (SELECT seen_generation FROM seen) \
          AND (SELECT count(DISTINCT resource_provider_id) FROM allocations WHERE consumer_id = ?) = 1 \
-         RETURNING uuid) \
-         DELETE FROM allocations WHERE consumer_id = (SELECT uuid FROM consumer) \
-         RETURNING resource_provider_id"
-    );
-    Ok(touched_one(tx, sql, &[consumer_uuid.into(), consumer_uuid.into()]).found()?.unwrap_or(false))
+         RETURNING uuid), \
+         gone AS (DELETE FROM allocations WHERE consumer_id = (SELECT uuid FROM consumer) \
+         RETURNING resource_provider_id), ",
+        entry_sql!("(SELECT DISTINCT resource_provider_id AS touched FROM gone) AS one"),
+        " SELECT resource_provider_id FROM gone"
+    ));
+    let mut binds: Vec<Bind<'_>> = vec![consumer_uuid.into(), consumer_uuid.into()];
+    binds.extend(entry_binds(entry));
+    Ok(touched_one(tx, sql, &binds).found()?.unwrap_or(false))
 }
 
 /// Returns true if a consumer has this uuid. If `created_at` is given, it must be the creation time.

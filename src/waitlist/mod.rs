@@ -184,6 +184,14 @@ impl Waitlist {
         }
     }
 
+    /// Wakes the requests whose tickets have changed, and sets the timer to the earliest new expiry time.
+    fn wake(&self, changes: &WaitlistChanges, reason: Waking) {
+        changes.uuids.iter().for_each(|uuid| self.waiters.wake(uuid, reason));
+        if let Some(at) = changes.earliest_expiry {
+            self.timer.expires_at(at);
+        }
+    }
+
     /// Ends the overdue tickets at the front of a queue. Called after [`Error::Crowded`], before a second
     /// try.
     pub async fn clear(&self, db: &Db, queue_id: i32) -> Result<()> {
@@ -206,10 +214,18 @@ impl std::fmt::Debug for Waitlist {
 
 impl Listener for Waitlist {
     fn changed(&self, changes: &WaitlistChanges) {
-        let reason = Waking::Commit(Instant::now());
-        changes.uuids.iter().for_each(|uuid| self.waiters.wake(uuid, reason));
-        if let Some(at) = changes.earliest_expiry {
-            self.timer.expires_at(at);
+        self.wake(changes, Waking::Commit(Instant::now()));
+    }
+
+    fn changed_elsewhere(&self, changes: &WaitlistChanges) {
+        self.wake(changes, Waking::Recheck);
+        if changes.everything {
+            // The timer task finds the waiters whose tickets have changed.
+            self.timer.wake();
         }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.waiters.len() > 0
     }
 }

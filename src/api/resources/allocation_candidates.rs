@@ -52,6 +52,7 @@ pub fn shape(version: Microversion) -> Shape {
 /// Handles `GET /allocation_candidates`, which lists the candidates for the requested resources.
 pub async fn list(call: Call) -> HandlerResult {
     let mut request = parse(&call)?;
+    call.app.db.see_others().await?;
     Texts::of_request(&mut request).respell(&call.app).await?;
     let (fleet, settings) = (Arc::clone(&call.app.fleet), call.app.settings.clone());
     let shape = shape(call.version);

@@ -242,6 +242,7 @@ fn shown(call: &Call, provider: &ResourceProvider) -> Reply {
 /// Handles `GET /resource_providers`, which lists the providers that match all filters.
 pub async fn list(call: Call) -> HandlerResult {
     let mut filter = filter(&call)?;
+    call.app.db.see_others().await?;
     Texts::of_list(&mut filter).respell(&call.app).await?;
     let (fleet, version, prefix) = (Arc::clone(&call.app.fleet), call.version, call.prefix.clone());
     let search = move |stop: &Stop| {

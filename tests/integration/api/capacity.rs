@@ -1,6 +1,6 @@
 //! The rule of capacity in Rust against the same rule in SQL, on random inventories.
 
-use allotment::commit::Db;
+use allotment::commit::{Db, Number};
 use allotment::store::claims::{self, NewClaim};
 use allotment::store::inventories::Amounts;
 use allotment::store::{migrations, now};
@@ -50,6 +50,7 @@ fn the_rules_in_rust_and_in_sql_agree() {
                 resources: &[("VCPU", case.amount)],
                 now: now(),
             };
+            tx.set_entry(Some(Number { replica: 1, number: 1 }));
             fits.push(claims::insert(tx, &claim)?);
             tx.conn().batch_execute("ROLLBACK")?;
         }

@@ -16,6 +16,7 @@ mod claims_model;
 mod collations;
 mod deletions;
 #[cfg(feature = "sqlite")]
+mod feed;
 mod files;
 mod fuzz;
 mod generations;

@@ -78,7 +78,7 @@ impl Touched {
         self.everything |= other.everything;
     }
 
-    pub(super) fn provider(&mut self, id: i32, part: Part) {
+    pub(crate) fn provider(&mut self, id: i32, part: Part) {
         let known = self.providers.entry(id).or_insert(part);
         *known = part.max(*known);
     }
@@ -91,21 +91,24 @@ pub struct WaitlistChanges {
     pub uuids: BTreeSet<String>,
     /// The earliest of the new expiry times. None if no ticket has a new expiry time.
     pub earliest_expiry: Option<NaiveDateTime>,
+    /// Whether any ticket may have changed.
+    pub everything: bool,
 }
 
 impl WaitlistChanges {
     /// Returns true if nothing was changed.
     pub fn is_empty(&self) -> bool {
-        self.uuids.is_empty() && self.earliest_expiry.is_none()
+        self.uuids.is_empty() && self.earliest_expiry.is_none() && !self.everything
     }
 
     /// Adds the changes of another transaction.
     pub(crate) fn merge(&mut self, other: WaitlistChanges) {
         self.uuids.extend(other.uuids);
         self.note_expiry(other.earliest_expiry);
+        self.everything |= other.everything;
     }
 
-    pub(super) fn note_expiry(&mut self, at: Option<NaiveDateTime>) {
+    pub(crate) fn note_expiry(&mut self, at: Option<NaiveDateTime>) {
         self.earliest_expiry = [self.earliest_expiry, at].into_iter().flatten().min();
     }
 }

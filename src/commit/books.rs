@@ -1,0 +1,91 @@
+//! The record of commits: announced to the follower (the picture of all providers), under way, and of unknown outcome.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::commit::commits::Commits;
+use crate::feed::Touched;
+
+/// The time between the end of a connection during a COMMIT and the first check whether the COMMIT has happened. The
+/// time doubles before each further check.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The number of checks for one such COMMIT. All checks together take about four minutes.
+const LOOKS: u32 = 8;
+
+/// The commits that the follower must still read, and the senders to the writers that wait for the follower.
+#[derive(Default)]
+pub(super) struct Announced {
+    pub(super) touched: Touched,
+    /// One sender for each writer that waits.
+    pub(super) told: Vec<oneshot::Sender<()>>,
+    /// When the oldest of these commits was added. None if there are no commits.
+    pub(super) since: Option<Instant>,
+}
+
+impl Announced {
+    pub(super) fn merge(&mut self, other: Announced) {
+        self.touched.merge(other.touched);
+        self.told.extend(other.told);
+        self.since = [self.since, other.since].into_iter().flatten().min();
+    }
+
+    pub(super) fn tell(self) {
+        for done in self.told {
+            // A send fails only if the writer no longer waits.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// A transaction whose connection ended during the COMMIT. The server may still execute the COMMIT.
+pub(super) struct Unsettled {
+    pub(super) touched: Touched,
+    /// The transaction's number in [`Commits`], if the transaction has a number.
+    pub(super) number: Option<u64>,
+    /// When to read the touched parts again.
+    pub(super) due: Instant,
+    /// The number of checks so far.
+    pub(super) looks: u32,
+}
+
+/// The data about commits. Writers and the refresher's thread lock the data for moments only.
+#[derive(Default)]
+pub(super) struct Books {
+    pub(super) announced: Announced,
+    /// The time at which the oldest of the commits was announced that the follower is reading now.
+    pub(super) reading: Option<Instant>,
+    pub(super) commits: Commits,
+    pub(super) unsettled: Vec<Unsettled>,
+    /// One sender for each request that waits for a look at the change feed.
+    pub(super) asked: Vec<oneshot::Sender<()>>,
+    /// Whether the change feed was not looked at for a while.
+    pub(super) is_look_due: bool,
+}
+
+impl Books {
+    pub(super) fn announce(&mut self, touched: Touched) -> oneshot::Receiver<()> {
+        let (done, caught_up) = oneshot::channel();
+        self.announced.merge(Announced { touched, told: vec![done], since: Some(Instant::now()) });
+        caught_up
+    }
+
+    /// Announces the unsettled commits whose next check is due. Forgets a commit after its last check.
+    pub(super) fn announce_due(&mut self) {
+        let now = Instant::now();
+        for mut unsettled in std::mem::take(&mut self.unsettled) {
+            if unsettled.due <= now {
+                unsettled.looks += 1;
+                unsettled.due = now + LOOK_AGAIN * 2_u32.pow(unsettled.looks);
+                let (touched, told) = (unsettled.touched.clone(), Vec::new());
+                self.announced.merge(Announced { touched, told, since: Some(now) });
+            }
+            if unsettled.looks < LOOKS {
+                self.unsettled.push(unsettled);
+            } else if let Some(number) = unsettled.number {
+                self.commits.end(number);
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The other replicas on the database: which ones run, and whether they know this one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::rows::Member;
+
+/// A replica whose row does not change for so long no longer counts as running. The replica itself writes nothing
+/// after [`WRITING`], until it has registered anew.
+pub(super) const DEAD_AFTER: Duration = Duration::from_secs(5);
+
+/// The time after the begin of a beat during which a replica may write.
+pub(super) const WRITING: Duration = Duration::from_secs(4);
+
+/// The time after the begin of a beat during which a replica that was alone may answer without a look at the feed. It is
+/// shorter than [`DEAD_AFTER`], after which a new replica writes without being known to the others.
+pub(super) const ALONE: Duration = Duration::from_secs(3);
+
+/// A row of this age belongs to a replica that no longer runs, however much the clocks of database servers differ.
+const LONG_DEAD: Duration = Duration::from_secs(60);
+
+/// A row of this age is deleted, with the entries of its replica.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
+
+/// The beats of other replicas as they were observed, by the clock of this host.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    /// For each replica, its last beat and the time since the boot at which that beat was first seen.
+    beats: BTreeMap<i32, (i64, Duration)>,
+}
+
+/// The state of the other replicas.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Others {
+    /// The number of other replicas that run.
+    pub(super) running: usize,
+    /// Whether all of these replicas know this one.
+    pub(super) know_this: bool,
+    /// Replicas that ended long ago.
+    pub(super) forgotten: Vec<i32>,
+    /// The newest replica.
+    pub(super) newest: i32,
+}
+
+impl Members {
+    /// Looks at the rows of all replicas. `has_ended` tells from the identity of a process whether it has ended.
+    pub(super) fn look(
+        &mut self,
+        members: &[Member],
+        own: i32,
+        now: Duration,
+        has_ended: impl Fn(&str) -> bool,
+    ) -> Others {
+        self.beats.retain(|id, _| members.iter().any(|member| member.id == *id));
+        let newest = members.last().map_or(own, |member| member.id.max(own));
+        let mut others = Others { running: 0, know_this: true, forgotten: Vec::new(), newest };
+        for member in members.iter().filter(|member| member.id != own) {
+            let (beat, since) = self.beats.entry(member.id).or_insert((member.beat, now));
+            if *beat != member.beat {
+                (*beat, *since) = (member.beat, now);
+            }
+            let is_silent = now.saturating_sub(*since) >= DEAD_AFTER || member.age >= LONG_DEAD;
+            if !member.has_left && !is_silent && !has_ended(&member.identity) {
+                others.running += 1;
+                others.know_this &= member.known >= own;
+            }
+            // The newest row stays, since the next id is counted from there.
+            if member.age >= FORGOTTEN_AFTER && member.id != newest {
+                others.forgotten.push(member.id);
+            }
+        }
+        others
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(id: i32, beat: i64, known: i32) -> Member {
+        Member { id, identity: format!("process {id}"), beat, known, has_left: false, age: Duration::ZERO }
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_replica_runs_while_its_beat_grows() {
+        let mut members = Members::default();
+        let mut look = |beat, now| {
+            members.look(&[member(1, beat, 2), member(2, 1, 2)], 2, seconds(now), |_| false).running
+        };
+        assert_eq!(
+            [look(1, 10), look(1, 14), look(1, 15), look(2, 16), look(2, 20), look(2, 21)],
+            [1, 1, 0, 1, 1, 0]
+        );
+    }
+
+    #[test]
+    fn a_replica_that_runs_is_to_know_the_newcomer() {
+        let look = |others: &[Member]| {
+            let others = Members::default().look(others, 3, seconds(1), |identity| identity == "process 1");
+            (others.running, others.know_this)
+        };
+        assert_eq!(look(&[member(2, 1, 1)]), (1, false));
+        assert_eq!(look(&[member(2, 1, 3)]), (1, true));
+        // Replicas that have ended need not know of it.
+        assert_eq!(look(&[member(1, 1, 1), Member { has_left: true, ..member(2, 1, 2) }]), (0, true));
+        assert_eq!(look(&[Member { age: LONG_DEAD, ..member(2, 1, 2) }]), (0, true));
+    }
+
+    #[test]
+    fn rows_of_long_ago_are_forgotten_but_for_the_newest() {
+        let old = |id| Member { age: FORGOTTEN_AFTER, ..member(id, 1, 1) };
+        let look =
+            |own| Members::default().look(&[old(1), member(2, 1, 1), old(3)], own, seconds(1), |_| false);
+        assert_eq!((look(2).forgotten, look(2).newest), (vec![1], 3));
+        assert_eq!((look(4).forgotten, look(4).newest), (vec![1, 3], 4));
+    }
+}

@@ -1,0 +1,73 @@
+//! The identity of a process, by which another process of the same host sees whether the process has ended.
+
+use std::fs;
+
+/// Returns the identity of this process: the boot of the host, the namespace of process ids, the process id and
+/// its start. Returns an empty text if the system does not tell them.
+pub(super) fn identity() -> String {
+    let of_this = || {
+        let place = place()?;
+        let pid = std::process::id();
+        let (_, started) = state_and_start(pid)?;
+        Some(format!("{place} {pid} {started}"))
+    };
+    of_this().unwrap_or_default()
+}
+
+/// Whether the process with this identity has certainly ended. Returns false for processes of other hosts.
+pub(super) fn has_ended(identity: &str) -> bool {
+    let parts: Vec<&str> = identity.rsplitn(3, ' ').collect();
+    let [started, pid, place_of_other] = parts[..] else { return false };
+    let (Some(place), Ok(pid)) = (place(), pid.parse()) else { return false };
+    if place != place_of_other {
+        return false;
+    }
+    match state_and_start(pid) {
+        Some((state, found)) => found != started || matches!(state, 'Z' | 'X'),
+        None => true,
+    }
+}
+
+/// The boot of this host and the namespace of its process ids.
+fn place() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), namespace.to_str()?))
+}
+
+/// The state of a process, such as `S`, and the time of its start in ticks since the boot.
+fn state_and_start(pid: u32) -> Option<(char, String)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program is in brackets, and may hold blanks and brackets itself. The state is the third field
+    // of the line, the start is the 22nd.
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.to_owned()))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_ended_once_it_is_killed() {
+        assert!(!has_ended(&identity()));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let (_, started) = state_and_start(child.id()).unwrap();
+        let other = format!("{} {} {started}", place().unwrap(), child.id());
+        assert!(!has_ended(&other));
+        // Another process may get the number of one that ended.
+        assert!(has_ended(&format!("{} {} {started}0", place().unwrap(), child.id())));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(has_ended(&other));
+    }
+
+    #[test]
+    fn nothing_is_known_of_processes_elsewhere() {
+        let elsewhere = identity().replace('-', "+");
+        for identity in ["", "a", "a 1", elsewhere.as_str()] {
+            assert!(!has_ended(identity), "{identity}");
+        }
+    }
+}

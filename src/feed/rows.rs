@@ -1,0 +1,171 @@
+//! The SQL of the change feed and of the replicas that write it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use diesel::QueryResult;
+use diesel::sql_types::{BigInt, Integer, Text};
+
+use super::positions::Positions;
+use crate::clock::up;
+use crate::db::statement::{Bind, execute, load_rows, named};
+use crate::db::{DbConnection, Kind};
+
+/// An entry of the feed: the replica, the number of its transaction, and the text.
+pub(super) type Row = (i32, i64, String);
+
+/// A replica, as its row says.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) id: i32,
+    pub(super) identity: String,
+    /// Grows while the replica runs.
+    pub(super) beat: i64,
+    /// The newest replica that the replica knows.
+    pub(super) known: i32,
+    /// Whether the replica has stopped in good order.
+    pub(super) has_left: bool,
+    /// The time since the last beat, by the clock of the database server that was asked.
+    pub(super) age: Duration,
+}
+
+/// The largest number of an earlier replica's entries that a new replica looks through for numbers that are missing.
+const LOOKED_THROUGH: i64 = 1_000;
+
+/// Writes the entry of a transaction.
+pub(super) fn insert(conn: &mut DbConnection, replica: i32, number: i64, entry: &str) -> QueryResult<()> {
+    let sql = named!("INSERT INTO allotment_changes (replica_id, number, entry) VALUES (?, ?, ?)");
+    execute(conn, sql, &[replica.into(), number.into(), entry.into()]).map(drop)
+}
+
+/// Returns all entries that are unread.
+pub(super) fn unread(conn: &mut DbConnection, positions: &Positions) -> QueryResult<Vec<Row>> {
+    // Each part of the union reads a range of the primary key.
+    let mut sql = "SELECT replica_id, number, entry FROM allotment_changes WHERE replica_id > ?".to_owned();
+    let mut binds: Vec<Bind<'_>> = vec![positions.newest().into()];
+    for (replica, next) in positions.next() {
+        sql.push_str(
+            " UNION ALL SELECT replica_id, number, entry FROM allotment_changes WHERE replica_id = ? AND number >= ?",
+        );
+        binds.extend([Bind::Int(replica), Bind::Long(next)]);
+    }
+    let mut rows: Vec<Row> = load_rows!((Integer, BigInt, Text), conn, sql.as_str(), &binds)?;
+    for (replica, missing) in positions.missing() {
+        rows.extend(listed(conn, replica, &missing)?);
+    }
+    Ok(rows)
+}
+
+/// Returns the entries of a replica that have one of these numbers.
+fn listed(conn: &mut DbConnection, replica: i32, numbers: &[i64]) -> QueryResult<Vec<Row>> {
+    let mut rows = Vec::new();
+    // A list is filled up with its own numbers to one of two lengths, so that there are few texts.
+    for chunk in numbers.chunks(64) {
+        let length = if chunk.len() <= 4 { 4 } else { 64 };
+        let sql = format!(
+            "SELECT replica_id, number, entry FROM allotment_changes WHERE replica_id = ? AND number IN ({})",
+            vec!["?"; length].join(", ")
+        );
+        let mut binds: Vec<Bind<'_>> = vec![replica.into()];
+        binds.extend(chunk.iter().cycle().take(length).map(|number| Bind::Long(*number)));
+        let found: Vec<Row> = load_rows!((Integer, BigInt, Text), conn, sql.as_str(), &binds)?;
+        rows.extend(found);
+    }
+    Ok(rows)
+}
+
+/// Returns positions behind all entries that are there now. `own` is this replica.
+pub(super) fn behind_all(conn: &mut DbConnection, own: i32) -> QueryResult<Positions> {
+    let replicas: Vec<i32> =
+        load_rows!(Integer, conn, named!("SELECT id FROM allotment_replicas WHERE id < ?"), &[own.into()])?;
+    let mut read = BTreeMap::new();
+    for id in replicas {
+        let sql = named!(
+            "SELECT number FROM allotment_changes WHERE replica_id = ? ORDER BY replica_id DESC, number DESC LIMIT ?"
+        );
+        let numbers: Vec<i64> = load_rows!(BigInt, conn, sql, &[id.into(), LOOKED_THROUGH.into()])?;
+        read.insert(id, BTreeSet::from_iter(numbers));
+    }
+    Ok(Positions::behind(read, own, up()))
+}
+
+/// Registers a replica, and returns its id. Ids grow in the order in which the registrations are committed, since two
+/// registrations at one time meet the same id.
+pub(super) fn register(conn: &mut DbConnection, token: &str, identity: &str) -> QueryResult<i32> {
+    let now = now(conn);
+    let sql = format!(
+        "INSERT INTO allotment_replicas \
+         (id, token, identity, version, beat, known, has_left, started_at, seen_at) \
+         SELECT coalesce(max(id), 0) + 1, ?, ?, ?, 1, coalesce(max(id), 0) + 1, 0, {now}, {now} FROM allotment_replicas"
+    );
+    execute(conn, sql.as_str(), &[token.into(), identity.into(), env!("CARGO_PKG_VERSION").into()])?;
+    let sql = "SELECT id FROM allotment_replicas WHERE token = ?";
+    let ids: Vec<i32> = load_rows!(Integer, conn, sql, &[token.into()])?;
+    ids.first().copied().ok_or(diesel::result::Error::NotFound)
+}
+
+/// Tells the other replicas that this one runs, and which newest replica it knows. Returns false if this replica is
+/// registered no longer.
+pub(super) fn beat(conn: &mut DbConnection, own: i32, known: i32) -> QueryResult<bool> {
+    let sql = format!(
+        "UPDATE allotment_replicas SET beat = beat + 1, known = ?, seen_at = {} WHERE id = ? AND has_left = 0",
+        now(conn)
+    );
+    Ok(execute(conn, sql.as_str(), &[known.into(), own.into()])? == 1)
+}
+
+/// Tells the other replicas that this one has stopped.
+pub(super) fn leave(conn: &mut DbConnection, own: i32) -> QueryResult<()> {
+    execute(conn, "UPDATE allotment_replicas SET has_left = 1 WHERE id = ?", &[own.into()]).map(drop)
+}
+
+/// Returns all replicas that have registered and are not forgotten.
+pub(super) fn members(conn: &mut DbConnection) -> QueryResult<Vec<Member>> {
+    let age = match conn.kind() {
+        Kind::Mysql => "TIMESTAMPDIFF(MICROSECOND, seen_at, UTC_TIMESTAMP(6))",
+        _ => "CAST(1000000 * EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - seen_at) AS bigint)",
+    };
+    let sql =
+        format!("SELECT id, identity, beat, known, has_left, {age} FROM allotment_replicas ORDER BY id");
+    type Found = (i32, String, i64, i32, i32, i64);
+    let rows: Vec<Found> =
+        load_rows!((Integer, Text, BigInt, Integer, Integer, BigInt), conn, sql.as_str(), &[])?;
+    let member = |(id, identity, beat, known, has_left, age): Found| {
+        // The clocks of two database servers may differ.
+        let age = Duration::from_micros(u64::try_from(age).unwrap_or(0));
+        Member { id, identity, beat, known, has_left: has_left != 0, age }
+    };
+    Ok(rows.into_iter().map(member).collect())
+}
+
+/// Writes an empty entry in place of a missing one. If the transaction with this number is still under way, it can
+/// commit no more afterwards.
+pub(super) fn close_gap(conn: &mut DbConnection, replica: i32, number: i64) -> QueryResult<()> {
+    let sql = match conn.kind() {
+        Kind::Mysql => "INSERT IGNORE INTO allotment_changes (replica_id, number, entry) VALUES (?, ?, '{}')",
+        _ => {
+            "INSERT INTO allotment_changes (replica_id, number, entry) VALUES (?, ?, '{}') ON CONFLICT DO NOTHING"
+        }
+    };
+    execute(conn, sql, &[replica.into(), number.into()]).map(drop)
+}
+
+/// Deletes the entries of a replica whose numbers are smaller than `before`.
+pub(super) fn prune(conn: &mut DbConnection, replica: i32, before: i64) -> QueryResult<()> {
+    let sql = named!("DELETE FROM allotment_changes WHERE replica_id = ? AND number < ?");
+    execute(conn, sql, &[replica.into(), before.into()]).map(drop)
+}
+
+/// Deletes a replica with all its entries.
+pub(super) fn forget(conn: &mut DbConnection, replica: i32) -> QueryResult<()> {
+    prune(conn, replica, i64::MAX)?;
+    execute(conn, "DELETE FROM allotment_replicas WHERE id = ?", &[replica.into()]).map(drop)
+}
+
+/// The SQL for the time of the database in UTC.
+fn now(conn: &DbConnection) -> &'static str {
+    match conn.kind() {
+        Kind::Mysql => "UTC_TIMESTAMP(6)",
+        _ => "(now() AT TIME ZONE 'UTC')",
+    }
+}

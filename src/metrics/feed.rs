@@ -1,0 +1,28 @@
+//! Metrics of the change feed between the replicas of the service.
+
+use std::sync::LazyLock;
+
+use prometheus::IntCounter;
+
+use super::counters;
+
+/// The number of times that this replica has asked for the changes by other replicas.
+pub static LOOKS: LazyLock<IntCounter> = LazyLock::new(|| {
+    let none: &[&str] = &[];
+    let help = "Times that this process asked the database for the changes by other replicas.";
+    counters("allotment_feed_looks_total", help, none).with_label_values(none)
+});
+
+/// The number of transactions of other replicas that this replica has read.
+pub static ENTRIES: LazyLock<IntCounter> = LazyLock::new(|| {
+    let none: &[&str] = &[];
+    let help = "Transactions of other replicas that this process has read from the change feed.";
+    counters("allotment_feed_entries_total", help, none).with_label_values(none)
+});
+
+/// The number of times that everything was read again, since entries may have been deleted unread.
+pub static RELOADS: LazyLock<IntCounter> = LazyLock::new(|| {
+    let none: &[&str] = &[];
+    let help = "Times that this process fell behind the change feed and read everything again.";
+    counters("allotment_feed_reloads_total", help, none).with_label_values(none)
+});
