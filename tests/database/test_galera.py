@@ -19,7 +19,7 @@ def cluster():
     """Nodes that these tests may hurt."""
     base = tempfile.mkdtemp(prefix='allotment-galera-')
     os.chmod(base, 0o755)
-    made = galera.Cluster(base, detached=False)
+    made = galera.Cluster(base, detached=False, suspect_seconds=5)
     try:
         made.start()
         made.wait_until_ready()
@@ -53,7 +53,16 @@ def ready(service):
 
 
 def claim(service, provider):
-    Api(service.url)('PUT', f'/allocations/{uuid.uuid4()}', load.claim_body({provider: 1}))
+    """Claims once. The service refuses while its node looks for the others."""
+    client, path = Api(service.url), f'/allocations/{uuid.uuid4()}'
+
+    def claimed():
+        if client.send('PUT', path, load.claim_body({provider: 1})).status_code == 204:
+            return True
+        held = client.send('GET', path)
+        return held.status_code == 200 and held.json()['allocations'] != {}
+
+    services.await_true(claimed, 'no claim')
 
 
 def test_nodes_that_are_lost_and_come_back(cluster, replicas):
@@ -61,8 +70,10 @@ def test_nodes_that_are_lost_and_come_back(cluster, replicas):
     provider = load.make_provider(clients[0])
 
     def used():
-        # Where the node has applied the last write, which is a moment later than its answer through another node.
-        return [client('GET', f'/resource_providers/{provider}/usages')['usages'] for client in clients]
+        # A node applies a write a moment later than the write is answered through another node, and a service finds
+        # its node again a moment later than the node is back.
+        answers = [client.send('GET', f'/resource_providers/{provider}/usages') for client in clients]
+        return [answer.json().get('usages') for answer in answers]
 
     for replica in replicas:
         claim(replica, provider)

@@ -27,7 +27,7 @@ NOWHERE = '00000000-0000-0000-0000-000000000000:-1'
 SMALL = ['--innodb-buffer-pool-size=32M', '--innodb-log-file-size=16M', '--innodb-log-buffer-size=2M',
          '--key-buffer-size=1M', '--aria-pagecache-buffer-size=1M', '--table-open-cache=400',
          '--table-definition-cache=400']
-CACHE = 'gcache.size=32M'
+CACHE = '32M'
 
 
 def provider():
@@ -67,8 +67,11 @@ class Node(Server):
     def command(self):
         options = {
             'base_port': self.group_port, 'gmcast.listen_addr': f'tcp://127.0.0.1:{self.group_port}',
-            'ist.recv_addr': f'127.0.0.1:{self.missed_port}'}
-        options = ';'.join([*(f'{name}={value}' for name, value in options.items()), CACHE])
+            'ist.recv_addr': f'127.0.0.1:{self.missed_port}', 'gcache.size': CACHE,
+            # A node that is silent for so long is shut out.
+            'evs.suspect_timeout': f'PT{self.cluster.suspect_seconds}S',
+            'evs.inactive_timeout': f'PT{3 * self.cluster.suspect_seconds}S'}
+        options = ';'.join(f'{name}={value}' for name, value in options.items())
         peers = ','.join(f'127.0.0.1:{node.group_port}' for node in self.cluster.nodes)
         # --no-defaults keeps the system's own configuration out.
         return [find_program('mariadbd', '/usr/sbin', '/usr/libexec'), '--no-defaults',
@@ -155,7 +158,7 @@ class Node(Server):
         self.process.wait()
 
     def suspend(self):
-        """SIGSTOP: the node does nothing, but is there. The others go on without it after five seconds."""
+        """SIGSTOP: the node does nothing, but is there. The others go on without it when they have shut it out."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self):
@@ -168,11 +171,16 @@ class Node(Server):
 
 
 class Cluster:
-    """Three nodes. A suite that hurts them has a cluster of its own."""
+    """Three nodes. A suite that hurts them has a cluster of its own.
+
+    The nodes are patient with each other, since a test machine may be so busy that a node is silent for some seconds.
+    Galera's own default is 5 seconds.
+    """
 
     variable = 'ALLOTMENT_TEST_GALERA_URLS'
 
-    def __init__(self, base, detached):
+    def __init__(self, base, detached, suspect_seconds=30):
+        self.suspect_seconds = suspect_seconds
         self.directory = pathlib.Path(base) / 'galera'
         self.directory.mkdir()
         self.directory.chmod(0o755)
