@@ -106,7 +106,7 @@ impl Db {
             Writing::Pool(refresher) => refresher,
         };
         let name = write.name();
-        let lane = write.lane().filter(|_| self.kind() == Kind::Postgres).map(str::to_owned);
+        let lane = write.lane().map(str::to_owned);
         let inner = Arc::clone(&self.inner);
         let place = inner.pool.queue_up(lane.as_deref()).await?;
         // The thread that commits also reads for the follower. This read may take as long as the time-outs of
@@ -184,6 +184,8 @@ impl Inner {
             write.in_transaction(tx)
         };
         let ((value, caught_up), tx) = self.write_transaction(write.name(), place, tx, work)?;
+        // The next write in the lane need not wait until the follower has read this one.
+        place.lane = None;
         Ok(((value, caught_up.or(lost.flatten())), tx))
     }
 
