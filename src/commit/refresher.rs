@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const LOOK_AT_FEED: Duration = Duration::from_secs(1);
 
 /// The interval between two looks at the change feed while requests wait for tickets and other replicas run.
-const LOOK_FOR_WAITERS: Duration = Duration::from_millis(4);
+const LOOK_FOR_WAITERS: Duration = Duration::from_millis(3);
 
 /// The longest time that a search waits for a look at the change feed if no other replica ran when the database was
 /// last reached.

@@ -7,14 +7,14 @@ use super::rows::Member;
 
 /// A replica whose row does not change for so long no longer counts as running. The replica itself writes nothing
 /// after [`WRITING`], until it has registered anew.
-pub(super) const DEAD_AFTER: Duration = Duration::from_secs(5);
+pub(super) const DEAD_AFTER: Duration = Duration::from_secs(10);
 
 /// The time after the begin of a beat during which a replica may write.
-pub(super) const WRITING: Duration = Duration::from_secs(4);
+pub(super) const WRITING: Duration = Duration::from_secs(8);
 
 /// The time after the begin of a beat during which a replica that was alone may answer without a look at the feed. It is
 /// shorter than [`DEAD_AFTER`], after which a new replica writes without being known to the others.
-pub(super) const ALONE: Duration = Duration::from_secs(3);
+pub(super) const ALONE: Duration = Duration::from_secs(6);
 
 /// A row of this age belongs to a replica that no longer runs, however much the clocks of database servers differ.
 const LONG_DEAD: Duration = Duration::from_secs(60);
@@ -92,7 +92,7 @@ mod tests {
             members.look(&[member(1, beat, 2), member(2, 1, 2)], 2, seconds(now), |_| false).running
         };
         assert_eq!(
-            [look(1, 10), look(1, 14), look(1, 15), look(2, 16), look(2, 20), look(2, 21)],
+            [look(1, 10), look(1, 19), look(1, 20), look(2, 21), look(2, 30), look(2, 31)],
             [1, 1, 0, 1, 1, 0]
         );
     }

@@ -5,7 +5,7 @@
 //! entry, in whatever order transactions commit:
 //!
 //! - the next numbers of each replica are new entries;
-//! - a number that is left out is asked for until it comes. After a second an empty entry takes its place, and a
+//! - a number that is left out is asked for until it comes. After two seconds an empty entry takes its place, and a
 //!   transaction that still has the number can commit no more.
 //!
 //! A replica that runs alone does not look at the feed. A new replica writes nothing before all that run know of it.
@@ -64,13 +64,13 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const LEAVING: Duration = Duration::from_secs(1);
 
 /// The time after which a number that is left out gets an empty entry.
-const GAP: Duration = Duration::from_secs(1);
+const GAP: Duration = Duration::from_secs(2);
 
 /// The time for which entries are kept.
 const RETENTION: Duration = Duration::from_secs(600);
 
 /// The time for which a replica that can't read the feed still counts as ready.
-const CURRENT: Duration = Duration::from_secs(5);
+const CURRENT: Duration = Duration::from_secs(10);
 
 /// The interval at which old entries are deleted.
 const PRUNING: Duration = Duration::from_secs(30);
@@ -401,7 +401,14 @@ impl Keeper {
         let now = up();
         let gaps = self.feed.positions.lock().missing_since(now.saturating_sub(GAP));
         for (replica, number) in gaps {
-            rows::close_gap(self.connection()?, replica, number)?;
+            let closed = rows::close_gap(self.connection()?, replica, number).map_err(Error::from);
+            // The transaction with this number may be about to commit, and then keeps its entry locked.
+            if let Err(error) = closed {
+                if error.is_gone() {
+                    return Err(error);
+                }
+                log::debug!("the gap {number} of replica {replica} can't be closed yet: {error}");
+            }
         }
         for replica in forgotten {
             rows::forget(self.connection()?, *replica)?;
