@@ -37,8 +37,7 @@ impl<C: ValidGrouping<G>, T, G> ValidGrouping<G> for Among<'_, C, T> {
 impl<C: Expression + AppearsOnTable<QS>, T, QS> AppearsOnTable<QS> for Among<'_, C, T> {}
 
 impl<C, T> QueryId for Among<'_, C, T> {
-    // The number of values changes the text, so diesel finds the prepared statement by the text and not by a
-    // type.
+    // The SQL text depends on the number of values. So diesel must find the prepared statement by the text.
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }

@@ -4,7 +4,7 @@ use diesel::r2d2::R2D2Connection;
 
 use super::target::Kind;
 
-/// A module of its own for the connection type, since the derive macro generates further names.
+/// The connection type, and the further items that its derive macro generates.
 mod multi {
     #![allow(missing_docs, reason = "the derive writes items that carry no documentation")]
     #![expect(clippy::disallowed_methods, reason = "the derive hands transactions on to each database")]
@@ -55,10 +55,10 @@ impl DbConnection {
         }
     }
 
-    /// Returns the number that was written, given the number that was read.
+    /// Returns the number that was stored, given the number that was read from a FLOAT column.
     ///
-    /// Placement's FLOAT columns on MariaDB have 4 bytes, and MariaDB displays six digits of them. For example, 16.1
-    /// is read as 16.100000381, and this method returns 16.1. The other databases return the written number.
+    /// Placement's FLOAT columns on MariaDB have 4 bytes (single precision). For example, a stored 16.1 is read as
+    /// 16.100000381. This method rounds to six digits, and returns 16.1. The other databases need no rounding.
     pub fn exact_float(&self, stored: f64) -> f64 {
         match self.kind() {
             Kind::Mysql => format!("{stored:.5e}").parse().unwrap_or(stored),

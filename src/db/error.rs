@@ -19,7 +19,7 @@ pub enum Error {
     /// All connections of the pool were in use for this time.
     #[error("no database connection came free in {0:?}")]
     Busy(Duration),
-    /// This replica was not registered in time, so it could not write.
+    /// This replica was not registered in `allotment_replicas` in time. An unregistered replica may not write.
     #[error("this replica of the service could not be registered in {0:?}")]
     Unregistered(Duration),
     /// The changes by other replicas could not be read in time.
@@ -29,7 +29,8 @@ pub enum Error {
     /// run this transaction again.
     #[error("a concurrent writer was first")]
     LostRace,
-    /// A unique key is violated, and would be violated in each further run. The text is the database's message.
+    /// A unique key is violated, and would be violated again if the transaction ran again. The text is the database's
+    /// message.
     #[error("a row that must be unique is there already: {0}")]
     Duplicate(String),
     /// The service can't use the database that the settings name. The text says why.
@@ -47,8 +48,8 @@ impl Error {
     /// Returns true if the transaction may succeed when the whole transaction runs again.
     ///
     /// This method has the only list of such errors. Violations of unique keys and foreign keys belong to the list,
-    /// because each insert is preceded by a look-up. A violation then means that another writer came in between. The
-    /// second run sees the rows of the other writer.
+    /// because each insert is preceded by a look-up. A violation then means that another writer has changed the rows
+    /// in between. The second run sees this change.
     pub fn is_retryable(&self) -> bool {
         match self {
             Error::LostRace => true,

@@ -20,7 +20,7 @@ const MODE: u32 = 0o600;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The pause between two attempts to acquire the lock.
 const PAUSE: Duration = Duration::from_millis(20);
-/// The largest number of symbolic links that are followed, which is also the kernel's limit.
+/// The largest number of symbolic links that are followed. The kernel has the same limit.
 const MAX_LINKS: u32 = 40;
 
 /// The acquired lock. Dropping this value releases the lock, and so does any end of the process.
@@ -55,8 +55,8 @@ impl FileLock {
                 }
             }
         }
-        // An existing file is not opened. Closing the file would release the locks of all SQLite connections of this
-        // process.
+        // An existing SQLite file is not opened here, because closing the file would release the locks of all SQLite
+        // connections of this process.
         if !path.exists() {
             open(&path).map_err(|cause| unusable(&path, &cause))?;
         }

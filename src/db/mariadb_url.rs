@@ -76,7 +76,7 @@ pub(crate) fn read(parts: Parts) -> Result<DbTarget, String> {
     options.target()
 }
 
-/// Reads the option file, if the URL names one. The caller then replaces these options by the URL's own options.
+/// Reads the option file that the URL names, if any. The caller then sets the URL's own options, which come first.
 fn from_file(query: &[(&str, String)]) -> Result<Options, String> {
     let find = |wanted| query.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
     let [file, group] = option_file::NAMED_BY.map(find);
@@ -125,7 +125,7 @@ impl Options {
             "ssl_disabled" => self.tls = flag()?.then_some(false).or(self.tls),
             "ssl_verify_cert" => self.verify_cert = Some(flag()?),
             "ssl_verify_identity" | "ssl_check_hostname" => self.verify_identity = Some(flag()?),
-            // In the client library, this one name stands for both options.
+            // In the client library, this option verifies both the certificate and the host name.
             "ssl_verify_server_cert" => {
                 self.verify_cert = Some(flag()?);
                 self.verify_identity = Some(flag()?);
@@ -187,7 +187,8 @@ impl Options {
         let host = if self.socket.is_some() { None } else { self.host.as_deref() };
         let host = host.unwrap_or("localhost");
         let is_ipv6 = host.contains(':');
-        // Other characters in the host could add options, since the library reads options from the host.
+        // Other characters, for example a semicolon, could add options, because libmariadb reads options from the
+        // host.
         if !is_ipv6 && !host.chars().all(|c| c.is_ascii_alphanumeric() || "._-,".contains(c)) {
             return Err("the database URL's host is no name and no address".to_owned());
         }

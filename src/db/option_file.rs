@@ -1,10 +1,10 @@
 //! Reads MariaDB's option files, such as `/etc/my.cnf`. The URL parameter `read_default_file` names such a file.
 
-/// The URL parameters that name the file, and a group in the file.
+/// The URL parameters for the path of the option file, and for one more group of options that is read.
 pub(crate) const NAMED_BY: [&str; 2] = ["read_default_file", "read_default_group"];
 /// The file that is read if the URL names only a group.
 pub(crate) const DEFAULT: &str = "/etc/my.cnf";
-/// The groups that all clients read.
+/// The groups of options (sections, such as `[client]`) that are always read.
 const GROUPS: [&str; 2] = ["client", "client-mariadb"];
 
 /// The name of an option and its value. None if the option has no value.
@@ -40,7 +40,7 @@ fn entries(text: &str) -> Result<Vec<(String, Entry)>, usize> {
             group = name.split(']').next().unwrap_or_default().trim().to_owned();
             continue;
         }
-        // Includes are refused, since an included file may have options about TLS.
+        // Lines such as `!include FILE` are refused, because the included file may have options about TLS.
         if line.starts_with('!') {
             return Err(at + 1);
         }
@@ -53,7 +53,7 @@ fn entries(text: &str) -> Result<Vec<(String, Entry)>, usize> {
     Ok(entries)
 }
 
-/// Returns a value without its quotes. Without quotes, a comment after the value is removed.
+/// Returns a value without its quotes. If the value has no quotes, a comment after the value is removed.
 fn unquoted(value: &str) -> String {
     for quote in ['"', '\''] {
         if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.split_once(quote)) {

@@ -38,9 +38,9 @@ pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
         refuse_plain_text(&mut conn)?;
     }
     if target.kind == Kind::Postgres && !target.keeps_sessions {
-        // A pooler may run each transaction on another session of the server. So no statement stays prepared, and no
-        // setting of the session is changed. Another client of the pooler could get the session with the changed
-        // setting.
+        // A pooler of connections, such as pgbouncer, may run each transaction in another session. So no statement
+        // stays prepared, and no setting of the session is changed. Another client of the pooler could get the
+        // session with the changed setting.
         conn.set_prepared_statement_cache_size(CacheSize::Disabled);
         return Ok(conn);
     }
@@ -57,8 +57,8 @@ struct Status {
     value: String,
 }
 
-/// Returns an error if a connection to MariaDB does not use TLS. The client library checks this only if it must also
-/// verify the certificate.
+/// Returns an error if a connection to MariaDB does not use TLS. The client library refuses such a connection only if
+/// the library must also verify the server's certificate.
 fn refuse_plain_text(conn: &mut DbConnection) -> ConnectionResult<()> {
     let status = diesel::sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'");
     let status: Vec<Status> = status.load(conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
@@ -100,7 +100,7 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
         // statement that waits too long for a lock exceeds the time limit for a statement, and its request
         // fails. If the lock wait timeout came first, the transaction would run again.
         //
-        // The comment `/*M! … */` is read only by MariaDB, since MySQL lacks these variables.
+        // The variables in `/*M! … */` are set only on MariaDB, because MySQL lacks these variables.
         _ => format!(
             "SET NAMES utf8mb4; SET lc_messages = 'en_US'; SET time_zone = '+00:00'; \
              SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \

@@ -28,8 +28,9 @@ pub struct DatabaseSettings {
     pub prepared_statements: bool,
     /// The time for which the starting service tries to reach the database, in seconds.
     pub start_seconds: u64,
-    /// The greatest age of the picture in which searches look for providers while other replicas of the service run, in
-    /// seconds. With 0 each search first asks the database for the changes by other replicas.
+    /// The greatest age of the picture (the copy of all providers in memory) that a search may use while other
+    /// replicas run, in seconds. If the value is 0, each search first asks the database for the changes by other
+    /// replicas.
     pub max_staleness_seconds: f64,
     /// True if the starting service brings the schema up to date.
     pub migrate_at_start: bool,
@@ -73,7 +74,7 @@ impl fmt::Debug for DatabaseSettings {
 /// The largest allowed number of seconds, which is a day.
 const LONGEST_SECONDS: u64 = 86_400;
 
-/// The greatest age of the picture that can be set, in seconds.
+/// The largest allowed value of `max_staleness_seconds`.
 const MOST_STALENESS: f64 = 60.0;
 
 impl DatabaseSettings {

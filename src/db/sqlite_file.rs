@@ -18,7 +18,7 @@ pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
 
 /// The largest number of attempts to set up a connection.
 const SET_UP_TRIES: u32 = 500;
-/// The pause between two attempts.
+/// The pause between two attempts to set up a connection.
 const SET_UP_PAUSE: Duration = Duration::from_millis(10);
 
 /// The statements that set up a new connection to a file. `busy_timeout` comes first, since the change of the journal
@@ -26,8 +26,8 @@ const SET_UP_PAUSE: Duration = Duration::from_millis(10);
 const FILE_SET_UP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                            PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;";
 
-/// Sets up a new connection to a file. If several connections start at the same time and one of them creates the
-/// journal, the set-up of the others fails at once instead of waiting. So a failed set-up is tried again.
+/// Sets up a new connection to a file. The set-up fails at once, without a wait, while another connection creates the
+/// write-ahead journal. So a failed set-up is tried again.
 fn set_up_file(conn: &mut DbConnection) -> QueryResult<()> {
     for _ in 1..SET_UP_TRIES {
         match conn.batch_execute(FILE_SET_UP) {

@@ -142,7 +142,7 @@ pub fn returning_numbers<T: Sql>(
 /// come first.
 macro_rules! load_rows {
     ($types:ty, $conn:expr, $sql:expr, $binds:expr) => {
-        // A match keeps temporary values alive.
+        // Temporary values in `$sql` and `$binds` live until the end of the `match`.
         match $crate::db::statement::Statement::<_, $types>::new(&$sql, $binds) {
             statement => $crate::db::on_backend!($conn, c => diesel::RunQueryDsl::load(statement, c)),
         }
@@ -150,7 +150,7 @@ macro_rules! load_rows {
 }
 pub(crate) use load_rows;
 
-/// A text of SQL with its binds. Its rows have columns of the SQL types `ST`.
+/// An SQL statement with its binds. The rows of the result have columns of the SQL types `ST`.
 pub struct Statement<'a, T, ST = Integer> {
     text: PhantomData<(T, ST)>,
     /// The text between the binds. The text is split only once, since diesel walks through the statement several

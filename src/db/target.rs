@@ -42,7 +42,7 @@ pub struct Times {
     pub connect: Duration,
     /// The limit for the answer to a statement. None means no limit.
     pub statement: Option<Duration>,
-    /// The limit for the time until the server's host acknowledges a TCP packet.
+    /// The time limit within which the server's host must acknowledge a TCP packet.
     pub network: Duration,
 }
 
@@ -65,12 +65,12 @@ pub struct DbTarget {
     pub address: String,
     /// The time limits for the server.
     pub times: Times,
-    /// True if prepared statements and settings of a session stay from one transaction to the next. False behind a
-    /// pooler in transaction mode, such as pgbouncer in front of PostgreSQL.
+    /// True if prepared statements and session settings survive the end of a transaction. False behind a pooler in
+    /// transaction mode, such as pgbouncer in front of PostgreSQL.
     pub keeps_sessions: bool,
     /// True if a connection without TLS must be refused.
     pub needs_tls: bool,
-    /// The server's TCP ports. The watch of connections recognises connections to the server by these ports.
+    /// The server's TCP ports. The module `watch` recognises connections to the server by these ports.
     pub ports: Vec<u16>,
     /// Warnings about parts of the URL that have no effect, as texts for the log.
     pub remarks: Vec<String>,

@@ -1,9 +1,9 @@
 //! Ends connections to database servers that do not answer. The client libraries libpq and libmariadb would wait for
 //! ever, and neither these libraries nor diesel tell which socket a connection uses.
 //!
-//! The socket is found among the open files of this process. Only one connection at a time is opened, so its socket
-//! is the only new socket to the server's port. If an answer takes too long, a thread shuts down the socket. The
-//! client library then reports a lost connection.
+//! The socket is found among the open files of this process. Connections are opened one at a time, so a new
+//! connection has the only new socket to the server's port. If an answer takes too long, a thread shuts down the
+//! socket. The client library then reports a lost connection.
 
 use std::fs::File;
 use std::os::fd::{OwnedFd, RawFd};
@@ -29,12 +29,12 @@ const OPEN_FILES: &str = "/proc/self/fd";
 /// The files in which the kernel lists TCP connections. Only these files show the address of a connection that is
 /// still being opened.
 const TCP_TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
-/// The mark in these files of a connection that is still being opened.
+/// The state, in [`TCP_TABLES`], of a connection that is still being opened.
 const SYN_SENT: &str = "02";
 
 /// The origin of the times that [`now`] returns.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
-/// Locked by the thread that opens a connection.
+/// The lock of the thread that opens a connection, so that only one thread does so at a time.
 static MAKING: Mutex<()> = Mutex::new(());
 /// The connections that the watching thread checks.
 static WATCHED: Mutex<Watched> = Mutex::new(Watched { attempt: None, sockets: Vec::new() });
@@ -49,7 +49,7 @@ struct Watched {
 struct Making {
     /// The ports of the server.
     ports: Vec<u16>,
-    /// The inodes of the sockets to the server that existed before this attempt.
+    /// The inode numbers of the sockets to the server that existed before this attempt.
     before: Vec<u64>,
     /// The moment at which the attempt has taken too long, as a value of [`now`].
     until: u64,
@@ -81,7 +81,7 @@ impl Attempt {
     }
 
     /// Returns the socket of the opened connection, and watches the socket from now on. Returns None if the socket is
-    /// not found, for example if a load balancer on this host listens on a port that the URL does not name.
+    /// not found.
     pub fn socket(&self, times: Times) -> Option<Arc<Socket>> {
         let mut watched = WATCHED.lock();
         let making = watched.attempt.as_ref()?;
@@ -192,8 +192,8 @@ fn end(socket: &OwnedFd) {
     }
 }
 
-/// Makes the kernel end a connection whose other end does not answer any more. The kernel refuses these options for a
-/// Unix socket, which does not need them.
+/// Sets TCP keepalive, so that the kernel ends the connection when the server's host does not answer any more. A Unix
+/// socket refuses the options for keepalive, and needs no keepalive.
 fn keep_alive(socket: &OwnedFd, network: Duration) {
     let third = (network / 3).max(Duration::from_secs(1));
     let outcome = sockopt::set_socket_keepalive(socket, true)
@@ -209,7 +209,8 @@ fn keep_alive(socket: &OwnedFd, network: Duration) {
     }
 }
 
-/// Returns the sockets of this process that are connected to one of the ports or to a Unix socket, with their inodes.
+/// Returns the inode number and the socket of each connection of this process to one of the ports or to a Unix
+/// socket.
 fn sockets(ports: &[u16]) -> Vec<(u64, OwnedFd)> {
     let is_to_server = |socket: &OwnedFd| match getpeername(socket) {
         Ok(Some(peer)) => leads_to(ports, peer),
@@ -226,12 +227,12 @@ fn leads_to(ports: &[u16], peer: SocketAddrAny) -> bool {
     if let Ok(peer) = std::net::SocketAddr::try_from(peer.clone()) {
         return ports.contains(&peer.port());
     }
-    // The other end of a Unix socket has a path if the other end is a server. The clients of this process have no
+    // A Unix socket whose other end has a path is connected to a server. If the other end is a client, it has no
     // path.
     rustix::net::SocketAddrUnix::try_from(peer).is_ok_and(|peer| peer.path().is_some())
 }
 
-/// Returns the sockets of this process that are being connected to one of the ports, with their inodes.
+/// Returns the inode number and the socket of each connection to one of the ports that is still being opened.
 fn unconnected(ports: &[u16]) -> Vec<(u64, OwnedFd)> {
     let tables = TCP_TABLES.map(|table| std::fs::read_to_string(table).unwrap_or_default());
     let inodes: Vec<u64> =
@@ -243,8 +244,8 @@ fn unconnected(ports: &[u16]) -> Vec<(u64, OwnedFd)> {
     files.filter(|(inode, _)| inodes.contains(inode)).collect()
 }
 
-/// Parses a line of the kernel's table. Returns the inode if the line is a connection that is being opened to one of
-/// the ports.
+/// Parses a line of [`TCP_TABLES`]. If the line describes a connection to one of the ports that is still being
+/// opened, the function returns the inode number of its socket.
 fn connecting(line: &str, ports: &[u16]) -> Option<u64> {
     let fields: Vec<_> = line.split_ascii_whitespace().collect();
     let (_, port) = fields.get(2)?.rsplit_once(':')?;
@@ -257,11 +258,11 @@ fn open_files() -> Vec<RawFd> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Returns a new descriptor for an open file. Another thread may close the old descriptor, and its number may then
-/// belong to another file.
+/// Returns a new descriptor for an open file. The old descriptor is not used further, because another thread may
+/// close the old descriptor at any moment.
 fn duplicate(number: RawFd) -> Option<OwnedFd> {
-    // `as_file` makes a second copy, and the first copy is closed. A conversion of the first copy would need
-    // `unsafe`.
+    // `as_file` makes a second copy, and the first copy is closed. A conversion of the first copy into an `OwnedFd`
+    // would need `unsafe`.
     FileDescriptor::dup(&number).ok()?.as_file().ok().map(OwnedFd::from)
 }
 
