@@ -57,9 +57,8 @@ struct Holder {
     /// The consumer's uuid, as the database spells it.
     uuid: String,
     held: Vec<Held>,
-    /// Whether this transaction has already deleted the consumer's old allocations. If the consumer has no
-    /// row in `consumers`, no row can be locked. Then the DELETE of the allocations ensures that no other
-    /// transaction subtracts the same allocations from the amounts in use.
+    /// Whether this transaction has already deleted the consumer's old allocations. The allocations are deleted early
+    /// if the consumer has no row in `consumers` that could be locked. The DELETE then locks the allocations instead.
     given_back: bool,
 }
 
@@ -95,8 +94,8 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<JoinedRow
 /// allocation.
 pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
     let nothing = || Error::NoAllocations(consumer_uuid.to_owned());
-    // The DELETE locks the consumer's row, so no other transaction can change the consumer's allocations any
-    // more.
+    // This deletion of the consumer's row locks the row. So no other transaction can change the consumer's
+    // allocations any more.
     let Some(ended) = consumers::delete(tx, consumer_uuid)? else {
         return Err(nothing());
     };
@@ -170,8 +169,7 @@ fn lock_consumer(tx: &mut Tx, claim: &Claim) -> Result<Option<Holder>> {
         owner.consumer_type_id = known.as_ref().and_then(|consumer| consumer.owner.consumer_type_id);
     }
     let Some(consumer) = known else {
-        // The consumer has allocations but no row. The old allocations are deleted before the row is
-        // inserted.
+        // A consumer without a row in `consumers` may still have allocations. Such allocations are deleted first.
         let new = if holds { give_back_orphans(tx, uuid)? } else { Holder::new(uuid) };
         consumers::insert(tx, uuid, owner)?;
         return Ok(Some(new));
@@ -233,7 +231,7 @@ fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
 /// consumer's old providers are locked too. If a claim moves a consumer to another provider, the old provider
 /// is not locked.
 ///
-/// Returns all claimed amounts, with `class_id` 0.
+/// Returns an `Item` for each claimed amount. `check_capacity` sets the item's `class_id` later.
 fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>]) -> Result<Vec<Item<'a>>> {
     let named = || taken.iter().flat_map(|t| t.claim.allocations.iter().map(move |a| (&t.consumer, a)));
     let uuids = distinct(named().map(|(_, (uuid, _))| uuid.as_str()));
@@ -282,7 +280,7 @@ fn check_capacity(conn: &mut DbConnection, taken: &[LockedClaim<'_>], items: &mu
     let stocks: HashMap<(i32, &str), &UsedInventory> =
         found.iter().map(|stock| ((stock.provider_id, stock.class.as_str()), stock)).collect();
     if items.iter().any(|item| !stocks.contains_key(&(item.provider_id, item.class))) {
-        // An unknown class is reported before any amount that does not fit.
+        // If a class does not exist, `find_ids` fails, so that error is reported before an amount is checked.
         find_ids(conn, &classes)?;
     }
     let mut used: HashMap<(i32, i32), i64> =

@@ -44,9 +44,8 @@ pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> R
     }
     replace_all(tx, claims)?;
     for (id, provider) in &ordered {
-        // Placement replaces the inventories of a provider twice, and increments the generation each time. If
-        // the provider has no new inventories, Placement replaces its inventories only once. Clients read the
-        // resulting generation.
+        // Placement increments a provider's generation twice, or once if the provider has no new inventories. Clients
+        // read the resulting generation, so this function increments it as often.
         if !provider.inventories.is_empty() {
             bump_id(tx, *id)?;
         }

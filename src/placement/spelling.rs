@@ -53,8 +53,8 @@ impl Unknown {
     }
 }
 
-/// Looks up uuids, and maps each given uuid to the uuid that was found. Only the case of the two uuids can
-/// differ.
+/// Looks up uuids, and maps each given uuid to the spelling that the database stores. The two spellings can differ
+/// only in case.
 fn by_given(
     given: &[String],
     find: impl FnOnce(&[&str]) -> diesel::QueryResult<Vec<String>>,

@@ -103,8 +103,8 @@ pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<
         check_given(uuid, actual, given)?;
         return Ok((actual, wanted));
     }
-    // Each change of traits increments the generation. If the generation is still `given`, the difference is
-    // valid.
+    // If the generation is still `given`, the difference is valid, because each change of traits increments the
+    // generation.
     bump_at(tx, uuid, given)?;
     rows::dissociate(tx, id, &to_remove)?;
     rows::associate(tx, id, &to_add)?;

@@ -49,7 +49,8 @@ pub fn by_consumer_type(
         *by_type.entry(named(kind)).or_default().amounts.entry(class).or_default() += used;
     }
     for (consumers, kind) in rows::count_consumers(conn, project_id, user_id)? {
-        // A new type may have appeared after the first query. Such a type is left out of this answer.
+        // The first consumer of a type may have been created after the first query. Such a type is left out of this
+        // answer.
         if let Some(usage) = by_type.get_mut(&named(kind)) {
             usage.consumer_count = consumers;
         }

@@ -60,8 +60,8 @@ impl Write for ReplaceAllocations {
         Ok(is_written.then_some(()))
     }
 
-    /// Returns the uuid of the provider, if the write is one claim on one provider. Statements on one
-    /// provider run one after the other.
+    /// Returns the lane (the name of a queue in which statements run one after the other). The lane is the provider's
+    /// uuid if the write is one claim on one provider.
     fn lane(&self) -> Option<&str> {
         match self.claims.as_slice() {
             [Claim { allocations, .. }] => match allocations.as_slice() {
@@ -121,9 +121,9 @@ impl Write for EndConsumer {
         delete(tx, &self.uuid)
     }
 
-    /// Tries to delete the consumer with one statement. The step `Look` runs if the answer to the statement
-    /// was lost. If `Look` finds no consumer, the write counts as successful. The consumer may never have
-    /// existed, but the client only wants that no consumer exists.
+    /// Tries to delete the consumer with one statement. The step `Look` runs if the answer to the statement was lost.
+    /// If `Look` finds no consumer, the write counts as successful, because the client only wants that no consumer
+    /// exists.
     fn in_statement(&self, tx: &mut Tx, step: StatementStep) -> Result<Option<()>> {
         let is_written = match step {
             StatementStep::Write => claims::delete(tx, &self.uuid)?,

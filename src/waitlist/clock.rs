@@ -59,7 +59,7 @@ struct State {
 }
 
 impl State {
-    /// Returns the state of the clock at the time `up` since the host's boot.
+    /// Returns the clock's state when the time `up` has passed since the host's boot.
     fn at(self, up: Duration) -> State {
         let passed = TimeDelta::from_std(up.saturating_sub(self.up)).unwrap_or_default();
         let made_up = self.behind.clamp(-(passed / SLOWED), passed / HASTENED);
@@ -76,8 +76,8 @@ impl ServiceClock {
         Ok(ServiceClock { state: Mutex::new(state) })
     }
 
-    /// Compares this clock with the time of the database's clock. The time was read between `asked` and
-    /// `answered`, which are times since the host's boot.
+    /// Sets the time by which this clock is behind the database's clock. The database's clock showed `time` at a
+    /// moment between `asked` and `answered`, which are times since the host's boot.
     pub fn compare(&self, asked: Duration, time: NaiveDateTime, answered: Duration) {
         let mut state = self.state.lock();
         let now = state.at(answered);
@@ -86,8 +86,8 @@ impl ServiceClock {
         let behind = time + since - now.time;
         *state = now;
         if behind.abs() <= since {
-            // The answer took longer than the difference of the clocks, so the difference may be an error of
-            // measurement.
+            // The difference of the clocks is at most half the duration of the query, so the difference may be an
+            // error of measurement.
             state.behind = TimeDelta::zero();
         } else if behind.abs() < PLAINLY_WRONG {
             state.behind = behind;
@@ -184,8 +184,7 @@ mod tests {
         let clock = clock();
         clock.compare(seconds(10), noon() + TimeDelta::seconds(13), seconds(20));
         assert!((shows(&clock, 10_000) - 10_000.0).abs() < 1e-6);
-        // In fact the service's clock is seven seconds ahead. This answer took no time, so the difference
-        // counts.
+        // This query took no time, so the difference is exact: the service's clock is seven seconds ahead.
         clock.compare(seconds(10_000), noon() + TimeDelta::seconds(9_993), seconds(10_000));
         assert!((shows(&clock, 20_000) - 19_993.0).abs() < 1e-6);
     }

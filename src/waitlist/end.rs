@@ -88,14 +88,14 @@ pub(super) fn end_all(tx: &mut Tx, tickets: &[Ticket], how: Status, now: NaiveDa
     group::settle(tx, &effects, now)
 }
 
-/// Locks the queue of a ticket. The number of live tickets falls by one, and the queue's generation grows by
-/// one.
+/// Locks the queue of a ticket that is about to end. The queue's number of live tickets falls by one, and the queue's
+/// generation grows by one.
 fn leave(tx: &mut Tx, ticket: &Ticket) -> Result<()> {
     if generation::bump_queue(tx, ticket.queue_id, -1)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
-/// Sets the status of a ticket whose queue is locked. If the ticket has changed since it was read, the
-/// transaction runs again.
+/// Gives a ticket the status `how`. The caller must have locked the ticket's queue. If the ticket has changed since
+/// it was read, the transaction runs again.
 fn close(tx: &mut Tx, ticket: &Ticket, how: Status, now: NaiveDateTime) -> Result<()> {
     let changes = TicketChanges { status: Some(how), holds: Some(None), ..TicketChanges::default() };
     if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
@@ -128,7 +128,7 @@ fn activate(tx: &mut Tx, head: &Ticket, now: NaiveDateTime, effects: &mut Effect
     };
     debug_assert_eq!(head.status, Status::Queued);
     effects.activated.extend(head.group_uuid.clone());
-    // If the swap fails, somebody has just renewed the ticket. The transaction runs again with the renewed
-    // ticket.
+    // If somebody has just renewed the ticket, this update fails. The transaction then runs again and reads the
+    // renewed ticket.
     if generation::swap_ticket(tx, head, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }

@@ -115,9 +115,8 @@ fn count(numbers: impl Iterator<Item = i32>) -> BTreeMap<i32, i32> {
     counts
 }
 
-/// Locks queues in the order that every transaction uses: by owner, scope and id. `leaving` is the number of
-/// tickets that will end, by the row id of the queue. Each queue's count of live tickets falls by that
-/// number.
+/// Locks queues in the order that every transaction uses: by owner, scope and id. `leaving` maps the row id of each
+/// queue to the number of its tickets that will end. The queue's count of live tickets falls by that number.
 fn lock_queues(tx: &mut Tx, leaving: &BTreeMap<i32, i32>) -> Result<()> {
     let ids: Vec<i32> = leaving.keys().copied().collect();
     let mut ordered = queues::list_by_ids(tx, &ids)?;

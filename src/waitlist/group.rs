@@ -105,7 +105,7 @@ pub(super) struct Effects {
     pub activated: BTreeSet<String>,
     /// The uuids of groups in which a ticket has ended.
     pub ended: BTreeSet<String>,
-    /// The number of overdue queued tickets that expired when they were next in their queue.
+    /// The number of queued tickets that would have become active, but were overdue and expired.
     pub passed_by: usize,
 }
 
@@ -121,8 +121,8 @@ pub(super) fn settle(tx: &mut Tx, effects: &Effects, now: NaiveDateTime) -> Resu
         return Ok(());
     }
     generation::bump_groups(tx, &all)?;
-    // Many groups may have ended tickets, but only a few groups have leases that start now. One query finds
-    // these groups.
+    // The end of a queued ticket can start the leases of its group. One query finds such groups, because most groups
+    // in `ended` have no lease to start.
     let ended: Vec<&str> = effects.ended.iter().map(String::as_str).collect();
     let mut complete: BTreeSet<String> = overdue::list_idle_groups(tx, &ended)?.into_iter().collect();
     complete.extend(effects.activated.iter().cloned());

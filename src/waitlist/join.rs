@@ -170,9 +170,9 @@ pub fn check_owner(conn: &mut DbConnection, owner: &str) -> Result<()> {
     Err(Error::OwnerNotFound(owner.to_owned()))
 }
 
-/// Locks the rows of owners for which a ticket needs a new queue. The owners are locked in sorted order, and
-/// before any queue. Returns the fence floor of each owner, which is the generation at which a new queue
-/// starts.
+/// Locks the rows in `waitlist_owners` of the owners for which a ticket needs a new queue. The owners are locked in
+/// sorted order, and before any queue. Returns each locked owner with its fence floor (the generation at which a new
+/// queue starts).
 fn lock_owners_of_new(tx: &mut Tx, tickets: &[&NewTicket]) -> Result<Vec<(String, i64)>> {
     let mut locked: Vec<(String, i64)> = Vec::new();
     for ticket in tickets {

@@ -13,8 +13,8 @@ use super::{Error, Result};
 /// The answer to a request for a list: tickets and their queues.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// The queues of the listed tickets, each with the uuid of its active ticket. A filter with owner, scope
-    /// and id names one queue. This queue is listed even without any ticket.
+    /// The queues of the listed tickets, each with the uuid of its active ticket. If the filter selects one queue by
+    /// owner, scope and id, that queue is listed even without any ticket.
     pub queues: Vec<(Queue, Option<String>)>,
     /// The tickets, sorted by queue, and by position within a queue.
     pub tickets: Vec<Ticket>,

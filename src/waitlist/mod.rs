@@ -74,15 +74,15 @@ pub const DEFAULT_OWNER: &str = "default";
 pub struct Waitlist {
     settings: WaitlistSettings,
     clock: Arc<dyn Clock>,
-    /// The clock in `clock`, or `None` if a test supplied another clock.
+    /// The same clock as in `clock`. `None` if a test supplied another clock.
     service_clock: Option<Arc<ServiceClock>>,
     waiters: Arc<Waiters>,
     timer: Timer,
 }
 
 impl Waitlist {
-    /// Makes a waitlist, and registers it for the commits of `db`. Tests supply a `clock`. If `clock` is
-    /// `None`, a [`ServiceClock`] starts with the database's time.
+    /// Makes a waitlist, and registers the waitlist with `db`, which announces each commit to it. Tests supply a
+    /// `clock`. If `clock` is `None`, a [`ServiceClock`] starts with the database's time.
     pub fn new(
         settings: WaitlistSettings,
         clock: Option<Arc<dyn Clock>>,
@@ -220,7 +220,8 @@ impl Listener for Waitlist {
     fn changed_elsewhere(&self, changes: &WaitlistChanges) {
         self.wake(changes, Waking::Recheck);
         if changes.everything {
-            // The timer task finds the waiters whose tickets have changed.
+            // The changed tickets are not known one by one. So the timer task reads all awaited tickets from the
+            // database.
             self.timer.wake();
         }
     }

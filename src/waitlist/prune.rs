@@ -11,8 +11,8 @@ use super::{Error, Result};
 /// have not changed since `before`, and groups without tickets that were created earlier than `before`.
 /// Returns the number of deleted tickets and queues.
 ///
-/// The owner's row stores the largest generation of its deleted queues. A new queue of that owner starts
-/// above this generation, so the fences of a queue keep growing.
+/// The owner's row in `waitlist_owners` stores the largest generation of the owner's deleted queues. A new queue of
+/// that owner starts above this generation, so the fences of a queue keep growing.
 pub fn prune(tx: &mut Tx, before: NaiveDateTime, limit: i64) -> Result<usize> {
     let mut gone = rows::prune(tx, before, limit)?;
     let forgotten = queues::list_forgotten(tx, before, limit)?;

@@ -59,6 +59,6 @@ pub(super) fn change(tx: &mut Tx, ticket: &Ticket, renewal: &Renewal, now: Naive
         changes.lease_seconds = Some(lease_seconds);
         changes.expires_text = Some(renewal.expires_text.clone());
     }
-    // If the swap fails, another transaction has renewed or ended the ticket. The transaction runs again.
+    // If another transaction has renewed or ended the ticket, this update fails, and the transaction runs again.
     if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }

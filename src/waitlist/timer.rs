@@ -36,7 +36,8 @@ const PRUNED_AT_ONCE: i64 = 1_000;
 /// The moment until which the timer task sleeps, and the signal that wakes the task earlier.
 #[derive(Default)]
 pub struct Timer {
-    /// The earliest expiry of all live tickets, as far as the task knows. `None` while the task reads it.
+    /// The earliest expiry of all live tickets, as far as the task knows. `None` while the task queries the database
+    /// for the earliest expiry.
     next: Mutex<Option<NaiveDateTime>>,
     sooner: Notify,
 }
@@ -78,14 +79,14 @@ pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
                 recheck
             }
         };
-        // The task never sleeps longer than `recheck`. The sleep does not count the time while the host is
-        // suspended. Other processes may create tickets that expire earlier.
+        // The task never sleeps longer than `recheck`, because other processes may create tickets that expire
+        // earlier. Besides, the sleep does not count the time for which the host is suspended.
         let _ = timeout(pause, waitlist.timer.sooner.notified()).await;
     }
 }
 
-/// Ends overdue tickets, wakes requests, and deletes old tickets if `pruning` is true. Returns the time until
-/// the next ticket expires.
+/// Ends overdue tickets, and wakes the requests whose tickets another process has changed. If `pruning` is true, also
+/// deletes tickets that ended long ago. Returns the time until the next ticket expires.
 async fn look(waitlist: &Waitlist, db: &Db, pruning: bool) -> Result<Option<Duration>, Error> {
     expire_overdue(waitlist, db).await?;
     wake_missed(waitlist, db).await?;
@@ -112,8 +113,8 @@ async fn compare_clocks(waitlist: &Waitlist, db: &Db) {
 
 /// Returns the time until the next ticket expires, or `None` if no ticket can expire.
 async fn find_next(waitlist: &Waitlist, db: &Db) -> Result<Option<Duration>, Error> {
-    // A transaction with an earlier expiry may commit during the query. Such a commit wakes the task, which
-    // then reads again.
+    // A transaction may commit an earlier expiry during the query. Because `next` is `None`, such a commit wakes the
+    // task, which then reads again.
     *waitlist.timer.next.lock() = None;
     let next = db.read(|conn| Ok::<_, Error>(overdue::earliest_expiry(conn)?)).await?;
     *waitlist.timer.next.lock() = Some(next.unwrap_or(NaiveDateTime::MAX));
@@ -121,9 +122,9 @@ async fn find_next(waitlist: &Waitlist, db: &Db) -> Result<Option<Duration>, Err
     Ok(pause.and_then(|pause| pause.to_std().ok()))
 }
 
-/// Ends all overdue tickets in short transactions, one after the other. Even if many tickets expire at the
-/// same moment, this work uses only one connection, and that connection only half of the time. Active tickets
-/// are ended first, since other clients wait for the next ticket.
+/// Ends all overdue tickets in short transactions, one after the other. Even if many tickets expire at the same
+/// moment, this work uses only one connection, and that connection only half of the time. Active tickets are ended
+/// first, since a queued ticket can become active only after the active ticket has ended.
 async fn expire_overdue(waitlist: &Waitlist, db: &Db) -> Result<(), Error> {
     let mut queued = VecDeque::new();
     // The row ids of queues with too many overdue tickets for one transaction. In such a queue, the overdue

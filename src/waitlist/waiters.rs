@@ -160,14 +160,16 @@ impl Waiters {
                 lease.due = at + lease.length / 3;
             }
         }
-        // Entries are removed whose requests ended before the lease was restarted.
+        // An entry whose requests have all ended was kept only until the restart of its lease. Such entries are
+        // removed now.
         waiting.retain(|_, awaited| awaited.is_wanted(at));
     }
 
     /// Sleeps until the pause has passed. The sleep ends early if a new lease is due before the end of the
     /// pause, or if the waitlist is closed.
     pub async fn until_due(&self, pause: Duration) {
-        // The keeper task looks for due leases in both cases, so the result of the timeout is ignored.
+        // The keeper task looks for due leases after a timeout and after a signal, so the result of the timeout is
+        // ignored.
         let _ = timeout(pause, self.due_sooner.notified()).await;
     }
 
@@ -240,7 +242,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
-    /// Returns a function that reads the number. The test changes the number meanwhile.
+    /// Returns a function that reads the number anew at each call.
     fn reads(number: &AtomicUsize) -> impl Fn() -> std::future::Ready<Result<usize, ()>> {
         move || std::future::ready(Ok(number.load(Ordering::SeqCst)))
     }
@@ -258,7 +260,7 @@ mod tests {
         let committed = Instant::now();
         let read = || {
             let seen = number.fetch_add(1, Ordering::SeqCst);
-            // The commit comes between the first read and the wait.
+            // The commit happens after the first read, and before the wait begins.
             if seen == 0 {
                 waiters.wake("a", Waking::Commit(committed));
             }
