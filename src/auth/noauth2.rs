@@ -2,8 +2,8 @@
 
 use super::Identity;
 
-/// The headers that a request may have with noauth2. All of these headers except `x-service-token` determine
-/// the identity.
+/// The headers that may identify the client if the service checks no token. `x-service-token` is accepted, but has no
+/// effect on the identity.
 pub const HEADERS: [&str; 8] = [
     "x-auth-token",
     "x-service-token",

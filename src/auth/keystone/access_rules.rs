@@ -25,9 +25,8 @@ pub(super) struct Asked<'a> {
 
 /// Returns whether one of the rules allows the request.
 ///
-/// The path in a rule may begin with the base path, and is then compared without the base path. The header
-/// `X-Forwarded-Prefix` has no influence here. Otherwise a client could choose a prefix that makes a rule
-/// match.
+/// The path in a rule may begin with the base path of the settings, which is then left out of the comparison. A path
+/// prefix that the header `X-Forwarded-Prefix` names is not left out, because a client may have written the header.
 pub(super) fn allow(rules: &[AccessRule], service_type: &str, asked: Asked<'_>) -> bool {
     rules.iter().any(|rule| {
         let below = rule.path.strip_prefix(asked.base_path).filter(|rest| rest.starts_with('/'));
@@ -49,8 +48,7 @@ enum Piece {
 
 /// Returns whether a path matches a pattern. The time is at most proportional to the product of both lengths.
 fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    // For each position in the path: true if the pieces of the pattern so far match the path up to this
-    // position.
+    // `reached[n]` is true if the pieces of the pattern read until now match the first `n` bytes of the path.
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
     let mut pattern = pattern;
@@ -160,7 +158,7 @@ mod tests {
         for rule in ["/placement", "/placements/traits", "/placement/placement/traits", "/*/traits"] {
             assert!(!allows(rule, "/traits"), "{rule}");
         }
-        // The base path is not part of the path that the pattern matches.
+        // The pattern is compared with the path without `/placement`. So `/traits` has one part, not two.
         assert!(!allows("/*/*", "/traits"));
         assert!(!allows("/placement/*", "/traits/CUSTOM_X"));
     }

@@ -3,7 +3,8 @@
 use reqwest::Response;
 use serde::Deserialize;
 
-/// The longest accepted answer of Keystone, in bytes. A catalog of thousands of endpoints is shorter.
+/// The longest accepted answer of Keystone, in bytes. Even an answer with the URLs of thousands of services is
+/// shorter.
 const LONGEST: usize = 4 << 20;
 
 /// Parses the JSON in an answer of Keystone. The error is a message for the log.
@@ -18,8 +19,8 @@ pub(super) async fn read<T: for<'de> Deserialize<'de>>(mut response: Response) -
     serde_json::from_slice(&body).map_err(|error| format!("its answer is not one of Keystone's: {error}"))
 }
 
-/// Returns a message for the log: the host of the request, and the innermost cause of a network error. The
-/// outer errors only repeat that the request failed.
+/// Returns a message for the log: the host of the request, and the innermost cause of a network error. The message
+/// leaves out the outer errors, because the outer errors only say that the request failed.
 pub(super) fn network(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {

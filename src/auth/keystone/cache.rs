@@ -98,7 +98,7 @@ mod tests {
         Validated { expires: clock::now() - HOUR, ..good_for(HOUR) }
     }
 
-    /// A cache with a simulated Keystone, which counts its questions and always gives the same answer.
+    /// A cache, and a simulated Keystone that counts requests and always gives the same answer.
     struct Counted {
         cache: Cache,
         answer: Result<Validated, Failure>,

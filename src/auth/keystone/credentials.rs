@@ -116,7 +116,7 @@ fn domain(id: &Option<String>, name: &Option<String>) -> Value {
     }
 }
 
-/// Returns the text unless it is empty. An empty environment variable counts as a missing setting.
+/// Returns the text, or `None` if the text is empty, because an empty environment variable counts as not set.
 fn filled(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|text| !text.is_empty())
 }

@@ -51,7 +51,7 @@ pub struct Keystone {
 }
 
 impl Keystone {
-    /// Reads the CA file. The service connects to Keystone later. The caller must have checked the settings.
+    /// Reads the CA file, but does not connect to Keystone yet. The caller must have checked the settings.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let uri = settings.www_authenticate_uri.as_deref().unwrap_or(&settings.auth_url);
         Ok(Self {
@@ -94,7 +94,7 @@ impl Keystone {
         let validated =
             self.validate(token, service.is_some()).await.map_err(|failure| failure.told(NOT_VALID))?;
         if let Some(rules) = &validated.access_rules
-            // With a service token, the service that forwarded the request has checked the access rules.
+            // A service that forwards a user's request has already checked the access rules of the user's token.
             && service.is_none()
             && !self.is_allowed(rules, &request)
         {

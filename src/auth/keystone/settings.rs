@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The keys of `[auth.keystone]` whose values are texts. In an environment variable, the value of such a key
-/// is not parsed, even if a password looks like a number.
+/// The keys of `[auth.keystone]` whose values are texts. If an environment variable sets such a key, the value stays
+/// a text, even if the value looks like a number.
 pub const TEXT_KEYS: [&str; 17] = [
     "auth_url",
     "www_authenticate_uri",
@@ -53,8 +53,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The kind of a service's URL in Keystone's catalog. The catalog has up to three URLs (endpoints) for each
-/// service.
+/// The kind of a URL in Keystone's catalog (the list of all services). A service has up to three URLs (endpoints).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interface {
@@ -110,9 +109,9 @@ pub struct Settings {
     pub application_credential_name: Option<String>,
     /// The secret of the application credential.
     pub application_credential_secret: Option<Secret>,
-    /// The region of Keystone's endpoint in the catalog. By default, the first endpoint is used.
+    /// The region of the Keystone that validates tokens. By default, the first Keystone in the catalog is asked.
     pub region_name: Option<String>,
-    /// The interface of Keystone's endpoint in the catalog.
+    /// The kind of the Keystone URL at which tokens are validated.
     pub interface: Interface,
     /// The PEM file of trusted certificate authorities. By default, the system's authorities are trusted.
     pub ca_file: Option<PathBuf>,

@@ -121,7 +121,7 @@ impl Check {
         }
     }
 
-    /// Returns the checks that are joined in this check.
+    /// Returns the checks inside of a `not`, `and` or `or`.
     pub(super) fn parts(&self) -> &[Check] {
         match self {
             Check::Not(check) => std::slice::from_ref(&**check),

@@ -10,8 +10,8 @@ pub const USAGES: &str = "placement:usages";
 
 /// The name of the rule for lists of tickets and queues.
 pub const WAITLIST_LIST: &str = "placement:waitlist:list";
-/// The name of the rule for reading a ticket. The rules for reading, renewing and releasing a ticket are also
-/// checked with the project and the user of the ticket as the target.
+/// The name of the rule for reading a ticket. The rules for reading, renewing and releasing a ticket are checked
+/// twice. The target of the second check has the project and the user of the ticket.
 pub const WAITLIST_SHOW: &str = "placement:waitlist:show";
 /// The name of the rule for creating tickets.
 pub const WAITLIST_CREATE: &str = "placement:waitlist:create";
@@ -31,8 +31,8 @@ pub struct DefaultRule {
     pub check: &'static str,
     /// The scopes that the client's token may have. If this list is empty, every scope is allowed.
     pub scopes: &'static [TokenScope],
-    /// The rule that Placement had before. A request that fulfils the older rule is allowed too, unless
-    /// `enforce_new_defaults` is set.
+    /// The older rule that this rule has replaced in Placement. A request that fulfils only the older rule is allowed
+    /// too, unless the setting `enforce_new_defaults` is on.
     pub deprecated: Option<Deprecated>,
 }
 
@@ -47,8 +47,7 @@ pub struct Deprecated {
 
 const PROJECT: &[TokenScope] = &[TokenScope::Project];
 
-/// The rule that applied before the role `service` existed. The prefix `rule:` in its name is unusual, but
-/// Placement uses this name.
+/// The older rule from the time before the role `service` existed. The name begins with `rule:`, as in Placement.
 const ADMIN: Deprecated = Deprecated { name: "rule:admin_api", check: "role:admin" };
 
 const ADMIN_OR_SERVICE: &str = "rule:admin_or_service_api";

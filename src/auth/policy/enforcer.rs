@@ -28,14 +28,14 @@ struct Watch {
 /// The states of the policy file that were seen before.
 #[derive(Debug)]
 struct Seen {
-    /// The state when the file was last read, even if its rules were wrong. `None` if there was no file.
+    /// The state at the last reading of the file, even if the reading failed. `None` if there was no file.
     read: Option<Stamp>,
     /// The state at the last call of [`Enforcer::look`].
     found: Option<Stamp>,
 }
 
-/// The attributes by which a change of a file is noticed. A tool may replace a file and preserve the
-/// modification time. The inode and the time of the last change (`ctime`) then still differ.
+/// The attributes that show whether the policy file has changed. A tool may put a new file with the same modification
+/// time in place of the policy file. The new file has another inode number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -100,7 +100,8 @@ impl Enforcer {
         }
     }
 
-    /// Reads the file and puts its rules in force. If that fails, the present rules stay in force.
+    /// Reads the policy file and puts its rules in force. If the file can't be read or is wrong, the old rules stay
+    /// in force.
     fn take(&self, watch: &Watch, seen: &mut Seen, stamp: Option<Stamp>) {
         seen.read = stamp;
         match read(&watch.path, self.options) {
@@ -124,7 +125,7 @@ fn read(path: &Path, options: Options) -> Result<Rules, Error> {
 }
 
 impl Stamp {
-    /// Returns the attributes of the file at `path`, or `None` without a file. Symbolic links are followed.
+    /// Returns the attributes of the file at `path`, or `None` if there is no such file. Symbolic links are followed.
     fn of(path: &Path) -> Option<Self> {
         let stamp = |found: Metadata| Self {
             device: found.dev(),
@@ -170,7 +171,7 @@ mod tests {
             fs::write(&self.path, text).unwrap();
         }
 
-        /// Calls [`Enforcer::look`] once, and returns whether the rules then in force allow the request.
+        /// Calls [`Enforcer::look`] once, and returns whether the rules after this call allow the request.
         fn look(&self) -> bool {
             self.enforcer.look();
             allows(&self.enforcer.rules())
@@ -189,8 +190,8 @@ mod tests {
         assert!(fixture.look());
     }
 
-    /// Kubernetes updates a ConfigMap by the replacement of a symbolic link, which is a part of the path of
-    /// the policy file.
+    /// Kubernetes changes mounted files by the exchange of a symbolic link. The link is the directory of the policy
+    /// file.
     #[test]
     fn a_file_that_is_exchanged_is_noticed_though_times_and_length_are_the_same() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,9 +1,9 @@
 //! The parser of the policy language, which the Python library oslo.policy defines.
 //!
-//! A rule consists of checks, `not X`, `X and Y`, `X or Y` and parentheses. `not` binds closest, then `and`,
-//! then `or`. For some faults, oslo.policy only writes a log line, or fails when the rule is used. This
-//! parser refuses all faults when a rule is read. The parser also refuses features that no policy needs:
-//! questions to other servers (`http:`), fractions, and `%s` without a name.
+//! A rule consists of checks, `not X`, `X and Y`, `X or Y` and parentheses. `not` binds closest, then `and`, then
+//! `or`. For some faults, oslo.policy only writes a log line, or fails when the rule is used. This parser refuses all
+//! faults when a rule is read. The parser also refuses features that no policy needs: checks by other servers
+//! (`http:`), numbers such as `1.5`, and `%s` without a name.
 
 use super::check::{Check, Left, Part, Template};
 

@@ -12,13 +12,14 @@ use crate::auth::TokenScope;
 /// applies instead.
 const FALLBACK: &str = "default";
 
-/// The deepest nesting, counted across rules that refer to other rules.
+/// The deepest nesting of checks. If a rule refers to another rule, the checks of that rule count as nested.
 const MAX_DEPTH: usize = 200;
 
 /// The options of the `[policy]` table that change the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Whether the older forms of the default rules are ignored.
+    /// Whether the rules of older Placement releases are ignored. Otherwise a request that fulfils the older rule is
+    /// allowed too.
     pub enforce_new_defaults: bool,
     /// Whether the scope of the token must be one of the rule's scopes.
     pub enforce_scope: bool,
@@ -105,8 +106,8 @@ impl Rules {
         let mut walk = Walk { rules: self, depths: HashMap::new(), path: Vec::new(), missing: Vec::new() };
         for name in self.checks.keys() {
             walk.rule(name).map_err(|problem| {
-                // A default rule has no line in the file. So the error names the line of the first rule on
-                // the path that is in the file.
+                // A default rule has no line in the file. So the error names the first rule of the file that leads to
+                // the faulty rule.
                 let line = walk.path.iter().find_map(|name| lines.get(*name)).copied().unwrap_or_default();
                 Wrong { line, problem }
             })?;
@@ -124,9 +125,9 @@ impl Rules {
     }
 }
 
-/// Returns the check that applies for a default rule: the default rule or its older form. If the policy file
-/// redefines the older name, only the rule of the file applies. With `enforce_new_defaults`, the older form
-/// does not apply.
+/// Returns the check for a default rule. If the rule has replaced an older rule, a request needs to fulfil only one
+/// of the two rules, unless `enforce_new_defaults` is on. If the policy file changes the older rule, the rule of the
+/// file counts alone.
 fn in_force(default: &DefaultRule, file: &HashMap<String, Check>, options: Options) -> Result<Check, String> {
     let check = parser::parse(default.check)?;
     let Some(deprecated) = default.deprecated else {
@@ -279,7 +280,8 @@ mod tests {
         let file = "service_api: role:janitor\n'placement:traits:list': '@'\nunheard_of: '!'\n";
         for (rule, role, allowed) in [
             (RESHAPE, "janitor", true),
-            // The rule of the file applies alone. The older form, which allows `admin`, does not apply.
+            // The rule of the reshaper is `rule:service_api`. The file replaces `service_api`. So the role `admin` is
+            // no longer enough.
             (RESHAPE, "admin", false),
             (RESHAPE, "service", false),
             ("placement:traits:list", "nobody", true),

@@ -13,8 +13,8 @@ use crate::auth::settings::AuthStrategy;
 pub struct PolicySettings {
     /// The path of the policy file. The rules of the file replace the default rules of the same names.
     pub file: Option<PathBuf>,
-    /// Whether the older forms of the default rules are ignored. The older forms allow the role `admin`
-    /// everything. By default, the older forms are ignored with Keystone and allowed with noauth2.
+    /// Whether the rules of older Placement releases are ignored. The older rules allow the role `admin` everything.
+    /// By default, the older rules are ignored with Keystone, and are in force with noauth2.
     pub enforce_new_defaults: Option<bool>,
     /// Whether the scope of the token must be one of the rule's scopes.
     pub enforce_scope: bool,
@@ -27,8 +27,7 @@ impl Default for PolicySettings {
 }
 
 impl PolicySettings {
-    /// Returns the options of the rules. The default of an unset option depends on the means of
-    /// authentication.
+    /// Returns the options of the rules. If `enforce_new_defaults` is not set, the option is true only with Keystone.
     #[must_use]
     pub fn options(&self, strategy: AuthStrategy) -> Options {
         let by_strategy = strategy == AuthStrategy::Keystone;
