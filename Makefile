@@ -21,7 +21,7 @@ SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
 
 .PHONY: all api-ref api-ref-update setup test unit integration conformance upstream candidates \
-        openstack crash outage policy limits database keystone readme \
+        openstack crash outage storm policy limits database keystone readme \
         openapi apiref examples bench fmt lint servers clean-servers
 
 all:
@@ -33,7 +33,7 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream candidates openstack crash outage policy readme openapi apiref examples limits database keystone: setup
+unit integration conformance upstream candidates openstack crash outage storm policy readme openapi apiref examples limits database keystone: setup
 	$(RUN) $@
 
 api-ref: setup
