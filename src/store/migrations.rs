@@ -4,6 +4,7 @@ use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::sql_query;
+use diesel::sql_types::{BigInt, Nullable};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::standard;
@@ -11,6 +12,7 @@ use crate::commit::transaction::{commit, savepoint, transaction};
 use crate::commit::{Db, Tx};
 use crate::db::establish::establish;
 use crate::db::schema::alembic_version;
+use crate::db::statement::load_rows;
 use crate::db::{DatabaseSettings, DbConnection, Error, Kind, MultiBackend};
 
 #[cfg(feature = "sqlite")]
@@ -25,6 +27,8 @@ const PLACEMENT_REVISION: &str = "a082b8bb98d0";
 
 /// The name of the lock that a migrating process acquires on MariaDB.
 const LOCK_NAME: &str = "allotment_migrate";
+/// The longest time for which MariaDB waits for the lock, in seconds.
+const LOCK_SECONDS: u32 = 600;
 /// The number of the same lock on PostgreSQL, where locks have numbers.
 const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
 
@@ -86,7 +90,12 @@ fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) ->
             transaction(tx, locked, commit)
         }
         Kind::Mysql => {
-            sql_query(format!("DO GET_LOCK('{LOCK_NAME}', 600)")).execute(tx.conn())?;
+            let sql = format!("SELECT CAST(GET_LOCK('{LOCK_NAME}', {LOCK_SECONDS}) AS SIGNED)");
+            let locked: Vec<Option<i64>> = load_rows!(Nullable<BigInt>, tx.conn(), sql.as_str(), &[])?;
+            // MariaDB answers 0 after the time, and NULL if somebody ended the statement.
+            if locked != [Some(1)] {
+                return Err(Error::Migration("another process is bringing the schema up to date".to_owned()));
+            }
             let outcome = work(tx);
             sql_query(format!("DO RELEASE_LOCK('{LOCK_NAME}')")).execute(tx.conn())?;
             outcome

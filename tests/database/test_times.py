@@ -124,6 +124,29 @@ def test_a_migration_may_take_longer_than_a_statement(database, through, migrate
     assert (done.returncode, tables) == (0, [0]), done
 
 
+@pytest.mark.parametrize('database', ['mysql'], indirect=True)
+def test_a_migration_whose_wait_is_ended_does_nothing(database, through, migrate):
+    """MariaDB then answers the question for the lock without an error."""
+    with contextlib.closing(database._connect()) as holder, contextlib.closing(database._connect()) as operator:
+        holder.cursor().execute("SELECT GET_LOCK('allotment_migrate', 10)")
+        cursor = operator.cursor()
+
+        def end_the_wait():
+            waits = ()
+            while not waits:
+                cursor.execute("SELECT id FROM information_schema.processlist WHERE state = 'User lock' AND db = DATABASE()")
+                waits = cursor.fetchall()
+            cursor.execute(f'KILL QUERY {waits[0][0]}')
+
+        ending = threading.Thread(target=end_the_wait)
+        ending.start()
+        done = migrate(through.url)
+        ending.join()
+        assert (done.returncode, 'another process is bringing the schema up to date' in done.stderr) == (1, True), done
+        cursor.execute('SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()')
+        assert cursor.fetchone()[0] == 0
+
+
 @pytest.mark.parametrize('scheme', ['postgres', 'mysql'])
 def test_a_host_that_answers_nothing_is_given_up(migrate, scheme):
     """As one does whose address is there no more: the queue of connections to be accepted is full."""
