@@ -13,6 +13,7 @@
 //! - [`placement`]: the rules for providers, inventories, traits and claims
 //! - [`waitlist`]: the rules for queues and tickets, and the requests that wait for a ticket
 //! - [`fleet`]: the picture, which is the in-memory copy of all providers
+//! - [`migrations`]: the versions of the schema, and the standard names
 //! - [`store`]: the database queries, and the generations of rows
 //! - [`commit`]: transactions, and the updates of the picture after them
 //! - [`feed`]: the changes that the replicas on one database tell each other
@@ -41,6 +42,7 @@ pub mod feed;
 pub mod fleet;
 pub mod logging;
 pub mod metrics;
+pub mod migrations;
 pub mod placement;
 pub mod search;
 pub mod server;

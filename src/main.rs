@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use allotment::commit::Db;
 use allotment::config::{Flags, Settings};
-use allotment::store::migrations;
+use allotment::migrations;
 use allotment::wire::microversion::Microversion;
 use allotment::{logging, server};
 use clap::{Args, Parser, Subcommand};

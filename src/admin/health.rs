@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::lookup::Lookup;
 use crate::commit::Db;
-use crate::store::migrations;
+use crate::migrations;
 
 /// The time within which the database must answer.
 const PATIENCE: Duration = Duration::from_secs(5);

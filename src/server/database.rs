@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::commit::Db;
 use crate::db::{DatabaseSettings, Error};
-use crate::store::migrations;
+use crate::migrations;
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -16,7 +16,6 @@ pub mod generation;
 pub mod inventories;
 pub mod joined_rows;
 pub mod known_traits;
-pub mod migrations;
 #[cfg(feature = "mysql")]
 mod on_mariadb;
 #[cfg(feature = "postgres")]
@@ -25,7 +24,6 @@ mod on_postgres;
 mod on_sqlite;
 pub mod resource_classes;
 pub mod resource_providers;
-pub mod standard;
 pub mod ticket;
 pub mod traits;
 pub mod usages;

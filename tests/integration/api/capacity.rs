@@ -1,9 +1,10 @@
 //! The rule of capacity in Rust against the same rule in SQL, on random inventories.
 
 use allotment::commit::{Db, Number};
+use allotment::migrations;
 use allotment::store::claims::{self, NewClaim};
 use allotment::store::inventories::Amounts;
-use allotment::store::{migrations, now};
+use allotment::store::now;
 use diesel::connection::SimpleConnection;
 use rand::Rng;
 use rand::rngs::StdRng;

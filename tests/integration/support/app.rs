@@ -40,7 +40,7 @@ impl TestApp {
         let database = Database::create(Backend::Mysql);
         let settings = settings(&database);
         let db = allotment::commit::Db::open(&settings.database).unwrap();
-        allotment::store::migrations::migrate(&db).unwrap();
+        allotment::migrations::migrate(&db).unwrap();
         database.convert_tables(collation);
         TestApp { servers: vec![server::start(settings).unwrap()], database }
     }

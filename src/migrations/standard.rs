@@ -8,8 +8,7 @@ use crate::commit::Tx;
 use crate::db::schema::resource_classes as rc;
 use crate::db::{Error, on_backend};
 use crate::standard;
-
-use super::traits;
+use crate::store::traits;
 
 /// Inserts the missing standard classes and traits. The row id of a standard class is its place in the list, from 0.
 pub fn synchronise(tx: &mut Tx) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! Applies the migrations of the schema, each once, even if several replicas start at the same time.
 
+mod standard;
+
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
@@ -7,7 +9,6 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::standard;
 use crate::commit::transaction::{commit, savepoint, transaction};
 use crate::commit::{Db, Tx};
 use crate::db::establish::establish;
