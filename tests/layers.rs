@@ -25,6 +25,7 @@ const ROOMS: &[&str] = &[
     "placement",
     "waitlist",
     "fleet",
+    "migrations",
     "store",
     "commit",
     "feed",
@@ -366,4 +367,39 @@ fn violations_are_found() {
     let code = "// use crate::server;\nconst A: &str = \"crate::server\"; use crate::tls_roots;\n\
                 #[cfg(test)]\nmod tests {\n use crate::server; }";
     assert_eq!(planted(&[("stop", code)]), "");
+}
+
+/// The line of ARCHITECTURE.md for each file: the path in its room, and the first sentence of the file.
+fn lines_of_page(directory: &Path, prefix: &str) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let inner = format!("{prefix}{}", path.file_name().unwrap().to_str().unwrap());
+        if path.is_dir() {
+            lines.extend(lines_of_page(&path, &format!("{inner}/")));
+        } else if inner.ends_with(".rs") && !inner.ends_with("tests.rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let first = text.lines().map_while(|line| line.strip_prefix("//! "));
+            let first = first.collect::<Vec<_>>().join(" ");
+            let end = first.match_indices(". ").map(|(at, _)| at).find(|at| {
+                // An abbreviation or a file's name does not end the sentence.
+                first[at + 2..].starts_with(|next: char| next.is_uppercase() || next == '`')
+            });
+            let sentence = first[..end.unwrap_or(first.len())].trim_end_matches(['.', ':']);
+            let inside = inner.split_once('/').map_or(inner.as_str(), |(_, inside)| inside);
+            lines.insert(format!("- `{inside}`: {sentence}"));
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_page_tells_the_duty_of_each_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    // A line of the list may be broken.
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines = lines_of_page(&root.join("src"), "");
+    let missing: Vec<_> = lines.into_iter().filter(|line| !page.contains(line.as_str())).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md lacks these lines:\n{}\n", missing.join("\n"));
 }

@@ -57,8 +57,7 @@ impl policy::Credentials for Identity {
             "project_domain_id" => text(&self.project_domain),
             "domain_id" => text(&self.domain_id),
             "system_scope" => text(&self.system_scope),
-            // For a token with the system scope, oslo.policy knows the attribute `system_scope` also as
-            // `system`.
+            // For a token with the system scope, oslo.policy knows the attribute `system_scope` also as `system`.
             "system" => self.system_scope.clone()?.into(),
             "roles" => self.roles.clone().into(),
             "service_user_id"

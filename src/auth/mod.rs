@@ -20,8 +20,7 @@ pub struct Presented<'a, F> {
     pub header: F,
     /// The HTTP method in capitals, such as `GET`.
     pub method: &'a str,
-    /// The percent-decoded path, without the base path and the query string. Empty if no route can match the
-    /// path.
+    /// The percent-decoded path, without the base path and the query string. Empty if no route can match the path.
     pub path: &'a str,
     /// The setting `base_path`, such as `/placement`, or an empty text.
     pub base_path: &'a str,

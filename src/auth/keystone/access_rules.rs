@@ -37,7 +37,6 @@ pub(super) fn allow(rules: &[AccessRule], service_type: &str, asked: Asked<'_>) 
     })
 }
 
-/// A piece of a pattern.
 enum Piece {
     Byte(u8),
     /// `*` or `{name}`: matches at least one byte, but no slash.

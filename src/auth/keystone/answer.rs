@@ -3,8 +3,7 @@
 use reqwest::Response;
 use serde::Deserialize;
 
-/// The longest accepted answer of Keystone, in bytes. Even an answer with the URLs of thousands of services is
-/// shorter.
+/// The longest accepted answer of Keystone, in bytes. Even an answer with the URLs of thousands of services is shorter.
 const LONGEST: usize = 4 << 20;
 
 /// Parses the JSON in an answer of Keystone. The error is a message for the log.

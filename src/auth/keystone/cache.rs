@@ -25,7 +25,6 @@ pub(super) struct Cache {
     entries: Entries<Key, Arc<Validated>>,
 }
 
-/// The rule that decides when an entry of the cache expires.
 struct End {
     longest: Duration,
 }
@@ -98,7 +97,6 @@ mod tests {
         Validated { expires: clock::now() - HOUR, ..good_for(HOUR) }
     }
 
-    /// A cache, and a simulated Keystone that counts requests and always gives the same answer.
     struct Counted {
         cache: Cache,
         answer: Result<Validated, Failure>,

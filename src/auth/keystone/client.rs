@@ -55,7 +55,6 @@ pub(super) struct Client {
 struct Own {
     token: HeaderValue,
     renew: SystemTime,
-    /// The URL at which Keystone validates tokens.
     tokens: Url,
 }
 
@@ -189,7 +188,6 @@ impl Client {
     }
 }
 
-/// Returns the time at which to renew a token that was issued at `now` and expires at `end`.
 fn renewal(now: SystemTime, end: SystemTime) -> SystemTime {
     let lasts = end.duration_since(now).unwrap_or_default();
     now + lasts - MARGIN.min(lasts / 4)

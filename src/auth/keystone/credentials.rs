@@ -90,7 +90,6 @@ fn user(settings: &Settings) -> Result<Value, Unusable> {
     }
 }
 
-/// Returns the scope of the token to ask for: the system or a project.
 fn scope(settings: &Settings) -> Result<Value, Unusable> {
     let system = filled(&settings.system_scope);
     match (system, filled(&settings.project_id), filled(&settings.project_name)) {

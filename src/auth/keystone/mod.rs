@@ -77,10 +77,9 @@ impl Keystone {
 
     /// Returns the identity of the user whose token is in the request.
     ///
-    /// A request may also have a service token: the token of an OpenStack service that forwards the user's
-    /// request. With a service token, an expired token of the user is accepted, since a long task of the
-    /// service may outlast the user's token. If the service token is invalid, the request is refused, even if
-    /// the user's token is valid.
+    /// A request may also have a service token: the token of an OpenStack service that forwards the user's request.
+    /// With a service token, an expired token of the user is accepted, since a long task of the service may outlast the
+    /// user's token. If the service token is invalid, the request is refused, even if the user's token is valid.
     pub async fn authenticate<'h, F>(&self, request: Presented<'_, F>) -> Result<Identity, Error>
     where
         F: Fn(&str) -> Option<&'h str>,
@@ -110,8 +109,7 @@ impl Keystone {
         access_rules::allow(rules, &self.service_type, asked)
     }
 
-    /// Validates a service token. Fails if the token has none of the roles in the setting
-    /// `service_token_roles`.
+    /// Validates a service token. Fails if the token has none of the roles in the setting `service_token_roles`.
     async fn service(&self, token: &str) -> Result<Arc<Validated>, Error> {
         let service = self.validate(token, false).await.map_err(|failure| failure.told(SERVICE_NOT_VALID))?;
         if service.identity.roles.iter().any(|role| self.service_token_roles.contains(role)) {

@@ -16,8 +16,7 @@ pub(super) struct Validated {
     pub identity: Identity,
     /// The time at which the token expires, which may be in the past.
     pub expires: SystemTime,
-    /// The access rules of the token. `None` if the token has no access rules. Such a token allows every
-    /// request.
+    /// The access rules of the token. `None` if the token has no access rules. Such a token allows every request.
     pub access_rules: Option<Vec<AccessRule>>,
 }
 

@@ -30,7 +30,6 @@ struct Watch {
 struct Seen {
     /// The state at the last reading of the file, even if the reading failed. `None` if there was no file.
     read: Option<Stamp>,
-    /// The state at the last call of [`Enforcer::look`].
     found: Option<Stamp>,
 }
 
@@ -74,9 +73,8 @@ impl Enforcer {
         self.watch.is_some()
     }
 
-    /// Checks whether the policy file has changed, and reads a changed file. A new state of the file must be
-    /// seen in two successive calls before the file is read, since another program may still be writing the
-    /// file.
+    /// Checks whether the policy file has changed, and reads a changed file. A new state of the file must be seen in
+    /// two successive calls before the file is read, since another program may still be writing the file.
     pub fn look(&self) {
         let Some(watch) = &self.watch else {
             return;

@@ -138,7 +138,6 @@ impl Parser {
     }
 }
 
-/// Reads a single check, such as `role:admin`.
 fn check(text: &str) -> Result<Check, String> {
     match text {
         "@" => return Ok(Check::Always),
@@ -181,14 +180,12 @@ fn left(text: &str) -> Result<Left, String> {
     Err(format!("{text:?} is neither a name, a quoted text, an integer, True, False nor None"))
 }
 
-/// Returns whether a text is an integer without leading zeros. A minus sign is allowed.
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.bytes().all(|byte| byte.is_ascii_digit())
         && (text == "0" || (!digits.is_empty() && !digits.starts_with('0')))
 }
 
-/// Reads the right side of a check. `%%` stands for one `%`.
 fn template(text: &str) -> Result<Template, String> {
     let mut parts = Vec::new();
     let mut plain = String::new();

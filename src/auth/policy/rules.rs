@@ -83,8 +83,7 @@ impl Rules {
         self.checks.get(name).or_else(|| self.checks.get(FALLBACK))
     }
 
-    /// Returns all rules with their names: first the default rules, then the other rules of the file, sorted
-    /// by name.
+    /// Returns all rules with their names: first the default rules, then the other rules of the file, sorted by name.
     #[must_use]
     pub fn list(&self) -> Vec<(&str, &Check)> {
         let defaults = DEFAULTS.iter().filter_map(|default| self.checks.get_key_value(default.name));
@@ -144,7 +143,6 @@ fn in_force(default: &DefaultRule, file: &HashMap<String, Check>, options: Optio
     Ok(if as_before { check } else { Check::Any(vec![check, once]) })
 }
 
-/// The state of a walk along the references between rules.
 struct Walk<'r> {
     rules: &'r Rules,
     depths: HashMap<&'r str, usize>,
@@ -153,7 +151,6 @@ struct Walk<'r> {
 }
 
 impl<'r> Walk<'r> {
-    /// Returns how deeply the references of a rule are nested.
     fn rule(&mut self, name: &'r str) -> Result<usize, String> {
         if self.path.contains(&name) {
             return Err(format!("{name}: the rule leads back to itself"));
