@@ -10,8 +10,8 @@ use crate::wire::error::ApiError;
 /// The largest length of a host, in bytes: a name of 255 characters, a colon and a port of 5 digits.
 const LONGEST_HOST: usize = 261;
 
-/// Returns true if a text is a host name or an IP address, with or without a port. Any other text in the place of
-/// the host could change the meaning of a URL.
+/// Returns true if a text is a host name or an IP address, with or without a port. Other texts are not allowed,
+/// because a `/` or `?` in a host would change the meaning of a link.
 pub(crate) fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -48,9 +48,9 @@ pub(crate) fn asked_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Opt
     }
 }
 
-/// Returns the URL of the root of a host, such as `https://cloud.example.com`. Without a host, the URL has the
-/// address `listen`. If `listen` is a wildcard address such as `0.0.0.0`, returns an empty text. Links are then
-/// relative.
+/// Returns the URL of the root of a host, such as `https://cloud.example.com`. If `host` is None, the URL has the
+/// address `listen`. If this address is a wildcard such as `0.0.0.0`, returns an empty text. A link is then a path
+/// without a host.
 pub(crate) fn root_url(is_https: bool, host: Option<&str>, listen: SocketAddr) -> String {
     let (scheme, usual_port) = if is_https { ("https", ":443") } else { ("http", ":80") };
     let own = || (!listen.ip().is_unspecified()).then(|| listen.to_string());

@@ -31,9 +31,9 @@ impl From<ApiError> for Refusal {
 }
 
 impl Exchange {
-    /// Refuses a write at the CNAPI address (tickets in the API of Triton) if a browser sends the write for
-    /// another site's web page. The CNAPI address needs no token. Without this check, any web page could send
-    /// writes through the browsers of its visitors.
+    /// Refuses a write at the CNAPI address (tickets in the API of Triton) if a browser sends the write for another
+    /// site's web page. The CNAPI address needs no token, so any web page could otherwise send writes through the
+    /// browsers of its visitors.
     pub(super) fn check_origin(&self) -> Result<(), ApiError> {
         let needs_no_check = self.resolved.door != Door::Cnapi || self.request.method().is_safe();
         if needs_no_check || !origin::is_foreign(self.request.headers()) {
@@ -187,9 +187,8 @@ fn header_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// Checks the headers that identify the client. `believed` has the names of these headers. Returns a message about
-/// the first fault, or None. A non-ASCII value is a fault, and does not count as a missing header. A repeated
-/// header is a fault, since the intended value is unknown.
+/// Checks the headers that identify the client, such as `X-Auth-Token`. `believed` has the names of these headers.
+/// Returns a message if one of these headers is repeated or not ASCII, or None if there is no such fault.
 fn fault_of_identity(headers: &HeaderMap, believed: &[&str]) -> Option<&'static str> {
     let mut seen = 0_u32;
     for (name, value) in headers {

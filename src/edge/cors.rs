@@ -20,8 +20,8 @@ pub struct CorsSettings {
     pub allow_credentials: bool,
     /// The headers of responses that a web page may read, besides the headers that CORS always exposes.
     pub expose_headers: Vec<String>,
-    /// The number of seconds for which a browser may cache the permission. With 0, the response has no
-    /// `Access-Control-Max-Age`.
+    /// The time for which a browser may cache the answer to a preflight (the question whether a web page may send a
+    /// request), in seconds. With 0, the answer has no `Access-Control-Max-Age`.
     pub max_age: u32,
     /// The methods that a cross-origin request may have.
     pub allow_methods: Vec<String>,
@@ -87,7 +87,8 @@ const SIMPLE_HEADERS: [&str; 8] = [
     "Pragma",
 ];
 
-/// Returns true for a CORS preflight request. Returns false if the settings allow no origin.
+/// Returns true for a preflight: the OPTIONS request by which a browser asks whether a web page may send a request.
+/// Returns false for every request if the settings allow no origin.
 pub(crate) fn is_preflight(settings: &CorsSettings, request: &HttpRequest) -> bool {
     !settings.allowed_origins.is_empty() && request.method() == Method::OPTIONS
 }
@@ -123,8 +124,8 @@ pub(crate) fn decorate(settings: &CorsSettings, request: &HttpRequest, headers: 
     }
 }
 
-/// Returns the origin for `Access-Control-Allow-Origin`: the request's origin, or `*`. Returns None if the
-/// settings do not allow the request's origin.
+/// Returns the value of `Access-Control-Allow-Origin`: the request's origin, or `*` if the settings allow all
+/// origins. Returns None if the settings do not allow the request's origin.
 fn allowed_origin<'a>(settings: &'a CorsSettings, headers: &HeaderMap) -> Option<&'a str> {
     let origin = text(headers, &header::ORIGIN)?;
     let named = |wanted: &str| settings.allowed_origins.iter().find(|allowed| *allowed == wanted);

@@ -81,7 +81,7 @@ impl Exchange {
         self.request.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Returns the length of the body, as the head of the request announces the length.
+    /// Returns the length of the body that the head of the request announces.
     pub(super) fn announced(&self) -> Announced {
         match self.content_length() {
             0 if self.request.headers().contains_key(header::TRANSFER_ENCODING) => Announced::Unknown,

@@ -1,10 +1,10 @@
 //! The facts about a client behind proxies: its IP address, and the scheme, host and path prefix of the URL that
 //! the client used.
 //!
-//! Only the headers that the setting `proxy_headers` selects are read, and only if a trusted proxy sent the
-//! request. All other headers may be forged, since proxies forward unknown headers of a client. Each proxy appends
-//! an entry to the header's list. So the list is read from its end, up to the first entry that no trusted proxy
-//! wrote.
+//! Only the headers that the setting `proxy_headers` selects are read, and only if a trusted proxy sent the request.
+//! All other headers may be forged, since proxies forward unknown headers of a client. Each proxy appends an entry to
+//! the list in the header. So the list is read from its end, and only the entries that trusted proxies wrote are
+//! used.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -86,8 +86,8 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
     let (clients, protos) = (list("x-forwarded-for"), list("x-forwarded-proto"));
     let (hosts, prefixes) = (list("x-forwarded-host"), list("x-forwarded-prefix"));
     let count = clients.len().max(1);
-    // Many proxies append to `X-Forwarded-For` but replace the other headers. If a list has another length than
-    // the list of addresses, the last item of the list counts for all proxies.
+    // Many proxies append to `X-Forwarded-For`, but replace the other headers. So if another header does not have one
+    // item for each address in `X-Forwarded-For`, only the last item of this header is used.
     let of = |items: &[String], place: usize| {
         if items.len() == count { items.get(place).cloned() } else { items.last().cloned() }
     };

@@ -37,10 +37,10 @@ pub struct Limits {
     pub body_seconds: u64,
     /// The time for which an idle connection stays open for the client's next request, in seconds.
     pub keep_alive_seconds: u64,
-    /// The longest time for which a client may accept not a single byte of an answer, in seconds. After this time,
-    /// the connection is closed.
+    /// The time after which a connection is closed if the client receives no byte of its answer, in seconds.
     pub answer_seconds: u64,
-    /// The time in which running requests must end when the service stops, in seconds.
+    /// The time that running requests have to end when the service stops, in seconds. Then the connections are
+    /// closed.
     pub shutdown_seconds: u64,
 }
 
@@ -70,8 +70,8 @@ impl Limits {
     pub fn check(&self) -> Result<(), Unusable> {
         let at_least = |key, value, least| within(key, value, least, u64::MAX);
         at_least("limits.body_bytes", self.body_bytes as u64, 1024)?;
-        // Large bodies share at most three quarters of `limits.all_bodies_bytes`. If this setting is at least
-        // twice `limits.body_bytes`, the three quarters are enough for the largest body.
+        // A part of `limits.all_bodies_bytes` is reserved for small bodies. If the setting is at least twice
+        // `limits.body_bytes`, the largest body fits into the other part.
         at_least(
             "limits.all_bodies_bytes",
             self.all_bodies_bytes as u64,

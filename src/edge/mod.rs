@@ -45,8 +45,8 @@ pub use shared::Edge;
 
 /// Configures an actix application to serve the APIs of one listening address (`door`).
 ///
-/// A single service receives every request, and the routing of actix is not used. If a request has several faults,
-/// the order of the checks decides which fault the client gets as the error. `pipeline` holds this order.
+/// The routing of actix is not used. All requests go to `pipeline`, because the checks must run in the order of
+/// Placement: the first check that fails decides which error the client gets.
 pub fn configure(config: &mut web::ServiceConfig, edge: web::Data<Edge>, door: Door) {
     config.app_data(edge).app_data(door).default_service(web::to(pipeline::serve));
 }

@@ -4,8 +4,8 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Returns true if a browser sends the request for another site's web page. Programs other than browsers send
-/// neither `Sec-Fetch-Site` nor `Origin`.
+/// Returns true if a browser sends the request for another site's web page. Returns false for other programs, because
+/// only browsers send `Sec-Fetch-Site` and `Origin`.
 pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
     let is_elsewhere = |value: &[u8]| value != b"same-origin" && value != b"none";
     let mut sites = headers.get_all(SEC_FETCH_SITE);

@@ -87,8 +87,8 @@ impl Exchange {
         Ok(unless_it_panics((route.handler)(call)).await?)
     }
 
-    /// Reads the whole body. If the route ignores bodies, drops the bytes at once: a request may wait minutes for
-    /// its ticket, and its body would occupy memory for all this time.
+    /// Reads the whole body. If the route ignores bodies, drops the bytes at once, because a request that waits for
+    /// its ticket would otherwise occupy memory for minutes.
     async fn read_body(&mut self, kind: BodyKind, payload: &mut web::Payload) -> Result<Held, ApiError> {
         let limits = &self.edge.settings.limits;
         let body = self.edge.bodies.read(limits, self.announced(), payload).await?;

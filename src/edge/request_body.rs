@@ -15,7 +15,7 @@ use crate::wire::ApiError;
 /// The largest size of a body that counts as small, in bytes. Nearly all bodies are small.
 const SMALL: usize = 64 << 10;
 
-/// The unit in which the semaphores count memory, in bytes.
+/// The number of bytes for which one permit of a semaphore in [`Memory`] stands.
 const PORTION: usize = 1 << 10;
 
 /// The longest time for which a request waits for free memory. After this time, the request gets a 503.
@@ -49,7 +49,7 @@ pub(crate) enum Announced {
 }
 
 impl Memory {
-    /// Returns memory of the size in the settings (`limits.all_bodies_bytes`), without any body yet.
+    /// Returns the memory, all of which is free. The size is the setting `limits.all_bodies_bytes`.
     #[must_use]
     pub fn new(limits: &Limits) -> Memory {
         let small = (limits.all_bodies_bytes / 4).max(SMALL.min(limits.body_bytes));

@@ -46,8 +46,8 @@ impl Exchange {
     fn tell_pages(&self, response: &mut HttpResponse, length: &mut usize) {
         let cors = &self.edge.settings.cors;
         if cors::is_preflight(cors, &self.request) {
-            // No route has the method OPTIONS. The 200 replaces the error, since a browser accepts a preflight
-            // only with a 2xx.
+            // The answer to a preflight is an error until here, because no route has the method OPTIONS. A browser
+            // accepts only a 2xx. So a 200 replaces the error.
             (*response, *length) = (HttpResponse::new(StatusCode::OK), 0);
         }
         cors::decorate(cors, &self.request, response.headers_mut());
@@ -128,7 +128,8 @@ impl Exchange {
         }
     }
 
-    /// Adds the header with the request's microversion. Adds nothing if the version is not known.
+    /// Adds the header with the request's microversion, and the header `Vary` if `varies` is true. Adds nothing if
+    /// the version is not known.
     fn set_version(&self, headers: &mut HeaderMap, varies: bool) {
         if let Some(version) = self.version {
             set(headers, API_VERSION, &format!("{SERVICE} {version}"));
@@ -142,7 +143,7 @@ impl Exchange {
     fn base_url(&self) -> String {
         let settings = &self.edge.settings;
         let is_https = self.origin.https.unwrap_or(settings.is_https);
-        // A request with an invalid `Host` header is refused, and the error response has no `Location`.
+        // The error of `asked_host` is ignored, because a request with an invalid `Host` header was refused before.
         let host = self.origin.host.as_deref().or_else(|| self.asked_host().ok().flatten());
         format!("{}{}", address::root_url(is_https, host, settings.listen), self.path.prefix)
     }

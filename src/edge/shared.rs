@@ -21,7 +21,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Returns the shared objects for an application. The memory for bodies has no body yet.
+    /// Returns the shared objects. All memory for bodies is still free.
     #[must_use]
     pub fn new(app: web::Data<App>, settings: Settings, auth: Authenticator) -> Edge {
         let bodies = Memory::new(&settings.limits);
