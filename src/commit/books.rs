@@ -11,7 +11,7 @@ use crate::feed::Touched;
 /// time doubles before each further check.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The number of checks for one such COMMIT. All checks together take about four minutes.
+/// The number of checks for one COMMIT whose connection has ended. All checks together take about four minutes.
 const LOOKS: u32 = 8;
 
 /// The commits that the follower must still read, and the senders to the writers that wait for the follower.
@@ -54,13 +54,13 @@ pub(super) struct Unsettled {
 #[derive(Default)]
 pub(super) struct Books {
     pub(super) announced: Announced,
-    /// The time at which the oldest of the commits was announced that the follower is reading now.
+    /// The follower is reading some commits now. This is the time at which the oldest of these commits was announced.
     pub(super) reading: Option<Instant>,
     pub(super) commits: Commits,
     pub(super) unsettled: Vec<Unsettled>,
-    /// One sender for each request that waits for a look at the change feed.
+    /// One sender for each request that waits until the change feed is read.
     pub(super) asked: Vec<oneshot::Sender<()>>,
-    /// Whether the change feed was not looked at for a while.
+    /// Whether the change feed must be read, since its last reading was some time ago.
     pub(super) is_look_due: bool,
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::feed::Touched;
 
-/// The transactions whose COMMIT is sent and not yet answered. A transaction is left out if no reader can see
-/// only a part of its changes, such as a claim on one provider.
+/// The transactions whose COMMIT is sent and not yet answered. A transaction that changes only the usage of one
+/// provider, such as a claim on one provider, is left out, because no reader can see half of such a change.
 ///
 /// The reader is the thread that updates the picture (the copy of all providers in memory) after commits. The reader
 /// must see all changes of a transaction, or none. A transaction may commit while the reader reads. So a reader that

@@ -32,7 +32,7 @@ pub(super) struct Inner {
     pub(super) writing: Writing,
     /// Notified when another process has written.
     others: Arc<Notify>,
-    /// The greatest age of the picture that searches may use although other replicas run.
+    /// If the changes by other replicas were read within this time, a search does not wait until they are read again.
     max_staleness: Duration,
     /// The lock that keeps other processes away from SQLite's file. None for the other databases.
     _lock: Option<file_lock::FileLock>,
@@ -42,8 +42,8 @@ pub(super) struct Inner {
 pub(super) enum Writing {
     /// SQLite allows one writer at a time, so all writes run on one thread.
     OneThread(Writer),
-    /// On PostgreSQL and MariaDB, each write runs on a connection of the pool. The refresher updates the picture
-    /// after the commits.
+    /// On PostgreSQL and MariaDB, each write runs on a connection of the pool. After the commits, the refresher
+    /// updates the picture of all providers.
     Pool(Refresher),
 }
 
@@ -134,8 +134,8 @@ impl Db {
         self.inner.writing.feed().is_none_or(Feed::is_current)
     }
 
-    /// Waits until the follower has seen all transactions of other replicas that have committed by now, or as of
-    /// `database.max_staleness_seconds` ago.
+    /// Waits until the follower has seen all transactions of other replicas that have committed by now. Returns at
+    /// once if the changes by other replicas were read within `database.max_staleness_seconds`.
     pub async fn see_others(&self) -> Result<(), Error> {
         match &self.inner.writing {
             Writing::Pool(refresher) => refresher.see_others(self.inner.max_staleness).await,
@@ -214,7 +214,7 @@ impl Db {
     /// Waits until another process has written, but at most for the time `most`. Only SQLite reports the
     /// writes of other processes. With the other databases, this method always waits for the time `most`.
     pub async fn written_by_others(&self, most: Duration) {
-        // The caller acts in the same way after a timeout.
+        // The caller acts in the same way after a timeout, so the result is ignored.
         let _ = timeout(most, self.inner.others.notified()).await;
     }
 

@@ -29,8 +29,8 @@ pub type IsWhole<'a> = dyn Fn(&mut DbConnection) -> Result<bool, Error> + 'a;
 
 /// Learns of the changes of the waitlist right after each commit.
 pub trait Listener: Send + Sync {
-    /// Receives the changes of a commit by this process. If the COMMIT failed, only the database knows whether the changes
-    /// have happened. The committing thread calls this method, so the method must not block.
+    /// Receives the changes of a commit by this process. Also called if the COMMIT failed, because the changes may
+    /// have happened all the same. The committing thread calls this method, so the method must not block.
     fn changed(&self, changes: &WaitlistChanges);
 
     /// Receives changes by other replicas. The method must not block.

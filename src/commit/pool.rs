@@ -127,9 +127,9 @@ impl Pool {
         }
     }
 
-    /// Waits for a place, which is the right to use a connection. If `lane` is given, waits for the lane first. So a
-    /// request that waits for a lane keeps no connection from other requests. Returns [`Error::Busy`] after 20
-    /// seconds.
+    /// Waits for a place, which is the right to use a connection. If `lane` is given, waits for that lane (see
+    /// [`Lanes`]) first. So a request that waits for a lane keeps no connection from other requests. Returns
+    /// [`Error::Busy`] after 20 seconds.
     ///
     /// r2d2 can also wait for a connection. But r2d2 would block a thread for each waiter, and would not serve the
     /// waiters in the order of their arrival.
@@ -154,7 +154,7 @@ impl Pool {
     }
 
     /// Returns a connection for a caller that has a place. If no connection is idle, opens a new connection. Blocks
-    /// the thread until 20 seconds after the start of the wait for the place, at most.
+    /// the thread, at most until 20 seconds after the wait for the place began.
     pub fn connection(&self, place: &Place) -> Result<Pooled, Error> {
         let conn = self.alive(place.since + PATIENCE, false)?;
         metrics::database::CHECKOUT.observe(place.since.elapsed().as_secs_f64());
@@ -205,8 +205,8 @@ impl Pool {
         outcome
     }
 
-    /// Returns true if the work failed because its connection has ended. The pool then drops the connection, and also
-    /// the connections that have been idle since an earlier time.
+    /// Returns true if the work failed because its connection has ended. The pool then drops this connection, and
+    /// also each connection that was idle at that moment.
     pub fn note_loss<T, E: TransactionError>(&self, conn: &mut Tx, outcome: &Result<T, E>) -> bool {
         let gone = outcome.as_ref().err().and_then(E::database).is_some_and(Error::is_gone);
         if gone {

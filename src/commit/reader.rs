@@ -27,8 +27,9 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Makes the follower read the touched parts. Adds to `touched` the other parts of each transaction of which the
-    /// follower would see only a part. Returns true if the follower has seen all parts.
+    /// Makes the follower read the touched parts. If the follower would see only a part of a transaction, the other
+    /// parts of the transaction are added to `touched`. Returns true if the follower has seen all parts. Returns
+    /// false if one query is not enough and `more` is false.
     pub(super) fn read_back(
         &self,
         conn: &mut DbConnection,
@@ -40,9 +41,9 @@ impl Reader<'_> {
                 break;
             }
             let news = RefCell::new(News::default());
-            // One query sees the database as of one moment. Each transaction of this process that has committed by
-            // that moment was recorded in the books before. Most commits are claims, which one query can read. A
-            // transaction of another replica that has committed by that moment has an entry in the feed afterwards.
+            // Most commits are claims, which one query can read. After the query, this check finds transactions of
+            // which the query may have seen only a part. The books name such transactions of this process, and the
+            // news of the change feed are the transactions of other replicas.
             let is_whole = |conn: &mut DbConnection| {
                 news.replace(self.news(conn)?);
                 Ok(!self.books.lock().commits.splits(touched) && news.borrow().is_empty())
@@ -67,7 +68,8 @@ impl Reader<'_> {
         begin_snapshot(conn)?;
         let news = self.news(conn)?;
         touched.merge(news.touched.clone());
-        // The books have all commits of this process up to here. The snapshot shows no later commits.
+        // The snapshot began earlier than this moment. So the books name each transaction of this process in the
+        // snapshot.
         self.books.lock().commits.widen(touched);
         let is_seen = touched.is_empty() || self.follower.follow(conn, touched, &|_| Ok(true))?;
         end_snapshot(conn)?;

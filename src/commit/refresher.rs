@@ -78,8 +78,8 @@ impl Refresher {
     }
 
     /// Commits, and announces the touched parts, which the follower reads next. The returned receiver gets a message
-    /// when the follower has seen the commit. Returns no receiver if there is nothing to follow. The caller must call
-    /// [`Self::follow`] later.
+    /// when the follower has seen the commit. Returns no receiver if the follower need not read anything. The caller
+    /// must call [`Self::follow`] later.
     ///
     /// A failed commit is announced too. If the connection ended during the COMMIT, only the database knows the
     /// outcome, and the COMMIT may still happen later.
@@ -107,7 +107,7 @@ impl Refresher {
         outcome.map(|()| Some(caught_up))
     }
 
-    /// Commits, and records whether the transaction's entry in the change feed is written.
+    /// Commits. If the COMMIT fails, the number of the transaction's entry in the change feed can be used again.
     fn commit_entry(&self, tx: &mut Tx) -> Result<(), Error> {
         let entry = tx.take_entry();
         let outcome = commit(tx);
@@ -132,10 +132,9 @@ impl Refresher {
         }
     }
 
-    /// Announces the parts that a statement touched, which has committed by itself, without a transaction. If
-    /// the statement failed, `is_done` is false: the statement may have committed all the same. The returned
-    /// receiver gets a message when the follower has seen the statement's changes. The caller must call
-    /// [`Self::follow`] later.
+    /// Announces the parts that a statement touched. The statement has committed by itself, without a transaction. If
+    /// `is_done` is false, the statement failed, but may have committed all the same. The returned receiver gets a
+    /// message when the follower has seen the statement's changes. The caller must call [`Self::follow`] later.
     ///
     /// The statement touched a single provider, so no reader can see half of the changes.
     pub fn committed(&self, tx: &mut Tx, is_done: bool) -> Option<oneshot::Receiver<()>> {
@@ -178,7 +177,7 @@ impl Refresher {
     }
 
     /// Waits until the follower has seen all transactions of other replicas that have committed by now. Returns at
-    /// once if no other replica runs, or if the follower has seen them within `max_age`.
+    /// once if no other replica runs, or if the change feed was read within `max_age`.
     pub async fn see_others(&self, max_age: Duration) -> Result<(), Error> {
         let Some(feed) = self.shared.feed.get().filter(|feed| feed.has_others()) else {
             return Ok(());
@@ -193,7 +192,8 @@ impl Refresher {
         self.wake();
         match timeout(patience, seen).await {
             Ok(Ok(())) => Ok(()),
-            // The database is away, and nobody else was there to write.
+            // The database can't be reached, and no other replica ran when the database was last reached. So the
+            // search need not wait for the changes by other replicas.
             _ if is_alone => Ok(()),
             _ => Err(Error::FeedUnread(patience)),
         }
@@ -219,8 +219,8 @@ impl Refresher {
         let _ = self.wake.send(());
     }
 
-    /// Among the commits that the follower has not seen, returns when the oldest commit was announced.
-    /// Returns None if the follower has seen all commits.
+    /// Returns when the oldest commit that the follower has not seen was announced. Returns None if the follower has
+    /// seen all commits.
     pub fn behind_since(&self) -> Option<Instant> {
         self.shared.behind_since()
     }
@@ -274,7 +274,7 @@ impl Shared {
         books.announced.since.is_some() || !books.asked.is_empty() || books.is_look_due
     }
 
-    /// Tells the requests that wait for a look at the change feed that there is none, since the database is away.
+    /// Ends the waits of requests for a reading of the change feed, since the database can't be reached.
     fn give_up_looks(&self) {
         let mut books = self.books.lock();
         books.asked.clear();
@@ -304,9 +304,9 @@ impl Shared {
         self.behind_since().is_some_and(|since| since.elapsed() >= FOLLOWING)
     }
 
-    /// Makes the follower read all announced parts, and the changes by other replicas if anybody asks for them. If one
-    /// query is not enough, the follower reads only if `more` is true. After a failure the parts are announced as
-    /// before.
+    /// Makes the follower read all announced parts, and the changes by other replicas if a request waits for them. If
+    /// one query is not enough, the follower reads only if `more` is true. After a failure, the parts are announced
+    /// again.
     fn catch_up(&self, conn: &mut DbConnection, more: bool) -> Result<(), Error> {
         let Some(follower) = self.follower.get() else {
             return Ok(());

@@ -18,10 +18,10 @@ const MAX_RUNS: u32 = 30;
 
 /// The number of times in a row that a transaction may violate the same unique key.
 ///
-/// The row with this key is committed, so the next run usually finds the row. If clients create and delete one
-/// consumer over and over, a transaction can violate the key several times in a row. A transaction that violates the
-/// key every time compares texts differently from the key, for example with case. Such a transaction would violate
-/// the key for ever.
+/// A transaction that violates a unique key runs again, and then usually finds the row of the other writer. If
+/// clients create and delete one consumer over and over, several runs in a row can violate the key. A transaction
+/// that violates the key in every run compares texts differently from the key, for example with case, so more runs
+/// would not help.
 const MAX_SAME_KEY: u32 = 20;
 
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;

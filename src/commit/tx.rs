@@ -9,7 +9,8 @@ use crate::db::DbConnection;
 use crate::feed::Number;
 use crate::feed::{Part, Touched, WaitlistChanges};
 
-/// A connection that can write, with a record of the parts that the open transaction has touched so far.
+/// A connection that can write, with a record of the parts that the open transaction has touched so far. For example,
+/// a part is the usage of one provider.
 ///
 /// Functions that write have a parameter of type `Tx`, so such functions can record what they touch. Functions that
 /// only read have a parameter of type [`DbConnection`].
@@ -103,7 +104,7 @@ impl Tx {
         std::mem::take(&mut self.waitlist)
     }
 
-    /// Returns the record of touched parts.
+    /// Returns the record of touched parts, and the record of changes of the waitlist.
     pub(crate) fn touched(&self) -> (&Touched, &WaitlistChanges) {
         (&self.touched, &self.waitlist)
     }
@@ -123,7 +124,7 @@ impl Tx {
         self.entry.take()
     }
 
-    /// Clears both records after a rollback.
+    /// Clears the two records of touched parts and of changes of the waitlist, since the transaction was rolled back.
     pub(crate) fn forget(&mut self) {
         self.take_touched();
         self.take_waitlist_changes();

@@ -184,7 +184,7 @@ impl Inner {
             write.in_transaction(tx)
         };
         let ((value, caught_up), tx) = self.write_transaction(write.name(), place, tx, work)?;
-        // The next write in the lane need not wait until the follower has read this one.
+        // The lane is left here, so the next write in the lane does not wait until the follower has read this write.
         place.lane = None;
         Ok(((value, caught_up.or(lost.flatten())), tx))
     }

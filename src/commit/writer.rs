@@ -26,7 +26,7 @@ use crate::feed::{Touched, WaitlistChanges};
 
 type Manager = <DbConnection as diesel::Connection>::TransactionManager;
 
-/// The largest number of writes in one transaction. The first of these writes waits for the last one.
+/// The largest number of writes in one transaction. All these writes are answered after the COMMIT.
 const MAX_BATCH: usize = 256;
 
 /// The pause between two attempts of the follower (the picture of all providers) to read the changes of a
@@ -47,7 +47,7 @@ pub struct Writer {
     behind_since: Behind,
 }
 
-/// When the oldest commit happened that the follower (the picture of all providers) has not seen.
+/// The time of the oldest commit that the follower (the picture of all providers) has not seen.
 type Behind = Arc<Mutex<Option<Instant>>>;
 
 impl Writer {
@@ -68,8 +68,7 @@ impl Writer {
         Ok(Writer { jobs, behind_since })
     }
 
-    /// Returns when the oldest commit happened that the follower has not seen. Returns None if there is no such
-    /// commit.
+    /// Returns the time of the oldest commit that the follower has not seen. Returns None if there is no such commit.
     pub fn behind_since(&self) -> Option<Instant> {
         *self.behind_since.lock()
     }
@@ -127,7 +126,8 @@ struct Thread {
     behind: Behind,
     /// Notified when another process has written.
     others: Arc<Notify>,
-    /// SQLite's data_version at the last check, if there was a check.
+    /// SQLite's data_version (a number that changes when another connection writes) at the last check, if there was a
+    /// check.
     seen: Option<i64>,
     /// When the writer last checked whether another process has written.
     looked: Instant,
