@@ -46,7 +46,7 @@ impl<K> Default for Inverted<K> {
 }
 
 impl<K: Copy + Eq + Hash + Ord> Inverted<K> {
-    /// Returns the bitmaps of a key. The caller must have called [`Inverted::finish`] after the last move.
+    /// Returns the bitmaps of a key. The caller must have called [`Inverted::finish`] after the last change of keys.
     pub fn get(&self, key: K) -> &Postings {
         self.postings.get(&key).unwrap_or(&self.nobody)
     }

@@ -37,7 +37,8 @@ pub use picture::{Picture, Slot};
 pub use provider::{BEFORE_RESOURCES, Provider, Stock};
 pub use tree::Tree;
 
-/// The largest number of providers in a brief change. The change takes about a microsecond for each provider.
+/// A change of at most this number of providers is brief (see `Fleet::change`). The change takes about a microsecond
+/// for each provider.
 const BRIEF: usize = 64;
 
 /// The current picture, shared by the searches and by the threads that update the picture.

@@ -78,7 +78,8 @@ pub struct Picture {
     aggregate_numbers: SharedMap<Arc<str>, u32>,
     class_names: Arc<Names>,
     trait_names: Arc<Names>,
-    /// The JSON texts of the traits of providers. Searches never use this map, so all clones share one map.
+    /// The JSON texts of the traits of providers. Searches never lock this map, so all clones of a picture share one
+    /// map.
     trait_texts: Arc<Mutex<TraitTexts>>,
     present: Arc<RoaringBitmap>,
     roots: Arc<RoaringBitmap>,
@@ -337,7 +338,7 @@ impl Picture {
             generation: row.generation,
             created_at: row.created_at,
             updated_at: row.updated_at,
-            // The old root and parent stay until `connect` sets the new ones.
+            // The old root and parent stay until `connect` sets the new root and parent.
             root: provider.root,
             parent: provider.parent,
             stocks,

@@ -46,7 +46,7 @@ impl Stock {
 }
 
 /// The stocks of a provider. Up to four stocks lie inside the `Provider` value. A search reads the stocks of all
-/// providers, and an access to another place in memory takes as long as the rest of a visit.
+/// providers, and would take about twice as long if the stocks were elsewhere in memory.
 pub type Stocks = SmallVec<[Stock; 4]>;
 
 /// A piece of JSON: the text between the uuid and the content of `resources` in a provider's summary (an

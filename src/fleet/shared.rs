@@ -21,8 +21,8 @@ const CROWDED: usize = 4;
 type Leaf<T> = [T; LEAF];
 type Branch<T> = [Arc<Leaf<T>>; LEAVES];
 
-/// A list of values in leaves, and of leaves in branches. A change of one value in a clone copies 8 values, 64
-/// pointers, and one pointer for each 512 values of the list.
+/// A list that is stored in leaves (arrays of 8 values), which are stored in branches (arrays of 64 leaves). A change
+/// of one value in a clone copies 8 values, 64 pointers, and one pointer for each 512 values of the list.
 #[derive(Debug)]
 pub struct SharedList<T> {
     branches: Vec<Arc<Branch<T>>>,
@@ -74,8 +74,8 @@ impl<T: Clone + Default> SharedList<T> {
     }
 }
 
-/// A hash map whose buckets are a [`SharedList`]. A change of one entry in a clone copies about as much as a change
-/// in a list with a quarter of the length.
+/// A hash map whose buckets are a [`SharedList`]. A change of one entry in a clone copies eight buckets, and the
+/// pointers that lead to these buckets.
 #[derive(Clone, Debug)]
 pub struct SharedMap<K, V> {
     /// The buckets. The number of buckets is zero or a power of two.

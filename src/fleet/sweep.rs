@@ -1,7 +1,7 @@
 //! The sweep: compares the picture (the in-memory copy of all providers) with the database at intervals, and
 //! makes the picture read differing parts again.
 //!
-//! The picture follows only the commits of this process. Differences arise if another process writes, if an operator
+//! The picture follows the commits of all replicas. Differences arise if another program writes, if an operator
 //! changes rows by hand, or if a COMMIT happens after its connection has ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -151,7 +151,8 @@ async fn look_again(
     Ok(moving.into_iter().collect())
 }
 
-/// Returns generation and stocks of providers in the picture. Each claim on a provider changes these values.
+/// Returns generation and stocks of providers in the picture. Each claim on a provider changes these values, so two
+/// results show which providers have changed in between.
 fn states(fleet: &Fleet, ids: &[i32]) -> BTreeMap<i32, (i32, Vec<Stock>)> {
     let picture = fleet.read();
     let state = |id: &i32| {
