@@ -1,7 +1,7 @@
 //! Sharing providers, and the trees to which they lend.
 //!
-//! A sharing provider has the trait `MISC_SHARES_VIA_AGGREGATE`. It lends its inventory to each tree that has a
-//! member of one of its aggregates.
+//! A sharing provider has the trait `MISC_SHARES_VIA_AGGREGATE`. A sharing provider lends its inventory to each tree
+//! that has a member of one of its aggregates.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;

@@ -53,7 +53,7 @@ pub(super) struct Plan {
     pub required: Vec<RoaringBitmap>,
     /// For each set of suffixes in `same_subtree`: the levels of its groups, in ascending order.
     pub subtrees: Vec<Vec<usize>>,
-    /// The anchors: the roots of the trees that are visited. Not each of these trees can serve the request.
+    /// The anchors: the roots of the trees that are visited. A visit may show that the tree can't serve the request.
     pub anchors: RoaringBitmap,
     /// Whether any two suffixed groups must be served by different providers.
     pub isolate: bool,
@@ -276,8 +276,8 @@ fn members_of_all(picture: &Picture, sets: &[Vec<String>]) -> Option<RoaringBitm
     sets.iter().map(|any| picture.members_of_any(any)).reduce(|all, members| all & members)
 }
 
-/// Returns the roots of the trees to which these providers belong. If the providers are many, the result may contain
-/// more roots: all trees that have all of the classes.
+/// Returns the roots of the trees to which these providers belong. To save time, the result for more than `FEW`
+/// providers may contain more roots: the roots of all trees that have all of the classes.
 fn reach(picture: &Picture, providers: &RoaringBitmap, resources: &[(i32, i64)]) -> RoaringBitmap {
     if providers.is_subset(picture.roots()) {
         return providers.clone();

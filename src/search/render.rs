@@ -121,7 +121,8 @@ impl<'a> Writer<'a> {
         self.out.push(open);
         let mut written = 0;
         for (at, slot) in candidate.iter().enumerate() {
-            // A provider is written only once, and only if some resources are taken from it.
+            // A provider is written only once. A provider that was chosen only for groups without resources is left
+            // out.
             if !candidate[..at].contains(slot) && self.serves(candidate, *slot) {
                 self.comma(written);
                 self.allocation(*slot);
@@ -135,7 +136,8 @@ impl<'a> Writer<'a> {
         self.out.push('}');
     }
 
-    /// Writes to `served` the resources that a candidate takes from one provider. Returns false if there are none.
+    /// Writes to `served` the resources that a candidate takes from one provider. Returns false if there are no
+    /// resources.
     fn serves(&mut self, candidate: &[Slot], slot: Slot) -> bool {
         let served = &mut self.served;
         let levels = candidate.iter().map(|chosen| *chosen == slot);
@@ -209,7 +211,7 @@ impl<'a> Writer<'a> {
         let mut shown: Vec<Slot> = Vec::with_capacity(self.found.len());
         for candidate in self.found.candidates() {
             for (slot, resources) in candidate.iter().zip(&self.found.resources) {
-                // A provider from which no resources are taken adds no tree to the summaries.
+                // A provider that was chosen for a group without resources adds no tree to the summaries.
                 if !resources.is_empty() && shown.last() != Some(slot) {
                     shown.push(*slot);
                 }

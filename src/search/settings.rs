@@ -16,7 +16,7 @@ pub struct PlacementSettings {
     /// The order in which a search visits the trees of providers.
     pub allocation_candidates_generation_strategy: Strategy,
     /// The number of seconds between two comparisons of the picture (the in-memory copy of all providers) with the
-    /// database. The comparison finds the writes of other processes.
+    /// database. The comparison finds the writes of other programs.
     pub recheck_seconds: u64,
 }
 
@@ -26,7 +26,7 @@ impl Default for PlacementSettings {
             randomize_allocation_candidates: false,
             max_allocation_candidates: -1,
             allocation_candidates_generation_strategy: Strategy::DepthFirst,
-            // With 25 seconds, a write of another process is found within half a minute.
+            // With 25 seconds, a write of another program is found within half a minute.
             recheck_seconds: 25,
         }
     }

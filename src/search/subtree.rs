@@ -106,8 +106,8 @@ impl Subtree {
     /// Returns the index of the lowest top whose subtree contains the place.
     fn lowest_above(&self, place: &Place) -> Option<usize> {
         let before = self.tops.partition_point(|top| top.place <= *place);
-        // Let L be the last top at or before the place. Each top whose subtree contains the place is L or an ancestor
-        // of L.
+        // Let L be the last top in the list whose place is not after `place`. Each top whose subtree contains `place`
+        // is L or an ancestor of L.
         std::iter::successors(before.checked_sub(1), |at| self.tops[*at].above)
             .find(|at| self.tops[*at].place.holds(place))
     }
@@ -201,7 +201,8 @@ impl Pools {
             places.extend(all[start..].iter().map(|(_, place, _)| *place));
             places.sort_unstable();
         }
-        // A provider may be there at several levels. The sort puts its last level first, and `dedup` keeps that entry.
+        // A provider has one entry for each of its levels. The sort puts the entry with the last level first, and
+        // `dedup` keeps only that entry.
         all.sort_unstable_by_key(|(_, place, level)| (*place, std::cmp::Reverse(*level)));
         all.dedup_by_key(|(slot, _, _)| *slot);
         let of_class = |(class, _): &(i32, i64)| ClassPool::new(picture, plan, levels, all, choices, *class);
@@ -209,8 +210,8 @@ impl Pools {
         self.classes.extend(plan.shared_classes.iter().filter_map(of_class));
     }
 
-    /// Returns whether the subtree of `top` may serve all levels. The check of all levels together is coarse: it
-    /// compares the number of providers and the sums of free amounts.
+    /// Returns whether the subtree of `top` may serve all levels. No combinations are tried. Only the number of
+    /// providers and the sums of free amounts are compared.
     fn suffice(&self, plan: &Plan, levels: &[usize], top: &Place) -> bool {
         let count = |places: &[Place]| top.within(places, |place| *place).len();
         self.by_level.iter().all(|places| count(places) > 0)

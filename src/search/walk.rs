@@ -80,7 +80,8 @@ pub(super) struct Walk {
     subtrees: Vec<Subtree>,
     /// The number of combinations that this walk has returned.
     found: u64,
-    /// For each level: the value of `found` when the walk last entered this level.
+    /// For each level: the value of `found` when the walk last entered this level. If `found` is still the same when
+    /// the walk leaves the level, the chosen providers are a dead end.
     found_before: Vec<u64>,
     /// The dead ends: the states (see [`Walk::describe`]) after which no combination was found. The walk skips chosen
     /// providers that lead to one of these states.
@@ -137,7 +138,8 @@ impl Walk {
         budget: &mut Budget<'_>,
     ) -> Result<bool, Error> {
         self.subtrees.resize_with(plan.subtrees.len(), Subtree::default);
-        // After a choice is removed for one set, choices of another set may be impossible. So all sets are checked again.
+        // The removal of a choice for one set may make choices of another set impossible. So all sets are checked
+        // again.
         for _ in 0..plan.subtrees.len() {
             let count = |choices: &[Vec<Slot>]| choices.iter().map(Vec::len).sum::<usize>();
             let before = count(&self.choices);
@@ -166,7 +168,8 @@ impl Walk {
         budget: &mut Budget<'_>,
     ) -> Result<Option<&[Slot]>, Error> {
         let last = plan.levels.len() - 1;
-        // The combination before was complete. The walk continues with another choice at the last level.
+        // The previous call returned a complete combination. The walk continues with another choice at the last
+        // level.
         self.chosen.truncate(last);
         while !self.ended {
             let at = self.chosen.len();
@@ -399,7 +402,7 @@ fn fill(
     Ok(())
 }
 
-/// Returns whether the choices together have enough free of each class for which several levels ask.
+/// Returns whether the choices together have a large enough free amount of each class for which several levels ask.
 fn has_enough(picture: &Picture, plan: &Plan, choices: &[Vec<Slot>]) -> bool {
     plan.shared_classes.iter().all(|(class, wanted)| {
         let levels = plan.levels.iter().zip(choices);
