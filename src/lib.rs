@@ -23,7 +23,7 @@
 //!
 //! - [`logging`]: the log
 //! - [`metrics`]: the counters
-//! - [`clock`]: the host's wall clock
+//! - [`clock`]: the host's clocks
 //! - [`setting`]: the error about an unusable setting
 //! - [`shared_text`]: texts that share long parts instead of copying them
 //! - [`standard`]: the standard resource classes and traits

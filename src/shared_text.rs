@@ -10,8 +10,8 @@ const SLICE: usize = 64 * 1024;
 /// A part of at least this many bytes is shared. A shorter part is copied, since that is faster.
 const SHARED: usize = 256;
 
-/// The number of latest shared texts that are compared with a new text. Nearly all providers have one of a
-/// few texts.
+/// The number of latest shared texts that are compared with a new text. A few are enough, because nearly all
+/// providers share one of a few texts.
 const REMEMBERED: usize = 8;
 
 /// Builds a [`SharedText`] from parts.

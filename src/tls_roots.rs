@@ -39,7 +39,7 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
                 return Err(unusable("there is no certificate in it".to_owned()));
             }
         }
-        // If the system has no authority either, each https request fails with an error that says so.
+        // If the system has no certificate authority, each https request fails with an error that says so.
         None => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }

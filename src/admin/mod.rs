@@ -17,7 +17,7 @@ use crate::waitlist::{Lengths, Waitlist};
 use health::{Readiness, Unready};
 use lookup::Lookup;
 
-/// The parts of the service whose state health and metrics show.
+/// The parts of the service whose state is shown by the health checks and the metrics.
 pub struct Admin {
     db: Db,
     fleet: Arc<Fleet>,
@@ -28,7 +28,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Collects the parts whose state health and metrics show.
+    /// Collects the parts whose state is shown by the health checks and the metrics.
     #[must_use]
     pub fn new(db: Db, fleet: Arc<Fleet>, searching: Arc<Searching>, waitlist: Arc<Waitlist>) -> Admin {
         let (lengths, readiness) = (Lookup::default(), Readiness::default());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct AdminSettings {
-    /// The address of health and metrics. With None, the address of the API serves health and metrics.
+    /// The address of the health checks and the metrics. If None, the API's address also serves the checks and the
+    /// metrics.
     pub listen: Option<SocketAddr>,
 }

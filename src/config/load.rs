@@ -51,8 +51,8 @@ impl Settings {
 
 fn read(path: &Path) -> Result<Table, Error> {
     let text = std::fs::read_to_string(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
-    // The message of the parser would quote the faulty line, which may contain a password. So the message has only
-    // the number of the line and the fault.
+    // The message of the parser would quote the faulty line, which may contain a password. So the error contains only
+    // the number of the line and the kind of fault.
     text.parse::<Table>().map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

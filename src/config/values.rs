@@ -129,7 +129,7 @@ impl<'de> de::Deserializer<'de> for Reader {
     }
 }
 
-/// The elements of a list. An error path contains the index of the element.
+/// The elements of a list. The path in an error about an element contains the index of the element.
 struct Elements(std::iter::Enumerate<std::vec::IntoIter<Value>>);
 
 impl<'de> SeqAccess<'de> for Elements {
@@ -143,7 +143,7 @@ impl<'de> SeqAccess<'de> for Elements {
     }
 }
 
-/// The entries of a table. An error path contains the key of the entry.
+/// The entries of a table. The path in an error about an entry contains the key of the entry.
 struct Entries {
     rest: toml::map::IntoIter<String, Value>,
     current: Option<(String, Value)>,

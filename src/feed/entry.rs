@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::touched::{Part, Touched, WaitlistChanges};
 
-/// The parts of an entry around the row id of the one provider of which generation and allocations have changed.
+/// The text before and after the row id in an entry which says that one provider's usage has changed.
 pub const USAGE_ENTRY: [&str; 2] = [r#"{"usage":["#, "]}"];
 
-/// The longest entry in bytes. MariaDB's column takes some more.
+/// The longest entry in bytes. MariaDB's column `entry` can store a little more.
 const LONGEST: usize = 60_000;
 
 /// The entry of a transaction that touched too much for an entry.
@@ -20,10 +20,10 @@ const EVERYTHING: &str = r#"{"everything":true}"#;
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Entry {
-    /// Row ids of providers of which generation and allocations have changed.
+    /// The row ids of providers whose generation and allocations have changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     usage: Vec<i32>,
-    /// Row ids of providers of which anything may have changed.
+    /// The row ids of providers of which all data may have changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     whole: Vec<i32>,
     #[serde(skip_serializing_if = "is_false")]
@@ -45,7 +45,8 @@ fn is_false(value: &bool) -> bool {
 
 /// Returns the entry of a transaction, such as `{"usage":[7]}`.
 pub fn text(touched: &Touched, changes: &WaitlistChanges) -> String {
-    // A transaction touches everything only if an earlier connection was lost. The other replicas need not know that.
+    // `touched.everything` is left out. It is true only after a lost connection, and lost writes have their own
+    // entries.
     let of = |part| touched.providers.iter().filter(move |(_, p)| **p == part).map(|(id, _)| *id).collect();
     let entry = Entry {
         usage: of(Part::Usage),
@@ -56,7 +57,7 @@ pub fn text(touched: &Touched, changes: &WaitlistChanges) -> String {
         expiry: changes.earliest_expiry.map(|at| at.and_utc().timestamp_micros()),
     };
     let text = serde_json::to_string(&entry).unwrap_or_default();
-    // Numbers and texts always have a JSON form.
+    // The text is empty if the conversion to JSON fails. Numbers and texts never fail.
     if (1..=LONGEST).contains(&text.len()) { text } else { EVERYTHING.to_owned() }
 }
 

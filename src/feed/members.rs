@@ -5,27 +5,30 @@ use std::time::Duration;
 
 use super::rows::Member;
 
-/// A replica whose row does not change for so long no longer counts as running. The replica itself writes nothing
-/// after [`WRITING`], until it has registered anew.
+/// If a replica's row does not change for this time, the replica no longer counts as running. The replica itself
+/// stops writing earlier, after [`WRITING`].
 pub(super) const DEAD_AFTER: Duration = Duration::from_secs(10);
 
-/// The time after the begin of a beat during which a replica may write.
+/// A replica may write for this time after the start of its last beat (the update of its row in
+/// `allotment_replicas`).
 pub(super) const WRITING: Duration = Duration::from_secs(8);
 
-/// The time after the begin of a beat during which a replica that was alone may answer without a look at the feed. It is
-/// shorter than [`DEAD_AFTER`], after which a new replica writes without being known to the others.
+/// A replica that ran alone may answer for this time after its last beat without reading the feed. The time is
+/// shorter than [`DEAD_AFTER`], because a new replica then writes even if the other replicas do not know of it.
 pub(super) const ALONE: Duration = Duration::from_secs(6);
 
-/// A row of this age belongs to a replica that no longer runs, however much the clocks of database servers differ.
+/// If a row's last change is this old, its replica no longer runs. The time allows for clocks that differ by 50
+/// seconds.
 const LONG_DEAD: Duration = Duration::from_secs(60);
 
-/// A row of this age is deleted, with the entries of its replica.
+/// If a row's last change is this old, the row and all entries of its replica are deleted.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The beats of other replicas as they were observed, by the clock of this host.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    /// For each replica, its last beat and the time since the boot at which that beat was first seen.
+    /// For each replica id: the number of its last beat, and the time since the boot at which this number was first
+    /// seen.
     beats: BTreeMap<i32, (i64, Duration)>,
 }
 
@@ -34,16 +37,16 @@ pub(super) struct Members {
 pub(super) struct Others {
     /// The number of other replicas that run.
     pub(super) running: usize,
-    /// Whether all of these replicas know this one.
+    /// True if all other running replicas know this replica.
     pub(super) know_this: bool,
-    /// Replicas that ended long ago.
+    /// The ids of the replicas that ended long ago.
     pub(super) forgotten: Vec<i32>,
-    /// The newest replica.
+    /// The id of the newest replica.
     pub(super) newest: i32,
 }
 
 impl Members {
-    /// Looks at the rows of all replicas. `has_ended` tells from the identity of a process whether it has ended.
+    /// Evaluates the rows of all replicas. `has_ended` returns true if the process with an identity has ended.
     pub(super) fn look(
         &mut self,
         members: &[Member],
@@ -64,7 +67,7 @@ impl Members {
                 others.running += 1;
                 others.know_this &= member.known >= own;
             }
-            // The newest row stays, since the next id is counted from there.
+            // The newest row is not deleted, because the next replica gets the newest id plus 1.
             if member.age >= FORGOTTEN_AFTER && member.id != newest {
                 others.forgotten.push(member.id);
             }
@@ -105,7 +108,7 @@ mod tests {
         };
         assert_eq!(look(&[member(2, 1, 1)]), (1, false));
         assert_eq!(look(&[member(2, 1, 3)]), (1, true));
-        // Replicas that have ended need not know of it.
+        // A replica that has ended need not know this replica.
         assert_eq!(look(&[member(1, 1, 1), Member { has_left: true, ..member(2, 1, 2) }]), (0, true));
         assert_eq!(look(&[Member { age: LONG_DEAD, ..member(2, 1, 2) }]), (0, true));
     }

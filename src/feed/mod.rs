@@ -1,14 +1,15 @@
 //! The change feed, by which the replicas of the service on one database learn of each other's transactions.
 //!
-//! Each transaction that changes something that replicas keep in memory leaves one entry, in the same transaction.
-//! A replica numbers its own entries without gaps, and reads the entries of all other replicas. So it finds each
-//! entry, in whatever order transactions commit:
+//! A transaction that changes data which replicas keep in memory also inserts one entry into `allotment_changes`. A
+//! replica numbers its own entries without gaps, and reads the entries of all other replicas. So it finds each entry,
+//! in whatever order transactions commit:
 //!
-//! - the next numbers of each replica are new entries;
-//! - a number that is left out is asked for until it comes. After two seconds an empty entry takes its place, and a
-//!   transaction that still has the number can commit no more.
+//! - an entry with a greater number than all earlier entries of its replica is new;
+//! - a missing number is queried until its entry appears. After two seconds, the reader inserts an empty entry with
+//!   the number. A transaction that still has the number can then no longer commit.
 //!
-//! A replica that runs alone does not look at the feed. A new replica writes nothing before all that run know of it.
+//! A replica that runs alone does not look at the feed. A new replica writes nothing until all running replicas know
+//! the new replica.
 //!
 //! - `entry`: the text of an entry
 //! - `numbers`: the numbers of this replica's entries
@@ -46,30 +47,30 @@ use crate::db::establish::establish;
 use crate::db::{DbConnection, DbTarget, Error, Kind};
 use crate::metrics;
 
-/// The interval between two beats.
+/// The interval between two beats (updates of this replica's row in `allotment_replicas`).
 const BEAT: Duration = Duration::from_secs(1);
 
 /// The interval between two beats of a replica that other replicas do not know yet, and between two tries to reach
 /// the database.
 const SHORT_BEAT: Duration = Duration::from_millis(50);
 
-/// The largest number of replicas that may register first while a replica registers.
+/// The largest number of further attempts to register, if other replicas register at the same time.
 const RIVALS: usize = 30;
 
-/// The longest time that a write waits until this replica is registered. A transaction that sends no statement for
-/// 10 seconds is ended by the server.
+/// The longest time that a write waits until this replica is registered. The time is below 10 seconds, because the
+/// server ends a transaction that sends no statement for 10 seconds.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// The longest time that the end of the service waits until the other replicas are told.
+/// The longest time that the stopping service waits until it has told the other replicas that it stops.
 const LEAVING: Duration = Duration::from_secs(1);
 
-/// The time after which a number that is left out gets an empty entry.
+/// The time after which an empty entry with a missing number is inserted.
 const GAP: Duration = Duration::from_secs(2);
 
 /// The time for which entries are kept.
 const RETENTION: Duration = Duration::from_secs(600);
 
-/// The time for which a replica that can't read the feed still counts as ready.
+/// The time after its last beat and its last reading of the feed for which a replica counts as ready.
 const CURRENT: Duration = Duration::from_secs(10);
 
 /// The interval at which old entries are deleted.
@@ -83,13 +84,13 @@ pub struct News {
     /// The changes of the waitlist.
     pub waitlist: WaitlistChanges,
     entries: Vec<(i32, i64)>,
-    /// Positions that take the place of the present ones.
+    /// The positions that replace the present positions in the feed, if everything must be read again.
     positions: Option<Positions>,
     asked: Duration,
 }
 
 impl News {
-    /// Whether no other replica has written anything.
+    /// Returns true if the feed has no new entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.positions.is_none()
     }
@@ -99,23 +100,23 @@ impl News {
 pub struct Feed {
     target: DbTarget,
     state: Mutex<State>,
-    /// Told when the state has changed.
+    /// Notified when `state` has changed.
     changed: Condvar,
     positions: Mutex<Positions>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The id of this replica, or 0.
+    /// The id of this replica. 0 before the first registration.
     own: i32,
     numbers: Numbers,
-    /// Whether all other replicas that run know this one.
+    /// True if all other running replicas know this replica.
     is_known: bool,
-    /// The begin of the last beat that succeeded. All times are since the boot.
+    /// The start of the last successful beat. All times in this struct count from the boot of the host.
     beat_at: Duration,
-    /// The end of the time during which this replica knows that it runs alone.
+    /// Before this time, this replica knows that no other replica runs.
     alone_until: Duration,
-    /// The begin of the last question for entries that was answered.
+    /// The start of the last successful query for new entries.
     read_at: Duration,
     running: usize,
     is_wanted: bool,
@@ -124,8 +125,8 @@ struct State {
 }
 
 impl Feed {
-    /// Registers this replica, and starts the thread that keeps it registered. The feed is read from here on: a picture
-    /// that is loaded afterwards lacks nothing.
+    /// Registers this replica, and starts the thread that keeps this replica registered. The feed is read from this
+    /// moment on, so the picture (the copy of all providers in memory) must be loaded afterwards.
     pub fn join(target: DbTarget) -> Result<Arc<Feed>, Error> {
         let feed = Arc::new(Feed {
             target,
@@ -150,7 +151,7 @@ impl Feed {
         Ok(feed)
     }
 
-    /// Tells the other replicas that this one stops; blocks the thread for a second at most.
+    /// Tells the other replicas that this replica stops. Blocks the thread for a second at most.
     pub fn leave(&self) {
         self.begin_to_leave();
         let mut state = self.state.lock();
@@ -161,29 +162,29 @@ impl Feed {
         }
     }
 
-    /// Ends the thread that keeps this replica registered.
+    /// Asks the thread that keeps this replica registered to end.
     pub fn begin_to_leave(&self) {
         self.state.lock().is_leaving = true;
         self.changed.notify_all();
     }
 
-    /// Whether an answer from the picture needs a look at the feed first.
+    /// Returns true if other replicas may run. The feed must then be read before the picture is searched.
     pub fn has_others(&self) -> bool {
         up() >= self.state.lock().alone_until
     }
 
-    /// Whether the feed was read within a time up to now.
+    /// Returns true if the feed was read less than `age` ago.
     pub fn was_read_within(&self, age: Duration) -> bool {
         !age.is_zero() && up() < self.state.lock().read_at + age
     }
 
-    /// Whether this replica is registered and has read the feed lately.
+    /// Returns true if this replica is registered and has read the feed in the last ten seconds.
     pub fn is_current(&self) -> bool {
         let state = self.state.lock();
         state.is_known && up() < state.beat_at.min(state.read_at) + CURRENT
     }
 
-    /// The number of other replicas that run.
+    /// Returns the number of other replicas that run.
     pub fn running(&self) -> usize {
         self.state.lock().running
     }
@@ -214,8 +215,8 @@ impl Feed {
         written.map(|()| number)
     }
 
-    /// Uses the number of an entry again that was not written, after this error if there was one. Does nothing if the
-    /// entry may have been written, or if another replica has closed the gap: the other replicas find that out.
+    /// Frees the number of an entry that was not written. `error` is the error of the write, if any. Does nothing if
+    /// the entry may have been written, or if another replica has written an empty entry with the number.
     pub fn give_back(&self, number: Number, error: Option<&Error>) {
         let is_free = error.is_none_or(|error| !error.is_gone() && error.violated_key().is_none());
         let mut state = self.state.lock();
@@ -224,7 +225,8 @@ impl Feed {
         }
     }
 
-    /// Asks for the changes by other replicas. They are new until [`Self::advance`] is told of them.
+    /// Queries the changes by other replicas. Each call returns the same changes, until [`Self::advance`] is called
+    /// with the changes.
     pub fn news(&self, conn: &mut DbConnection) -> Result<News, Error> {
         let asked = up();
         let (own, read_at) = {
@@ -232,7 +234,7 @@ impl Feed {
             (state.own, state.read_at)
         };
         if asked > read_at + RETENTION / 2 {
-            // Entries may have been deleted unread.
+            // Entries may have been deleted before this replica read the entries. So everything counts as changed.
             log::warn!(
                 "the change feed was not read for {} s, and everything is read again",
                 (asked - read_at).as_secs()
@@ -254,7 +256,7 @@ impl Feed {
         Ok(news)
     }
 
-    /// Takes note that changes are read.
+    /// Records that these changes are read.
     pub fn advance(&self, news: &News) {
         let mut positions = self.positions.lock();
         if let Some(behind) = &news.positions {
@@ -275,7 +277,7 @@ struct Keeper {
     feed: Arc<Feed>,
     conn: Option<DbConnection>,
     members: Members,
-    /// Times since the boot, each with the last number that this replica had given to an entry by then.
+    /// Pairs of a time since the boot and the greatest number that an entry of this replica had at that time.
     marks: VecDeque<(Duration, i64)>,
 }
 
@@ -310,13 +312,13 @@ impl Keeper {
         self.feed.changed.notify_all();
     }
 
-    /// Sleeps until the time is over, or until a write waits for this replica to be registered.
+    /// Sleeps for `pause`, or until a write waits for this replica to be registered.
     fn sleep(&self, pause: Duration) {
         let mut state = self.feed.state.lock();
         if !state.is_wanted && !state.is_leaving {
             self.feed.changed.wait_for(&mut state, pause);
         } else if !state.is_leaving {
-            // The write waits for other replicas or for the database.
+            // A write already waits for the registration. So the next beat follows soon.
             self.feed.changed.wait_for(&mut state, SHORT_BEAT);
         }
         state.is_wanted = false;
@@ -336,7 +338,7 @@ impl Keeper {
         Ok(self.conn.insert(conn))
     }
 
-    /// Tells the other replicas that this one runs, and looks which other ones do.
+    /// Tells the other replicas that this replica runs, and finds out which other replicas run.
     fn beat(&mut self) -> Result<(), Error> {
         let begun = up();
         let (mut own, beat_at) = {
@@ -358,21 +360,21 @@ impl Keeper {
         {
             let mut state = self.feed.state.lock();
             state.running = others.running;
-            // A replica that registers later knows the earlier ones.
+            // This value stays true, because a replica that registers later knows all earlier replicas.
             state.is_known |= others.know_this;
             state.beat_at = begun;
             state.alone_until = if others.running == 0 { begun + ALONE } else { Duration::ZERO };
             self.feed.changed.notify_all();
         }
         if is_news {
-            // A newcomer waits for this.
+            // A new replica writes nothing until this row tells that this replica knows the new replica.
             let known = self.feed.positions.lock().newest();
             rows::beat(self.connection()?, own, known)?;
         }
         self.tidy(own, &others.forgotten)
     }
 
-    /// Registers this replica under a new id. The entries that it has written before stay.
+    /// Registers this replica under a new id. The entries with the old id stay.
     fn register(&mut self) -> Result<i32, Error> {
         let (token, identity) = (Uuid::new_v4().to_string(), process::identity());
         let mut registered = rows::register(self.connection()?, &token, &identity).map_err(Error::from);
@@ -396,13 +398,13 @@ impl Keeper {
         Ok(own)
     }
 
-    /// Closes gaps, and deletes entries and replicas of long ago.
+    /// Writes empty entries with missing numbers, and deletes old entries and replicas that ended long ago.
     fn tidy(&mut self, own: i32, forgotten: &[i32]) -> Result<(), Error> {
         let now = up();
         let gaps = self.feed.positions.lock().missing_since(now.saturating_sub(GAP));
         for (replica, number) in gaps {
             let closed = rows::close_gap(self.connection()?, replica, number).map_err(Error::from);
-            // The transaction with this number may be about to commit, and then keeps its entry locked.
+            // The write fails if the transaction with this number is about to commit, because its entry is locked.
             if let Err(error) = closed {
                 if error.is_gone() {
                     return Err(error);
@@ -425,7 +427,7 @@ impl Keeper {
     }
 }
 
-/// The statement that limits the time for which the thread waits for a lock.
+/// Returns the statement that limits the time for which the thread's connection waits for a lock.
 fn lock_limit(kind: Kind) -> &'static str {
     match kind {
         Kind::Mysql => "SET SESSION innodb_lock_wait_timeout = 1",

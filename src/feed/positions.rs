@@ -3,27 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// The place in the feed of each other replica.
+/// The numbers up to which this replica has read the entries of each other replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Positions {
     replicas: BTreeMap<i32, Position>,
-    /// The newest replica that is known, this one included. Newer replicas have greater ids.
+    /// The greatest known id of a replica, this replica included. Newer replicas have greater ids.
     newest: i32,
 }
 
 /// The place in the feed of one replica, which numbers its transactions 1, 2, 3 and so on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Position {
-    /// All numbers from here on are unread.
+    /// The first unread number. All greater numbers are unread too.
     next: i64,
-    /// Smaller numbers that are unread, each with the time since the boot at which it was first missed. Transactions
-    /// do not commit in the order of their numbers.
+    /// Smaller numbers that are unread, because transactions do not commit in the order of their numbers. The value
+    /// is the time since the boot when the number was first missed.
     missing: BTreeMap<i64, Duration>,
 }
 
 impl Positions {
-    /// Starts to read the feed behind these numbers of each replica. `newest` is the newest replica that has
-    /// registered.
+    /// Returns the positions after the entries `read`, which are the numbers of entries by replica id. `newest` is
+    /// the id of the newest replica.
     pub(super) fn behind(read: BTreeMap<i32, BTreeSet<i64>>, newest: i32, now: Duration) -> Positions {
         let position = |numbers: &BTreeSet<i64>| {
             let (first, next) = match (numbers.first(), numbers.last()) {
@@ -38,23 +38,23 @@ impl Positions {
         Positions { replicas: read.iter().map(|(id, numbers)| (*id, position(numbers))).collect(), newest }
     }
 
-    /// The newest replica that is known.
+    /// Returns the greatest known id of a replica.
     pub(super) fn newest(&self) -> i32 {
         self.newest
     }
 
-    /// Each known replica with its first unread number.
+    /// Returns each known replica with its first unread number.
     pub(super) fn next(&self) -> impl Iterator<Item = (i32, i64)> {
         self.replicas.iter().map(|(id, position)| (*id, position.next))
     }
 
-    /// Each known replica that has missing numbers, with these numbers.
+    /// Returns each replica that has missing numbers, with these numbers.
     pub(super) fn missing(&self) -> impl Iterator<Item = (i32, Vec<i64>)> {
         let with_missing = self.replicas.iter().filter(|(_, position)| !position.missing.is_empty());
         with_missing.map(|(id, position)| (*id, position.missing.keys().copied().collect()))
     }
 
-    /// Replicas and numbers that are missing since a time before `before`.
+    /// Returns the replicas and numbers that were first missed before the time `before`.
     pub(super) fn missing_since(&self, before: Duration) -> Vec<(i32, i64)> {
         let missing = self.replicas.iter().flat_map(|(id, position)| {
             position.missing.iter().filter(|(_, since)| **since < before).map(|(number, _)| (*id, *number))
@@ -65,7 +65,7 @@ impl Positions {
     /// Records that an entry of another replica is read. Returns false if the entry was read before.
     pub(super) fn read(&mut self, replica: i32, number: i64, now: Duration) -> bool {
         self.meet(replica);
-        // The entries of a replica that was forgotten are of no interest.
+        // A replica without a position ended long ago, and its entries are ignored.
         let Some(position) = self.replicas.get_mut(&replica) else { return false };
         if number < position.next {
             return position.missing.remove(&number).is_some();
@@ -75,7 +75,7 @@ impl Positions {
         true
     }
 
-    /// Records that another replica has registered, and so have all replicas with smaller ids.
+    /// Records that a replica has registered. All replicas with smaller ids have registered earlier.
     pub(super) fn meet(&mut self, replica: i32) {
         let first = || Position { next: 1, missing: BTreeMap::new() };
         self.replicas.extend((self.newest + 1..=replica).map(|id| (id, first())));
@@ -88,7 +88,7 @@ impl Positions {
         self.replicas.remove(&own);
     }
 
-    /// Forgets all replicas but these.
+    /// Forgets each replica for which `is_wanted` returns false.
     pub(super) fn retain(&mut self, is_wanted: impl Fn(i32) -> bool) {
         self.replicas.retain(|id, _| is_wanted(*id));
     }

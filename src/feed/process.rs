@@ -2,8 +2,8 @@
 
 use std::fs;
 
-/// Returns the identity of this process: the boot of the host, the namespace of process ids, the process id and
-/// its start. Returns an empty text if the system does not tell them.
+/// Returns the identity of this process: the boot of the host, the namespace of process ids, the process id and its
+/// start. Returns an empty text if the system does not tell these facts.
 pub(super) fn identity() -> String {
     let of_this = || {
         let place = place()?;
@@ -14,7 +14,7 @@ pub(super) fn identity() -> String {
     of_this().unwrap_or_default()
 }
 
-/// Whether the process with this identity has certainly ended. Returns false for processes of other hosts.
+/// Returns true if the process with this identity has certainly ended. Returns false for processes of other hosts.
 pub(super) fn has_ended(identity: &str) -> bool {
     let parts: Vec<&str> = identity.rsplitn(3, ' ').collect();
     let [started, pid, place_of_other] = parts[..] else { return false };
@@ -28,18 +28,18 @@ pub(super) fn has_ended(identity: &str) -> bool {
     }
 }
 
-/// The boot of this host and the namespace of its process ids.
+/// Returns the id of this host's boot, and the namespace of this process's id.
 fn place() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
     Some(format!("{} {}", boot.trim(), namespace.to_str()?))
 }
 
-/// The state of a process, such as `S`, and the time of its start in ticks since the boot.
+/// Returns the state of a process, such as `S`, and the time of its start in ticks since the boot.
 fn state_and_start(pid: u32) -> Option<(char, String)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program is in brackets, and may hold blanks and brackets itself. The state is the third field
-    // of the line, the start is the 22nd.
+    // The second field is the program's name in brackets, and may itself contain blanks and brackets. The state is
+    // the third field of the line, and the start is the 22nd field.
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
     let state = fields.next()?.chars().next()?;
     Some((state, fields.nth(18)?.to_owned()))
@@ -56,7 +56,7 @@ mod tests {
         let (_, started) = state_and_start(child.id()).unwrap();
         let other = format!("{} {} {started}", place().unwrap(), child.id());
         assert!(!has_ended(&other));
-        // Another process may get the number of one that ended.
+        // Another process may later get the process id of a process that has ended.
         assert!(has_ended(&format!("{} {} {started}0", place().unwrap(), child.id())));
         child.kill().unwrap();
         child.wait().unwrap();

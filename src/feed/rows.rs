@@ -14,22 +14,22 @@ use crate::db::{DbConnection, Kind};
 /// An entry of the feed: the replica, the number of its transaction, and the text.
 pub(super) type Row = (i32, i64, String);
 
-/// A replica, as its row says.
+/// A row of `allotment_replicas`, which describes one replica.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) id: i32,
     pub(super) identity: String,
-    /// Grows while the replica runs.
+    /// A number that the replica increments about every second while it runs.
     pub(super) beat: i64,
-    /// The newest replica that the replica knows.
+    /// The id of the newest replica that this replica knows.
     pub(super) known: i32,
-    /// Whether the replica has stopped in good order.
+    /// True if the replica has written that it stops.
     pub(super) has_left: bool,
     /// The time since the last beat, by the clock of the database server that was asked.
     pub(super) age: Duration,
 }
 
-/// The largest number of an earlier replica's entries that a new replica looks through for numbers that are missing.
+/// The number of latest entries of each other replica among which a new replica finds missing numbers.
 const LOOKED_THROUGH: i64 = 1_000;
 
 /// Writes the entry of a transaction.
@@ -38,7 +38,7 @@ pub(super) fn insert(conn: &mut DbConnection, replica: i32, number: i64, entry: 
     execute(conn, sql, &[replica.into(), number.into(), entry.into()]).map(drop)
 }
 
-/// Returns all entries that are unread.
+/// Returns all unread entries of other replicas.
 pub(super) fn unread(conn: &mut DbConnection, positions: &Positions) -> QueryResult<Vec<Row>> {
     // Each part of the union reads a range of the primary key.
     let mut sql = "SELECT replica_id, number, entry FROM allotment_changes WHERE replica_id > ?".to_owned();
@@ -59,7 +59,7 @@ pub(super) fn unread(conn: &mut DbConnection, positions: &Positions) -> QueryRes
 /// Returns the entries of a replica that have one of these numbers.
 fn listed(conn: &mut DbConnection, replica: i32, numbers: &[i64]) -> QueryResult<Vec<Row>> {
     let mut rows = Vec::new();
-    // A list is filled up with its own numbers to one of two lengths, so that there are few texts.
+    // A list is filled up to 4 or 64 numbers by repeating its numbers. So there are only two statements to prepare.
     for chunk in numbers.chunks(64) {
         let length = if chunk.len() <= 4 { 4 } else { 64 };
         let sql = format!(
@@ -74,7 +74,7 @@ fn listed(conn: &mut DbConnection, replica: i32, numbers: &[i64]) -> QueryResult
     Ok(rows)
 }
 
-/// Returns positions behind all entries that are there now. `own` is this replica.
+/// Returns the positions after all entries that exist now. `own` is the id of this replica.
 pub(super) fn behind_all(conn: &mut DbConnection, own: i32) -> QueryResult<Positions> {
     let replicas: Vec<i32> =
         load_rows!(Integer, conn, named!("SELECT id FROM allotment_replicas WHERE id < ?"), &[own.into()])?;
@@ -89,8 +89,8 @@ pub(super) fn behind_all(conn: &mut DbConnection, own: i32) -> QueryResult<Posit
     Ok(Positions::behind(read, own, up()))
 }
 
-/// Registers a replica, and returns its id. Ids grow in the order in which the registrations are committed, since two
-/// registrations at one time meet the same id.
+/// Registers a replica, and returns its id. Ids grow in the order of the commits. Two registrations at one time use
+/// the same id, and only one of them can commit.
 pub(super) fn register(conn: &mut DbConnection, token: &str, identity: &str) -> QueryResult<i32> {
     let now = now(conn);
     let sql = format!(
@@ -104,8 +104,8 @@ pub(super) fn register(conn: &mut DbConnection, token: &str, identity: &str) -> 
     ids.first().copied().ok_or(diesel::result::Error::NotFound)
 }
 
-/// Tells the other replicas that this one runs, and which newest replica it knows. Returns false if this replica is
-/// registered no longer.
+/// Tells the other replicas that this replica runs, and that the newest replica that it knows is `known`. Returns
+/// false if this replica is no longer registered.
 pub(super) fn beat(conn: &mut DbConnection, own: i32, known: i32) -> QueryResult<bool> {
     let sql = format!(
         "UPDATE allotment_replicas SET beat = beat + 1, known = ?, seen_at = {} WHERE id = ? AND has_left = 0",
@@ -114,12 +114,12 @@ pub(super) fn beat(conn: &mut DbConnection, own: i32, known: i32) -> QueryResult
     Ok(execute(conn, sql.as_str(), &[known.into(), own.into()])? == 1)
 }
 
-/// Tells the other replicas that this one has stopped.
+/// Tells the other replicas that this replica stops.
 pub(super) fn leave(conn: &mut DbConnection, own: i32) -> QueryResult<()> {
     execute(conn, "UPDATE allotment_replicas SET has_left = 1 WHERE id = ?", &[own.into()]).map(drop)
 }
 
-/// Returns all replicas that have registered and are not forgotten.
+/// Returns the rows of all replicas.
 pub(super) fn members(conn: &mut DbConnection) -> QueryResult<Vec<Member>> {
     let age = match conn.kind() {
         Kind::Mysql => "TIMESTAMPDIFF(MICROSECOND, seen_at, UTC_TIMESTAMP(6))",
@@ -131,15 +131,14 @@ pub(super) fn members(conn: &mut DbConnection) -> QueryResult<Vec<Member>> {
     let rows: Vec<Found> =
         load_rows!((Integer, Text, BigInt, Integer, Integer, BigInt), conn, sql.as_str(), &[])?;
     let member = |(id, identity, beat, known, has_left, age): Found| {
-        // The clocks of two database servers may differ.
+        // The age is negative if the clocks of two database servers differ. A negative age counts as 0.
         let age = Duration::from_micros(u64::try_from(age).unwrap_or(0));
         Member { id, identity, beat, known, has_left: has_left != 0, age }
     };
     Ok(rows.into_iter().map(member).collect())
 }
 
-/// Writes an empty entry in place of a missing one. If the transaction with this number is still under way, it can
-/// commit no more afterwards.
+/// Writes an empty entry with a missing number. A transaction that still has this number can then no longer commit.
 pub(super) fn close_gap(conn: &mut DbConnection, replica: i32, number: i64) -> QueryResult<()> {
     let sql = match conn.kind() {
         Kind::Mysql => "INSERT IGNORE INTO allotment_changes (replica_id, number, entry) VALUES (?, ?, '{}')",
@@ -162,7 +161,7 @@ pub(super) fn forget(conn: &mut DbConnection, replica: i32) -> QueryResult<()> {
     execute(conn, "DELETE FROM allotment_replicas WHERE id = ?", &[replica.into()]).map(drop)
 }
 
-/// The SQL for the time of the database in UTC.
+/// Returns the SQL expression for the database's current time in UTC.
 fn now(conn: &DbConnection) -> &'static str {
     match conn.kind() {
         Kind::Mysql => "UTC_TIMESTAMP(6)",

@@ -1,5 +1,5 @@
-//! The record of the parts of the database that a transaction touches. After the commit, the picture of all providers
-//! reads these parts again, and requests that wait for these tickets wake up.
+//! The record of the parts of the database that a transaction touches. After the commit, the picture (the copy of all
+//! providers in memory) gets these parts anew, and requests that wait for changed tickets wake up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,8 +33,8 @@ impl Touched {
         self.providers.is_empty() && !self.names && !self.everything
     }
 
-    /// Returns true if a follower can read all touched parts with one query. This is true for the usage of at most
-    /// [`LONGEST_LIST`] providers.
+    /// Returns true if one query can read all touched parts. This is true for the usage of at most [`LONGEST_LIST`]
+    /// providers.
     pub fn is_one_question(&self) -> bool {
         !self.names
             && !self.everything
@@ -91,7 +91,7 @@ pub struct WaitlistChanges {
     pub uuids: BTreeSet<String>,
     /// The earliest of the new expiry times. None if no ticket has a new expiry time.
     pub earliest_expiry: Option<NaiveDateTime>,
-    /// Whether any ticket may have changed.
+    /// True if any ticket may have changed.
     pub everything: bool,
 }
 

@@ -33,7 +33,7 @@ pub fn count(visited: u64, returned: usize) {
     RETURNED.observe(returned);
 }
 
-/// The numbers of waiting and of running searches, in one service. Lists of providers count as searches.
+/// The numbers of waiting and of running searches. A request for a list of providers also counts as a search.
 #[derive(Debug, Default)]
 pub struct Searching {
     waiting: AtomicUsize,

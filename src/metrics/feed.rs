@@ -20,7 +20,7 @@ pub static ENTRIES: LazyLock<IntCounter> = LazyLock::new(|| {
     counters("allotment_feed_entries_total", help, none).with_label_values(none)
 });
 
-/// The number of times that everything was read again, since entries may have been deleted unread.
+/// The number of times that everything was read again, because entries may have been deleted before they were read.
 pub static RELOADS: LazyLock<IntCounter> = LazyLock::new(|| {
     let none: &[&str] = &[];
     let help = "Times that this process fell behind the change feed and read everything again.";

@@ -18,7 +18,7 @@ pub static REFRESH: LazyLock<Histogram> = LazyLock::new(|| {
     histograms("allotment_fleet_refresh_seconds", help, &SECONDS, none).with_label_values(none)
 });
 
-/// The number of providers that the recurring comparison found different in the picture and in the database.
+/// The number of providers that differed between the picture and the database in the recurring comparison.
 pub static MENDED: LazyLock<IntCounter> = LazyLock::new(|| {
     let none: &[&str] = &[];
     let help = "Resource providers that differed between the picture of the fleet and the database, and were read again.";

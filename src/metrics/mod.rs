@@ -8,8 +8,8 @@
 //! - `fleet`: the picture (the in-memory copy of all providers)
 //! - `waitlist`: tickets that became active
 //!
-//! The metrics are static variables, so any code can count without a parameter. Frequent code stores the
-//! metric of its label values in a variable, since a look-up by labels takes longer than the counting.
+//! The metrics are static variables, so any code can count without a parameter. Code that runs often stores the
+//! metric of its label values in a variable, because a look-up by labels takes longer than the counting.
 
 pub mod candidates;
 pub mod conflicts;
