@@ -15,7 +15,7 @@ use crate::waitlist::Waitlist;
 pub struct App {
     /// The settings that handlers read.
     pub settings: Settings,
-    /// The policy: the rules of which client may do what.
+    /// The policy: the rules that say which client may send which request.
     pub policy: Enforcer,
     /// The database.
     pub db: Db,
@@ -27,6 +27,6 @@ pub struct App {
     pub searchers: Searchers,
     /// The queues and their tickets, and the requests that wait for a ticket.
     pub waitlist: Arc<Waitlist>,
-    /// The state that health and metrics show.
+    /// The state of the service for the health check and the metrics.
     pub admin: Admin,
 }

@@ -35,8 +35,8 @@ pub struct Call {
     pub(crate) body: Bytes,
     /// True if the content type of the body is `application/x-www-form-urlencoded`.
     pub(crate) is_form: bool,
-    /// The header `X-Waitlist-Ticket`: the tickets (places in queues) that must be active for a write of this
-    /// request.
+    /// The value of the header `X-Waitlist-Ticket`, which names tickets (places in queues). A write of this request
+    /// happens only if all these tickets are active.
     pub(crate) fence: Option<String>,
 }
 

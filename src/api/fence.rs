@@ -7,7 +7,7 @@ use crate::waitlist;
 use crate::wire::error::ApiError;
 use crate::wire::uuids::canonical_uuid;
 
-/// The header with the uuids of the tickets.
+/// The header that names the tickets of a fenced write by their uuids.
 pub(crate) const TICKET_HEADER: &str = "x-waitlist-ticket";
 
 /// The error of a fenced write.
@@ -21,8 +21,8 @@ pub(crate) enum Fenced<E> {
 }
 
 impl<E> Fenced<E> {
-    /// Returns a function that converts the error into an HTTP error. `told` converts only the errors of the write
-    /// itself.
+    /// Returns a function that converts an error of a fenced write into an HTTP error. The argument `told` is called
+    /// only for an error of the write itself.
     pub(crate) fn told(told: impl FnOnce(E) -> ApiError) -> impl FnOnce(Fenced<E>) -> ApiError {
         move |error| match error {
             Fenced::Header(error) => error,

@@ -19,7 +19,7 @@ pub struct Operation {
     /// The group of the route in the OpenAPI document.
     pub(crate) tag: &'static str,
     pub(crate) summary: &'static str,
-    /// A schema of a body with a member `name`. The rules of this member also apply to the path parameter `name`.
+    /// The schema whose member `name` describes the valid values of the path parameter `name`.
     pub(crate) name: Option<&'static LazySchema>,
     /// The schemas of the query string.
     pub(crate) query: Option<Versions>,
@@ -67,8 +67,7 @@ pub(crate) const fn operation(tag: &'static str, summary: &'static str) -> Opera
 }
 
 impl Operation {
-    /// Adds the schema of a body with a member `name`. The rules of this member also apply to the path parameter
-    /// `name`.
+    /// Adds the schema whose member `name` describes the valid values of the path parameter `name`.
     pub(crate) const fn name(mut self, schema: &'static LazySchema) -> Self {
         self.name = Some(schema);
         self

@@ -140,8 +140,8 @@ impl From<render::Error> for ApiError {
 }
 
 /// Returns a function that converts an error. For a missing provider, the function puts `before`, the uuid and
-/// `after` in front of the message. So the message states twice that the provider is missing. Placement's message
-/// is the same, and some clients parse its first half.
+/// `after` in front of the message. So the message states twice that the provider is missing, as in Placement,
+/// because some clients parse the first half of the message.
 pub(crate) fn provider_missing(before: &'static str, after: &'static str) -> impl FnOnce(Error) -> ApiError {
     move |error| match &error {
         Error::ProviderNotFound(uuid) => {

@@ -86,8 +86,8 @@ impl Reply {
         Self { location: Some(path.into()), ..self }
     }
 
-    /// Adds the headers `Last-Modified` and `Cache-Control: no-cache`. With None, `Last-Modified` is the current
-    /// time.
+    /// Adds the headers `Last-Modified` and `Cache-Control: no-cache`. If `time` is None, `Last-Modified` is the
+    /// current time.
     ///
     /// Callers use this function only for microversions that have these headers.
     #[must_use]

@@ -59,12 +59,11 @@ pub struct Route {
     pub since: Microversion,
     /// The response to earlier microversions.
     pub too_old: TooOld,
-    /// The policy rule that a client must fulfil. With None, the route is open to all clients, even without a
-    /// token.
+    /// The policy rule that a client must fulfil. If None, the route is open to all clients, even without a token.
     pub rule: Option<&'static str>,
     /// The kind of body that the route reads.
     pub body: BodyKind,
-    /// True if a request is refused whose `Accept` header excludes JSON.
+    /// True if a request is refused when its `Accept` header excludes JSON.
     pub accept_checked: bool,
     /// True if `Accept` and the content type are checked before the microversion.
     pub type_before_version: bool,

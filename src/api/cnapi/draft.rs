@@ -35,7 +35,7 @@ const DRAFT_LIST: Shapes = &[(V1_0, "cnapi_draft_ticket_list_1_0")];
 const DRAFT_CREATED: Shapes = &[(V1_0, "cnapi_draft_created_1_0")];
 const NO_SERVER: &[(u16, &str)] = &[(409, "The name of the server is no uuid.")];
 
-/// The routes of the draft dialect.
+/// The routes of the first draft of CNAPI.
 pub(crate) static ROUTES: &[Route] = &[
     route::cnapi(Method::GET, DRAFT, policy::WAITLIST_LIST, answer!(list)).described(
         operation(CNAPI_DRAFT, "List the live tickets of a server")
@@ -149,8 +149,8 @@ fn without_continuations(body: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// Handles `GET /servers/{server}/waitlist/{ticket}`, which shows a ticket or waits for the ticket. In the draft,
-/// the URL of a wait ends with `/{ticket}&wait=true`. The usual `?wait=true` is accepted too.
+/// Handles `GET /servers/{server}/waitlist/{ticket}`, which shows a ticket, or waits until the ticket is no longer
+/// queued. In the draft, the URL of a wait ends with `/{ticket}&wait=true`. The usual `?wait=true` is accepted too.
 pub async fn show(call: Call) -> HandlerResult {
     let owner = owner(&call)?;
     let (uuid, more) = named(&call);

@@ -10,8 +10,8 @@ use crate::wire::{ApiError, Code};
 /// Returns the content type and the body of an error response.
 pub(crate) fn render(error: &ApiError) -> (&'static str, String) {
     let message = if error.message.is_empty() { stock_sentence(error.status) } else { &error.message };
-    // The client gets only the first line of the message. The further lines of a schema error quote the schema in
-    // the format of Placement's errors.
+    // The client gets only the first line, because the other lines of a schema error quote the schema in Placement's
+    // format.
     let message = message.lines().next().unwrap_or_default();
     ("application/json", json!({ "code": code(error), "message": message }).to_string())
 }

@@ -39,7 +39,7 @@ const CNAPI_LIST: Shapes = &[(V1_0, "cnapi_ticket_list_1_0")];
 const CNAPI_CREATED: Shapes = &[(V1_0, "cnapi_created_1_0")];
 const NO_UUID: &[(u16, &str)] = &[(409, "The name of the ticket is no uuid.")];
 
-/// The routes of the deployed dialect.
+/// The routes of deployed versions of CNAPI.
 pub(crate) static ROUTES: &[Route] = &[
     route::cnapi(Method::GET, SERVER_TICKETS, policy::WAITLIST_LIST, answer!(list)).described(
         operation(CNAPI, "List the tickets of a server")
@@ -166,8 +166,8 @@ pub async fn create(call: Call) -> HandlerResult {
         let (ticket, _) = waitlist::join(tx, &new, app.waitlist.now(), app.waitlist.settings())?;
         let mut queue = waitlist::list_live(tx, &ticket, MOST)?;
         if queue.iter().all(|other| other.uuid != ticket.uuid) {
-            // The list has at most `MOST` tickets, and a longer queue has the new ticket beyond the end of the
-            // list. The new ticket is then added, since clients search the list for their ticket.
+            // The queue has more than `MOST` tickets, so the list ends before the new ticket. The new ticket is
+            // added, because clients search the list for their own ticket.
             queue.push(ticket.clone());
         }
         Ok::<_, Error>((ticket, queue))
@@ -196,7 +196,7 @@ pub async fn delete_all(call: Call) -> HandlerResult {
     }
 }
 
-/// Returns the ticket's uuid in the path. Any other text is a 409.
+/// Returns the ticket's uuid in the path. Returns a 409 if the text in the path is no uuid.
 fn named(call: &Call) -> Result<String, ApiError> {
     let named = call.param("ticket");
     let uuid = canonical_uuid(named).filter(|_| is_dashed_uuid(named));

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::waitlist::Ticket;
 use crate::wire::times;
 
-/// A ticket in responses of the deployed dialect.
+/// A ticket in the form of deployed versions of CNAPI.
 #[derive(Debug, Serialize)]
 pub(crate) struct TicketView<'a> {
     uuid: &'a str,
@@ -57,7 +57,7 @@ impl<'a> CreatedView<'a> {
     }
 }
 
-/// A ticket in responses of the draft dialect.
+/// A ticket in the form of the first draft of CNAPI.
 #[derive(Debug, Serialize)]
 pub(crate) struct DraftView<'a> {
     ticket_uuid: &'a str,

@@ -14,8 +14,8 @@ use crate::wire::microversion::{MAX, MIN, Microversion};
 use crate::wire::schema;
 use crate::wire::schema::Versions;
 
-/// Returns the document that describes the routes in `rows`. With a `version`, the document describes this
-/// version. With None, the document describes all versions.
+/// Returns the document that describes the routes in `rows`. If `version` is None, the document describes all
+/// versions. Otherwise the document describes only this version.
 pub fn document(rows: &[&Route], version: Option<Microversion>) -> Result<Value, Broken> {
     let mut builder = Builder { edition: Edition(version), components: Components::default() };
     let mut paths = Map::new();

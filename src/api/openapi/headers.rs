@@ -8,7 +8,7 @@ use crate::api::openapi::versions::{Edition, VersionRange};
 use crate::api::operation::Success;
 use crate::api::route::Dialect;
 
-/// Returns the headers of a success response. `range` has the versions with this response.
+/// Returns the headers of a success response. `range` are the microversions that have this response.
 pub(crate) fn of_success(dialect: Dialect, answer: &Success, range: VersionRange, edition: Edition) -> Value {
     let mut headers = common(dialect, edition, true);
     if answer.located {

@@ -27,7 +27,7 @@ const DOCUMENT: &[Success] = &[json(200, SHOWN, &[(V1_0, "openapi_1_0")]).dated(
 const PAGE: &[Success] = &[html(200, SHOWN)];
 
 /// Returns the routes of the documentation. `openapi` is the handler of `/openapi.json`. The caller passes this
-/// handler, since the document describes the table of routes, and this file must not import the table.
+/// handler, because the handler reads the table of all routes, and the table contains the routes of this file.
 pub(crate) const fn routes(openapi: Handler) -> [Route; 2] {
     [
         route::get("/openapi.json", "", openapi).any_accept().unguarded().described(
@@ -48,7 +48,8 @@ type Built = OnceLock<Result<Bytes, Broken>>;
 /// version 1.N.
 static MADE: [Built; MAX_MINOR + 2] = [const { Built::new() }; MAX_MINOR + 2];
 
-/// Handles `GET /openapi.json`. The document describes the routes `rows`, which must be the same at each call.
+/// Handles `GET /openapi.json`. The document describes the routes `rows`. All calls must pass the same `rows`,
+/// because the document is built only once.
 pub async fn openapi(call: Call, rows: &[&Route]) -> HandlerResult {
     let query = call.checked_query(&OPENAPI_QUERY)?;
     let version = query

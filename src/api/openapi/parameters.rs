@@ -12,8 +12,8 @@ use crate::wire::schema;
 use crate::wire::schema::{LazySchema, Versions};
 
 /// The name of a documented parameter that stands for all parameters with suffixes, such as `resources1`. The
-/// parameter is an object with `explode`, so OpenAPI clients send each member of the object as a parameter. No
-/// request has a parameter `groups`.
+/// parameter is an object with `explode`, so OpenAPI clients send each member of the object as a parameter, and never
+/// a parameter `groups`.
 const GROUPS: &str = "groups";
 
 /// The header with the microversion of a request or response.
@@ -68,8 +68,8 @@ pub(crate) fn version_schema(edition: Edition) -> Value {
     }
 }
 
-/// Returns the path parameters of a path such as `/traits/{name}`. `named` is a schema of a body with a member
-/// `name`. The rules of this member also apply to a path parameter `name`.
+/// Returns the path parameters of a path such as `/traits/{name}`. The member `name` of the schema `named` describes
+/// the valid values of a path parameter `name`.
 pub(crate) fn in_path(path: &str, named: Option<&'static LazySchema>) -> Result<Vec<Value>, Broken> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names

@@ -144,7 +144,7 @@ impl Responses<'_> {
             }
             branches.push((range, branch));
         }
-        // An error that occurs before the check of the microversion has no code. So a 400 has either of two forms.
+        // A 400 that occurs before the check of the microversion has no code. So a 400 has one of two forms.
         if status == 400 && self.edition.0.is_some_and(|version| version >= V1_23) {
             let range = VersionRange { since: V1_0, until: Some(V1_23) };
             branches.push((range, self.components.add(ERROR_SHAPES[0].1, range)?));

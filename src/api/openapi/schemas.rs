@@ -111,7 +111,7 @@ impl Components {
         }
     }
 
-    /// Returns all schemas. If `versioned`, each schema has its range of versions in `x-openstack`.
+    /// Returns all schemas. If `versioned` is true, each schema has its range of versions in `x-openstack`.
     pub(crate) fn finish(self, versioned: bool) -> Value {
         let finished = self.schemas.into_iter().map(|(name, (range, mut schema))| {
             if versioned {

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-/// The descriptions of fields by their names (`uuid`), by their names within a schema (`usages.uuid`), or by their
-/// names within a path.
+/// The descriptions of fields and parameters. The key is a name (`uuid`), a name within a schema (`usages.uuid`), or
+/// a name within a path (`path.uuid`).
 static WORDS: LazyLock<Map<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("schemas/words.json")).unwrap_or_default());
 

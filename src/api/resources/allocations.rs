@@ -100,7 +100,8 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
 ];
 
-/// The project id and the user id of a consumer whose request names neither, in microversions before 1.8.
+/// The project id and the user id that are stored if a request names neither, which is possible before microversion
+/// 1.8.
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 type Resources = Ordered<String, Integer>;

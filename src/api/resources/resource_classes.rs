@@ -144,7 +144,7 @@ async fn rename(call: Call) -> HandlerResult {
 
 async fn ensure(call: Call) -> HandlerResult {
     let name = call.param("name").to_owned();
-    // This schema is for a body with a member `name`. The name in the path must follow the same rules.
+    // The schema describes the body `{"name": …}`. The name in the path must follow the rules of the member `name`.
     schema::loaded(&RESOURCE_CLASS)?.check(&serde_json::json!({ "name": name }))?;
     let location = path(&name);
     let made =

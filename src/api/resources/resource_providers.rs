@@ -167,7 +167,7 @@ fn links(uuid: &str, version: Microversion, prefix: &str) -> Vec<Link> {
     links
 }
 
-/// Returns the last parts of the paths below a provider that exist in a microversion, such as `inventories`.
+/// Returns the names that may follow a provider's uuid in a path in this microversion, such as `inventories`.
 fn parts(version: Microversion) -> impl Iterator<Item = &'static str> {
     [
         ("inventories", true),

@@ -71,7 +71,8 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
     route::put(TRAIT, "placement:traits:update", answer!(ensure)).since(V1_6).any_body().described(
         operation(TRAITS, "Make sure that there is a trait")
-            // The names of custom traits and of custom resource classes must match the same pattern.
+            // Traits and resource classes have the same rule for names. So the schema of resource classes is used
+            // here.
             .name(&RESOURCE_CLASS)
             .answers(&[
                 empty(201, "It was created.").located().dated(Some(V1_15)),

@@ -100,8 +100,9 @@ pub async fn list_by_project(call: Call) -> HandlerResult {
     Ok(Reply::json(StatusCode::OK, &ProjectView { usages: view }).cacheable(call.version, None))
 }
 
-/// Returns the usages that the parameter `consumer_type` (`wanted`) selects. A type selects the usage of this
-/// type. `all` selects the sum of all types, under the key `all`. None selects all types, each under its own key.
+/// Returns the usages that the query parameter `consumer_type` (`wanted`) selects. If the value is a type, returns
+/// the usage of this type. If the value is `all`, returns the sum of all types under the key `all`. If there is no
+/// such parameter, returns all types, each under its own key.
 fn selected(mut usages: BTreeMap<String, TypeUsage>, wanted: Option<&str>) -> BTreeMap<String, TypeUsage> {
     match wanted {
         None => usages,

@@ -16,9 +16,9 @@ pub struct Link {
     pub href: String,
 }
 
-/// Returns the latest time of change of several rows. Each row has its time of creation and its time of the last
-/// change. Without a change, the time of creation counts. A row without both times counts as changed now. Returns
-/// None if there are no rows.
+/// Returns the latest time at which one of several rows was changed. `times` has the times of creation and of the
+/// last change of each row. If a row was never changed, the time of creation counts. If a row has neither time, the
+/// current time counts. Returns None if there are no rows.
 pub fn newest(
     times: impl Iterator<Item = (Option<NaiveDateTime>, Option<NaiveDateTime>)>,
 ) -> Option<NaiveDateTime> {
@@ -26,7 +26,7 @@ pub fn newest(
 }
 
 impl Reply {
-    /// Adds `Last-Modified` and `Cache-Control` from microversion 1.15 on. With None, `Last-Modified` is the
+    /// Adds `Last-Modified` and `Cache-Control` from microversion 1.15 on. If `time` is None, `Last-Modified` is the
     /// current time.
     pub(crate) fn cacheable(self, version: Microversion, time: Option<NaiveDateTime>) -> Self {
         if version >= V1_15 { self.last_modified(time) } else { self }

@@ -177,7 +177,8 @@ pub async fn create(call: Call) -> HandlerResult {
     Ok(shown(&call, StatusCode::CREATED, &ticket, Some(ahead)).location(path(&ticket)))
 }
 
-/// Handles `GET /resource_providers/{uuid}/waitlist/{ticket}`, which shows a ticket or waits for the ticket.
+/// Handles `GET /resource_providers/{uuid}/waitlist/{ticket}`, which shows a ticket, or waits until the ticket is no
+/// longer queued.
 pub async fn show(call: Call) -> HandlerResult {
     let patience = body::patience(&call)?;
     let mut ticket = find(&call, policy::WAITLIST_SHOW).await?;
@@ -250,9 +251,9 @@ async fn find(call: &Call, rule: &str) -> Result<Ticket, ApiError> {
     Ok(found)
 }
 
-/// Checks a policy rule with the project and the user of a ticket. So a policy can restrict a client to the
-/// tickets of the client's own project. `edge` has checked the rule before the ticket was read, and only with the
-/// project and the user of the client.
+/// Checks a policy rule with the project and the user of a ticket. So a policy can restrict a client to the tickets
+/// of the client's own project. The module `edge` has checked the same rule before, but only with the project and the
+/// user of the client, because the ticket was not yet read.
 pub(crate) fn check(call: &Call, rule: &str, ticket: &Ticket) -> Result<(), ApiError> {
     let target = Target::default()
         .with("project_id", ticket.project_id.as_deref())

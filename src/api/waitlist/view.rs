@@ -34,8 +34,8 @@ pub struct TicketView<'a> {
 }
 
 impl<'a> TicketView<'a> {
-    /// Returns the view of a ticket. `ahead` is the number of tickets before this ticket in its queue. With None,
-    /// the response has no `ahead`.
+    /// Returns the view of a ticket. `ahead` is the number of tickets before this ticket in its queue. If `ahead` is
+    /// None, the response leaves the number out.
     pub fn new(ticket: &'a Ticket, ahead: Option<i64>) -> Self {
         TicketView {
             uuid: &ticket.uuid,
