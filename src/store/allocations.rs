@@ -56,7 +56,7 @@ pub struct ProviderAllocation<'a> {
 
 impl<'a> ProviderAllocation<'a> {
     /// Parses a line that [`list_by_provider_uuid`] returned, for example `3 512 MEMORY_MB
-    /// 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11`. Returns None if the consumer has no row, so that a field is missing.
+    /// 6d1a9d0c-8a1e-4a4b-9d26-5f5d33e5ff11`. Returns None if a field is missing, since the consumer has no row.
     pub fn of_line(line: &'a str) -> Option<Self> {
         let mut fields = line.splitn(4, FIELD);
         Some(ProviderAllocation {

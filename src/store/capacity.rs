@@ -38,9 +38,9 @@ impl Amounts {
         wanted <= self.capacity()
     }
 
-    /// Checks whether a claim of `amount` units may be written. `used` is the usage without the allocations
-    /// that the write replaces, plus the amounts of the same write that were checked before. `used_before` is
-    /// the usage before the write, or None if nothing was allocated.
+    /// Checks whether a claim of `amount` units may be written. `used` is the amount in use without the old
+    /// allocations of the consumers, plus the amounts that were already checked for this write. `used_before` is the
+    /// amount in use before the write, or None if nothing was allocated.
     ///
     /// A provider that is over its capacity accepts a write that does not increase the usage.
     pub fn check_claim(&self, used: i64, amount: i64, used_before: Option<i64>) -> Result<(), Misfit> {

@@ -46,7 +46,7 @@ macro_rules! entry_sql {
     };
 }
 
-/// The binds of [`entry_sql`].
+/// The values for the placeholders of [`entry_sql`].
 fn entry_binds<'a>(entry: Number) -> [Bind<'a>; 4] {
     let [before, after] = USAGE_ENTRY.map(Bind::Text);
     [Bind::Int(entry.replica), Bind::Long(entry.number), before, after]
@@ -106,7 +106,7 @@ macro_rules! insert_sql {
 ///
 /// Returns false and writes nothing in these cases: the consumer exists, the consumer's uuid already has allocations,
 /// the provider, project, user or type does not exist, an amount does not fit, another writer changed the provider
-/// during the statement, or this replica is not registered.
+/// during the statement, or this replica is not registered in the change feed.
 ///
 /// Each write that increases a provider's usage, or changes the provider's inventories, increments the provider's
 /// generation. So an unchanged generation proves that inventories and usage are still as the statement read them.
@@ -165,7 +165,7 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<bool> {
     Ok(touched_one(tx, sql, &binds).found()?.unwrap_or(false))
 }
 
-/// Returns true if a consumer has this uuid. If `created_at` is given, it must be the creation time.
+/// Returns true if a consumer has this uuid and, if `created_at` is given, this creation time.
 pub fn exists(conn: &mut DbConnection, uuid: &str, created_at: Option<NaiveDateTime>) -> QueryResult<bool> {
     let found: Option<Option<NaiveDateTime>> = consumers::table
         .filter(consumers::uuid.eq(uuid))

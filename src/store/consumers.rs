@@ -57,8 +57,8 @@ pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<C
 pub struct Known {
     /// The consumer's row, if the consumer exists.
     pub consumer: Option<Consumer>,
-    /// Row ids of the project, user and type that the claim names. The consumer's present owner may differ from the
-    /// claim's. None if the claim's project, user or type has no row yet.
+    /// Row ids of the project, user and type that the claim names, which may differ from the present ids in
+    /// `consumer`. None if the claim's project, user or type has no row yet.
     pub owner: Option<OwnerIds>,
     /// True if the consumer's uuid has allocations. Old databases have allocations without a consumer row.
     pub holds: bool,

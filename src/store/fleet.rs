@@ -83,7 +83,7 @@ enum Selection<'a> {
     Ids(&'a [i32]),
 }
 
-/// Restricts a boxed query to the selected providers. For a single id the condition is `column = id`. The
+/// Restricts a boxed query to the selected providers. For a single id the condition is `column = id`, because the
 /// database would prepare a statement with a list of ids anew each time.
 macro_rules! select {
     ($query:expr, $column:expr, $selection:expr) => {

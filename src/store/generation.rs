@@ -100,7 +100,7 @@ pub fn bump_queues_of(tx: &mut Tx, owner: &str) -> QueryResult<()> {
     Ok(())
 }
 
-/// Locks the row of an owner of queues and increments the generation. Returns false if the owner has no row.
+/// Locks an owner's row in `waitlist_owners` and increments the generation. Returns false if there is no row.
 #[must_use = "without a row nothing is taken"]
 pub fn bump_waitlist_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
     let sql = "UPDATE waitlist_owners SET generation = generation + 1 WHERE owner = ?";

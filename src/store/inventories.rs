@@ -121,7 +121,7 @@ pub struct UsedInventory {
     pub used: Option<i64>,
 }
 
-/// Returns the inventories of these providers that are of one of these classes.
+/// Returns the inventories that these providers have of these classes, with the amounts in use.
 pub fn list_with_used(
     conn: &mut DbConnection,
     provider_ids: &[i32],

@@ -20,7 +20,7 @@ pub struct Overdue {
 
 /// Returns at most `limit` tickets of one status whose expiry has passed, in the order of expiry.
 ///
-/// The query asks for one status. No database can read two statuses from the index in the order of expiry.
+/// The query asks for one status, since no database can read two statuses from the index in the order of expiry.
 pub fn list(
     conn: &mut DbConnection,
     status: Status,

@@ -74,7 +74,7 @@ pub fn list_by_ids(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<Queu
 }
 
 /// Returns the number of queues with live tickets, the number of live tickets, and the number of live tickets in the
-/// longest queue. The query reads only the part of the index that has these queues.
+/// longest queue. The query reads only the rows of these queues, through the index on `live`.
 pub fn measure(conn: &mut DbConnection) -> QueryResult<(i64, i64, i32)> {
     let measured: (i64, Option<i64>, Option<i32>) = queues::table
         .filter(queues::live.gt(0))
@@ -84,8 +84,8 @@ pub fn measure(conn: &mut DbConnection) -> QueryResult<(i64, i64, i32)> {
     Ok((used, live.unwrap_or(0), longest.unwrap_or(0)))
 }
 
-/// Locks the row of an owner. Inserts the row if it is missing. Until the transaction ends, no other transaction can
-/// create a queue of the owner or delete the owner. Returns the fence floor, which is smaller than all later fences.
+/// Locks the row of an owner, or inserts the row. Until the transaction ends, no other transaction can create a queue
+/// of the owner or delete the owner. Returns the fence floor (the generation at which new queues start).
 pub fn lock_owner(tx: &mut Tx, owner: &str) -> QueryResult<i64> {
     if !generation::bump_waitlist_owner(tx, owner)? {
         diesel::insert_into(owners::table)
@@ -107,7 +107,7 @@ pub fn close_owner(tx: &mut Tx, owner: &str) -> QueryResult<bool> {
     let live = of_owner.filter(queues::live.gt(0)).select(queues::id).first::<i32>(tx.conn()).optional()?;
     let used = of_owner.select(queues::id).first::<i32>(tx.conn()).optional()?;
     if used.is_none() {
-        // The owner has no queues. The owner's row is deleted unless it has a fence floor.
+        // An owner without queues needs a row only if the row stores a fence floor.
         let untouched = owners::table.filter(owners::owner.eq(owner)).filter(owners::fence_floor.eq(0));
         diesel::delete(untouched).execute(tx.conn())?;
     }
