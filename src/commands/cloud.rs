@@ -111,7 +111,7 @@ impl Cloud {
                 Some(Ok(Way::ApplicationCredential))
             }
             None if has(&["OS_USERNAME", "OS_USER_ID"]) && has(&["OS_AUTH_URL"]) => Some(Ok(Way::Password)),
-            // With these types, a token already exists, or no token is needed.
+            // With these values of `OS_AUTH_TYPE`, a token already exists or is not needed. So there is no log-in.
             None | Some("none" | "noauth" | "admin_token" | "token" | "v3token" | "http_basic") => None,
             Some(_) => Some(Err(
                 "OS_AUTH_TYPE must be password or v3applicationcredential; --token-command gets tokens in any other \

@@ -58,7 +58,7 @@ struct Request<'a> {
     body: Option<&'a Value>,
 }
 
-/// The service, as the HTTP client reaches it.
+/// An HTTP client for the service, with the tokens for the requests.
 pub struct Service {
     http: reqwest::Client,
     /// The service's URL from `--url`, or `None` if the URL comes from Keystone's catalog.

@@ -147,8 +147,8 @@ impl Tokens {
         self.fetch().await.map(Some)
     }
 
-    /// Returns the message about a missing variable, because of which there is no source of tokens. Returns
-    /// `None` if there is a source, or if no variable asks for a log-in.
+    /// Returns the message about the environment variable whose absence prevents a log-in. Returns `None` if there is
+    /// a source, or if no variable asks for a log-in.
     pub fn missing(&self) -> Option<&str> {
         match &self.source {
             Source::None(missing) => missing.as_deref(),

@@ -45,9 +45,9 @@ impl Listening {
 }
 
 impl Bound {
-    /// Opens the listening sockets of the settings, and starts the background tasks. `files` is the number of
-    /// files that the process may open. `files` is None if the service runs inside another process (a test). In
-    /// this case, signals do not stop the service.
+    /// Opens the listening sockets that the settings name, and starts the background tasks. `files` is the number of
+    /// files that the process may open. `files` is None if the service runs inside another process (a test). In this
+    /// case, signals do not stop the service.
     pub(super) fn new(service: &Service, files: Option<usize>) -> Result<Bound, Error> {
         let settings = &service.settings;
         let options = options(settings, files);

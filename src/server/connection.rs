@@ -239,8 +239,8 @@ impl Connection {
         patience: Patience,
         tls: Option<&Tls>,
     ) -> io::Result<Connection> {
-        // With Nagle's algorithm, the last part of an answer would wait until the client acknowledges the first
-        // part. A client may delay its acknowledgement by 40 ms.
+        // This call turns off Nagle's algorithm, by which the last part of an answer would wait until the client
+        // acknowledges the first part. A client may delay its acknowledgement by 40 ms.
         stream.set_nodelay(true)?;
         let mut connection = Connection::new(stream, patience);
         if let Some(tls) = tls {

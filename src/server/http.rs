@@ -31,8 +31,8 @@ const LONGEST_HEAD: usize = 128 << 10;
 
 /// Serves a connection until the connection ends. `stopping` completes when the service begins to stop.
 ///
-/// A header `Upgrade` has no effect: the request is answered as if the header were absent. Only when the body is
-/// first read, hyper sends `100 Continue`.
+/// A header `Upgrade` has no effect: the request is answered as if the header were absent. hyper sends `100 Continue`
+/// only when the body is first read.
 pub(super) async fn serve<A>(
     application: Rc<A>,
     connection: Connection,
@@ -47,8 +47,8 @@ pub(super) async fn serve<A>(
     let http = http1::Builder::new()
         // `Connection` limits the time for a head, so hyper does not.
         .header_read_timeout(None)
-        // hyper caches the text of `Date` until the clock passes the cached second. If the clock were set back by
-        // an hour, all answers of this hour would have the same `Date`. So [`returned`] sets the header.
+        // hyper caches the text of `Date` until the clock passes the cached second. If the clock were set back by an
+        // hour, all answers of this hour would have the same `Date`. So the function [`returned`] sets `Date`.
         .auto_date_header(false)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(connection.clone()), service);

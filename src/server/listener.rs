@@ -16,7 +16,7 @@ use super::tls::Tls;
 use crate::api::Door;
 use crate::edge::{self, Edge};
 
-/// The number of connections that wait in the kernel until a worker accepts them.
+/// The largest number of new connections that wait in the kernel until a worker accepts them.
 const BACKLOG: u32 = 1_024;
 
 /// The options of the server at one address.

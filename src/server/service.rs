@@ -54,7 +54,7 @@ fn authenticator(settings: &AuthSettings) -> Result<Authenticator, Unusable> {
 
 fn app(settings: &Settings, clock: Option<Arc<dyn Clock>>, policy: Enforcer) -> Result<App, Error> {
     let db = database::open(&settings.database)?;
-    // The picture is loaded after the registration, so that it misses no transaction of another replica.
+    // The fleet is loaded after this replica is registered. So the fleet misses no transaction of another replica.
     db.join_replicas()?;
     let fleet = Fleet::load(&db)?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());

@@ -13,8 +13,8 @@ use crate::wire::code::Code;
 pub(crate) enum Lead {
     /// The fixed sentence of the status, such as "Access was denied to this resource."
     Stock,
-    /// A sentence about this request, such as "The method PUT is not allowed for this resource." `detail` then has
-    /// no blanks after the message.
+    /// A sentence about this request, such as "The method PUT is not allowed for this resource." The `detail` field
+    /// then ends without the two blanks that follow the message after a fixed sentence.
     Request(String),
 }
 

@@ -22,8 +22,8 @@ pub fn parse(body: &[u8]) -> Result<Value, String> {
     })
 }
 
-/// Returns true if a string or a key in a value contains a NUL character. Callers refuse such a value, since of
-/// the databases only SQLite can store a NUL character.
+/// Returns true if a string or a key in a value contains a NUL character. Callers refuse such a value, because only
+/// SQLite, and no other database, can store a NUL character.
 #[must_use]
 pub fn contains_nul(value: &Value) -> bool {
     match value {

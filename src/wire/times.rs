@@ -57,8 +57,8 @@ pub fn parse_partial(text: &str) -> Option<NaiveDateTime> {
 
 const NANOS: u32 = 1_000_000_000;
 
-/// Splits a time into the local time and the offset of its zone, positive to the east. Without a zone, the offset
-/// is 0. A dash in the first ten characters belongs to the date. Returns None if the zone is malformed.
+/// Splits a time into the local time and the offset of its zone, positive to the east. Without a zone, the offset is
+/// 0. A dash in the first ten characters (the date) is no sign of an offset. Returns None if the zone is malformed.
 fn split_zone(text: &str) -> Option<(&str, TimeDelta)> {
     if let Some(local) = text.strip_suffix(['Z', 'z']) {
         return (local.len() > 10).then_some((local, TimeDelta::zero()));

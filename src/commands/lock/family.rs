@@ -55,8 +55,8 @@ impl Family {
         let strays = self.strays();
         // A stopped process acts on SIGTERM only after SIGCONT.
         for signal in [Signal::TERM, Signal::CONT] {
-            // A command that leads no group is also in `strays`, if its environment is readable. Such a
-            // command must not get the signal twice.
+            // A command that leads no group is itself a stray, if its environment is readable. Such a command must
+            // not get the signal twice.
             if self.leads || !strays.iter().any(|stray| stray.is(self.first)) {
                 self.send(signal);
             }
@@ -107,8 +107,8 @@ mod strays {
 
     use super::{Family, TICKETS};
 
-    /// A process that was found. The file descriptor identifies the process, even if its number is used again
-    /// later.
+    /// A process outside the command's group whose environment contains the ticket. The file descriptor identifies
+    /// the process even if its process id is used again later.
     pub struct Stray(Pid, OwnedFd);
 
     impl Stray {

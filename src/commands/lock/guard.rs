@@ -66,7 +66,7 @@ impl Guard {
             // tickets of outer locks.
             .env_clear()
             .current_dir("/")
-            // Keys such as Ctrl-C send a signal to the lock process, but not to another process group.
+            // Ctrl-C sends a signal to the lock process's group. So the guard is in a group of its own.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

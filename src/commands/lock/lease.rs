@@ -21,9 +21,8 @@ const HASTE: Duration = Duration::from_millis(500);
 pub struct Lease {
     ticket: Ticket,
     terms: Terms,
-    /// The earliest moment at which the lease can have begun. The service starts the lease when a request
-    /// arrives. This process uses the moment before the request was sent. So this process never believes that
-    /// the lease ends later than it does.
+    /// The moment before the request that started the lease was sent. The service starts the lease later, when the
+    /// request arrives. So the lease never ends before the end that this process computes.
     since: Moment,
 }
 

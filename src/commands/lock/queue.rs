@@ -12,10 +12,10 @@ use super::terms::Terms;
 use crate::commands::failure::Failure;
 use crate::commands::service::Service;
 
-/// The time limit for the answer to a request that does not wait.
+/// The time limit for the answer to a request that does not wait for the ticket to become active.
 pub const ANSWERING: Duration = Duration::from_secs(10);
 
-/// The shortest extra time for the answer to a request that waits, in addition to the requested wait.
+/// The shortest extra time for the answer to a request that waits for the ticket, after the requested wait.
 const HASTE: Duration = Duration::from_secs(2);
 /// The member of the request body that makes the lease run even while the ticket is queued.
 const LEASE_WHILE_QUEUED: &str = "lease_while_queued";

@@ -70,8 +70,7 @@ impl Signals {
 
     /// Stops this process after a SIGTSTP, until a SIGCONT arrives.
     ///
-    /// The SIGCONT may arrive before this process stops itself. If this process stopped itself after that,
-    /// perhaps no second SIGCONT would come to continue it. In that case this process does not stop itself.
+    /// If the SIGCONT has already arrived, this process does not stop itself, because no second SIGCONT may come.
     pub async fn stop_here(&mut self) {
         if self.is_continued().await {
             return;

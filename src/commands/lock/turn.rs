@@ -192,8 +192,8 @@ impl Turn<'_> {
         pause.min(self.queue.terms().lease() / 4)
     }
 
-    /// Accepts a failure if a repetition may succeed, and prints the first such failure. Fails on any other
-    /// failure.
+    /// Accepts a failure if a repetition may succeed, and prints the first such failure. Returns an error for any
+    /// other failure.
     fn put_up_with(&self, failure: Failure) -> Result<(), End> {
         let cause = failure.to_string();
         if !failure.may_pass() {

@@ -35,8 +35,8 @@ pub async fn run(
 ) -> Result<u8, End> {
     signals.listen_to_stop()?;
     let guard = Guard::start()?;
-    // This process or its host may have been stopped after the ticket became active. Then the lease may be
-    // too short for the command.
+    // This process or its host may have been suspended after the ticket became active. So too little of the lease may
+    // be left for the command.
     if lease.stop_at().is_over() {
         guard.dismiss().await;
         return Err(End::Lost("the ticket is lost, no time was left to start the command".to_owned()));
@@ -134,7 +134,7 @@ impl Work {
     }
 
     async fn pass_on(&self, signal: Signal, lease: &Lease, signals: &mut Signals, is_foreground: bool) {
-        // With `--foreground`, the terminal sends these signals to the command itself.
+        // With `--foreground`, the terminal itself sends SIGINT and SIGQUIT to the command.
         if is_foreground && matches!(signal, Signal::INT | Signal::QUIT) {
             return;
         }
