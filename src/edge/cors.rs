@@ -25,7 +25,7 @@ pub struct CorsSettings {
     pub max_age: u32,
     /// The methods that a cross-origin request may have.
     pub allow_methods: Vec<String>,
-    /// The headers that a cross-origin request may carry, besides `SIMPLE_HEADERS`.
+    /// The headers that a cross-origin request may carry, besides headers such as `Accept`, which are always allowed.
     pub allow_headers: Vec<String>,
 }
 

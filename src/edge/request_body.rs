@@ -15,7 +15,7 @@ use crate::wire::ApiError;
 /// The largest size of a body that counts as small, in bytes. Nearly all bodies are small.
 const SMALL: usize = 64 << 10;
 
-/// The number of bytes for which one permit of a semaphore in [`Memory`] stands.
+/// The size of a portion of memory, in bytes. A permit of a semaphore in [`Memory`] stands for one portion.
 const PORTION: usize = 1 << 10;
 
 /// The longest time for which a request waits for free memory. After this time, the request gets a 503.

@@ -46,8 +46,8 @@ impl Exchange {
     fn tell_pages(&self, response: &mut HttpResponse, length: &mut usize) {
         let cors = &self.edge.settings.cors;
         if cors::is_preflight(cors, &self.request) {
-            // The answer to a preflight is an error until here, because no route has the method OPTIONS. A browser
-            // accepts only a 2xx. So a 200 replaces the error.
+            // Until here, the response to a preflight (a browser's OPTIONS request) is an error, because no route has
+            // this method. A browser accepts only a 2xx. So a 200 replaces the error.
             (*response, *length) = (HttpResponse::new(StatusCode::OK), 0);
         }
         cors::decorate(cors, &self.request, response.headers_mut());

@@ -47,7 +47,7 @@ pub(crate) static ROUTES: &[Route] = &[route::get("/usages", policy::USAGES, ans
         &[(V1_9, "usages_1_9"), (V1_38, "usages_1_38")],
     )]))];
 
-/// The value of the parameter `consumer_type`, and the key in the response, for the sum over all consumer types.
+/// The word for all consumer types together: a value of the parameter `consumer_type`, and a key in the response.
 const ALL_TYPES: &str = "all";
 
 #[derive(Serialize)]

@@ -68,7 +68,7 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .connect_timeout(Duration::from_secs(settings.connect_seconds))
             .pool_max_idle_per_host(settings.connections)
-            // A redirection is not followed, since another host would get the tokens in the request.
+            // A redirection is not followed, because the request has tokens, which another host must not get.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("allotment/", env!("CARGO_PKG_VERSION")))

@@ -12,7 +12,7 @@ use crate::auth::TokenScope;
 /// applies instead.
 const FALLBACK: &str = "default";
 
-/// The deepest nesting of checks. If a rule refers to another rule, the checks of that rule count as nested.
+/// The deepest nesting of checks. If a rule refers to another rule, the checks of the other rule count too.
 const MAX_DEPTH: usize = 200;
 
 /// The options of the `[policy]` table that change the rules.
