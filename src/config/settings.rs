@@ -37,7 +37,7 @@ pub struct Settings {
     pub log: Option<String>,
     /// The `[tls]` table: the certificate of the service.
     pub tls: TlsSettings,
-    /// The `[admin]` table: the address of health and metrics.
+    /// The `[admin]` table: the address for health checks and metrics.
     pub admin: AdminSettings,
     /// The `[database]` table: the URL and the limits of the database.
     pub database: DatabaseSettings,

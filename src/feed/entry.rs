@@ -13,10 +13,10 @@ pub const USAGE_ENTRY: [&str; 2] = [r#"{"usage":["#, "]}"];
 /// The longest entry in bytes. MariaDB's column `entry` can store a little more.
 const LONGEST: usize = 60_000;
 
-/// The entry of a transaction that touched too much for an entry.
+/// The entry of a transaction whose full entry would be longer than [`LONGEST`].
 const EVERYTHING: &str = r#"{"everything":true}"#;
 
-/// The JSON object of an entry. A member that a later release adds makes the entry unreadable for this release.
+/// The JSON object of an entry. An entry with an unknown member, which a later release may add, can't be read.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Entry {

@@ -70,7 +70,7 @@ const GAP: Duration = Duration::from_secs(2);
 /// The time for which entries are kept.
 const RETENTION: Duration = Duration::from_secs(600);
 
-/// The time after its last beat and its last reading of the feed for which a replica counts as ready.
+/// A replica is not ready if its last beat or its last reading of the feed is older than this time.
 const CURRENT: Duration = Duration::from_secs(10);
 
 /// The interval at which old entries are deleted.

@@ -25,7 +25,7 @@ pub static TIMEOUTS: LazyLock<IntCounter> = LazyLock::new(|| {
         .with_label_values(none)
 });
 
-/// The number of connections that turned out to be closed.
+/// The number of connections that had ended, or were dropped because they had probably ended.
 pub static LOST: LazyLock<IntCounter> = LazyLock::new(|| {
     let none: &[&str] = &[];
     let help = "Database connections that were found to have ended, while idle or in use.";

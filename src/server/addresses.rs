@@ -16,14 +16,14 @@ use super::{files, manager, upkeep};
 use crate::api::{App, Door};
 use crate::config::Settings;
 
-/// The largest number of connections at the address of health and metrics.
+/// The largest number of connections at the address for health checks and metrics.
 const ADMIN_CONNECTIONS: usize = 1_000;
 
 /// The servers of all addresses. The sockets listen from the start, and the servers answer requests from the call
 /// of [`Bound::serve`] on.
 pub(super) struct Bound {
     pub(super) api: Listening,
-    /// The server of health and metrics. None if the address of the API serves health and metrics.
+    /// The server for health checks and metrics. None if the address of the API serves both.
     pub(super) admin: Option<Listening>,
     /// The server of the CNAPI dialects (tickets in the API of Triton), which needs no token. None if the settings
     /// name no such address.
@@ -91,7 +91,7 @@ impl Bound {
         });
     }
 
-    /// Runs all servers until the API server has stopped. The server of health and metrics stops last.
+    /// Runs all servers until the API server has stopped. The server for health checks and metrics stops last.
     pub(super) async fn serve(self) -> Result<(), Error> {
         let address = self.api.addr;
         let admin = self.admin.map(|admin| {

@@ -222,7 +222,7 @@ impl<S> Clone for Connection<S> {
     }
 }
 
-/// The reason for which the HTTP layer's work on a connection ended.
+/// The reason why the HTTP layer's work on a connection ended.
 enum End {
     /// The HTTP layer finished, or failed with an error.
     Closed(hyper::Result<()>),

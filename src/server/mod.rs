@@ -50,7 +50,7 @@ pub use error::Error;
 pub struct Running {
     /// The address of the API. If the settings have port 0, this address has the port that the kernel chose.
     pub addr: SocketAddr,
-    /// The address of health and metrics. None if the address of the API serves health and metrics.
+    /// The address for health checks and metrics. None if the address of the API serves both.
     pub admin_addr: Option<SocketAddr>,
     /// The address of the CNAPI dialects (tickets in the API of Triton), which needs no token. None if the
     /// settings name no such address.

@@ -18,7 +18,7 @@ use super::complain;
 pub const TICKETS: &str = "ALLOTMENT_TICKETS";
 /// The pause between two checks whether the processes have ended.
 const LOOKING: Duration = Duration::from_millis(20);
-/// The number of times that SIGKILL is sent, since a process may start another process before it is killed.
+/// The largest number of times that SIGKILL is sent. A process may start another process before it is killed.
 const KILLS: u32 = 50;
 
 /// The family of a command.
