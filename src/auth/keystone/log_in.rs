@@ -72,8 +72,7 @@ struct Endpoint {
 }
 
 impl LogIn {
-    /// Prepares a log-in. `http` must not follow redirections, because a redirection could send the password to
-    /// another host.
+    /// Prepares a log-in. `http` must not follow redirections, which could send the password to another host.
     pub fn new(settings: &Settings, http: reqwest::Client) -> Result<Self, Unusable> {
         let at = Url::parse(&settings.auth_url)
             .map_err(|error| Unusable { key: "auth.keystone.auth_url", problem: error.to_string() })?;

@@ -98,8 +98,7 @@ impl Enforcer {
         }
     }
 
-    /// Reads the policy file and puts its rules in force. If the file can't be read or is wrong, the old rules stay
-    /// in force.
+    /// Reads the policy file and puts its rules in force. After a failure, the old rules stay in force.
     fn take(&self, watch: &Watch, seen: &mut Seen, stamp: Option<Stamp>) {
         seen.read = stamp;
         match read(&watch.path, self.options) {
@@ -188,8 +187,7 @@ mod tests {
         assert!(fixture.look());
     }
 
-    /// Kubernetes changes mounted files by the exchange of a symbolic link. The link is the directory of the policy
-    /// file.
+    /// Kubernetes changes mounted files by the exchange of a symbolic link to the directory of the files.
     #[test]
     fn a_file_that_is_exchanged_is_noticed_though_times_and_length_are_the_same() {
         let directory = tempfile::tempdir().unwrap();

@@ -277,8 +277,7 @@ mod tests {
         let file = "service_api: role:janitor\n'placement:traits:list': '@'\nunheard_of: '!'\n";
         for (rule, role, allowed) in [
             (RESHAPE, "janitor", true),
-            // The rule of the reshaper is `rule:service_api`. The file replaces `service_api`. So the role `admin` is
-            // no longer enough.
+            // The rule of the reshaper is `rule:service_api`, which the file replaces. So `admin` is not enough.
             (RESHAPE, "admin", false),
             (RESHAPE, "service", false),
             ("placement:traits:list", "nobody", true),
