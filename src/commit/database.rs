@@ -116,7 +116,7 @@ impl Db {
         }
     }
 
-    /// Tells the other replicas that this one stops. Blocks the thread for a second at most.
+    /// Tells the other replicas that this replica stops. Blocks the thread for a second at most.
     pub fn leave_replicas(&self) {
         if let Some(feed) = self.inner.writing.feed() {
             feed.leave();

@@ -15,8 +15,8 @@ pub struct Lanes(Arc<Mutex<ByName>>);
 
 /// The right to use a lane. The lane is free again when this value is dropped.
 pub struct Lane {
-    // Rust drops `_guard` before `_entry`. So the drop of `_entry`, which checks whether another writer uses
-    // the lane, no longer counts the guard of this writer.
+    // Rust drops `_guard` before `_entry`. So the guard of this writer no longer counts when the drop of `_entry`
+    // checks whether another writer uses the lane.
     _guard: OwnedMutexGuard<()>,
     _entry: Entry,
 }

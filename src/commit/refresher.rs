@@ -32,7 +32,7 @@ const LOOK_AT_FEED: Duration = Duration::from_secs(1);
 /// The interval between two looks at the change feed while requests wait for tickets and other replicas run.
 const LOOK_FOR_WAITERS: Duration = Duration::from_millis(3);
 
-/// The longest time that a search waits for a look at the change feed if no other replica ran when the database was
+/// The longest time that a search waits until the change feed is read, if no other replica ran when the database was
 /// last reached.
 const LOOK_ALONE: Duration = Duration::from_millis(250);
 
@@ -107,7 +107,7 @@ impl Refresher {
         outcome.map(|()| Some(caught_up))
     }
 
-    /// Commits. If the COMMIT fails, the number of the transaction's entry in the change feed can be used again.
+    /// Commits. If the transaction is certainly not committed, its number in the change feed is used again.
     fn commit_entry(&self, tx: &mut Tx) -> Result<(), Error> {
         let entry = tx.take_entry();
         let outcome = commit(tx);

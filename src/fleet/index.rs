@@ -70,7 +70,8 @@ impl<K: Copy + Eq + Hash + Ord> Inverted<K> {
         }
     }
 
-    /// Adds the new slots to the bitmaps. The caller calls this method after a series of moves.
+    /// Adds the new slots to the bitmaps. The caller calls this method after the last call of `move_provider` or
+    /// `move_root`.
     pub fn finish(&mut self) {
         if self.new_providers.is_empty() && self.new_roots.is_empty() {
             return;

@@ -24,8 +24,8 @@ const PAGE: i64 = 500;
 /// load.
 const PAUSES: u32 = 2;
 
-/// The number of times that differing providers are compared again. Most differences are new commits, which the
-/// picture is about to read.
+/// The number of times that differing providers are compared again. Most differences disappear meanwhile, since they
+/// are new commits, which the picture is about to read.
 const LOOKS: u32 = 4;
 
 /// The pause before each further comparison.

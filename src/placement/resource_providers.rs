@@ -177,8 +177,8 @@ fn move_below(
     reparent(tx, provider, Some(parent.id), parent.root_id)
 }
 
-/// Locks the trees with these roots. If a provider in `seen` has moved since it was read, the transaction
-/// runs again.
+/// Locks the root providers of trees, so that no other transaction changes the shape of the trees. If a provider in
+/// `seen` has moved since it was read, the transaction runs again.
 fn lock_trees(tx: &mut Tx, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -> Result<()> {
     rows::lock_roots(tx, &mut root_ids)?;
     for provider in seen {

@@ -12,9 +12,9 @@ use crate::search::walk::Budget;
 /// The largest number of providers whose roots are looked up one by one.
 const FEW: u64 = 1_024;
 
-/// The number of bits in a mask. A mask has one bit for each required set of traits of the unsuffixed group.
-/// If there are more sets, the sets after the first 64 are checked only when the last provider of the group
-/// is chosen.
+/// The number of bits in a mask. A mask has one bit for each required set of traits (such as `required=in:A,B`) of
+/// the unsuffixed group. If there are more sets, the sets after the first 64 are checked only when the last provider
+/// of the group is chosen.
 pub(super) const MASK_BITS: usize = 64;
 
 /// One choice of the search: the choice of a provider for one class of the unsuffixed group (`resources`), or

@@ -77,7 +77,7 @@ struct Served {
     json: String,
 }
 
-/// The length in bytes of the part of a summary after `resources`, without traits: two uuids and their keys.
+/// The approximate length in bytes of a summary after its `resources`, without traits: two uuids and their keys.
 const SUMMARY_BYTES: usize = 140;
 
 impl<'a> Writer<'a> {

@@ -49,7 +49,7 @@ struct Top {
     above: Option<usize>,
 }
 
-/// The state of the check during the walk of one tree, for one set of levels.
+/// The state of the check during the walk of one tree, for one `same_subtree` of the request (a set of levels).
 #[derive(Debug, Default)]
 pub(super) struct Subtree {
     /// The possible tops (providers whose subtree may contain all chosen providers), sorted by place. So each
@@ -112,8 +112,8 @@ impl Subtree {
             .find(|at| self.tops[*at].place.holds(place))
     }
 
-    /// Returns whether a top is still possible if the provider `slot` is chosen at the level `at`. The providers of
-    /// the levels before `at` are `chosen`.
+    /// Returns whether a top (the provider whose subtree contains all providers of the set) is still possible if the
+    /// provider `slot` is chosen at the level `at`. The providers of the levels before `at` are `chosen`.
     pub(super) fn admits(
         &mut self,
         picture: &Picture,
@@ -164,8 +164,8 @@ impl Subtree {
     }
 }
 
-/// The providers of one tree that may be chosen at the levels of a set, sorted by place, and their free amounts.
-/// The next tree reuses the memory.
+/// The providers of one tree that may be chosen at the levels of a set, and the free amounts of these providers. Each
+/// list of places is sorted. The memory is used again for the next tree.
 #[derive(Debug, Default)]
 struct Pools {
     /// For each level of the set: the places of the providers that may be chosen.

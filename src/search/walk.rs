@@ -35,7 +35,7 @@ impl<'a> Budget<'a> {
         Ok(self.pace.look()?)
     }
 
-    /// Returns an error if the search must stop. Called at each step of loops over the fleet, and does not count as
+    /// Returns an error if the search must stop. Called at each step of loops over many providers. Does not count as
     /// a try.
     #[inline]
     pub(super) fn step(&mut self) -> Result<(), Error> {

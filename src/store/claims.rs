@@ -93,7 +93,7 @@ macro_rules! insert_sql {
             "consumer AS (INSERT INTO consumers \
              (uuid, generation, project_id, user_id, consumer_type_id, created_at) \
              SELECT ?, 1, project_id, user_id, type_id, ? FROM provider, owner RETURNING uuid), ",
-            // Inserts the entry for the other replicas.
+            // Inserts the entry in the change feed, which other replicas read.
             entry_sql!("(SELECT id AS touched FROM provider) AS one"), " \
              INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
              SELECT consumer.uuid, provider.id, class_id, amount, ? FROM consumer, provider, fitting ORDER BY place \
