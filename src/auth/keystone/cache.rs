@@ -36,8 +36,7 @@ impl Expiry<Key, Arc<Validated>> for End {
 }
 
 impl Cache {
-    /// Makes a cache for at most `size` tokens. An entry expires after `longest`, or with its token if that is
-    /// earlier.
+    /// Makes a cache for at most `size` tokens. An entry expires with its token, and after `longest` at the latest.
     pub fn new(size: u64, longest: Duration) -> Self {
         let entries = Entries::builder().max_capacity(size).expire_after(End { longest }).build();
         Self { entries }
