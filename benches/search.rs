@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use allotment::api::resources::allocation_candidates::shape;
 use allotment::api::searches::candidate_query::read;
 use allotment::fleet::Picture;
+use allotment::ids::ProviderId;
 use allotment::search::render::render;
 use allotment::search::{Options, Strategy, search};
 use allotment::stop::Stop;
@@ -54,7 +55,7 @@ fn stock(class: i32, total: i32, used: i64, row: &mut ProviderRow) {
 }
 
 fn provider(number: usize, root: usize, parent: Option<usize>) -> ProviderRow {
-    let id = |number: usize| i32::try_from(number + 1).unwrap();
+    let id = |number: usize| ProviderId::new(i32::try_from(number + 1).unwrap());
     ProviderRow {
         id: id(number),
         uuid: format!("00000000-0000-4000-8000-{number:012}"),
@@ -152,7 +153,12 @@ fn claim(picture: &mut Picture, hosts: usize) {
         for id in ids {
             let held = picture.clone();
             let used = vec![(0, 10 + round), (1, 20_480 + 512 * round), (2, 200 + round)];
-            picture.set_usages(vec![UsageRow { id, generation: 1, updated_at: None, used }]);
+            picture.set_usages(vec![UsageRow {
+                id: ProviderId::new(id),
+                generation: 1,
+                updated_at: None,
+                used,
+            }]);
             drop(held);
         }
     }

@@ -24,6 +24,7 @@
 //! - [`logging`]: the log
 //! - [`metrics`]: the counters
 //! - [`clock`]: the host's clocks
+//! - [`ids`]: the types of row ids and generations
 //! - [`setting`]: the error about an unusable setting
 //! - [`shared_text`]: texts that share long parts instead of copying them
 //! - [`standard`]: the standard resource classes and traits
@@ -40,6 +41,7 @@ pub mod db;
 pub mod edge;
 pub mod feed;
 pub mod fleet;
+pub mod ids;
 pub mod logging;
 pub mod metrics;
 pub mod migrations;

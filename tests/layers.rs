@@ -35,6 +35,7 @@ const ROOMS: &[&str] = &[
     "clock",
     "setting",
     "stop",
+    "ids",
     "shared_text",
     "standard",
     "tls_roots",

@@ -69,8 +69,10 @@ mod tests {
     use super::*;
     use crate::commit::Part;
     use crate::commit::Part::{Usage, Whole};
+    use crate::ids::ProviderId;
 
     fn touched<const N: usize>(providers: [(i32, Part); N]) -> Touched {
+        let providers = providers.map(|(id, part)| (ProviderId::new(id), part));
         Touched { providers: BTreeMap::from(providers), ..Touched::default() }
     }
 

@@ -408,6 +408,7 @@ mod tests {
     use super::*;
     use crate::commit::{Follower, IsWhole};
     use crate::feed::Part;
+    use crate::ids::ProviderId;
 
     /// A follower that never sees a commit.
     struct Blind;
@@ -427,7 +428,8 @@ mod tests {
         follower.set(Arc::new(Blind) as Arc<dyn Follower>).ok().unwrap();
         let refresher = Refresher::start(target, follower, ListenerSlot::default()).unwrap();
         let announce = || {
-            let touched = Touched { providers: [(7, Part::Usage)].into(), ..Touched::default() };
+            let touched =
+                Touched { providers: [(ProviderId::new(7), Part::Usage)].into(), ..Touched::default() };
             refresher.shared.books.lock().announce(touched)
         };
         let caught_up = announce();

@@ -8,6 +8,7 @@ use chrono::NaiveDateTime;
 use crate::db::DbConnection;
 use crate::feed::Number;
 use crate::feed::{Part, Touched, WaitlistChanges};
+use crate::ids::ProviderId;
 
 /// A connection that can write, with a record of the parts that the open transaction has touched so far. For example,
 /// a part is the usage of one provider.
@@ -63,7 +64,7 @@ impl Tx {
     }
 
     /// Records that the transaction changes a part of a provider.
-    pub fn touch_provider(&mut self, id: i32, part: Part) {
+    pub fn touch_provider(&mut self, id: ProviderId, part: Part) {
         self.touched.provider(id, part);
     }
 

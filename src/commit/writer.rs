@@ -317,6 +317,7 @@ mod tests {
     use crate::commit::follower::Follower;
     use crate::db::DbConnection;
     use crate::feed::Part;
+    use crate::ids::ProviderId;
 
     /// A follower that fails a few times, and then records the providers that it read.
     #[derive(Default)]
@@ -331,7 +332,7 @@ mod tests {
             {
                 conn.batch_execute("SELECT * FROM no_such_table")?;
             }
-            self.followed.lock().extend(touched.providers.keys());
+            self.followed.lock().extend(touched.providers.keys().map(|id| id.get()));
             Ok(true)
         }
     }
@@ -357,7 +358,7 @@ mod tests {
     async fn write(writer: &Writer, provider: i32, sql: &'static str) -> Result<(), Error> {
         writer
             .write(move |tx| {
-                tx.touch_provider(provider, Part::Whole);
+                tx.touch_provider(ProviderId::new(provider), Part::Whole);
                 Ok::<_, Error>(tx.conn().batch_execute(sql)?)
             })
             .await
@@ -436,7 +437,7 @@ mod tests {
                 Ok::<_, Error>(())
             });
             let panicked = writer.write(move |tx| {
-                tx.touch_provider(2, Part::Whole);
+                tx.touch_provider(ProviderId::new(2), Part::Whole);
                 panic_where(tx, panics)
             });
             let jobs = async {

@@ -12,6 +12,7 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Integer, Text, Timestamp};
 
 use super::{DbConnection, on_backend};
+use crate::ids::ProviderId;
 
 /// A value that is bound to a `?` in a statement.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,12 @@ pub enum Bind<'a> {
 impl From<i32> for Bind<'_> {
     fn from(value: i32) -> Self {
         Bind::Int(value)
+    }
+}
+
+impl From<ProviderId> for Bind<'_> {
+    fn from(id: ProviderId) -> Self {
+        Bind::Int(id.get())
     }
 }
 

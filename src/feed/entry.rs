@@ -6,6 +6,7 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::touched::{Part, Touched, WaitlistChanges};
+use crate::ids::ProviderId;
 
 /// The text before and after the row id in an entry which says that one provider's usage has changed.
 pub const USAGE_ENTRY: [&str; 2] = [r#"{"usage":["#, "]}"];
@@ -22,10 +23,10 @@ const EVERYTHING: &str = r#"{"everything":true}"#;
 struct Entry {
     /// The row ids of providers whose generation and allocations have changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    usage: Vec<i32>,
+    usage: Vec<ProviderId>,
     /// The row ids of providers of which all data may have changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    whole: Vec<i32>,
+    whole: Vec<ProviderId>,
     #[serde(skip_serializing_if = "is_false")]
     names: bool,
     #[serde(skip_serializing_if = "is_false")]
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn an_entry_reads_as_it_was_written() {
         let touched = Touched {
-            providers: [(1, Part::Usage), (2, Part::Whole)].into(),
+            providers: [(ProviderId::new(1), Part::Usage), (ProviderId::new(2), Part::Whole)].into(),
             names: true,
             everything: false,
         };
@@ -110,7 +111,7 @@ mod tests {
         );
         assert_eq!(read(&written), (touched, changes));
         let [before, after] = USAGE_ENTRY;
-        let usage = Touched { providers: [(7, Part::Usage)].into(), ..Touched::default() };
+        let usage = Touched { providers: [(ProviderId::new(7), Part::Usage)].into(), ..Touched::default() };
         assert_eq!(format!("{before}7{after}"), text(&usage, &WaitlistChanges::default()));
         assert_eq!(text(&Touched::default(), &WaitlistChanges::default()), "{}");
     }
@@ -118,7 +119,8 @@ mod tests {
     #[test]
     fn a_transaction_that_touches_very_much_touches_everything() {
         let of = |count: i32| {
-            let providers = (1_000_000..1_000_000 + count).map(|id| (id, Part::Whole)).collect();
+            let providers =
+                (1_000_000..1_000_000 + count).map(|id| (ProviderId::new(id), Part::Whole)).collect();
             let entry = text(&Touched { providers, ..Touched::default() }, &WaitlistChanges::default());
             assert!(entry.len() <= LONGEST);
             read(&entry).0

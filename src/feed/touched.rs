@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDateTime;
 
 use crate::db::LONGEST_LIST;
+use crate::ids::ProviderId;
 
 /// The part of a provider that a transaction has touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +21,7 @@ pub enum Part {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// The touched part of each provider, by the provider's row id.
-    pub providers: BTreeMap<i32, Part>,
+    pub providers: BTreeMap<ProviderId, Part>,
     /// True if names of resource classes or traits were added, deleted or changed.
     pub names: bool,
     /// True if all parts may have been touched.
@@ -64,7 +65,7 @@ impl Touched {
 
     /// Returns true if `self` contains all parts of `other`.
     pub(crate) fn holds(&self, other: &Touched) -> bool {
-        let holds = |(id, part): (&i32, &Part)| self.providers.get(id).is_some_and(|own| own >= part);
+        let holds = |(id, part): (&ProviderId, &Part)| self.providers.get(id).is_some_and(|own| own >= part);
         self.everything
             || !other.everything && (self.names || !other.names) && other.providers.iter().all(holds)
     }
@@ -78,7 +79,7 @@ impl Touched {
         self.everything |= other.everything;
     }
 
-    pub(crate) fn provider(&mut self, id: i32, part: Part) {
+    pub(crate) fn provider(&mut self, id: ProviderId, part: Part) {
         let known = self.providers.entry(id).or_insert(part);
         *known = part.max(*known);
     }

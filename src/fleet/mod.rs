@@ -30,6 +30,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::commit::{Db, Follower, IsWhole, Part, Touched};
 use crate::db::{DbConnection, Error};
+use crate::ids::ProviderId;
 use crate::metrics;
 use crate::store::fleet as rows;
 
@@ -164,13 +165,13 @@ impl Follower for Fleet {
         }
         let of = |part| {
             let touched = touched.providers.iter().filter(move |(_, p)| **p == part);
-            touched.map(|(id, _)| *id).collect::<Vec<i32>>()
+            touched.map(|(id, _)| *id).collect::<Vec<ProviderId>>()
         };
         let (whole, usage) = (of(Part::Whole), of(Part::Usage));
         let names = if touched.names { Some(rows::load_names(conn)?) } else { None };
         let providers = rows::load(conn, &whole)?;
         let usages = rows::load_usage(conn, &usage)?;
-        let mut gone: Vec<i32> = whole;
+        let mut gone: Vec<ProviderId> = whole;
         gone.extend(usage);
         gone.retain(|id| !providers.iter().any(|p| p.id == *id) && !usages.iter().any(|u| u.id == *id));
         if !is_whole(conn)? {
@@ -205,12 +206,12 @@ mod tests {
             step_size: 1,
             allocation_ratio: 1.0,
         };
-        let (uuid, inventories) = (format!("uuid-{id}"), vec![(0, amounts)]);
+        let (id, uuid, inventories) = (ProviderId::new(id), format!("uuid-{id}"), vec![(0, amounts)]);
         ProviderRow { id, uuid, root_id: id, inventories, ..ProviderRow::default() }
     }
 
     fn claim(id: i32, used: i64) -> Vec<UsageRow> {
-        vec![UsageRow { id, generation: 1, updated_at: None, used: vec![(0, used)] }]
+        vec![UsageRow { id: ProviderId::new(id), generation: 1, updated_at: None, used: vec![(0, used)] }]
     }
 
     fn used(picture: &Picture, uuid: &str) -> Option<i64> {
@@ -241,7 +242,7 @@ mod tests {
             fleet.change(true, |picture| picture.set_usages(claim(7, units)));
             later.push(fleet.read());
         }
-        fleet.change(false, |picture| picture.replace(vec![provider(101)], &[8]));
+        fleet.change(false, |picture| picture.replace(vec![provider(101)], &[ProviderId::new(8)]));
         assert_eq!(
             (used(&held, "uuid-7"), used(&held, "uuid-8"), used(&held, "uuid-101")),
             (Some(0), Some(0), None)

@@ -11,6 +11,7 @@ use super::provider::{Provider, Stock, Stocks};
 use super::shared::{SharedList, SharedMap};
 use super::trait_texts::TraitTexts;
 use super::tree::Tree;
+use crate::ids::ProviderId;
 use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
 use crate::store::inventories::Amounts;
 
@@ -71,7 +72,7 @@ pub struct Picture {
     trees: SharedList<Tree>,
     /// The slots without a provider, which new providers get.
     free: Arc<RoaringBitmap>,
-    by_id: SharedMap<i32, Slot>,
+    by_id: SharedMap<ProviderId, Slot>,
     by_uuid: SharedMap<Arc<str>, Slot>,
     by_name: SharedMap<Arc<str>, Slot>,
     /// The number of each aggregate by uuid. The picture numbers aggregates in the order of their first use.
@@ -89,7 +90,7 @@ pub struct Picture {
     /// Row id of [`SHARING_TRAIT`]. None if the database lacks this trait.
     sharing_trait: Option<i32>,
     /// Providers that were added but are not in a tree yet: slot, row id of the root, and row id of the parent.
-    unconnected: Vec<(Slot, i32, Option<i32>)>,
+    unconnected: Vec<(Slot, ProviderId, Option<ProviderId>)>,
 }
 
 impl Picture {
@@ -124,12 +125,12 @@ impl Picture {
     }
 
     /// Returns the slot of the provider with this row id.
-    pub fn find_by_id(&self, id: i32) -> Option<Slot> {
+    pub fn find_by_id(&self, id: ProviderId) -> Option<Slot> {
         self.by_id.get(&id).copied()
     }
 
     /// Returns the row ids of all providers.
-    pub fn ids(&self) -> Vec<i32> {
+    pub fn ids(&self) -> Vec<ProviderId> {
         self.present.iter().map(|slot| self.provider(slot).id).collect()
     }
 
@@ -261,7 +262,7 @@ impl Picture {
     }
 
     /// Removes the providers `gone`, then replaces known providers and adds new providers.
-    pub fn replace(&mut self, rows: Vec<ProviderRow>, gone: &[i32]) {
+    pub fn replace(&mut self, rows: Vec<ProviderRow>, gone: &[ProviderId]) {
         for id in gone {
             self.remove(*id);
         }
@@ -430,7 +431,7 @@ impl Picture {
         self.by_aggregate.finish();
     }
 
-    fn remove(&mut self, id: i32) {
+    fn remove(&mut self, id: ProviderId) {
         let Some(slot) = self.by_id.get(&id).copied() else {
             return;
         };

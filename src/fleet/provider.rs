@@ -7,6 +7,7 @@ use chrono::NaiveDateTime;
 use smallvec::SmallVec;
 
 use super::picture::{Names, Slot};
+use crate::ids::ProviderId;
 use crate::shared_text::SharedStr;
 use crate::store::inventories::Amounts;
 
@@ -57,7 +58,7 @@ pub const BEFORE_RESOURCES: &str = ":{\"resources\":{";
 #[derive(Clone, Debug, Default)]
 pub struct Provider {
     /// Row id.
-    pub id: i32,
+    pub id: ProviderId,
     /// The uuid that clients use.
     pub uuid: Arc<str>,
     /// The name. None only in rows of old databases.

@@ -14,6 +14,7 @@ use super::Fleet;
 use super::provider::Stock;
 use crate::commit::{Db, Part, Touched};
 use crate::db::Error;
+use crate::ids::ProviderId;
 use crate::metrics;
 use crate::store::fleet as rows;
 
@@ -104,10 +105,10 @@ async fn differing_names(fleet: &Fleet, db: &Db) -> Result<Names, Error> {
 }
 
 /// Returns the row ids of the providers that differ between picture and database. Reads the database page by page.
-async fn doubtful(fleet: &Fleet, db: &Db) -> Result<BTreeSet<i32>, Error> {
+async fn doubtful(fleet: &Fleet, db: &Db) -> Result<BTreeSet<ProviderId>, Error> {
     let known = fleet.read().ids();
     let (mut doubtful, mut found) = (BTreeSet::new(), HashSet::new());
-    let mut after = i32::MIN;
+    let mut after = ProviderId::MIN;
     loop {
         let begun = Instant::now();
         let page = db.read_snapshot(move |conn| Ok::<_, Error>(rows::load_after(conn, after, PAGE)?)).await?;
@@ -131,21 +132,21 @@ async fn doubtful(fleet: &Fleet, db: &Db) -> Result<BTreeSet<i32>, Error> {
 async fn look_again(
     fleet: &Fleet,
     db: &Db,
-    doubtful: BTreeSet<i32>,
-    wrong: &mut BTreeSet<i32>,
-) -> Result<BTreeSet<i32>, Error> {
-    let ids: Vec<i32> = doubtful.iter().copied().collect();
+    doubtful: BTreeSet<ProviderId>,
+    wrong: &mut BTreeSet<ProviderId>,
+) -> Result<BTreeSet<ProviderId>, Error> {
+    let ids: Vec<ProviderId> = doubtful.iter().copied().collect();
     let before = states(fleet, &ids);
     let asked = ids.clone();
     let found = db.read_snapshot(move |conn| Ok::<_, Error>(rows::load(conn, &asked)?)).await?;
-    let found: BTreeMap<i32, _> = found.into_iter().map(|row| (row.id, row)).collect();
+    let found: BTreeMap<ProviderId, _> = found.into_iter().map(|row| (row.id, row)).collect();
     let after = states(fleet, &ids);
     let picture = fleet.read();
-    let is_right = |id: &i32| match found.get(id) {
+    let is_right = |id: &ProviderId| match found.get(id) {
         Some(row) => picture.shows(row),
         None => !after.contains_key(id),
     };
-    let (still, moving): (Vec<i32>, Vec<i32>) =
+    let (still, moving): (Vec<ProviderId>, Vec<ProviderId>) =
         ids.iter().filter(|id| !is_right(id)).partition(|id| before.get(id) == after.get(id));
     wrong.extend(still);
     Ok(moving.into_iter().collect())
@@ -153,9 +154,9 @@ async fn look_again(
 
 /// Returns generation and stocks of providers in the picture. Each claim on a provider changes these values, so two
 /// results show which providers have changed in between.
-fn states(fleet: &Fleet, ids: &[i32]) -> BTreeMap<i32, (i32, Vec<Stock>)> {
+fn states(fleet: &Fleet, ids: &[ProviderId]) -> BTreeMap<ProviderId, (i32, Vec<Stock>)> {
     let picture = fleet.read();
-    let state = |id: &i32| {
+    let state = |id: &ProviderId| {
         let provider = picture.provider(picture.find_by_id(*id)?);
         Some((*id, (provider.generation, provider.stocks.to_vec())))
     };

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
+use crate::ids::ProviderId;
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation};
 use crate::store::capacity::Misfit;
@@ -73,7 +74,7 @@ struct Item<'a> {
     consumer_uuid: &'a str,
     provider_uuid: &'a str,
     class: &'a str,
-    provider_id: i32,
+    provider_id: ProviderId,
     /// The row id of the resource class, or 0 until `check_capacity` has found the row.
     class_id: i32,
     amount: i64,
@@ -236,8 +237,8 @@ fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>]) -> Result<Vec<I
     let named = || taken.iter().flat_map(|t| t.claim.allocations.iter().map(move |a| (&t.consumer, a)));
     let uuids = distinct(named().map(|(_, (uuid, _))| uuid.as_str()));
     let ended = taken.iter().filter(|t| t.claim.allocations.is_empty()).flat_map(|t| &t.consumer.held);
-    let mut ids: Vec<i32> = ended.map(|held| held.provider_id).collect();
-    let providers: HashMap<String, i32> = match uuids.as_slice() {
+    let mut ids: Vec<ProviderId> = ended.map(|held| held.provider_id).collect();
+    let providers: HashMap<String, ProviderId> = match uuids.as_slice() {
         // Nearly all claims name one provider. One statement finds and locks that provider.
         [uuid] if ids.is_empty() => {
             let id = generation::bump_provider_by_uuid(tx, uuid)?;
@@ -277,15 +278,15 @@ fn check_capacity(conn: &mut DbConnection, taken: &[LockedClaim<'_>], items: &mu
     let provider_ids = distinct(items.iter().map(|item| item.provider_id));
     let classes = distinct(items.iter().map(|item| item.class));
     let found = inventories::list_with_used(conn, &provider_ids, &classes)?;
-    let stocks: HashMap<(i32, &str), &UsedInventory> =
+    let stocks: HashMap<(ProviderId, &str), &UsedInventory> =
         found.iter().map(|stock| ((stock.provider_id, stock.class.as_str()), stock)).collect();
     if items.iter().any(|item| !stocks.contains_key(&(item.provider_id, item.class))) {
         // If a class does not exist, `find_ids` fails, so that error is reported before an amount is checked.
         find_ids(conn, &classes)?;
     }
-    let mut used: HashMap<(i32, i32), i64> =
+    let mut used: HashMap<(ProviderId, i32), i64> =
         found.iter().map(|stock| ((stock.provider_id, stock.class_id), stock.used.unwrap_or(0))).collect();
-    let mut before: HashMap<(i32, i32), i64> =
+    let mut before: HashMap<(ProviderId, i32), i64> =
         found.iter().filter_map(|stock| Some(((stock.provider_id, stock.class_id), stock.used?))).collect();
     // The old allocations of the consumers are subtracted before the new amounts are checked.
     for consumer in taken.iter().map(|t| &t.consumer) {

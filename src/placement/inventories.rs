@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
+use crate::ids::ProviderId;
 use crate::store::inventories as rows;
 use crate::store::inventories::{Amounts, Inventory};
 use crate::store::{allocations, resource_classes};
@@ -106,7 +107,7 @@ pub fn delete(tx: &mut Tx, uuid: &str, class: &str) -> Result<()> {
 }
 
 /// Replaces all inventories of a provider. The caller must have locked the provider's row.
-pub(super) fn set_all(tx: &mut Tx, id: i32, uuid: &str, list: &[(String, Amounts)]) -> Result<()> {
+pub(super) fn set_all(tx: &mut Tx, id: ProviderId, uuid: &str, list: &[(String, Amounts)]) -> Result<()> {
     let names: Vec<&str> = list.iter().map(|(class, _)| class.as_str()).collect();
     let wanted: HashMap<i32, Amounts> =
         find_ids(tx, &names)?.into_iter().zip(list.iter().map(|(_, amounts)| *amounts)).collect();
@@ -128,7 +129,7 @@ pub(super) fn set_all(tx: &mut Tx, id: i32, uuid: &str, list: &[(String, Amounts
 
 /// Deletes inventories of a provider. Fails with [`Error::InventoryInUse`] if consumers have allocations from
 /// one of the inventories. Returns whether any row was deleted.
-fn remove(tx: &mut Tx, id: i32, uuid: &str, class_ids: &[i32]) -> Result<bool> {
+fn remove(tx: &mut Tx, id: ProviderId, uuid: &str, class_ids: &[i32]) -> Result<bool> {
     if class_ids.is_empty() {
         return Ok(false);
     }

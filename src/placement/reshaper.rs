@@ -2,6 +2,7 @@
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
+use crate::ids::ProviderId;
 use crate::store::inventories::{self as stored, Amounts};
 use crate::store::resource_providers;
 
@@ -57,7 +58,7 @@ pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> R
 /// Returns the wanted inventories, followed by the provider's present inventories of all other classes.
 fn with_old(
     conn: &mut DbConnection,
-    id: i32,
+    id: ProviderId,
     wanted: &[(String, Amounts)],
 ) -> Result<Vec<(String, Amounts)>> {
     let mut all = wanted.to_vec();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
+use crate::ids::ProviderId;
 use crate::store::resource_providers::{self as rows, ProviderKey, ResourceProvider};
 use crate::store::{allocations, generation, waitlist_queues};
 
@@ -45,7 +46,7 @@ pub fn find_key(conn: &mut DbConnection, uuid: &str) -> Result<ProviderKey> {
 }
 
 /// Locks the row of a provider and increments its generation. Returns the row id.
-pub(super) fn bump(tx: &mut Tx, uuid: &str) -> Result<i32> {
+pub(super) fn bump(tx: &mut Tx, uuid: &str) -> Result<ProviderId> {
     let ProviderKey { id, .. } = find_key(tx, uuid)?;
     bump_id(tx, id)?;
     Ok(id)
@@ -53,7 +54,7 @@ pub(super) fn bump(tx: &mut Tx, uuid: &str) -> Result<i32> {
 
 /// Locks the row of a provider and increments its generation. The caller has read the row id in this
 /// transaction.
-pub(super) fn bump_id(tx: &mut Tx, id: i32) -> Result<()> {
+pub(super) fn bump_id(tx: &mut Tx, id: ProviderId) -> Result<()> {
     // If another transaction has just deleted the provider, this transaction runs again, and reports that the
     // provider does not exist.
     if generation::bump_provider(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
@@ -61,7 +62,7 @@ pub(super) fn bump_id(tx: &mut Tx, id: i32) -> Result<()> {
 
 /// Locks the row of a provider and increments its generation. Fails with [`Error::ProviderGeneration`] if the
 /// generation is not `given`. Returns the row id.
-pub(super) fn bump_at(tx: &mut Tx, uuid: &str, given: i64) -> Result<i32> {
+pub(super) fn bump_at(tx: &mut Tx, uuid: &str, given: i64) -> Result<ProviderId> {
     let ProviderKey { id, generation: actual } = find_key(tx, uuid)?;
     check_given(uuid, actual, given)?;
     // If another writer was first, the transaction runs again, reads the new generation, and reports the
@@ -78,7 +79,7 @@ pub(super) fn check_given(uuid: &str, actual: i32, given: i64) -> Result<()> {
 }
 
 /// Locks the row of a provider without changing its generation.
-pub(super) fn lock(tx: &mut Tx, id: i32) -> Result<()> {
+pub(super) fn lock(tx: &mut Tx, id: ProviderId) -> Result<()> {
     if rows::lock(tx, id)? { Ok(()) } else { Err(Error::lost_race()) }
 }
 
@@ -179,7 +180,7 @@ fn move_below(
 
 /// Locks the root providers of trees, so that no other transaction changes the shape of the trees. If a provider in
 /// `seen` has moved since it was read, the transaction runs again.
-fn lock_trees(tx: &mut Tx, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -> Result<()> {
+fn lock_trees(tx: &mut Tx, mut root_ids: Vec<ProviderId>, seen: &[&ResourceProvider]) -> Result<()> {
     rows::lock_roots(tx, &mut root_ids)?;
     for provider in seen {
         let now = rows::find_by_uuid(tx, &provider.uuid)?;
@@ -190,7 +191,12 @@ fn lock_trees(tx: &mut Tx, mut root_ids: Vec<i32>, seen: &[&ResourceProvider]) -
     Ok(())
 }
 
-fn reparent(tx: &mut Tx, provider: &ResourceProvider, parent_id: Option<i32>, root_id: i32) -> Result<()> {
+fn reparent(
+    tx: &mut Tx,
+    provider: &ResourceProvider,
+    parent_id: Option<ProviderId>,
+    root_id: ProviderId,
+) -> Result<()> {
     let moved = subtree(tx, provider)?;
     rows::set_parent(tx, provider.id, parent_id)?;
     if root_id != provider.root_id {
@@ -200,8 +206,8 @@ fn reparent(tx: &mut Tx, provider: &ResourceProvider, parent_id: Option<i32>, ro
 }
 
 /// Returns the row ids of a provider and of all its descendants.
-fn subtree(conn: &mut DbConnection, provider: &ResourceProvider) -> Result<Vec<i32>> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+fn subtree(conn: &mut DbConnection, provider: &ResourceProvider) -> Result<Vec<ProviderId>> {
+    let mut children: HashMap<ProviderId, Vec<ProviderId>> = HashMap::new();
     for (id, parent) in rows::tree_edges(conn, provider.root_id)? {
         if let Some(parent) = parent {
             children.entry(parent).or_default().push(id);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
+use crate::ids::ProviderId;
 use crate::store::joined_rows::JoinedRows;
 use crate::store::known_traits::KnownTraits;
 use crate::store::resource_providers::ProviderKey;
@@ -124,7 +125,11 @@ pub fn delete_by_provider(tx: &mut Tx, uuid: &str) -> Result<()> {
 
 /// Compares the provider's traits with the wanted traits. Returns the ids of the traits to add, and the ids
 /// of the traits to remove.
-fn difference(conn: &mut DbConnection, provider_id: i32, wanted: &[Trait]) -> Result<(Vec<i32>, Vec<i32>)> {
+fn difference(
+    conn: &mut DbConnection,
+    provider_id: ProviderId,
+    wanted: &[Trait],
+) -> Result<(Vec<i32>, Vec<i32>)> {
     let wanted: HashSet<i32> = wanted.iter().map(|t| t.id).collect();
     let present: HashSet<i32> = rows::list_by_provider(conn, provider_id)?.iter().map(|t| t.id).collect();
     Ok((wanted.difference(&present).copied().collect(), present.difference(&wanted).copied().collect()))

@@ -7,13 +7,14 @@ use crate::db::schema::{
     placement_aggregates as agg, resource_provider_aggregates as rpa, resource_providers as rp,
 };
 use crate::db::{DbConnection, on_backend};
+use crate::ids::ProviderId;
 
 use super::{Found, OfProvider, load_typed, now};
 
 /// Returns row id and uuid of each aggregate that a provider is a member of, in the order of row ids.
 pub fn list_by_provider(
     conn: &mut DbConnection,
-    provider_id: i32,
+    provider_id: ProviderId,
 ) -> QueryResult<Vec<(i32, Option<String>)>> {
     rpa::table
         .inner_join(agg::table.on(agg::id.eq(rpa::aggregate_id)))
@@ -69,7 +70,7 @@ pub fn ensure(tx: &mut Tx, uuids: &[&str]) -> QueryResult<Vec<i32>> {
 }
 
 /// Adds a provider to aggregates. The provider must not be a member of any of these aggregates yet.
-pub fn associate(tx: &mut Tx, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
+pub fn associate(tx: &mut Tx, provider_id: ProviderId, ids: &[i32]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     let created_at = now();
     for chunk in ids.chunks(super::CHUNK) {
@@ -89,7 +90,7 @@ pub fn associate(tx: &mut Tx, provider_id: i32, ids: &[i32]) -> QueryResult<()> 
 }
 
 /// Removes a provider from aggregates.
-pub fn dissociate(tx: &mut Tx, provider_id: i32, ids: &[i32]) -> QueryResult<()> {
+pub fn dissociate(tx: &mut Tx, provider_id: ProviderId, ids: &[i32]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     for chunk in ids.chunks(super::CHUNK) {
         let rows = rpa::table

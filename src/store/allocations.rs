@@ -12,6 +12,7 @@ use crate::db::schema::{
 };
 use crate::db::statement::{Bind, execute, named, returning_numbers};
 use crate::db::{DbConnection, Kind, on_backend};
+use crate::ids::ProviderId;
 
 use super::joined_rows::JoinedRows;
 use super::{Found, by_database, load_typed, now};
@@ -76,7 +77,7 @@ pub(super) const FIELD: &str = " ";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable)]
 pub struct Held {
     /// Row id of the provider.
-    pub provider_id: i32,
+    pub provider_id: ProviderId,
     /// Row id of the class.
     pub class_id: i32,
     /// The allocated amount, in units of the resource class.
@@ -186,14 +187,18 @@ pub fn delete_orphans(tx: &mut Tx, orphans: &[(i32, Held)]) -> QueryResult<()> {
 }
 
 /// Returns true if a consumer has an allocation from the provider.
-pub fn provider_in_use(conn: &mut DbConnection, provider_id: i32) -> QueryResult<bool> {
+pub fn provider_in_use(conn: &mut DbConnection, provider_id: ProviderId) -> QueryResult<bool> {
     let found =
         alloc::table.filter(alloc::resource_provider_id.eq(provider_id)).select(alloc::id).first::<i32>(conn);
     Ok(found.optional()?.is_some())
 }
 
 /// Returns the classes in `class_ids` of which something is allocated from the provider, in ascending order.
-pub fn classes_in_use(conn: &mut DbConnection, provider_id: i32, class_ids: &[i32]) -> QueryResult<Vec<i32>> {
+pub fn classes_in_use(
+    conn: &mut DbConnection,
+    provider_id: ProviderId,
+    class_ids: &[i32],
+) -> QueryResult<Vec<i32>> {
     alloc::table
         .filter(alloc::resource_provider_id.eq(provider_id))
         .filter(alloc::resource_class_id.eq_any(class_ids))
@@ -243,7 +248,7 @@ fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime
     let binds: Vec<Bind<'_>> = rows
         .iter()
         .flat_map(|NewAllocation { consumer_uuid, held }| {
-            let numbers = [held.provider_id, held.class_id, held.used].map(Bind::Int);
+            let numbers = [held.provider_id.into(), Bind::Int(held.class_id), Bind::Int(held.used)];
             [Bind::Text(consumer_uuid)].into_iter().chain(numbers).chain([Bind::Time(created_at)])
         })
         .collect();
@@ -256,13 +261,13 @@ pub fn delete_by_consumer(tx: &mut Tx, consumer_uuid: &str) -> QueryResult<usize
     let binds = [consumer_uuid.into()];
     // MariaDB's client library returns no rows for DELETE … RETURNING. So on MariaDB, the allocations are
     // read before the DELETE.
-    let providers: Vec<i32> = if tx.kind() == Kind::Mysql {
+    let providers: Vec<ProviderId> = if tx.kind() == Kind::Mysql {
         let held = held_by_consumer(tx, consumer_uuid)?;
         execute(tx, named!("DELETE FROM allocations WHERE consumer_id = ?"), &binds)?;
         held.iter().map(|held| held.provider_id).collect()
     } else {
         let sql = named!("DELETE FROM allocations WHERE consumer_id = ? RETURNING resource_provider_id");
-        returning_numbers(tx, sql, &binds)?
+        returning_numbers(tx, sql, &binds)?.into_iter().map(ProviderId::new).collect()
     };
     providers.iter().for_each(|id| tx.touch_provider(*id, Part::Usage));
     Ok(providers.len())

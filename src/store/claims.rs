@@ -9,6 +9,7 @@ use crate::commit::{Number, Part, Tx, USAGE_ENTRY};
 use crate::db::DbConnection;
 use crate::db::schema::consumers;
 use crate::db::statement::{Bind, Sql, named, returning_numbers};
+use crate::ids::ProviderId;
 
 use super::Found;
 use super::capacity::fits_sql;
@@ -177,7 +178,7 @@ pub fn exists(conn: &mut DbConnection, uuid: &str, created_at: Option<NaiveDateT
 
 /// Runs a statement that returns the row id of the touched provider. Returns false if nothing was written.
 fn touched_one<T: Sql>(tx: &mut Tx, sql: T, binds: &[Bind<'_>]) -> QueryResult<bool> {
-    let touched = returning_numbers(tx, sql, binds)?.pop();
+    let touched = returning_numbers(tx, sql, binds)?.pop().map(ProviderId::new);
     touched.into_iter().for_each(|id| tx.touch_provider(id, Part::Usage));
     Ok(touched.is_some())
 }

@@ -13,6 +13,7 @@ use crate::db::schema::{
     resource_provider_aggregates as rpa, resource_providers as rp, traits,
 };
 use crate::db::{DbConnection, MultiBackend};
+use crate::ids::ProviderId;
 
 use super::inventories::Amounts;
 use super::load_listed;
@@ -27,7 +28,7 @@ const BATCH: usize = 2_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProviderRow {
     /// Row id.
-    pub id: i32,
+    pub id: ProviderId,
     /// The uuid that clients use.
     pub uuid: String,
     /// The name. None only in rows of old databases.
@@ -35,9 +36,9 @@ pub struct ProviderRow {
     /// The generation. A row without a generation counts as 0.
     pub generation: i32,
     /// Row id of the root of the provider's tree. A root has its own row id here.
-    pub root_id: i32,
+    pub root_id: ProviderId,
     /// Row id of the parent. None for a root.
-    pub parent_id: Option<i32>,
+    pub parent_id: Option<ProviderId>,
     /// The time of the creation.
     pub created_at: Option<NaiveDateTime>,
     /// The time of the last change.
@@ -56,7 +57,7 @@ pub struct ProviderRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
     /// Row id.
-    pub id: i32,
+    pub id: ProviderId,
     /// The generation. A row without a generation counts as 0.
     pub generation: i32,
     /// The time of the last change.
@@ -78,9 +79,9 @@ pub struct NameRows {
 #[derive(Clone, Copy)]
 enum Selection<'a> {
     /// The providers with row ids from the first number to the second, both included.
-    Range(i32, i32),
+    Range(ProviderId, ProviderId),
     /// The providers with these row ids.
-    Ids(&'a [i32]),
+    Ids(&'a [ProviderId]),
 }
 
 /// Restricts a boxed query to the selected providers. For a single id the condition is `column = id`, because the
@@ -105,7 +106,7 @@ pub fn load_names(conn: &mut DbConnection) -> QueryResult<NameRows> {
 
 /// Calls `receive` with batches of providers, in the order of row ids, until all providers are read.
 pub fn load_all(conn: &mut DbConnection, mut receive: impl FnMut(Vec<ProviderRow>)) -> QueryResult<()> {
-    let ids: Vec<i32> = rp::table.order(rp::id).select(rp::id).load(conn)?;
+    let ids: Vec<ProviderId> = rp::table.order(rp::id).select(rp::id).load(conn)?;
     for batch in ids.chunks(BATCH) {
         if let (Some(first), Some(last)) = (batch.first(), batch.last()) {
             receive(load_selection(conn, Selection::Range(*first, *last))?);
@@ -115,8 +116,8 @@ pub fn load_all(conn: &mut DbConnection, mut receive: impl FnMut(Vec<ProviderRow
 }
 
 /// Returns at most `most` providers with row ids greater than `after`, in the order of row ids.
-pub fn load_after(conn: &mut DbConnection, after: i32, most: i64) -> QueryResult<Vec<ProviderRow>> {
-    let ids: Vec<i32> =
+pub fn load_after(conn: &mut DbConnection, after: ProviderId, most: i64) -> QueryResult<Vec<ProviderRow>> {
+    let ids: Vec<ProviderId> =
         rp::table.filter(rp::id.gt(after)).order(rp::id).limit(most).select(rp::id).load(conn)?;
     match (ids.first(), ids.last()) {
         (Some(first), Some(last)) => load_selection(conn, Selection::Range(*first, *last)),
@@ -125,7 +126,7 @@ pub fn load_after(conn: &mut DbConnection, after: i32, most: i64) -> QueryResult
 }
 
 /// Returns the providers with these row ids. A row id without a provider is left out.
-pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow>> {
+pub fn load(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Vec<ProviderRow>> {
     let mut rows = Vec::with_capacity(ids.len());
     for batch in ids.chunks(super::CHUNK) {
         rows.extend(load_selection(conn, Selection::Ids(batch))?);
@@ -135,8 +136,8 @@ pub fn load(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<ProviderRow
 
 /// Returns generation and usage of the providers with these row ids. A row id without a provider is left out. If
 /// `ids` has at most [`LONGEST_LIST`](crate::db::LONGEST_LIST) elements, one query reads all rows as of one moment.
-pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<UsageRow>> {
-    type Row = (i32, Option<i32>, Option<NaiveDateTime>, Option<i32>, Option<i64>);
+pub fn load_usage(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Vec<UsageRow>> {
+    type Row = (ProviderId, Option<i32>, Option<NaiveDateTime>, Option<i32>, Option<i64>);
     macro_rules! query {
         ($of_provider:expr) => {
             rp::table
@@ -169,12 +170,12 @@ pub fn load_usage(conn: &mut DbConnection, ids: &[i32]) -> QueryResult<Vec<Usage
 
 fn load_selection(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<Vec<ProviderRow>> {
     type Row = (
-        i32,
+        ProviderId,
         String,
         Option<String>,
         Option<i32>,
-        Option<i32>,
-        Option<i32>,
+        Option<ProviderId>,
+        Option<ProviderId>,
         Option<NaiveDateTime>,
         Option<NaiveDateTime>,
     );
@@ -216,9 +217,9 @@ fn load_selection(conn: &mut DbConnection, selection: Selection<'_>) -> QueryRes
 }
 
 /// Rows of one kind, by the row id of the provider.
-type ByProvider<T> = HashMap<i32, Vec<T>>;
+type ByProvider<T> = HashMap<ProviderId, Vec<T>>;
 
-fn grouped<T>(rows: impl Iterator<Item = (i32, T)>) -> ByProvider<T> {
+fn grouped<T>(rows: impl Iterator<Item = (ProviderId, T)>) -> ByProvider<T> {
     let mut by_provider = ByProvider::new();
     for (id, row) in rows {
         by_provider.entry(id).or_default().push(row);
@@ -242,7 +243,7 @@ fn load_inventories(
             inv::allocation_ratio,
         ))
         .into_boxed::<MultiBackend>();
-    type Row = (i32, i32, i32, i32, i32, i32, i32, f64);
+    type Row = (ProviderId, i32, i32, i32, i32, i32, i32, f64);
     let rows: Vec<Row> = select!(query, inv::resource_provider_id, selection).load(conn)?;
     Ok(grouped(rows.into_iter().map(|(id, class, total, reserved, min_unit, max_unit, step_size, ratio)| {
         let allocation_ratio = conn.exact_float(ratio);
@@ -261,7 +262,7 @@ fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<B
                 .load(conn)?
         };
     }
-    let rows: Vec<(i32, i32, Option<i64>)> = match selection {
+    let rows: Vec<(ProviderId, i32, Option<i64>)> = match selection {
         Selection::Range(first, last) => sums!(alloc::resource_provider_id.between(first, last)),
         Selection::Ids([id]) => sums!(alloc::resource_provider_id.eq(*id)),
         Selection::Ids(ids) => sums!(alloc::resource_provider_id.eq_any(ids)),
@@ -285,7 +286,8 @@ fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult
         _ => {
             let query =
                 rpt::table.select((rpt::resource_provider_id, rpt::trait_id)).into_boxed::<MultiBackend>();
-            let rows: Vec<(i32, i32)> = select!(query, rpt::resource_provider_id, selection).load(conn)?;
+            let rows: Vec<(ProviderId, i32)> =
+                select!(query, rpt::resource_provider_id, selection).load(conn)?;
             Ok(grouped(rows.into_iter()))
         }
     }
@@ -296,6 +298,7 @@ fn load_aggregates(conn: &mut DbConnection, selection: Selection<'_>) -> QueryRe
         .inner_join(agg::table.on(agg::id.eq(rpa::aggregate_id)))
         .select((rpa::resource_provider_id, agg::uuid))
         .into_boxed::<MultiBackend>();
-    let rows: Vec<(i32, Option<String>)> = select!(query, rpa::resource_provider_id, selection).load(conn)?;
+    let rows: Vec<(ProviderId, Option<String>)> =
+        select!(query, rpa::resource_provider_id, selection).load(conn)?;
     Ok(grouped(rows.into_iter().filter_map(|(id, uuid)| Some((id, uuid?)))))
 }

@@ -7,6 +7,7 @@ use crate::commit::{Part, Tx};
 use crate::db::Kind;
 use crate::db::schema::waitlist_tickets as tickets;
 use crate::db::statement::{execute, execute_listed, named, returning_numbers};
+use crate::ids::ProviderId;
 
 use super::now;
 use super::resource_providers::{self, ProviderKey};
@@ -26,7 +27,7 @@ pub(super) use bump_provider_sql;
 /// The provider's row stays locked until the transaction ends. So no other transaction can write to the
 /// provider until then.
 #[must_use = "a swap that failed is a conflict"]
-pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
+pub fn swap_provider(tx: &mut Tx, id: ProviderId, seen: i32) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
     let sql = named!(concat!(bump_provider_sql!(), " WHERE id = ? AND generation = ?"));
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
@@ -34,14 +35,14 @@ pub fn swap_provider(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
 
 /// Locks a provider's row and increments the generation. Returns false if the provider does not exist.
 #[must_use = "a provider that is gone can't be written to"]
-pub fn bump_provider(tx: &mut Tx, id: i32) -> QueryResult<bool> {
+pub fn bump_provider(tx: &mut Tx, id: ProviderId) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
     let sql = named!(concat!(bump_provider_sql!(), " WHERE id = ?"));
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
 /// Locks the row of the provider with this uuid and increments the generation. Returns the row id, if any.
-pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>> {
+pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<ProviderId>> {
     // MariaDB has no UPDATE … RETURNING, so the row id is read before the UPDATE.
     if tx.kind() == Kind::Mysql {
         let Some(ProviderKey { id, .. }) = resource_providers::find_key(tx, uuid)? else {
@@ -50,7 +51,7 @@ pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<i32>
         return Ok(bump_provider(tx, id)?.then_some(id));
     }
     let sql = named!(concat!(bump_provider_sql!(), " WHERE uuid = ? RETURNING id"));
-    let id = returning_numbers(tx, sql, &[now().into(), uuid.into()])?.pop();
+    let id = returning_numbers(tx, sql, &[now().into(), uuid.into()])?.pop().map(ProviderId::new);
     id.into_iter().for_each(|id| tx.touch_provider(id, Part::Usage));
     Ok(id)
 }

@@ -9,6 +9,7 @@ use crate::db::schema::{
     allocations as alloc, inventories as inv, resource_classes as rc, resource_providers as rp,
 };
 use crate::db::{DbConnection, on_backend};
+use crate::ids::ProviderId;
 
 use super::{Found, OfProvider, load_listed, load_typed, now};
 
@@ -62,7 +63,7 @@ fn amounts(conn: &DbConnection, row: AmountsRow) -> Amounts {
 }
 
 /// Returns the inventories of a provider, in the order of class ids.
-pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<Inventory>> {
+pub fn list_by_provider(conn: &mut DbConnection, provider_id: ProviderId) -> QueryResult<Vec<Inventory>> {
     let rows: Vec<Row> = inv::table
         .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
         .filter(inv::resource_provider_id.eq(provider_id))
@@ -98,7 +99,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
 }
 
 /// Returns the row ids of the classes of which a provider has inventory, in ascending order.
-pub fn class_ids(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<i32>> {
+pub fn class_ids(conn: &mut DbConnection, provider_id: ProviderId) -> QueryResult<Vec<i32>> {
     inv::table
         .filter(inv::resource_provider_id.eq(provider_id))
         .order(inv::resource_class_id)
@@ -110,7 +111,7 @@ pub fn class_ids(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<i
 #[derive(Clone, Debug, PartialEq)]
 pub struct UsedInventory {
     /// Row id of the provider.
-    pub provider_id: i32,
+    pub provider_id: ProviderId,
     /// Row id of the resource class.
     pub class_id: i32,
     /// Name of the resource class.
@@ -124,7 +125,7 @@ pub struct UsedInventory {
 /// Returns the inventories that these providers have of these classes, with the amounts in use.
 pub fn list_with_used(
     conn: &mut DbConnection,
-    provider_ids: &[i32],
+    provider_ids: &[ProviderId],
     classes: &[&str],
 ) -> QueryResult<Vec<UsedInventory>> {
     let used = alloc::table
@@ -141,7 +142,7 @@ pub fn list_with_used(
                 .select((inv::resource_provider_id, rc::id, rc::name, AMOUNTS, used))
         };
     }
-    type Row = (i32, i32, String, AmountsRow, Option<i64>);
+    type Row = (ProviderId, i32, String, AmountsRow, Option<i64>);
     let rows: Vec<Row> = super::chunked(provider_ids, |chunk| {
         load_listed!(conn, query, (inv::resource_provider_id, chunk), (rc::name, classes))
     })?;
@@ -161,7 +162,7 @@ pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool>
 }
 
 /// Inserts inventories. The provider must not have inventory of any of these classes yet.
-pub fn insert(tx: &mut Tx, provider_id: i32, list: &[(i32, Amounts)]) -> QueryResult<()> {
+pub fn insert(tx: &mut Tx, provider_id: ProviderId, list: &[(i32, Amounts)]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     // For an empty list, SQLite would report the result of the previous statement.
     if list.is_empty() {
@@ -189,7 +190,7 @@ pub fn insert(tx: &mut Tx, provider_id: i32, list: &[(i32, Amounts)]) -> QueryRe
 }
 
 /// Overwrites one inventory. Returns false if the provider has no inventory of the class.
-pub fn update(tx: &mut Tx, provider_id: i32, class_id: i32, a: &Amounts) -> QueryResult<bool> {
+pub fn update(tx: &mut Tx, provider_id: ProviderId, class_id: i32, a: &Amounts) -> QueryResult<bool> {
     tx.touch_provider(provider_id, Part::Whole);
     let row = inv::table
         .filter(inv::resource_provider_id.eq(provider_id))
@@ -209,7 +210,7 @@ pub fn update(tx: &mut Tx, provider_id: i32, class_id: i32, a: &Amounts) -> Quer
 }
 
 /// Deletes a provider's inventories of these classes. Returns the number of deleted inventories.
-pub fn delete(tx: &mut Tx, provider_id: i32, class_ids: &[i32]) -> QueryResult<usize> {
+pub fn delete(tx: &mut Tx, provider_id: ProviderId, class_ids: &[i32]) -> QueryResult<usize> {
     tx.touch_provider(provider_id, Part::Whole);
     let rows = inv::table
         .filter(inv::resource_provider_id.eq(provider_id))

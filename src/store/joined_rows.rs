@@ -2,6 +2,8 @@
 
 use chrono::NaiveDateTime;
 
+use crate::ids::ProviderId;
+
 /// The allocations or traits of a provider, joined into one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedRows {
@@ -18,7 +20,7 @@ pub const SEPARATOR: &str = "\n";
 
 /// The result of a query about one provider: row id, generation, joined lines, and the newest time of a line. All
 /// columns are None if the provider does not exist.
-pub type Row = (Option<i32>, Option<i32>, Option<String>, Option<NaiveDateTime>);
+pub type Row = (Option<ProviderId>, Option<i32>, Option<String>, Option<NaiveDateTime>);
 
 impl JoinedRows {
     /// Returns the lines one by one.

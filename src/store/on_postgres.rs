@@ -7,6 +7,7 @@ use crate::db::functions::{any, array_agg, coalesce, string_agg};
 use crate::db::schema::{
     allocations as alloc, resource_provider_traits as rpt, resource_providers as rp, traits,
 };
+use crate::ids::ProviderId;
 
 use super::allocations::{FIELD, allocation_line, allocation_time, with_allocations};
 use super::joined_rows::{JoinedRows, SEPARATOR};
@@ -50,7 +51,10 @@ fn find_traits(conn: &mut PgConnection, ids: &[i32]) -> QueryResult<ById> {
 }
 
 /// Returns the row ids of the providers that have traits, each with the row ids of the provider's traits.
-pub fn trait_ids(conn: &mut PgConnection, providers: &[i32]) -> QueryResult<Vec<(i32, Vec<i32>)>> {
+pub fn trait_ids(
+    conn: &mut PgConnection,
+    providers: &[ProviderId],
+) -> QueryResult<Vec<(ProviderId, Vec<i32>)>> {
     rpt::table
         .filter(rpt::resource_provider_id.eq(any(providers)))
         .group_by(rpt::resource_provider_id)
@@ -61,9 +65,9 @@ pub fn trait_ids(conn: &mut PgConnection, providers: &[i32]) -> QueryResult<Vec<
 /// Returns the same as [`trait_ids`] for all providers with row ids from `first` to `last`.
 pub fn trait_ids_between(
     conn: &mut PgConnection,
-    first: i32,
-    last: i32,
-) -> QueryResult<Vec<(i32, Vec<i32>)>> {
+    first: ProviderId,
+    last: ProviderId,
+) -> QueryResult<Vec<(ProviderId, Vec<i32>)>> {
     rpt::table
         .filter(rpt::resource_provider_id.between(first, last))
         .group_by(rpt::resource_provider_id)

@@ -11,6 +11,7 @@ use crate::db::schema::{
     resource_providers as rp,
 };
 use crate::db::{DbConnection, Kind, on_backend};
+use crate::ids::ProviderId;
 
 use super::{Found, load_typed, now};
 
@@ -18,7 +19,7 @@ use super::{Found, load_typed, now};
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct ResourceProvider {
     /// Row id.
-    pub id: i32,
+    pub id: ProviderId,
     /// The uuid that clients use.
     pub uuid: String,
     /// The name, which is unique. None only in rows of old databases.
@@ -26,11 +27,11 @@ pub struct ResourceProvider {
     /// The generation. None only in rows of old databases.
     pub generation: Option<i32>,
     /// Row id of the tree's root, which is the provider's own row id for a root.
-    pub root_id: i32,
+    pub root_id: ProviderId,
     /// The uuid of the tree's root.
     pub root_uuid: String,
     /// Row id of the parent. None for a root.
-    pub parent_id: Option<i32>,
+    pub parent_id: Option<ProviderId>,
     /// The uuid of the parent. None for a root.
     pub parent_uuid: Option<String>,
     /// The time of the creation.
@@ -43,7 +44,7 @@ pub struct ResourceProvider {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProviderKey {
     /// Row id.
-    pub id: i32,
+    pub id: ProviderId,
     /// The generation.
     pub generation: i32,
 }
@@ -93,17 +94,17 @@ pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<R
 
 /// Returns row id and generation of the provider with this uuid. Most requests need no other columns of a provider.
 pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<ProviderKey>> {
-    let found: Option<(i32, Option<i32>)> =
+    let found: Option<(ProviderId, Option<i32>)> =
         rp::table.filter(rp::uuid.eq(uuid)).select((rp::id, rp::generation)).get_result(conn).found()?;
     Ok(found.map(|(id, generation)| ProviderKey { id, generation: generation.unwrap_or(0) }))
 }
 
 /// Returns the row ids of the providers in `uuids` that exist. Each uuid is spelled as in `uuids`.
-pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<String, i32>> {
-    let found: Vec<(String, i32)> = super::chunked(uuids, |chunk| {
+pub fn find_ids(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<HashMap<String, ProviderId>> {
+    let found: Vec<(String, ProviderId)> = super::chunked(uuids, |chunk| {
         load_typed!(conn, rp::table.filter(rp::uuid.eq_any(chunk)).select((rp::uuid, rp::id)))
     })?;
-    let mut ids: HashMap<String, i32> = found.into_iter().collect();
+    let mut ids: HashMap<String, ProviderId> = found.into_iter().collect();
     if conn.kind() == Kind::Mysql {
         // On MariaDB a list also finds other spellings of a uuid, and a row does not tell which element of
         // the list it matches. So each uuid that is still missing is looked up alone.
@@ -133,12 +134,17 @@ pub fn stored_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<St
 }
 
 /// Returns the row id of the provider with this name.
-pub fn find_id_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<i32>> {
+pub fn find_id_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<ProviderId>> {
     rp::table.filter(rp::name.eq(name)).select(rp::id).get_result(conn).optional()
 }
 
 /// Inserts a provider at generation 0, as a child of `parent` or as the root of a new tree. Returns the row id.
-pub fn insert(tx: &mut Tx, uuid: &str, name: &str, parent: Option<&ResourceProvider>) -> QueryResult<i32> {
+pub fn insert(
+    tx: &mut Tx,
+    uuid: &str,
+    name: &str,
+    parent: Option<&ResourceProvider>,
+) -> QueryResult<ProviderId> {
     diesel::insert_into(rp::table)
         .values((
             rp::uuid.eq(uuid),
@@ -149,7 +155,7 @@ pub fn insert(tx: &mut Tx, uuid: &str, name: &str, parent: Option<&ResourceProvi
             rp::created_at.eq(now()),
         ))
         .execute(tx.conn())?;
-    let id = rp::table.filter(rp::uuid.eq(uuid)).select(rp::id).get_result(tx.conn())?;
+    let id: ProviderId = rp::table.filter(rp::uuid.eq(uuid)).select(rp::id).get_result(tx.conn())?;
     tx.touch_provider(id, Part::Whole);
     if parent.is_none() {
         diesel::update(rp::table.filter(rp::id.eq(id)))
@@ -160,7 +166,7 @@ pub fn insert(tx: &mut Tx, uuid: &str, name: &str, parent: Option<&ResourceProvi
 }
 
 /// Renames a provider. Returns the number of changed rows.
-pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
+pub fn rename(tx: &mut Tx, id: ProviderId, name: &str) -> QueryResult<usize> {
     tx.touch_provider(id, Part::Whole);
     diesel::update(rp::table.filter(rp::id.eq(id)))
         .set((rp::name.eq(name), rp::updated_at.eq(now())))
@@ -169,14 +175,14 @@ pub fn rename(tx: &mut Tx, id: i32, name: &str) -> QueryResult<usize> {
 
 /// Locks a provider's row without changing the row. Returns false if the provider does not exist.
 #[must_use = "a provider that is gone can't be written to"]
-pub fn lock(tx: &mut Tx, id: i32) -> QueryResult<bool> {
+pub fn lock(tx: &mut Tx, id: ProviderId) -> QueryResult<bool> {
     let row = rp::table.filter(rp::id.eq(id));
     Ok(diesel::update(row).set(rp::generation.eq(rp::generation)).execute(tx.conn())? == 1)
 }
 
 /// Locks the rows of the roots of trees, in the order of row ids. Until the transaction ends, no other writer can
 /// add, move or remove a provider in one of these trees. `ids` becomes sorted and free of duplicates.
-pub fn lock_roots(tx: &mut Tx, ids: &mut Vec<i32>) -> QueryResult<()> {
+pub fn lock_roots(tx: &mut Tx, ids: &mut Vec<ProviderId>) -> QueryResult<()> {
     ids.sort_unstable();
     ids.dedup();
     for id in ids.iter() {
@@ -188,12 +194,15 @@ pub fn lock_roots(tx: &mut Tx, ids: &mut Vec<i32>) -> QueryResult<()> {
 }
 
 /// Returns the row id and the parent's row id of each provider in a tree.
-pub fn tree_edges(conn: &mut DbConnection, root_id: i32) -> QueryResult<Vec<(i32, Option<i32>)>> {
+pub fn tree_edges(
+    conn: &mut DbConnection,
+    root_id: ProviderId,
+) -> QueryResult<Vec<(ProviderId, Option<ProviderId>)>> {
     rp::table.filter(rp::root_provider_id.eq(root_id)).select((rp::id, rp::parent_provider_id)).load(conn)
 }
 
 /// Sets a provider's parent. Without a parent the provider becomes a root. Returns the number of changed rows.
-pub fn set_parent(tx: &mut Tx, id: i32, parent_id: Option<i32>) -> QueryResult<usize> {
+pub fn set_parent(tx: &mut Tx, id: ProviderId, parent_id: Option<ProviderId>) -> QueryResult<usize> {
     tx.touch_provider(id, Part::Whole);
     diesel::update(rp::table.filter(rp::id.eq(id)))
         .set((rp::parent_provider_id.eq(parent_id), rp::updated_at.eq(now())))
@@ -201,7 +210,7 @@ pub fn set_parent(tx: &mut Tx, id: i32, parent_id: Option<i32>) -> QueryResult<u
 }
 
 /// Moves providers into the tree of another root.
-pub fn set_root(tx: &mut Tx, ids: &[i32], root_id: i32) -> QueryResult<()> {
+pub fn set_root(tx: &mut Tx, ids: &[ProviderId], root_id: ProviderId) -> QueryResult<()> {
     ids.iter().for_each(|id| tx.touch_provider(*id, Part::Whole));
     for chunk in ids.chunks(super::CHUNK) {
         diesel::update(rp::table.filter(rp::id.eq_any(chunk)))
@@ -212,14 +221,17 @@ pub fn set_root(tx: &mut Tx, ids: &[i32], root_id: i32) -> QueryResult<()> {
 }
 
 /// Returns true if the provider has children.
-pub fn has_children(conn: &mut DbConnection, id: i32) -> QueryResult<bool> {
-    let child =
-        rp::table.filter(rp::parent_provider_id.eq(id)).select(rp::id).first::<i32>(conn).optional()?;
+pub fn has_children(conn: &mut DbConnection, id: ProviderId) -> QueryResult<bool> {
+    let child = rp::table
+        .filter(rp::parent_provider_id.eq(id))
+        .select(rp::id)
+        .first::<ProviderId>(conn)
+        .optional()?;
     Ok(child.is_some())
 }
 
 /// Deletes a provider with the provider's inventories, memberships of aggregates, and traits.
-pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<()> {
+pub fn delete(tx: &mut Tx, id: ProviderId) -> QueryResult<()> {
     tx.touch_provider(id, Part::Whole);
     diesel::delete(inventories::table.filter(inventories::resource_provider_id.eq(id))).execute(tx.conn())?;
     diesel::delete(rpa::table.filter(rpa::resource_provider_id.eq(id))).execute(tx.conn())?;
@@ -227,7 +239,7 @@ pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<()> {
     // The row of a root refers to itself, and MariaDB refuses to delete such a row. So the reference is
     // removed first.
     diesel::update(rp::table.filter(rp::id.eq(id)))
-        .set(rp::root_provider_id.eq(None::<i32>))
+        .set(rp::root_provider_id.eq(None::<ProviderId>))
         .execute(tx.conn())?;
     diesel::delete(rp::table.filter(rp::id.eq(id))).execute(tx.conn())?;
     Ok(())

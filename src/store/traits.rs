@@ -14,6 +14,7 @@ use crate::db::functions::coalesce;
 use crate::db::schema::resource_providers as rp;
 use crate::db::schema::{resource_provider_traits as rpt, traits};
 use crate::db::{DbConnection, on_backend};
+use crate::ids::ProviderId;
 
 use super::joined_rows::JoinedRows;
 use super::known_traits::KnownTraits;
@@ -92,7 +93,7 @@ pub(super) fn trait_time() -> _ {
 }
 
 /// Returns the traits of a provider, in the order of row ids.
-pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResult<Vec<Trait>> {
+pub fn list_by_provider(conn: &mut DbConnection, provider_id: ProviderId) -> QueryResult<Vec<Trait>> {
     rpt::table
         .inner_join(traits::table.on(traits::id.eq(rpt::trait_id)))
         .filter(rpt::resource_provider_id.eq(provider_id))
@@ -103,8 +104,10 @@ pub fn list_by_provider(conn: &mut DbConnection, provider_id: i32) -> QueryResul
 
 /// Returns true if at least one provider has the trait.
 pub fn in_use(conn: &mut DbConnection, trait_id: i32) -> QueryResult<bool> {
-    let found =
-        rpt::table.filter(rpt::trait_id.eq(trait_id)).select(rpt::resource_provider_id).first::<i32>(conn);
+    let found = rpt::table
+        .filter(rpt::trait_id.eq(trait_id))
+        .select(rpt::resource_provider_id)
+        .first::<ProviderId>(conn);
     Ok(found.optional()?.is_some())
 }
 
@@ -127,7 +130,7 @@ pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<usize> {
 }
 
 /// Adds traits to a provider. The provider must not have any of these traits yet.
-pub fn associate(tx: &mut Tx, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
+pub fn associate(tx: &mut Tx, provider_id: ProviderId, trait_ids: &[i32]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     let created_at = now();
     for chunk in trait_ids.chunks(super::CHUNK) {
@@ -147,7 +150,7 @@ pub fn associate(tx: &mut Tx, provider_id: i32, trait_ids: &[i32]) -> QueryResul
 }
 
 /// Removes traits from a provider.
-pub fn dissociate(tx: &mut Tx, provider_id: i32, trait_ids: &[i32]) -> QueryResult<()> {
+pub fn dissociate(tx: &mut Tx, provider_id: ProviderId, trait_ids: &[i32]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     for chunk in trait_ids.chunks(super::CHUNK) {
         let rows =

@@ -355,21 +355,22 @@ pub async fn delete(call: Call) -> HandlerResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::ProviderId;
     use crate::store::fleet::{NameRows, ProviderRow};
     use crate::wire::microversion::{V1_0, V1_39};
 
     #[test]
     fn a_list_is_made_of_what_is_shown_of_one() {
         let row = |id: i32, name: Option<&str>, parent_id| ProviderRow {
-            id,
+            id: ProviderId::new(id),
             uuid: format!("00000000-0000-4000-8000-{id:012}"),
             name: name.map(str::to_owned),
             generation: id * 10,
-            root_id: 1,
+            root_id: ProviderId::new(1),
             parent_id,
             ..ProviderRow::default()
         };
-        let rows = vec![row(1, Some("a \"b\" \\ \n ☃ \u{1f}"), None), row(2, None, Some(1))];
+        let rows = vec![row(1, Some("a \"b\" \\ \n ☃ \u{1f}"), None), row(2, None, Some(ProviderId::new(1)))];
         let picture = Picture::new(NameRows::default(), rows.clone());
         for version in [V1_0, V1_1, V1_6, V1_11, V1_14, V1_39] {
             let views: Vec<ResourceProvider> = rows
@@ -379,7 +380,7 @@ mod tests {
                     uuid: row.uuid.clone(),
                     name: row.name.clone(),
                     generation: Some(row.generation),
-                    root_id: 1,
+                    root_id: ProviderId::new(1),
                     root_uuid: rows[0].uuid.clone(),
                     parent_id: row.parent_id,
                     parent_uuid: row.parent_id.map(|_| rows[0].uuid.clone()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use allotment::api::searches::candidate_query::read;
+use allotment::ids::ProviderId;
 use allotment::search::{Strategy, search};
 use allotment::stop::Stop;
 use allotment::wire::microversion::Microversion;
@@ -134,7 +135,7 @@ fn subtrees_are_found_wherever_they_are() {
             let answer = ask(&picture, &query, None, &options(strategy, false, None));
             assert_eq!(answer, naive::answer(&world, &query, &all), "{world}{}", query.text(None));
             // In one tree, both go through all choices in the order of row ids.
-            let chosen: Vec<Vec<i32>> = answer
+            let chosen: Vec<Vec<ProviderId>> = answer
                 .order
                 .iter()
                 .map(|candidate| {

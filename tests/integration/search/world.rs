@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use allotment::fleet::Picture;
+use allotment::ids::ProviderId;
 use allotment::store::fleet::{NameRows, ProviderRow, UsageRow};
 use allotment::store::inventories::Amounts;
 use rand::Rng;
@@ -68,8 +69,8 @@ pub fn aggregate_uuid(number: usize) -> String {
 
 /// The row id of the provider in a place. It says nothing of the place: a parent may be younger than its
 /// child.
-pub fn row_id(place: usize) -> i32 {
-    (place as i32 * 7_919) % 10_007 + 1
+pub fn row_id(place: usize) -> ProviderId {
+    ProviderId::new((place as i32 * 7_919) % 10_007 + 1)
 }
 
 impl World {
