@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use allotment::api::resources::allocation_candidates::shape;
 use allotment::api::searches::candidate_query::read;
 use allotment::fleet::Picture;
-use allotment::ids::ProviderId;
+use allotment::ids::{ClassId, ProviderId};
 use allotment::search::render::render;
 use allotment::search::{Options, Strategy, search};
 use allotment::stop::Stop;
@@ -37,7 +37,7 @@ fn main() {
 }
 
 fn names() -> NameRows {
-    let classes = CLASSES.iter().zip(0..).map(|(name, id)| (id, (*name).to_owned()));
+    let classes = CLASSES.iter().zip(0..).map(|(name, id)| (ClassId::new(id), (*name).to_owned()));
     let traits =
         (0..TRAITS).map(|id| (id, format!("CUSTOM_TRAIT_{id}"))).chain([(TRAITS, "CUSTOM_RARE".into())]);
     NameRows { classes: classes.collect(), traits: traits.collect() }
@@ -50,6 +50,7 @@ fn aggregate(number: usize) -> String {
 fn stock(class: i32, total: i32, used: i64, row: &mut ProviderRow) {
     let amounts =
         Amounts { total, reserved: 0, min_unit: 1, max_unit: total, step_size: 1, allocation_ratio: 1.0 };
+    let class = ClassId::new(class);
     row.inventories.push((class, amounts));
     row.used.push((class, used));
 }
@@ -152,7 +153,8 @@ fn claim(picture: &mut Picture, hosts: usize) {
         ids.shuffle(&mut rng);
         for id in ids {
             let held = picture.clone();
-            let used = vec![(0, 10 + round), (1, 20_480 + 512 * round), (2, 200 + round)];
+            let used = [(0, 10 + round), (1, 20_480 + 512 * round), (2, 200 + round)];
+            let used = used.map(|(class, amount)| (ClassId::new(class), amount)).to_vec();
             picture.set_usages(vec![UsageRow {
                 id: ProviderId::new(id),
                 generation: 1,

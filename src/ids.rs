@@ -74,3 +74,8 @@ row_id! {
     /// The row id of a resource provider.
     ProviderId
 }
+
+row_id! {
+    /// The row id of a resource class.
+    ClassId
+}

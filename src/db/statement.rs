@@ -12,7 +12,7 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Integer, Text, Timestamp};
 
 use super::{DbConnection, on_backend};
-use crate::ids::ProviderId;
+use crate::ids::{ClassId, ProviderId};
 
 /// A value that is bound to a `?` in a statement.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,12 @@ impl From<i32> for Bind<'_> {
 
 impl From<ProviderId> for Bind<'_> {
     fn from(id: ProviderId) -> Self {
+        Bind::Int(id.get())
+    }
+}
+
+impl From<ClassId> for Bind<'_> {
+    fn from(id: ClassId) -> Self {
         Bind::Int(id.get())
     }
 }

@@ -193,6 +193,7 @@ impl Follower for Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::ClassId;
     use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
     use crate::store::inventories::Amounts;
 
@@ -206,12 +207,18 @@ mod tests {
             step_size: 1,
             allocation_ratio: 1.0,
         };
-        let (id, uuid, inventories) = (ProviderId::new(id), format!("uuid-{id}"), vec![(0, amounts)]);
+        let (id, uuid, inventories) =
+            (ProviderId::new(id), format!("uuid-{id}"), vec![(ClassId::new(0), amounts)]);
         ProviderRow { id, uuid, root_id: id, inventories, ..ProviderRow::default() }
     }
 
     fn claim(id: i32, used: i64) -> Vec<UsageRow> {
-        vec![UsageRow { id: ProviderId::new(id), generation: 1, updated_at: None, used: vec![(0, used)] }]
+        vec![UsageRow {
+            id: ProviderId::new(id),
+            generation: 1,
+            updated_at: None,
+            used: vec![(ClassId::new(0), used)],
+        }]
     }
 
     fn used(picture: &Picture, uuid: &str) -> Option<i64> {

@@ -1,6 +1,7 @@
 //! The picture: all providers in memory, their trees and names, and the bitmaps of classes, traits and aggregates.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -11,7 +12,7 @@ use super::provider::{Provider, Stock, Stocks};
 use super::shared::{SharedList, SharedMap};
 use super::trait_texts::TraitTexts;
 use super::tree::Tree;
-use crate::ids::ProviderId;
+use crate::ids::{ClassId, ProviderId};
 use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
 use crate::store::inventories::Amounts;
 
@@ -22,37 +23,43 @@ pub type Slot = u32;
 const SHARING_TRAIT: &str = "MISC_SHARES_VIA_AGGREGATE";
 
 /// The names of classes or traits: names by row id, and row ids by name.
-#[derive(Clone, Debug, Default)]
-pub struct Names {
-    names: HashMap<i32, String>,
-    ids: HashMap<String, i32>,
+#[derive(Clone, Debug)]
+pub struct Names<I> {
+    names: HashMap<I, String>,
+    ids: HashMap<String, I>,
 }
 
-impl Names {
-    fn new(rows: Vec<(i32, String)>) -> Names {
+impl<I> Default for Names<I> {
+    fn default() -> Self {
+        Names { names: HashMap::new(), ids: HashMap::new() }
+    }
+}
+
+impl<I: Copy + Eq + Hash> Names<I> {
+    fn new(rows: Vec<(I, String)>) -> Names<I> {
         let ids = rows.iter().map(|(id, name)| (name.clone(), *id)).collect();
         Names { names: rows.into_iter().collect(), ids }
     }
 
     /// Returns the name of a row id. Returns an empty text for an unknown id, which a row without a foreign key can
     /// have.
-    pub fn name(&self, id: i32) -> &str {
+    pub fn name(&self, id: I) -> &str {
         self.names.get(&id).map_or("", String::as_str)
     }
 
     /// Returns the row id of a name.
-    pub fn id(&self, name: &str) -> Option<i32> {
+    pub fn id(&self, name: &str) -> Option<I> {
         self.ids.get(name).copied()
     }
 
     /// Returns true if `rows` has exactly these names.
-    pub fn are(&self, rows: &[(i32, String)]) -> bool {
+    pub fn are(&self, rows: &[(I, String)]) -> bool {
         rows.len() == self.names.len() && rows.iter().all(|(id, name)| self.names.get(id) == Some(name))
     }
 
     /// Returns the row ids of names. If some names are unknown, the error has the unknown names in order.
-    pub fn all_ids<'a>(&self, names: &'a [String]) -> Result<Vec<i32>, Vec<&'a str>> {
-        let ids: Vec<i32> = names.iter().filter_map(|name| self.id(name)).collect();
+    pub fn all_ids<'a>(&self, names: &'a [String]) -> Result<Vec<I>, Vec<&'a str>> {
+        let ids: Vec<I> = names.iter().filter_map(|name| self.id(name)).collect();
         if ids.len() == names.len() {
             return Ok(ids);
         }
@@ -77,14 +84,14 @@ pub struct Picture {
     by_name: SharedMap<Arc<str>, Slot>,
     /// The number of each aggregate by uuid. The picture numbers aggregates in the order of their first use.
     aggregate_numbers: SharedMap<Arc<str>, u32>,
-    class_names: Arc<Names>,
-    trait_names: Arc<Names>,
+    class_names: Arc<Names<ClassId>>,
+    trait_names: Arc<Names<i32>>,
     /// The JSON texts of the traits of providers. Searches never lock this map, so all clones of a picture share one
     /// map.
     trait_texts: Arc<Mutex<TraitTexts>>,
     present: Arc<RoaringBitmap>,
     roots: Arc<RoaringBitmap>,
-    by_class: Inverted<i32>,
+    by_class: Inverted<ClassId>,
     by_trait: Inverted<i32>,
     by_aggregate: Inverted<u32>,
     /// Row id of [`SHARING_TRAIT`]. None if the database lacks this trait.
@@ -168,22 +175,22 @@ impl Picture {
     }
 
     /// Returns the names of resource classes.
-    pub fn classes(&self) -> &Names {
+    pub fn classes(&self) -> &Names<ClassId> {
         &self.class_names
     }
 
     /// Returns the names of traits.
-    pub fn traits(&self) -> &Names {
+    pub fn traits(&self) -> &Names<i32> {
         &self.trait_names
     }
 
     /// Returns the slots of the providers that have inventory of a class.
-    pub fn with_class(&self, class: i32) -> &RoaringBitmap {
+    pub fn with_class(&self, class: ClassId) -> &RoaringBitmap {
         &self.by_class.get(class).providers
     }
 
     /// Returns the roots of the trees that have inventory of a class.
-    pub fn roots_with_class(&self, class: i32) -> &RoaringBitmap {
+    pub fn roots_with_class(&self, class: ClassId) -> &RoaringBitmap {
         &self.by_class.get(class).roots
     }
 
@@ -241,7 +248,7 @@ impl Picture {
     /// Replaces all names of classes and traits.
     pub fn set_names(&mut self, rows: NameRows) {
         let classes = Names::new(rows.classes);
-        let renamed: Vec<i32> = self
+        let renamed: Vec<ClassId> = self
             .class_names
             .names
             .iter()
@@ -326,7 +333,7 @@ impl Picture {
         let aggregates = self.numbers(row.aggregates);
         let (traits, traits_json) = self.trait_texts.lock().share(sorted(row.traits), &self.trait_names);
         let old = self.providers.get(slot as usize);
-        let classes: Vec<i32> = stocks.iter().map(|stock| stock.class).collect();
+        let classes: Vec<ClassId> = stocks.iter().map(|stock| stock.class).collect();
         self.by_class.move_provider(slot, &classes_of(old), &classes);
         self.by_trait.move_provider(slot, &old.traits, &traits);
         self.by_aggregate.move_provider(slot, &old.aggregates, &aggregates);
@@ -494,14 +501,17 @@ fn stocks(row: &ProviderRow) -> Stocks {
         Ok(at) => all_used[at].1,
         Err(_) => 0,
     };
-    let stock =
-        |(class, amounts): &(i32, Amounts)| Stock { class: *class, amounts: *amounts, used: used(*class) };
+    let stock = |(class, amounts): &(ClassId, Amounts)| Stock {
+        class: *class,
+        amounts: *amounts,
+        used: used(*class),
+    };
     let mut stocks: Stocks = row.inventories.iter().map(stock).collect();
     stocks.sort_unstable_by_key(|stock| stock.class);
     stocks
 }
 
-fn classes_of(provider: &Provider) -> Vec<i32> {
+fn classes_of(provider: &Provider) -> Vec<ClassId> {
     provider.stocks.iter().map(|stock| stock.class).collect()
 }
 

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use smallvec::SmallVec;
 
 use super::picture::{Names, Slot};
-use crate::ids::ProviderId;
+use crate::ids::{ClassId, ProviderId};
 use crate::shared_text::SharedStr;
 use crate::store::inventories::Amounts;
 
@@ -15,7 +15,7 @@ use crate::store::inventories::Amounts;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stock {
     /// Row id of the class.
-    pub class: i32,
+    pub class: ClassId,
     /// The numbers of the inventory.
     pub amounts: Amounts,
     /// The amount in use.
@@ -89,13 +89,13 @@ pub struct Provider {
 
 impl Provider {
     /// Returns the stock of a class. Returns None if the provider has no inventory of the class.
-    pub fn stock(&self, class: i32) -> Option<&Stock> {
+    pub fn stock(&self, class: ClassId) -> Option<&Stock> {
         self.stocks.binary_search_by_key(&class, |stock| stock.class).ok().map(|at| &self.stocks[at])
     }
 
     /// Returns true if one allocation of this amount of the class would fit.
     #[inline]
-    pub fn fits(&self, class: i32, amount: i64) -> bool {
+    pub fn fits(&self, class: ClassId, amount: i64) -> bool {
         self.stock(class).is_some_and(|stock| stock.fits(amount))
     }
 
@@ -122,7 +122,12 @@ impl Provider {
     }
 
     /// Writes the content of `resources` as JSON. Only the classes for which `shown` returns true are included.
-    pub fn write_resources(&self, out: &mut impl Write, names: &Names, shown: impl Fn(i32) -> bool) {
+    pub fn write_resources(
+        &self,
+        out: &mut impl Write,
+        names: &Names<ClassId>,
+        shown: impl Fn(ClassId) -> bool,
+    ) {
         let mut separator = "";
         for stock in self.stocks.iter().filter(|stock| shown(stock.class)) {
             let name = names.name(stock.class);
@@ -138,13 +143,13 @@ impl Provider {
         }
     }
 
-    pub(super) fn set_used(&mut self, used: &[(i32, i64)]) {
+    pub(super) fn set_used(&mut self, used: &[(ClassId, i64)]) {
         for stock in &mut self.stocks {
             stock.used = used.iter().find(|(class, _)| *class == stock.class).map_or(0, |(_, used)| *used);
         }
     }
 
-    pub(super) fn render_resources(&mut self, names: &Names) {
+    pub(super) fn render_resources(&mut self, names: &Names<ClassId>) {
         let mut out = std::mem::take(&mut self.summary_json);
         out.clear();
         out.extend(["\"", &self.uuid, "\"", BEFORE_RESOURCES]);

@@ -5,12 +5,14 @@
 //! changes rows by hand, or if a COMMIT happens after its connection has ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use super::Fleet;
+use super::picture;
 use super::provider::Stock;
 use crate::commit::{Db, Part, Touched};
 use crate::db::Error;
@@ -94,14 +96,18 @@ impl Names {
 async fn differing_names(fleet: &Fleet, db: &Db) -> Result<Names, Error> {
     let found = db.read_snapshot(|conn| Ok::<_, Error>(rows::load_names(conn)?)).await?;
     let picture = fleet.read();
-    let pairs = [(picture.classes(), &found.classes), (picture.traits(), &found.traits)];
-    let renamed = |name: &str, known: &str| !known.is_empty() && known != name;
-    Ok(Names {
-        differ: pairs.iter().any(|(known, rows)| !known.are(rows)),
-        renamed: pairs
-            .iter()
-            .any(|(known, rows)| rows.iter().any(|(id, name)| renamed(name, known.name(*id)))),
-    })
+    let classes = compare_names(picture.classes(), &found.classes);
+    let traits = compare_names(picture.traits(), &found.traits);
+    Ok(Names { differ: classes.differ || traits.differ, renamed: classes.renamed || traits.renamed })
+}
+
+/// Compares the names of one kind with their rows in the database.
+fn compare_names<I: Copy + Eq + Hash>(known: &picture::Names<I>, rows: &[(I, String)]) -> Names {
+    let is_renamed = |known: &str, name: &str| !known.is_empty() && known != name;
+    Names {
+        differ: !known.are(rows),
+        renamed: rows.iter().any(|(id, name)| is_renamed(known.name(*id), name)),
+    }
 }
 
 /// Returns the row ids of the providers that differ between picture and database. Reads the database page by page.

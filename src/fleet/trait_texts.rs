@@ -20,7 +20,7 @@ pub struct TraitTexts {
 impl TraitTexts {
     /// Returns the shared list of these traits, and the names as shared JSON text, for example
     /// `"CUSTOM_A","CUSTOM_B"`.
-    pub fn share(&mut self, traits: Vec<i32>, names: &Names) -> (Arc<[i32]>, SharedStr) {
+    pub fn share(&mut self, traits: Vec<i32>, names: &Names<i32>) -> (Arc<[i32]>, SharedStr) {
         if let Some((list, text)) = self.texts.get_key_value(&*traits) {
             return (Arc::clone(list), text.clone());
         }
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn texts_that_nobody_has_are_forgotten() {
-        let (mut texts, names) = (TraitTexts::default(), Names::default());
+        let (mut texts, names) = (TraitTexts::default(), Names::<i32>::default());
         let kept: Vec<SharedStr> = (0..10).map(|id| texts.share(vec![id], &names).1).collect();
         for id in 10..5_000 {
             texts.share(vec![id], &names);

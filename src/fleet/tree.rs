@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 
 use super::picture::{Picture, Slot};
+use crate::ids::ClassId;
 
 /// The slots of a tree's providers. Up to four slots lie inside the `Tree` value. So a search of small trees needs no
 /// access to other places in memory.
@@ -16,7 +17,7 @@ pub struct Tree {
     /// The slots of all providers of the tree, including the root, in the order of row ids.
     pub members: Members,
     /// Row ids of the classes of which at least one provider of the tree has inventory.
-    pub(super) classes: Vec<i32>,
+    pub(super) classes: Vec<ClassId>,
     /// Row ids of the traits that at least one provider of the tree has.
     pub(super) traits: Arc<[i32]>,
     /// Numbers of the aggregates of which at least one provider of the tree is a member.
@@ -37,7 +38,12 @@ pub struct Span {
 }
 
 impl Tree {
-    pub(super) fn new(members: Members, classes: Vec<i32>, traits: Arc<[i32]>, aggregates: Vec<u32>) -> Tree {
+    pub(super) fn new(
+        members: Members,
+        classes: Vec<ClassId>,
+        traits: Arc<[i32]>,
+        aggregates: Vec<u32>,
+    ) -> Tree {
         Tree { members, classes, traits, aggregates, spans: OnceLock::new() }
     }
 

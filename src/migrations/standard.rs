@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use crate::commit::Tx;
 use crate::db::schema::resource_classes as rc;
 use crate::db::{Error, on_backend};
+use crate::ids::ClassId;
 use crate::standard;
 use crate::store::traits;
 
@@ -16,7 +17,7 @@ pub fn synchronise(tx: &mut Tx) -> Result<(), Error> {
     let missing: Vec<_> = (0..)
         .zip(standard::resource_classes())
         .filter(|(_, name)| !known.contains(*name))
-        .map(|(id, name): (i32, &str)| (rc::id.eq(id), rc::name.eq(name)))
+        .map(|(id, name)| (rc::id.eq(ClassId::new(id)), rc::name.eq(name)))
         .collect();
     if !missing.is_empty() {
         on_backend!(tx.conn(), c => diesel::insert_into(rc::table).values(&missing).execute(c))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
-use crate::ids::ProviderId;
+use crate::ids::{ClassId, ProviderId};
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation};
 use crate::store::capacity::Misfit;
@@ -76,7 +76,7 @@ struct Item<'a> {
     class: &'a str,
     provider_id: ProviderId,
     /// The row id of the resource class, or 0 until `check_capacity` has found the row.
-    class_id: i32,
+    class_id: ClassId,
     amount: i64,
 }
 
@@ -260,7 +260,7 @@ fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>]) -> Result<Vec<I
             provider_uuid,
             class,
             provider_id,
-            class_id: 0,
+            class_id: ClassId::default(),
             amount: *amount,
         }));
     }
@@ -284,9 +284,9 @@ fn check_capacity(conn: &mut DbConnection, taken: &[LockedClaim<'_>], items: &mu
         // If a class does not exist, `find_ids` fails, so that error is reported before an amount is checked.
         find_ids(conn, &classes)?;
     }
-    let mut used: HashMap<(ProviderId, i32), i64> =
+    let mut used: HashMap<(ProviderId, ClassId), i64> =
         found.iter().map(|stock| ((stock.provider_id, stock.class_id), stock.used.unwrap_or(0))).collect();
-    let mut before: HashMap<(ProviderId, i32), i64> =
+    let mut before: HashMap<(ProviderId, ClassId), i64> =
         found.iter().filter_map(|stock| Some(((stock.provider_id, stock.class_id), stock.used?))).collect();
     // The old allocations of the consumers are subtracted before the new amounts are checked.
     for consumer in taken.iter().map(|t| &t.consumer) {

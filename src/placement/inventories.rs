@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
-use crate::ids::ProviderId;
+use crate::ids::{ClassId, ProviderId};
 use crate::store::inventories as rows;
 use crate::store::inventories::{Amounts, Inventory};
 use crate::store::{allocations, resource_classes};
@@ -109,12 +109,12 @@ pub fn delete(tx: &mut Tx, uuid: &str, class: &str) -> Result<()> {
 /// Replaces all inventories of a provider. The caller must have locked the provider's row.
 pub(super) fn set_all(tx: &mut Tx, id: ProviderId, uuid: &str, list: &[(String, Amounts)]) -> Result<()> {
     let names: Vec<&str> = list.iter().map(|(class, _)| class.as_str()).collect();
-    let wanted: HashMap<i32, Amounts> =
+    let wanted: HashMap<ClassId, Amounts> =
         find_ids(tx, &names)?.into_iter().zip(list.iter().map(|(_, amounts)| *amounts)).collect();
     let present = rows::class_ids(tx, id)?;
-    let gone: Vec<i32> = present.iter().copied().filter(|class| !wanted.contains_key(class)).collect();
+    let gone: Vec<ClassId> = present.iter().copied().filter(|class| !wanted.contains_key(class)).collect();
     remove(tx, id, uuid, &gone)?;
-    let mut added: Vec<(i32, Amounts)> = Vec::new();
+    let mut added: Vec<(ClassId, Amounts)> = Vec::new();
     for (class_id, amounts) in wanted {
         if present.contains(&class_id) {
             rows::update(tx, id, class_id, &amounts)?;
@@ -129,7 +129,7 @@ pub(super) fn set_all(tx: &mut Tx, id: ProviderId, uuid: &str, list: &[(String, 
 
 /// Deletes inventories of a provider. Fails with [`Error::InventoryInUse`] if consumers have allocations from
 /// one of the inventories. Returns whether any row was deleted.
-fn remove(tx: &mut Tx, id: ProviderId, uuid: &str, class_ids: &[i32]) -> Result<bool> {
+fn remove(tx: &mut Tx, id: ProviderId, uuid: &str, class_ids: &[ClassId]) -> Result<bool> {
     if class_ids.is_empty() {
         return Ok(false);
     }

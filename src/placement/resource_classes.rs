@@ -2,6 +2,7 @@
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
+use crate::ids::ClassId;
 use crate::store::inventories;
 use crate::store::resource_classes as rows;
 use crate::store::resource_classes::{FIRST_CUSTOM_ID, ResourceClass};
@@ -19,11 +20,11 @@ pub fn find(conn: &mut DbConnection, name: &str) -> Result<ResourceClass> {
 }
 
 /// Returns the row ids of classes, in the order of `names`. Fails if one of the classes does not exist.
-pub(super) fn find_ids(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<i32>> {
+pub(super) fn find_ids(conn: &mut DbConnection, names: &[&str]) -> Result<Vec<ClassId>> {
     let mut distinct = names.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
-    let known: std::collections::HashMap<String, i32> =
+    let known: std::collections::HashMap<String, ClassId> =
         rows::find_ids(conn, &distinct)?.into_iter().collect();
     names
         .iter()
@@ -74,7 +75,7 @@ pub fn delete(tx: &mut Tx, name: &str) -> Result<()> {
 }
 
 /// Locks the rows of classes until the transaction ends, so that no other transaction deletes these classes.
-pub(super) fn lock_classes(tx: &mut Tx, ids: &[i32]) -> Result<()> {
+pub(super) fn lock_classes(tx: &mut Tx, ids: &[ClassId]) -> Result<()> {
     // If another transaction has just deleted a class, this transaction runs again, and reports that the
     // class does not exist.
     if rows::lock_shared(tx, ids)? { Ok(()) } else { Err(Error::lost_race()) }

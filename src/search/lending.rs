@@ -9,6 +9,7 @@ use std::rc::Rc;
 use roaring::RoaringBitmap;
 
 use crate::fleet::{Picture, Slot};
+use crate::ids::ClassId;
 use crate::search::plan::Plan;
 use crate::search::visit::Error;
 use crate::search::walk::Budget;
@@ -21,7 +22,7 @@ const REMEMBERED: usize = 1_000_000;
 pub(super) fn able(
     picture: &Picture,
     sharers: &RoaringBitmap,
-    resources: &[(i32, i64)],
+    resources: &[(ClassId, i64)],
     budget: &mut Budget<'_>,
 ) -> Result<RoaringBitmap, Error> {
     let mut able = RoaringBitmap::new();

@@ -4,6 +4,7 @@
 use roaring::RoaringBitmap;
 
 use crate::fleet::{Picture, Slot};
+use crate::ids::ClassId;
 use crate::search::lending::{able, lent_to};
 use crate::search::request::{Group, Request};
 use crate::search::visit::Error;
@@ -26,7 +27,7 @@ pub(super) struct Level {
     /// Whether the group is a suffixed group.
     pub granular: bool,
     /// The amounts that the provider must have room for, each with the id of its class.
-    pub resources: Vec<(i32, i64)>,
+    pub resources: Vec<(ClassId, i64)>,
     /// The providers that satisfy the group's traits and aggregates. In the unsuffixed group, only forbidden
     /// traits and forbidden aggregates count here: several providers may meet the required traits together,
     /// and `members` has the aggregates in `member_of`. None stands for all providers. Classes and capacity
@@ -60,7 +61,7 @@ pub(super) struct Plan {
     /// Whether a candidate may not have two providers of one tree.
     pub one_per_tree: bool,
     /// The ids of the classes for which several levels ask, each with the sum of the amounts.
-    pub shared_classes: Vec<(i32, i64)>,
+    pub shared_classes: Vec<(ClassId, i64)>,
 }
 
 impl Plan {
@@ -234,7 +235,7 @@ impl Plan {
 
     /// Sets [`Plan::shared_classes`], and [`Level::shares_classes`] of each level.
     fn find_shared_classes(&mut self) {
-        let mut sums: std::collections::BTreeMap<i32, (usize, i64)> = std::collections::BTreeMap::new();
+        let mut sums: std::collections::BTreeMap<ClassId, (usize, i64)> = std::collections::BTreeMap::new();
         for (class, amount) in self.levels.iter().flat_map(|level| &level.resources) {
             let (times, sum) = sums.entry(*class).or_default();
             *times += 1;
@@ -250,7 +251,7 @@ impl Plan {
 }
 
 /// Returns the amounts with class ids in place of class names.
-fn class_ids(picture: &Picture, resources: &[(String, i64)]) -> Result<Vec<(i32, i64)>, Error> {
+fn class_ids(picture: &Picture, resources: &[(String, i64)]) -> Result<Vec<(ClassId, i64)>, Error> {
     resources
         .iter()
         .map(|(name, amount)| match picture.classes().id(name) {
@@ -278,7 +279,7 @@ fn members_of_all(picture: &Picture, sets: &[Vec<String>]) -> Option<RoaringBitm
 
 /// Returns the roots of the trees to which these providers belong. To save time, the result for more than `FEW`
 /// providers may contain more roots: the roots of all trees that have all of the classes.
-fn reach(picture: &Picture, providers: &RoaringBitmap, resources: &[(i32, i64)]) -> RoaringBitmap {
+fn reach(picture: &Picture, providers: &RoaringBitmap, resources: &[(ClassId, i64)]) -> RoaringBitmap {
     if providers.is_subset(picture.roots()) {
         return providers.clone();
     }

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::fleet::{BEFORE_RESOURCES, Picture, Provider, Slot};
+use crate::ids::ClassId;
 use crate::search::request::Request;
 use crate::search::visit::Found;
 use crate::shared_text;
@@ -145,7 +146,7 @@ impl<'a> Writer<'a> {
             served.levels.clear();
             served.levels.extend(levels);
             let levels = served.levels.iter().zip(&self.found.resources);
-            let mut taken: Vec<(i32, i64)> = Vec::new();
+            let mut taken: Vec<(ClassId, i64)> = Vec::new();
             for (class, amount) in levels.filter(|(own, _)| **own).flat_map(|(_, resources)| resources) {
                 match taken.iter_mut().find(|(c, _)| c == class) {
                     Some((_, sum)) => *sum += amount,

@@ -4,6 +4,7 @@
 //! still possible after some providers are chosen.
 
 use crate::fleet::{Picture, Slot};
+use crate::ids::ClassId;
 use crate::search::plan::Plan;
 use crate::search::visit::Error;
 use crate::search::walk::Budget;
@@ -205,7 +206,8 @@ impl Pools {
         // `dedup` keeps only that entry.
         all.sort_unstable_by_key(|(_, place, level)| (*place, std::cmp::Reverse(*level)));
         all.dedup_by_key(|(slot, _, _)| *slot);
-        let of_class = |(class, _): &(i32, i64)| ClassPool::new(picture, plan, levels, all, choices, *class);
+        let of_class =
+            |(class, _): &(ClassId, i64)| ClassPool::new(picture, plan, levels, all, choices, *class);
         self.classes.clear();
         self.classes.extend(plan.shared_classes.iter().filter_map(of_class));
     }
@@ -228,7 +230,7 @@ impl ClassPool {
         levels: &[usize],
         all: &[(Slot, Place, usize)],
         choices: &[Vec<Slot>],
-        class: i32,
+        class: ClassId,
     ) -> Option<ClassPool> {
         let asked = |level: &usize| plan.levels[*level].resources.iter().find(|(c, _)| *c == class);
         let asking: Vec<usize> = levels.iter().copied().filter(|level| asked(level).is_some()).collect();

@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::{Picture, Slot};
+use crate::ids::ClassId;
 use crate::search::lending::Lending;
 use crate::search::plan::Plan;
 use crate::search::request::Request;
@@ -67,7 +68,7 @@ pub struct Found {
     /// For each level (one choice of a provider): the index of its group in [`Request::groups`].
     pub(super) groups: Vec<usize>,
     /// For each level: the amounts, each with the id of its class.
-    pub(super) resources: Vec<Vec<(i32, i64)>>,
+    pub(super) resources: Vec<Vec<(ClassId, i64)>>,
     /// The providers of all candidates in one list. Each candidate has one provider for each level.
     pub(super) picks: Vec<Slot>,
     /// The number of providers that the search tried.

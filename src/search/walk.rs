@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::fleet::{Picture, Slot, Stock};
+use crate::ids::ClassId;
 use crate::search::plan::{Level, MASK_BITS, Plan};
 use crate::search::subtree::Subtree;
 use crate::search::visit::Error;
@@ -229,7 +230,7 @@ impl Walk {
         let state = &mut self.state;
         state.clear();
         state.push(depth as u64);
-        let asked_later = |class: i32| after.iter().flat_map(|l| &l.resources).any(|(c, _)| *c == class);
+        let asked_later = |class: ClassId| after.iter().flat_map(|l| &l.resources).any(|(c, _)| *c == class);
         let shared = plan.shared_classes.iter().filter(|(class, _)| asked_later(*class));
         for (class, _) in shared {
             let mut taken: Vec<(Slot, i64)> = Vec::new();

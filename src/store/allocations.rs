@@ -12,7 +12,7 @@ use crate::db::schema::{
 };
 use crate::db::statement::{Bind, execute, named, returning_numbers};
 use crate::db::{DbConnection, Kind, on_backend};
-use crate::ids::ProviderId;
+use crate::ids::{ClassId, ProviderId};
 
 use super::joined_rows::JoinedRows;
 use super::{Found, by_database, load_typed, now};
@@ -79,7 +79,7 @@ pub struct Held {
     /// Row id of the provider.
     pub provider_id: ProviderId,
     /// Row id of the class.
-    pub class_id: i32,
+    pub class_id: ClassId,
     /// The allocated amount, in units of the resource class.
     pub used: i32,
 }
@@ -197,8 +197,8 @@ pub fn provider_in_use(conn: &mut DbConnection, provider_id: ProviderId) -> Quer
 pub fn classes_in_use(
     conn: &mut DbConnection,
     provider_id: ProviderId,
-    class_ids: &[i32],
-) -> QueryResult<Vec<i32>> {
+    class_ids: &[ClassId],
+) -> QueryResult<Vec<ClassId>> {
     alloc::table
         .filter(alloc::resource_provider_id.eq(provider_id))
         .filter(alloc::resource_class_id.eq_any(class_ids))
@@ -248,7 +248,7 @@ fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime
     let binds: Vec<Bind<'_>> = rows
         .iter()
         .flat_map(|NewAllocation { consumer_uuid, held }| {
-            let numbers = [held.provider_id.into(), Bind::Int(held.class_id), Bind::Int(held.used)];
+            let numbers = [held.provider_id.into(), held.class_id.into(), Bind::Int(held.used)];
             [Bind::Text(consumer_uuid)].into_iter().chain(numbers).chain([Bind::Time(created_at)])
         })
         .collect();

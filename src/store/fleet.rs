@@ -13,7 +13,7 @@ use crate::db::schema::{
     resource_provider_aggregates as rpa, resource_providers as rp, traits,
 };
 use crate::db::{DbConnection, MultiBackend};
-use crate::ids::ProviderId;
+use crate::ids::{ClassId, ProviderId};
 
 use super::inventories::Amounts;
 use super::load_listed;
@@ -44,9 +44,9 @@ pub struct ProviderRow {
     /// The time of the last change.
     pub updated_at: Option<NaiveDateTime>,
     /// The provider's inventories, each with the row id of the class.
-    pub inventories: Vec<(i32, Amounts)>,
+    pub inventories: Vec<(ClassId, Amounts)>,
     /// The sums of the allocations from the provider, each with the row id of the class.
-    pub used: Vec<(i32, i64)>,
+    pub used: Vec<(ClassId, i64)>,
     /// Row ids of the provider's traits.
     pub traits: Vec<i32>,
     /// The uuids of the provider's aggregates.
@@ -63,14 +63,14 @@ pub struct UsageRow {
     /// The time of the last change.
     pub updated_at: Option<NaiveDateTime>,
     /// The sums of the allocations from the provider, each with the row id of the class.
-    pub used: Vec<(i32, i64)>,
+    pub used: Vec<(ClassId, i64)>,
 }
 
 /// Ids and names of all resource classes and traits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameRows {
     /// Resource classes.
-    pub classes: Vec<(i32, String)>,
+    pub classes: Vec<(ClassId, String)>,
     /// Traits.
     pub traits: Vec<(i32, String)>,
 }
@@ -137,7 +137,7 @@ pub fn load(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Vec<Prov
 /// Returns generation and usage of the providers with these row ids. A row id without a provider is left out. If
 /// `ids` has at most [`LONGEST_LIST`](crate::db::LONGEST_LIST) elements, one query reads all rows as of one moment.
 pub fn load_usage(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Vec<UsageRow>> {
-    type Row = (ProviderId, Option<i32>, Option<NaiveDateTime>, Option<i32>, Option<i64>);
+    type Row = (ProviderId, Option<i32>, Option<NaiveDateTime>, Option<ClassId>, Option<i64>);
     macro_rules! query {
         ($of_provider:expr) => {
             rp::table
@@ -230,7 +230,7 @@ fn grouped<T>(rows: impl Iterator<Item = (ProviderId, T)>) -> ByProvider<T> {
 fn load_inventories(
     conn: &mut DbConnection,
     selection: Selection<'_>,
-) -> QueryResult<ByProvider<(i32, Amounts)>> {
+) -> QueryResult<ByProvider<(ClassId, Amounts)>> {
     let query = inv::table
         .select((
             inv::resource_provider_id,
@@ -243,7 +243,7 @@ fn load_inventories(
             inv::allocation_ratio,
         ))
         .into_boxed::<MultiBackend>();
-    type Row = (ProviderId, i32, i32, i32, i32, i32, i32, f64);
+    type Row = (ProviderId, ClassId, i32, i32, i32, i32, i32, f64);
     let rows: Vec<Row> = select!(query, inv::resource_provider_id, selection).load(conn)?;
     Ok(grouped(rows.into_iter().map(|(id, class, total, reserved, min_unit, max_unit, step_size, ratio)| {
         let allocation_ratio = conn.exact_float(ratio);
@@ -251,7 +251,7 @@ fn load_inventories(
     })))
 }
 
-fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<(i32, i64)>> {
+fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<(ClassId, i64)>> {
     // Diesel can't box a grouped query. So this macro repeats the query for each kind of selection.
     macro_rules! sums {
         ($filter:expr) => {
@@ -262,7 +262,7 @@ fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<B
                 .load(conn)?
         };
     }
-    let rows: Vec<(ProviderId, i32, Option<i64>)> = match selection {
+    let rows: Vec<(ProviderId, ClassId, Option<i64>)> = match selection {
         Selection::Range(first, last) => sums!(alloc::resource_provider_id.between(first, last)),
         Selection::Ids([id]) => sums!(alloc::resource_provider_id.eq(*id)),
         Selection::Ids(ids) => sums!(alloc::resource_provider_id.eq_any(ids)),

@@ -9,7 +9,7 @@ use crate::db::schema::{
     allocations as alloc, inventories as inv, resource_classes as rc, resource_providers as rp,
 };
 use crate::db::{DbConnection, on_backend};
-use crate::ids::ProviderId;
+use crate::ids::{ClassId, ProviderId};
 
 use super::{Found, OfProvider, load_listed, load_typed, now};
 
@@ -34,7 +34,7 @@ pub struct Amounts {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inventory {
     /// Row id of the resource class.
-    pub class_id: i32,
+    pub class_id: ClassId,
     /// Name of the resource class.
     pub class: String,
     /// The numbers of the inventory.
@@ -46,7 +46,7 @@ pub struct Inventory {
 }
 
 type AmountsRow = (i32, i32, i32, i32, i32, f64);
-type Row = (i32, String, AmountsRow, Option<NaiveDateTime>, Option<NaiveDateTime>);
+type Row = (ClassId, String, AmountsRow, Option<NaiveDateTime>, Option<NaiveDateTime>);
 
 const AMOUNTS: (
     inv::total,
@@ -99,7 +99,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
 }
 
 /// Returns the row ids of the classes of which a provider has inventory, in ascending order.
-pub fn class_ids(conn: &mut DbConnection, provider_id: ProviderId) -> QueryResult<Vec<i32>> {
+pub fn class_ids(conn: &mut DbConnection, provider_id: ProviderId) -> QueryResult<Vec<ClassId>> {
     inv::table
         .filter(inv::resource_provider_id.eq(provider_id))
         .order(inv::resource_class_id)
@@ -113,7 +113,7 @@ pub struct UsedInventory {
     /// Row id of the provider.
     pub provider_id: ProviderId,
     /// Row id of the resource class.
-    pub class_id: i32,
+    pub class_id: ClassId,
     /// Name of the resource class.
     pub class: String,
     /// The numbers of the inventory.
@@ -142,7 +142,7 @@ pub fn list_with_used(
                 .select((inv::resource_provider_id, rc::id, rc::name, AMOUNTS, used))
         };
     }
-    type Row = (ProviderId, i32, String, AmountsRow, Option<i64>);
+    type Row = (ProviderId, ClassId, String, AmountsRow, Option<i64>);
     let rows: Vec<Row> = super::chunked(provider_ids, |chunk| {
         load_listed!(conn, query, (inv::resource_provider_id, chunk), (rc::name, classes))
     })?;
@@ -154,7 +154,7 @@ pub fn list_with_used(
 }
 
 /// Returns true if a provider has inventory of the class, or if an allocation is of the class.
-pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool> {
+pub fn class_in_use(conn: &mut DbConnection, class_id: ClassId) -> QueryResult<bool> {
     let stocked = exists(inv::table.filter(inv::resource_class_id.eq(class_id)).select(inv::id));
     // Another program may have stored allocations of a class without inventory.
     let allocated = exists(alloc::table.filter(alloc::resource_class_id.eq(class_id)).select(alloc::id));
@@ -162,7 +162,7 @@ pub fn class_in_use(conn: &mut DbConnection, class_id: i32) -> QueryResult<bool>
 }
 
 /// Inserts inventories. The provider must not have inventory of any of these classes yet.
-pub fn insert(tx: &mut Tx, provider_id: ProviderId, list: &[(i32, Amounts)]) -> QueryResult<()> {
+pub fn insert(tx: &mut Tx, provider_id: ProviderId, list: &[(ClassId, Amounts)]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     // For an empty list, SQLite would report the result of the previous statement.
     if list.is_empty() {
@@ -190,7 +190,7 @@ pub fn insert(tx: &mut Tx, provider_id: ProviderId, list: &[(i32, Amounts)]) -> 
 }
 
 /// Overwrites one inventory. Returns false if the provider has no inventory of the class.
-pub fn update(tx: &mut Tx, provider_id: ProviderId, class_id: i32, a: &Amounts) -> QueryResult<bool> {
+pub fn update(tx: &mut Tx, provider_id: ProviderId, class_id: ClassId, a: &Amounts) -> QueryResult<bool> {
     tx.touch_provider(provider_id, Part::Whole);
     let row = inv::table
         .filter(inv::resource_provider_id.eq(provider_id))
@@ -210,7 +210,7 @@ pub fn update(tx: &mut Tx, provider_id: ProviderId, class_id: i32, a: &Amounts) 
 }
 
 /// Deletes a provider's inventories of these classes. Returns the number of deleted inventories.
-pub fn delete(tx: &mut Tx, provider_id: ProviderId, class_ids: &[i32]) -> QueryResult<usize> {
+pub fn delete(tx: &mut Tx, provider_id: ProviderId, class_ids: &[ClassId]) -> QueryResult<usize> {
     tx.touch_provider(provider_id, Part::Whole);
     let rows = inv::table
         .filter(inv::resource_provider_id.eq(provider_id))

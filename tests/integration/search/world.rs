@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use allotment::fleet::Picture;
-use allotment::ids::ProviderId;
+use allotment::ids::{ClassId, ProviderId};
 use allotment::store::fleet::{NameRows, ProviderRow, UsageRow};
 use allotment::store::inventories::Amounts;
 use rand::Rng;
@@ -247,7 +247,7 @@ impl Provider {
         }
     }
 
-    fn used(&self) -> Vec<(i32, i64)> {
+    fn used(&self) -> Vec<(ClassId, i64)> {
         let used = self.inventories.iter().filter(|(_, inventory)| inventory.used > 0);
         used.map(|(class, inventory)| (class_id(*class), inventory.used)).collect()
     }
@@ -282,9 +282,9 @@ impl Inventory {
     }
 }
 
-fn class_id(class: usize) -> i32 {
+fn class_id(class: usize) -> ClassId {
     // The id of VCPU is 0.
-    class as i32 * 3
+    ClassId::new(class as i32 * 3)
 }
 
 fn trait_id(number: usize) -> i32 {
