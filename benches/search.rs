@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use allotment::api::resources::allocation_candidates::shape;
 use allotment::api::searches::candidate_query::read;
 use allotment::fleet::Picture;
-use allotment::ids::{ClassId, ProviderId};
+use allotment::ids::{ClassId, ProviderId, TraitId};
 use allotment::search::render::render;
 use allotment::search::{Options, Strategy, search};
 use allotment::stop::Stop;
@@ -40,6 +40,7 @@ fn names() -> NameRows {
     let classes = CLASSES.iter().zip(0..).map(|(name, id)| (ClassId::new(id), (*name).to_owned()));
     let traits =
         (0..TRAITS).map(|id| (id, format!("CUSTOM_TRAIT_{id}"))).chain([(TRAITS, "CUSTOM_RARE".into())]);
+    let traits = traits.map(|(id, name)| (TraitId::new(id), name));
     NameRows { classes: classes.collect(), traits: traits.collect() }
 }
 
@@ -73,7 +74,7 @@ fn equip(row: &mut ProviderRow, number: usize) {
     for (class, total, used) in [(0, 64, 10), (1, 262_144, 20_480), (2, 4_000, 200)] {
         stock(class, total, used, row);
     }
-    row.traits = (0..TRAITS).chain(number.is_multiple_of(10).then_some(TRAITS)).collect();
+    row.traits = (0..TRAITS).chain(number.is_multiple_of(10).then_some(TRAITS)).map(TraitId::new).collect();
     row.aggregates = vec![aggregate(number / ZONE), aggregate(1_000_000 + number % 20)];
 }
 
@@ -93,7 +94,7 @@ fn nested(trees: usize) -> Vec<ProviderRow> {
         let root = rows.len();
         let mut host = provider(root, root, None);
         stock(2, 4_000, 200, &mut host);
-        host.traits = (0..TRAITS).collect();
+        host.traits = (0..TRAITS).map(TraitId::new).collect();
         host.aggregates = vec![aggregate(tree / ZONE), aggregate(1_000_000 + tree % 20)];
         rows.push(host);
         for _ in 0..2 {

@@ -79,3 +79,8 @@ row_id! {
     /// The row id of a resource class.
     ClassId
 }
+
+row_id! {
+    /// The row id of a trait.
+    TraitId
+}

@@ -12,7 +12,7 @@ use super::provider::{Provider, Stock, Stocks};
 use super::shared::{SharedList, SharedMap};
 use super::trait_texts::TraitTexts;
 use super::tree::Tree;
-use crate::ids::{ClassId, ProviderId};
+use crate::ids::{ClassId, ProviderId, TraitId};
 use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
 use crate::store::inventories::Amounts;
 
@@ -85,17 +85,17 @@ pub struct Picture {
     /// The number of each aggregate by uuid. The picture numbers aggregates in the order of their first use.
     aggregate_numbers: SharedMap<Arc<str>, u32>,
     class_names: Arc<Names<ClassId>>,
-    trait_names: Arc<Names<i32>>,
+    trait_names: Arc<Names<TraitId>>,
     /// The JSON texts of the traits of providers. Searches never lock this map, so all clones of a picture share one
     /// map.
     trait_texts: Arc<Mutex<TraitTexts>>,
     present: Arc<RoaringBitmap>,
     roots: Arc<RoaringBitmap>,
     by_class: Inverted<ClassId>,
-    by_trait: Inverted<i32>,
+    by_trait: Inverted<TraitId>,
     by_aggregate: Inverted<u32>,
     /// Row id of [`SHARING_TRAIT`]. None if the database lacks this trait.
-    sharing_trait: Option<i32>,
+    sharing_trait: Option<TraitId>,
     /// Providers that were added but are not in a tree yet: slot, row id of the root, and row id of the parent.
     unconnected: Vec<(Slot, ProviderId, Option<ProviderId>)>,
 }
@@ -180,7 +180,7 @@ impl Picture {
     }
 
     /// Returns the names of traits.
-    pub fn traits(&self) -> &Names<i32> {
+    pub fn traits(&self) -> &Names<TraitId> {
         &self.trait_names
     }
 
@@ -195,17 +195,17 @@ impl Picture {
     }
 
     /// Returns the slots of the providers that have a trait.
-    pub fn with_trait(&self, id: i32) -> &RoaringBitmap {
+    pub fn with_trait(&self, id: TraitId) -> &RoaringBitmap {
         &self.by_trait.get(id).providers
     }
 
     /// Returns the slots of the providers that have at least one of these traits.
-    pub fn with_any_trait(&self, ids: &[i32]) -> RoaringBitmap {
+    pub fn with_any_trait(&self, ids: &[TraitId]) -> RoaringBitmap {
         union(ids.iter().map(|id| self.with_trait(*id)))
     }
 
     /// Returns the roots of the trees in which a provider has at least one of these traits.
-    pub fn roots_with_any_trait(&self, ids: &[i32]) -> RoaringBitmap {
+    pub fn roots_with_any_trait(&self, ids: &[TraitId]) -> RoaringBitmap {
         union(ids.iter().map(|id| &*self.by_trait.get(*id).roots))
     }
 
@@ -241,8 +241,8 @@ impl Picture {
 
     /// Returns the slots of the providers that share their inventory with the members of their aggregates.
     pub fn sharing(&self) -> &RoaringBitmap {
-        // No trait has the row id i32::MIN, so the bitmap is empty if the database lacks the trait.
-        self.with_trait(self.sharing_trait.unwrap_or(i32::MIN))
+        // No trait has the row id `TraitId::MIN`, so the bitmap is empty if the database lacks the trait.
+        self.with_trait(self.sharing_trait.unwrap_or(TraitId::MIN))
     }
 
     /// Replaces all names of classes and traits.

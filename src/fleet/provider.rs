@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use smallvec::SmallVec;
 
 use super::picture::{Names, Slot};
-use crate::ids::{ClassId, ProviderId};
+use crate::ids::{ClassId, ProviderId, TraitId};
 use crate::shared_text::SharedStr;
 use crate::store::inventories::Amounts;
 
@@ -77,7 +77,7 @@ pub struct Provider {
     pub stocks: Stocks,
     /// Row ids of the traits, in ascending order, so standard traits come first. Providers with the same traits share
     /// the list.
-    pub traits: Arc<[i32]>,
+    pub traits: Arc<[TraitId]>,
     /// The picture's numbers for the aggregates of the provider, in ascending order.
     pub aggregates: Vec<u32>,
     /// The beginning of the summary as JSON: the uuid in quotes, [`BEFORE_RESOURCES`], and the content of

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::picture::Names;
+use crate::ids::TraitId;
 use crate::shared_text::SharedStr;
 
 /// Unused texts are removed only if there are more texts than this number.
@@ -12,7 +13,7 @@ const FEW: usize = 1_024;
 /// The shared texts. The key is the list of the traits' row ids, in ascending order.
 #[derive(Clone, Debug, Default)]
 pub struct TraitTexts {
-    texts: HashMap<Arc<[i32]>, SharedStr>,
+    texts: HashMap<Arc<[TraitId]>, SharedStr>,
     /// The number of used texts when unused texts were last removed.
     in_use: usize,
 }
@@ -20,7 +21,7 @@ pub struct TraitTexts {
 impl TraitTexts {
     /// Returns the shared list of these traits, and the names as shared JSON text, for example
     /// `"CUSTOM_A","CUSTOM_B"`.
-    pub fn share(&mut self, traits: Vec<i32>, names: &Names<i32>) -> (Arc<[i32]>, SharedStr) {
+    pub fn share(&mut self, traits: Vec<TraitId>, names: &Names<TraitId>) -> (Arc<[TraitId]>, SharedStr) {
         if let Some((list, text)) = self.texts.get_key_value(&*traits) {
             return (Arc::clone(list), text.clone());
         }
@@ -44,13 +45,13 @@ mod tests {
 
     #[test]
     fn texts_that_nobody_has_are_forgotten() {
-        let (mut texts, names) = (TraitTexts::default(), Names::<i32>::default());
-        let kept: Vec<SharedStr> = (0..10).map(|id| texts.share(vec![id], &names).1).collect();
+        let (mut texts, names) = (TraitTexts::default(), Names::<TraitId>::default());
+        let kept: Vec<SharedStr> = (0..10).map(|id| texts.share(vec![TraitId::new(id)], &names).1).collect();
         for id in 10..5_000 {
-            texts.share(vec![id], &names);
+            texts.share(vec![TraitId::new(id)], &names);
         }
         assert!(texts.texts.len() < 2 * FEW, "{}", texts.texts.len());
-        assert!((0..10).all(|id| texts.texts.contains_key([id].as_slice())));
+        assert!((0..10).all(|id| texts.texts.contains_key([TraitId::new(id)].as_slice())));
         drop(kept);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 
 use super::picture::{Picture, Slot};
-use crate::ids::ClassId;
+use crate::ids::{ClassId, TraitId};
 
 /// The slots of a tree's providers. Up to four slots lie inside the `Tree` value. So a search of small trees needs no
 /// access to other places in memory.
@@ -19,7 +19,7 @@ pub struct Tree {
     /// Row ids of the classes of which at least one provider of the tree has inventory.
     pub(super) classes: Vec<ClassId>,
     /// Row ids of the traits that at least one provider of the tree has.
-    pub(super) traits: Arc<[i32]>,
+    pub(super) traits: Arc<[TraitId]>,
     /// Numbers of the aggregates of which at least one provider of the tree is a member.
     pub aggregates: Vec<u32>,
     /// The span of each provider, in the order of slots. The spans are computed when a search first needs a span.
@@ -41,7 +41,7 @@ impl Tree {
     pub(super) fn new(
         members: Members,
         classes: Vec<ClassId>,
-        traits: Arc<[i32]>,
+        traits: Arc<[TraitId]>,
         aggregates: Vec<u32>,
     ) -> Tree {
         Tree { members, classes, traits, aggregates, spans: OnceLock::new() }

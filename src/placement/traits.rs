@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
-use crate::ids::ProviderId;
+use crate::ids::{ProviderId, TraitId};
 use crate::store::joined_rows::JoinedRows;
 use crate::store::known_traits::KnownTraits;
 use crate::store::resource_providers::ProviderKey;
@@ -129,8 +129,8 @@ fn difference(
     conn: &mut DbConnection,
     provider_id: ProviderId,
     wanted: &[Trait],
-) -> Result<(Vec<i32>, Vec<i32>)> {
-    let wanted: HashSet<i32> = wanted.iter().map(|t| t.id).collect();
-    let present: HashSet<i32> = rows::list_by_provider(conn, provider_id)?.iter().map(|t| t.id).collect();
+) -> Result<(Vec<TraitId>, Vec<TraitId>)> {
+    let wanted: HashSet<TraitId> = wanted.iter().map(|t| t.id).collect();
+    let present: HashSet<TraitId> = rows::list_by_provider(conn, provider_id)?.iter().map(|t| t.id).collect();
     Ok((wanted.difference(&present).copied().collect(), present.difference(&wanted).copied().collect()))
 }

@@ -3,6 +3,7 @@
 use roaring::RoaringBitmap;
 
 use crate::fleet::{Picture, Slot};
+use crate::ids::TraitId;
 use crate::stop::{Pace, Stop};
 
 use crate::placement::{Error, Result};
@@ -81,6 +82,6 @@ fn named(picture: &Picture, filter: &ListFilter) -> RoaringBitmap {
 }
 
 /// Returns the ids of traits. The error names all unknown traits.
-fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<i32>> {
+fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<TraitId>> {
     picture.traits().all_ids(names).map_err(|unknown| Error::TraitNotFound(unknown.join(", ")))
 }

@@ -4,7 +4,7 @@
 use roaring::RoaringBitmap;
 
 use crate::fleet::{Picture, Slot};
-use crate::ids::ClassId;
+use crate::ids::{ClassId, TraitId};
 use crate::search::lending::{able, lent_to};
 use crate::search::request::{Group, Request};
 use crate::search::visit::Error;
@@ -262,7 +262,7 @@ fn class_ids(picture: &Picture, resources: &[(String, i64)]) -> Result<Vec<(Clas
 }
 
 /// Returns the ids of traits. The error names all unknown traits.
-fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<i32>, Error> {
+fn trait_ids(picture: &Picture, names: &[String]) -> Result<Vec<TraitId>, Error> {
     picture.traits().all_ids(names).map_err(|unknown| Error::UnknownTraits(unknown.join(", ")))
 }
 

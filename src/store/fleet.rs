@@ -13,7 +13,7 @@ use crate::db::schema::{
     resource_provider_aggregates as rpa, resource_providers as rp, traits,
 };
 use crate::db::{DbConnection, MultiBackend};
-use crate::ids::{ClassId, ProviderId};
+use crate::ids::{ClassId, ProviderId, TraitId};
 
 use super::inventories::Amounts;
 use super::load_listed;
@@ -48,7 +48,7 @@ pub struct ProviderRow {
     /// The sums of the allocations from the provider, each with the row id of the class.
     pub used: Vec<(ClassId, i64)>,
     /// Row ids of the provider's traits.
-    pub traits: Vec<i32>,
+    pub traits: Vec<TraitId>,
     /// The uuids of the provider's aggregates.
     pub aggregates: Vec<String>,
 }
@@ -72,7 +72,7 @@ pub struct NameRows {
     /// Resource classes.
     pub classes: Vec<(ClassId, String)>,
     /// Traits.
-    pub traits: Vec<(i32, String)>,
+    pub traits: Vec<(TraitId, String)>,
 }
 
 /// The providers that a query reads.
@@ -270,7 +270,7 @@ fn load_used(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<B
     Ok(grouped(rows.into_iter().map(|(id, class, used)| (id, (class, used.unwrap_or(0))))))
 }
 
-fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<i32>> {
+fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<ByProvider<TraitId>> {
     match conn {
         // Most rows that the picture (the copy of all providers in memory) needs are traits. So on
         // PostgreSQL, one row has all trait ids of a provider.
@@ -286,7 +286,7 @@ fn load_traits(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult
         _ => {
             let query =
                 rpt::table.select((rpt::resource_provider_id, rpt::trait_id)).into_boxed::<MultiBackend>();
-            let rows: Vec<(ProviderId, i32)> =
+            let rows: Vec<(ProviderId, TraitId)> =
                 select!(query, rpt::resource_provider_id, selection).load(conn)?;
             Ok(grouped(rows.into_iter()))
         }

@@ -8,13 +8,14 @@ use diesel::QueryResult;
 use parking_lot::RwLock;
 
 use super::joined_rows::JoinedRows;
+use crate::ids::TraitId;
 
 /// The traits that this process has read. The name of a trait never changes.
 #[derive(Debug, Default)]
 pub struct KnownTraits(RwLock<ById>);
 
 /// Traits by row id: the name, and the time of the last change or creation.
-pub type ById = HashMap<i32, (String, Option<NaiveDateTime>)>;
+pub type ById = HashMap<TraitId, (String, Option<NaiveDateTime>)>;
 
 /// The largest number of cached traits. The cache is emptied before it would exceed this number.
 const MOST: usize = 65_536;
@@ -25,7 +26,7 @@ impl KnownTraits {
     pub fn names(
         &self,
         generation: i32,
-        ids: &[i32],
+        ids: &[TraitId],
         find: impl FnOnce() -> QueryResult<ById>,
     ) -> QueryResult<JoinedRows> {
         {
@@ -45,7 +46,7 @@ impl KnownTraits {
     }
 }
 
-fn named(traits: &ById, generation: i32, ids: &[i32]) -> JoinedRows {
+fn named(traits: &ById, generation: i32, ids: &[TraitId]) -> JoinedRows {
     let found = ids.iter().filter_map(|id| traits.get(id));
     JoinedRows::of_each(generation, found.map(|(name, changed_at)| (name.as_str(), *changed_at)))
 }

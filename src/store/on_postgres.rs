@@ -7,7 +7,7 @@ use crate::db::functions::{any, array_agg, coalesce, string_agg};
 use crate::db::schema::{
     allocations as alloc, resource_provider_traits as rpt, resource_providers as rp, traits,
 };
-use crate::ids::ProviderId;
+use crate::ids::{ProviderId, TraitId};
 
 use super::allocations::{FIELD, allocation_line, allocation_time, with_allocations};
 use super::joined_rows::{JoinedRows, SEPARATOR};
@@ -35,18 +35,18 @@ pub fn trait_names(
 ) -> QueryResult<Option<JoinedRows>> {
     let ids = rpt::table.filter(rpt::resource_provider_id.eq(rp::id)).order(rpt::trait_id);
     let columns = (rp::generation, array(ids.select(rpt::trait_id)));
-    let found: Option<(Option<i32>, Vec<i32>)> =
+    let found: Option<(Option<i32>, Vec<TraitId>)> =
         rp::table.filter(rp::uuid.eq(uuid)).select(columns).get_result(conn).found()?;
-    let named = |(generation, ids): (Option<i32>, Vec<i32>)| {
+    let named = |(generation, ids): (Option<i32>, Vec<TraitId>)| {
         known.names(generation.unwrap_or(0), &ids, || find_traits(conn, &ids))
     };
     found.map(named).transpose()
 }
 
-fn find_traits(conn: &mut PgConnection, ids: &[i32]) -> QueryResult<ById> {
+fn find_traits(conn: &mut PgConnection, ids: &[TraitId]) -> QueryResult<ById> {
     let changed_at = coalesce(traits::updated_at, traits::created_at);
     let columns = (traits::id, (traits::name, changed_at));
-    let rows: Vec<(i32, _)> = traits::table.filter(traits::id.eq(any(ids))).select(columns).load(conn)?;
+    let rows: Vec<(TraitId, _)> = traits::table.filter(traits::id.eq(any(ids))).select(columns).load(conn)?;
     Ok(rows.into_iter().collect())
 }
 
@@ -54,7 +54,7 @@ fn find_traits(conn: &mut PgConnection, ids: &[i32]) -> QueryResult<ById> {
 pub fn trait_ids(
     conn: &mut PgConnection,
     providers: &[ProviderId],
-) -> QueryResult<Vec<(ProviderId, Vec<i32>)>> {
+) -> QueryResult<Vec<(ProviderId, Vec<TraitId>)>> {
     rpt::table
         .filter(rpt::resource_provider_id.eq(any(providers)))
         .group_by(rpt::resource_provider_id)
@@ -67,7 +67,7 @@ pub fn trait_ids_between(
     conn: &mut PgConnection,
     first: ProviderId,
     last: ProviderId,
-) -> QueryResult<Vec<(ProviderId, Vec<i32>)>> {
+) -> QueryResult<Vec<(ProviderId, Vec<TraitId>)>> {
     rpt::table
         .filter(rpt::resource_provider_id.between(first, last))
         .group_by(rpt::resource_provider_id)

@@ -14,7 +14,7 @@ use crate::db::functions::coalesce;
 use crate::db::schema::resource_providers as rp;
 use crate::db::schema::{resource_provider_traits as rpt, traits};
 use crate::db::{DbConnection, on_backend};
-use crate::ids::ProviderId;
+use crate::ids::{ProviderId, TraitId};
 
 use super::joined_rows::JoinedRows;
 use super::known_traits::KnownTraits;
@@ -24,7 +24,7 @@ use super::{Found, by_database, now};
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct Trait {
     /// Row id. Standard traits have smaller row ids than custom traits.
-    pub id: i32,
+    pub id: TraitId,
     /// The name, for example `CUSTOM_RAID`.
     pub name: String,
     /// The time of the creation.
@@ -42,7 +42,7 @@ pub fn list(conn: &mut DbConnection) -> QueryResult<Vec<Trait>> {
 }
 
 /// Returns the row ids of all traits that at least one provider has.
-pub fn associated_ids(conn: &mut DbConnection) -> QueryResult<HashSet<i32>> {
+pub fn associated_ids(conn: &mut DbConnection) -> QueryResult<HashSet<TraitId>> {
     Ok(rpt::table.select(rpt::trait_id).distinct().load(conn)?.into_iter().collect())
 }
 
@@ -103,7 +103,7 @@ pub fn list_by_provider(conn: &mut DbConnection, provider_id: ProviderId) -> Que
 }
 
 /// Returns true if at least one provider has the trait.
-pub fn in_use(conn: &mut DbConnection, trait_id: i32) -> QueryResult<bool> {
+pub fn in_use(conn: &mut DbConnection, trait_id: TraitId) -> QueryResult<bool> {
     let found = rpt::table
         .filter(rpt::trait_id.eq(trait_id))
         .select(rpt::resource_provider_id)
@@ -124,13 +124,13 @@ pub fn insert(tx: &mut Tx, names: &[&str]) -> QueryResult<()> {
 }
 
 /// Deletes a trait. Returns the number of deleted rows.
-pub fn delete(tx: &mut Tx, id: i32) -> QueryResult<usize> {
+pub fn delete(tx: &mut Tx, id: TraitId) -> QueryResult<usize> {
     tx.touch_names();
     diesel::delete(traits::table.filter(traits::id.eq(id))).execute(tx.conn())
 }
 
 /// Adds traits to a provider. The provider must not have any of these traits yet.
-pub fn associate(tx: &mut Tx, provider_id: ProviderId, trait_ids: &[i32]) -> QueryResult<()> {
+pub fn associate(tx: &mut Tx, provider_id: ProviderId, trait_ids: &[TraitId]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     let created_at = now();
     for chunk in trait_ids.chunks(super::CHUNK) {
@@ -150,7 +150,7 @@ pub fn associate(tx: &mut Tx, provider_id: ProviderId, trait_ids: &[i32]) -> Que
 }
 
 /// Removes traits from a provider.
-pub fn dissociate(tx: &mut Tx, provider_id: ProviderId, trait_ids: &[i32]) -> QueryResult<()> {
+pub fn dissociate(tx: &mut Tx, provider_id: ProviderId, trait_ids: &[TraitId]) -> QueryResult<()> {
     tx.touch_provider(provider_id, Part::Whole);
     for chunk in trait_ids.chunks(super::CHUNK) {
         let rows =

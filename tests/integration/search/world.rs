@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use allotment::fleet::Picture;
-use allotment::ids::{ClassId, ProviderId};
+use allotment::ids::{ClassId, ProviderId, TraitId};
 use allotment::store::fleet::{NameRows, ProviderRow, UsageRow};
 use allotment::store::inventories::Amounts;
 use rand::Rng;
@@ -287,8 +287,8 @@ fn class_id(class: usize) -> ClassId {
     ClassId::new(class as i32 * 3)
 }
 
-fn trait_id(number: usize) -> i32 {
-    number as i32 * 2 + 1
+fn trait_id(number: usize) -> TraitId {
+    TraitId::new(number as i32 * 2 + 1)
 }
 
 fn names() -> NameRows {
