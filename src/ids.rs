@@ -84,3 +84,8 @@ row_id! {
     /// The row id of a trait.
     TraitId
 }
+
+row_id! {
+    /// The row id of a consumer.
+    ConsumerId
+}

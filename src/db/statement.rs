@@ -12,7 +12,7 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Integer, Text, Timestamp};
 
 use super::{DbConnection, on_backend};
-use crate::ids::{ClassId, ProviderId};
+use crate::ids::{ClassId, ConsumerId, ProviderId};
 
 /// A value that is bound to a `?` in a statement.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,12 @@ impl From<ProviderId> for Bind<'_> {
 
 impl From<ClassId> for Bind<'_> {
     fn from(id: ClassId) -> Self {
+        Bind::Int(id.get())
+    }
+}
+
+impl From<ConsumerId> for Bind<'_> {
+    fn from(id: ConsumerId) -> Self {
         Bind::Int(id.get())
     }
 }

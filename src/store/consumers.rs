@@ -7,6 +7,7 @@ use crate::commit::Tx;
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
 use crate::db::statement::{Bind, execute, named};
 use crate::db::{DbConnection, Kind, on_backend};
+use crate::ids::ConsumerId;
 
 use super::{Found, now};
 
@@ -14,7 +15,7 @@ use super::{Found, now};
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct Consumer {
     /// Row id.
-    pub id: i32,
+    pub id: ConsumerId,
     /// The uuid that clients use.
     pub uuid: String,
     /// The generation, which increases with each write of the consumer's allocations.
@@ -170,7 +171,7 @@ pub fn insert_new(
 }
 
 /// Changes a consumer's project, user and type. Returns the number of changed rows.
-pub fn set_owner(tx: &mut Tx, id: i32, owner: OwnerIds) -> QueryResult<usize> {
+pub fn set_owner(tx: &mut Tx, id: ConsumerId, owner: OwnerIds) -> QueryResult<usize> {
     diesel::update(consumers::table.filter(consumers::id.eq(id)))
         .set((
             consumers::project_id.eq(owner.project_id),

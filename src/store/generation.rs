@@ -7,7 +7,7 @@ use crate::commit::{Part, Tx};
 use crate::db::Kind;
 use crate::db::schema::waitlist_tickets as tickets;
 use crate::db::statement::{execute, execute_listed, named, returning_numbers};
-use crate::ids::ProviderId;
+use crate::ids::{ConsumerId, ProviderId};
 
 use super::now;
 use super::resource_providers::{self, ProviderKey};
@@ -58,7 +58,7 @@ pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<Prov
 
 /// Increments a consumer's generation if it still is `seen`. Returns false if another writer was first.
 #[must_use = "a swap that failed is a conflict"]
-pub fn swap_consumer(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
+pub fn swap_consumer(tx: &mut Tx, id: ConsumerId, seen: i32) -> QueryResult<bool> {
     let sql = named!(
         "UPDATE consumers SET generation = generation + 1, updated_at = ? \
          WHERE id = ? AND generation = ?"
@@ -68,7 +68,7 @@ pub fn swap_consumer(tx: &mut Tx, id: i32, seen: i32) -> QueryResult<bool> {
 
 /// Locks a consumer's row and increments the generation. Returns false if the consumer does not exist.
 #[must_use = "a consumer that is gone can't be written to"]
-pub fn bump_consumer(tx: &mut Tx, id: i32) -> QueryResult<bool> {
+pub fn bump_consumer(tx: &mut Tx, id: ConsumerId) -> QueryResult<bool> {
     let sql = named!("UPDATE consumers SET generation = generation + 1, updated_at = ? WHERE id = ?");
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
