@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use allotment::api::resources::allocation_candidates::shape;
 use allotment::api::searches::candidate_query::read;
 use allotment::fleet::Picture;
-use allotment::ids::{ClassId, ProviderId, TraitId};
+use allotment::ids::{ClassId, Generation, ProviderId, TraitId};
 use allotment::search::render::render;
 use allotment::search::{Options, Strategy, search};
 use allotment::stop::Stop;
@@ -62,7 +62,7 @@ fn provider(number: usize, root: usize, parent: Option<usize>) -> ProviderRow {
         id: id(number),
         uuid: format!("00000000-0000-4000-8000-{number:012}"),
         name: Some(format!("provider-{number}")),
-        generation: 1,
+        generation: Generation::new(1),
         root_id: id(root),
         parent_id: parent.map(id),
         ..ProviderRow::default()
@@ -158,7 +158,7 @@ fn claim(picture: &mut Picture, hosts: usize) {
             let used = used.map(|(class, amount)| (ClassId::new(class), amount)).to_vec();
             picture.set_usages(vec![UsageRow {
                 id: ProviderId::new(id),
-                generation: 1,
+                generation: Generation::new(1),
                 updated_at: None,
                 used,
             }]);

@@ -89,3 +89,53 @@ row_id! {
     /// The row id of a consumer.
     ConsumerId
 }
+
+/// The generation of a provider or of a consumer: a number that increases with each write.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
+#[serde(transparent)]
+#[diesel(sql_type = diesel::sql_types::Integer)]
+pub struct Generation(i32);
+
+integer_column!(Generation);
+
+impl Generation {
+    /// Returns the generation with this number.
+    pub const fn new(number: i32) -> Self {
+        Generation(number)
+    }
+
+    /// Returns the number of the generation.
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+
+    /// Returns the generation after one write.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Generation(self.0 + 1)
+    }
+
+    /// Returns true if a client that states the number `given` means this generation.
+    pub fn is(self, given: i64) -> bool {
+        i64::from(self.0) == given
+    }
+}
+
+impl std::fmt::Display for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -12,7 +12,7 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Integer, Text, Timestamp};
 
 use super::{DbConnection, on_backend};
-use crate::ids::{ClassId, ConsumerId, ProviderId};
+use crate::ids::{ClassId, ConsumerId, Generation, ProviderId};
 
 /// A value that is bound to a `?` in a statement.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,12 @@ impl From<ClassId> for Bind<'_> {
 impl From<ConsumerId> for Bind<'_> {
     fn from(id: ConsumerId) -> Self {
         Bind::Int(id.get())
+    }
+}
+
+impl From<Generation> for Bind<'_> {
+    fn from(generation: Generation) -> Self {
+        Bind::Int(generation.get())
     }
 }
 

@@ -193,7 +193,7 @@ impl Follower for Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::ClassId;
+    use crate::ids::{ClassId, Generation};
     use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
     use crate::store::inventories::Amounts;
 
@@ -215,7 +215,7 @@ mod tests {
     fn claim(id: i32, used: i64) -> Vec<UsageRow> {
         vec![UsageRow {
             id: ProviderId::new(id),
-            generation: 1,
+            generation: Generation::new(1),
             updated_at: None,
             used: vec![(ClassId::new(0), used)],
         }]

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use smallvec::SmallVec;
 
 use super::picture::{Names, Slot};
-use crate::ids::{ClassId, ProviderId, TraitId};
+use crate::ids::{ClassId, Generation, ProviderId, TraitId};
 use crate::shared_text::SharedStr;
 use crate::store::inventories::Amounts;
 
@@ -64,7 +64,7 @@ pub struct Provider {
     /// The name. None only in rows of old databases.
     pub name: Option<Arc<str>>,
     /// The generation.
-    pub generation: i32,
+    pub generation: Generation,
     /// The time of the creation.
     pub created_at: Option<NaiveDateTime>,
     /// The time of the last change.

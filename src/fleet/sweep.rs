@@ -16,7 +16,7 @@ use super::picture;
 use super::provider::Stock;
 use crate::commit::{Db, Part, Touched};
 use crate::db::Error;
-use crate::ids::ProviderId;
+use crate::ids::{Generation, ProviderId};
 use crate::metrics;
 use crate::store::fleet as rows;
 
@@ -160,7 +160,7 @@ async fn look_again(
 
 /// Returns generation and stocks of providers in the picture. Each claim on a provider changes these values, so two
 /// results show which providers have changed in between.
-fn states(fleet: &Fleet, ids: &[ProviderId]) -> BTreeMap<ProviderId, (i32, Vec<Stock>)> {
+fn states(fleet: &Fleet, ids: &[ProviderId]) -> BTreeMap<ProviderId, (Generation, Vec<Stock>)> {
     let picture = fleet.read();
     let state = |id: &ProviderId| {
         let provider = picture.provider(picture.find_by_id(*id)?);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
+use crate::ids::Generation;
 use crate::store::aggregates as rows;
 use crate::store::resource_providers::ProviderKey;
 
@@ -11,7 +12,7 @@ use super::resource_providers::{bump_at, find_key, lock};
 use super::{Error, Result};
 
 /// Returns the generation of a provider, and the uuids of the aggregates of which the provider is a member.
-pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<String>)> {
+pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(Generation, Vec<String>)> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
@@ -19,12 +20,12 @@ pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec
 ///
 /// If `given` is a generation, the provider must have that generation, and the generation is incremented. If
 /// `given` is `None` (microversions before 1.19), the generation stays unchanged.
-pub fn replace(tx: &mut Tx, uuid: &str, given: Option<i64>, aggregates: &[String]) -> Result<i32> {
+pub fn replace(tx: &mut Tx, uuid: &str, given: Option<i64>, aggregates: &[String]) -> Result<Generation> {
     let ProviderKey { id, mut generation } = find_key(tx, uuid)?;
     match given {
         Some(given) => {
             bump_at(tx, uuid, given)?;
-            generation += 1;
+            generation = generation.next();
         }
         None => lock(tx, id)?,
     }

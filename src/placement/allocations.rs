@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
-use crate::ids::{ClassId, ProviderId};
+use crate::ids::{ClassId, Generation, ProviderId};
 use crate::store::allocations as rows;
 use crate::store::allocations::{ConsumerAllocation, Held, NewAllocation};
 use crate::store::capacity::Misfit;
@@ -212,13 +212,13 @@ fn lock_known(tx: &mut Tx, claim: &Claim, known: Option<Consumer>) -> Result<Opt
     Ok(consumers::find_by_uuid(tx, &consumer.uuid)?)
 }
 
-fn check_expected(expected: Expected, actual: Option<i32>) -> Result<()> {
+fn check_expected(expected: Expected, actual: Option<Generation>) -> Result<()> {
     let given = match expected {
         Expected::Anything => return Ok(()),
         Expected::New => None,
         Expected::Generation(given) => Some(given),
     };
-    if given == actual.map(i64::from) {
+    if given == actual.map(|generation| generation.get().into()) {
         return Ok(());
     }
     Err(Error::ConsumerGeneration {

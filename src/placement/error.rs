@@ -2,6 +2,7 @@
 //! `api/refusal.rs`.
 
 use crate::db;
+use crate::ids::Generation;
 use crate::stop::GivenUp;
 
 /// A refusal of the request, or a failure of the database.
@@ -36,7 +37,7 @@ pub enum Error {
         /// The uuid of the provider.
         uuid: String,
         /// The provider's present generation.
-        actual: i32,
+        actual: Generation,
         /// The generation that the client stated.
         given: i64,
     },

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
-use crate::ids::{ClassId, ProviderId};
+use crate::ids::{ClassId, Generation, ProviderId};
 use crate::store::inventories as rows;
 use crate::store::inventories::{Amounts, Inventory};
 use crate::store::{allocations, resource_classes};
@@ -40,7 +40,7 @@ impl ReservedLimit {
 }
 
 /// Returns the generation and the inventories of a provider.
-pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<Inventory>)> {
+pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(Generation, Vec<Inventory>)> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 
@@ -52,7 +52,7 @@ pub fn replace(
     given: i64,
     list: &[(String, Amounts)],
     limit: ReservedLimit,
-) -> Result<i32> {
+) -> Result<Generation> {
     let id = bump_at(tx, uuid, given)?;
     list.iter().try_for_each(|(class, amounts)| limit.check(uuid, class, amounts))?;
     set_all(tx, id, uuid, list)?;
@@ -67,7 +67,13 @@ pub fn delete_all(tx: &mut Tx, uuid: &str) -> Result<()> {
 
 /// Adds an inventory of a class to a provider. Fails if the provider already has an inventory of that class.
 /// Returns the new generation.
-pub fn create(tx: &mut Tx, uuid: &str, class: &str, amounts: Amounts, limit: ReservedLimit) -> Result<i32> {
+pub fn create(
+    tx: &mut Tx,
+    uuid: &str,
+    class: &str,
+    amounts: Amounts,
+    limit: ReservedLimit,
+) -> Result<Generation> {
     let id = bump(tx, uuid)?;
     limit.check(uuid, class, &amounts)?;
     let class_id = find(tx, class)?.id;
@@ -87,7 +93,7 @@ pub fn update(
     given: i64,
     (class, amounts): (&str, Amounts),
     limit: ReservedLimit,
-) -> Result<i32> {
+) -> Result<Generation> {
     let id = bump_at(tx, uuid, given)?;
     limit.check(uuid, class, &amounts)?;
     let class_id = find(tx, class)?.id;
@@ -142,6 +148,6 @@ fn remove(tx: &mut Tx, id: ProviderId, uuid: &str, class_ids: &[ClassId]) -> Res
     Ok(rows::delete(tx, id, class_ids)? > 0)
 }
 
-fn generation_after(conn: &mut DbConnection, uuid: &str) -> Result<i32> {
+fn generation_after(conn: &mut DbConnection, uuid: &str) -> Result<Generation> {
     Ok(find_key(conn, uuid)?.generation)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
-use crate::ids::ProviderId;
+use crate::ids::{Generation, ProviderId};
 use crate::store::resource_providers::{self as rows, ProviderKey, ResourceProvider};
 use crate::store::{allocations, generation, waitlist_queues};
 
@@ -71,8 +71,8 @@ pub(super) fn bump_at(tx: &mut Tx, uuid: &str, given: i64) -> Result<ProviderId>
 }
 
 /// Fails if `given` is not the provider's generation `actual`.
-pub(super) fn check_given(uuid: &str, actual: i32, given: i64) -> Result<()> {
-    if i64::from(actual) == given {
+pub(super) fn check_given(uuid: &str, actual: Generation, given: i64) -> Result<()> {
+    if actual.is(given) {
         return Ok(());
     }
     Err(Error::ProviderGeneration { uuid: uuid.to_owned(), actual, given })

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::commit::Tx;
 use crate::db::DbConnection;
-use crate::ids::{ProviderId, TraitId};
+use crate::ids::{Generation, ProviderId, TraitId};
 use crate::store::joined_rows::JoinedRows;
 use crate::store::known_traits::KnownTraits;
 use crate::store::resource_providers::ProviderKey;
@@ -91,7 +91,7 @@ pub fn list_by_provider(conn: &mut DbConnection, known: &KnownTraits, uuid: &str
 /// Replaces all traits of a provider. The provider's generation must be `given`. Returns the generation after
 /// the change, and the traits. The generation is incremented only if the traits differ from the present
 /// traits.
-pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<(i32, Vec<Trait>)> {
+pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<(Generation, Vec<Trait>)> {
     let ProviderKey { id, generation: actual } = find_key(tx, uuid)?;
     check_given(uuid, actual, given)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -109,7 +109,7 @@ pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<
     bump_at(tx, uuid, given)?;
     rows::dissociate(tx, id, &to_remove)?;
     rows::associate(tx, id, &to_add)?;
-    Ok((actual + 1, wanted))
+    Ok((actual.next(), wanted))
 }
 
 /// Deletes all traits of a provider. If the provider has no traits, its generation stays unchanged.

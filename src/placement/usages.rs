@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::db::DbConnection;
+use crate::ids::Generation;
 use crate::store::usages as rows;
 
 use super::{Error, Result};
@@ -23,7 +24,7 @@ pub struct TypeUsage {
 }
 
 /// Returns the generation of a provider, and the amount in use for each class of its inventories.
-pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(i32, Vec<(String, i64)>)> {
+pub fn list_by_provider(conn: &mut DbConnection, uuid: &str) -> Result<(Generation, Vec<(String, i64)>)> {
     rows::list_by_provider_uuid(conn, uuid)?.ok_or_else(|| Error::ProviderNotFound(uuid.to_owned()))
 }
 

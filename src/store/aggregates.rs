@@ -7,7 +7,7 @@ use crate::db::schema::{
     placement_aggregates as agg, resource_provider_aggregates as rpa, resource_providers as rp,
 };
 use crate::db::{DbConnection, on_backend};
-use crate::ids::ProviderId;
+use crate::ids::{Generation, ProviderId};
 
 use super::{Found, OfProvider, load_typed, now};
 
@@ -32,7 +32,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
         .filter(rp::uuid.eq(uuid))
         .order(agg::id)
         .select((rp::generation, agg::uuid.nullable()));
-    let rows: QueryResult<Vec<(Option<i32>, Option<String>)>> = load_typed!(conn, query);
+    let rows: QueryResult<Vec<(Option<Generation>, Option<String>)>> = load_typed!(conn, query);
     Ok(super::of_provider(rows.found()?.unwrap_or_default()))
 }
 

@@ -12,7 +12,7 @@ use crate::db::schema::{
 };
 use crate::db::statement::{Bind, execute, named, returning_numbers};
 use crate::db::{DbConnection, Kind, on_backend};
-use crate::ids::{ClassId, ProviderId};
+use crate::ids::{ClassId, Generation, ProviderId};
 
 use super::joined_rows::JoinedRows;
 use super::{Found, by_database, load_typed, now};
@@ -23,13 +23,13 @@ pub struct ConsumerAllocation {
     /// The provider's uuid.
     pub provider_uuid: String,
     /// The provider's generation. None only in rows of old databases.
-    pub provider_generation: Option<i32>,
+    pub provider_generation: Option<Generation>,
     /// Name of the resource class.
     pub class: String,
     /// The allocated amount, in units of the resource class.
     pub used: i32,
     /// The consumer's generation.
-    pub consumer_generation: i32,
+    pub consumer_generation: Generation,
     /// Keystone's id of the consumer's project.
     pub project_id: String,
     /// Keystone's id of the consumer's user.
@@ -48,7 +48,7 @@ pub struct ProviderAllocation<'a> {
     /// The consumer's uuid.
     pub consumer_uuid: &'a str,
     /// The consumer's generation.
-    pub consumer_generation: i32,
+    pub consumer_generation: Generation,
     /// Name of the resource class.
     pub class: &'a str,
     /// The allocated amount, in units of the resource class.
@@ -61,7 +61,7 @@ impl<'a> ProviderAllocation<'a> {
     pub fn of_line(line: &'a str) -> Option<Self> {
         let mut fields = line.splitn(4, FIELD);
         Some(ProviderAllocation {
-            consumer_generation: fields.next()?.parse().ok()?,
+            consumer_generation: fields.next()?.parse().ok().map(Generation::new)?,
             used: fields.next()?.parse().ok()?,
             class: fields.next()?,
             consumer_uuid: fields.next()?,

@@ -7,7 +7,7 @@ use crate::commit::Tx;
 use crate::db::schema::{allocations, consumer_types, consumers, projects, users};
 use crate::db::statement::{Bind, execute, named};
 use crate::db::{DbConnection, Kind, on_backend};
-use crate::ids::ConsumerId;
+use crate::ids::{ConsumerId, Generation};
 
 use super::{Found, now};
 
@@ -19,7 +19,7 @@ pub struct Consumer {
     /// The uuid that clients use.
     pub uuid: String,
     /// The generation, which increases with each write of the consumer's allocations.
-    pub generation: i32,
+    pub generation: Generation,
     /// Row ids of the consumer's project, user and type.
     pub owner: OwnerIds,
 }
@@ -117,7 +117,7 @@ fn find_with_owner(
 pub fn insert(tx: &mut Tx, uuid: &str, owner: OwnerIds) -> QueryResult<usize> {
     let insert = diesel::insert_into(consumers::table).values((
         consumers::uuid.eq(uuid),
-        consumers::generation.eq(1),
+        consumers::generation.eq(Generation::new(1)),
         consumers::project_id.eq(owner.project_id),
         consumers::user_id.eq(owner.user_id),
         consumers::consumer_type_id.eq(owner.consumer_type_id),

@@ -13,7 +13,7 @@ use crate::db::schema::{
     resource_provider_aggregates as rpa, resource_providers as rp, traits,
 };
 use crate::db::{DbConnection, MultiBackend};
-use crate::ids::{ClassId, ProviderId, TraitId};
+use crate::ids::{ClassId, Generation, ProviderId, TraitId};
 
 use super::inventories::Amounts;
 use super::load_listed;
@@ -34,7 +34,7 @@ pub struct ProviderRow {
     /// The name. None only in rows of old databases.
     pub name: Option<String>,
     /// The generation. A row without a generation counts as 0.
-    pub generation: i32,
+    pub generation: Generation,
     /// Row id of the root of the provider's tree. A root has its own row id here.
     pub root_id: ProviderId,
     /// Row id of the parent. None for a root.
@@ -59,7 +59,7 @@ pub struct UsageRow {
     /// Row id.
     pub id: ProviderId,
     /// The generation. A row without a generation counts as 0.
-    pub generation: i32,
+    pub generation: Generation,
     /// The time of the last change.
     pub updated_at: Option<NaiveDateTime>,
     /// The sums of the allocations from the provider, each with the row id of the class.
@@ -137,7 +137,7 @@ pub fn load(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Vec<Prov
 /// Returns generation and usage of the providers with these row ids. A row id without a provider is left out. If
 /// `ids` has at most [`LONGEST_LIST`](crate::db::LONGEST_LIST) elements, one query reads all rows as of one moment.
 pub fn load_usage(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Vec<UsageRow>> {
-    type Row = (ProviderId, Option<i32>, Option<NaiveDateTime>, Option<ClassId>, Option<i64>);
+    type Row = (ProviderId, Option<Generation>, Option<NaiveDateTime>, Option<ClassId>, Option<i64>);
     macro_rules! query {
         ($of_provider:expr) => {
             rp::table
@@ -158,7 +158,7 @@ pub fn load_usage(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Ve
     let mut rows: Vec<UsageRow> = Vec::with_capacity(ids.len());
     for (id, generation, updated_at, class, used) in found {
         if rows.last().is_none_or(|row| row.id != id) {
-            let generation = generation.unwrap_or(0);
+            let generation = generation.unwrap_or_default();
             rows.push(UsageRow { id, generation, updated_at, used: Vec::new() });
         }
         if let (Some(row), Some(class)) = (rows.last_mut(), class) {
@@ -173,7 +173,7 @@ fn load_selection(conn: &mut DbConnection, selection: Selection<'_>) -> QueryRes
         ProviderId,
         String,
         Option<String>,
-        Option<i32>,
+        Option<Generation>,
         Option<ProviderId>,
         Option<ProviderId>,
         Option<NaiveDateTime>,
@@ -203,7 +203,7 @@ fn load_selection(conn: &mut DbConnection, selection: Selection<'_>) -> QueryRes
             id,
             uuid,
             name,
-            generation: generation.unwrap_or(0),
+            generation: generation.unwrap_or_default(),
             root_id: root_id.unwrap_or(id),
             parent_id,
             created_at,

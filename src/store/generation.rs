@@ -7,7 +7,7 @@ use crate::commit::{Part, Tx};
 use crate::db::Kind;
 use crate::db::schema::waitlist_tickets as tickets;
 use crate::db::statement::{execute, execute_listed, named, returning_numbers};
-use crate::ids::{ConsumerId, ProviderId};
+use crate::ids::{ConsumerId, Generation, ProviderId};
 
 use super::now;
 use super::resource_providers::{self, ProviderKey};
@@ -27,7 +27,7 @@ pub(super) use bump_provider_sql;
 /// The provider's row stays locked until the transaction ends. So no other transaction can write to the
 /// provider until then.
 #[must_use = "a swap that failed is a conflict"]
-pub fn swap_provider(tx: &mut Tx, id: ProviderId, seen: i32) -> QueryResult<bool> {
+pub fn swap_provider(tx: &mut Tx, id: ProviderId, seen: Generation) -> QueryResult<bool> {
     tx.touch_provider(id, Part::Usage);
     let sql = named!(concat!(bump_provider_sql!(), " WHERE id = ? AND generation = ?"));
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
@@ -58,7 +58,7 @@ pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<Prov
 
 /// Increments a consumer's generation if it still is `seen`. Returns false if another writer was first.
 #[must_use = "a swap that failed is a conflict"]
-pub fn swap_consumer(tx: &mut Tx, id: ConsumerId, seen: i32) -> QueryResult<bool> {
+pub fn swap_consumer(tx: &mut Tx, id: ConsumerId, seen: Generation) -> QueryResult<bool> {
     let sql = named!(
         "UPDATE consumers SET generation = generation + 1, updated_at = ? \
          WHERE id = ? AND generation = ?"

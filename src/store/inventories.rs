@@ -9,7 +9,7 @@ use crate::db::schema::{
     allocations as alloc, inventories as inv, resource_classes as rc, resource_providers as rp,
 };
 use crate::db::{DbConnection, on_backend};
-use crate::ids::{ClassId, ProviderId};
+use crate::ids::{ClassId, Generation, ProviderId};
 
 use super::{Found, OfProvider, load_listed, load_typed, now};
 
@@ -93,7 +93,7 @@ pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult
             rp::generation,
             (inv::resource_class_id, rc::name, AMOUNTS, inv::created_at, inv::updated_at).nullable(),
         ));
-    let rows: QueryResult<Vec<(Option<i32>, Option<Row>)>> = load_typed!(conn, query);
+    let rows: QueryResult<Vec<(Option<Generation>, Option<Row>)>> = load_typed!(conn, query);
     let rows = rows.found()?.unwrap_or_default();
     Ok(super::of_provider(rows).map(|(generation, rows)| (generation, inventories(conn, rows))))
 }

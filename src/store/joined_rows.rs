@@ -2,13 +2,13 @@
 
 use chrono::NaiveDateTime;
 
-use crate::ids::ProviderId;
+use crate::ids::{Generation, ProviderId};
 
 /// The allocations or traits of a provider, joined into one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedRows {
     /// The provider's generation.
-    pub generation: i32,
+    pub generation: Generation,
     /// One line for each allocation or trait, with `SEPARATOR` between the lines.
     text: String,
     /// The newest time at which one of the allocations or traits was changed or created. None if there are no lines.
@@ -20,7 +20,7 @@ pub const SEPARATOR: &str = "\n";
 
 /// The result of a query about one provider: row id, generation, joined lines, and the newest time of a line. All
 /// columns are None if the provider does not exist.
-pub type Row = (Option<ProviderId>, Option<i32>, Option<String>, Option<NaiveDateTime>);
+pub type Row = (Option<ProviderId>, Option<Generation>, Option<String>, Option<NaiveDateTime>);
 
 impl JoinedRows {
     /// Returns the lines one by one.
@@ -31,13 +31,13 @@ impl JoinedRows {
 
     /// Converts the result of a query. Returns None if the row has no id, since there is no such provider then.
     pub fn of_row((id, generation, text, newest): Row) -> Option<JoinedRows> {
-        let (generation, text) = (generation.unwrap_or(0), text.unwrap_or_default());
+        let (generation, text) = (generation.unwrap_or_default(), text.unwrap_or_default());
         id.map(|_| JoinedRows { generation, text, newest })
     }
 
     /// Joins lines, each of which comes with the time of its change or creation.
     pub fn of_each<'a>(
-        generation: i32,
+        generation: Generation,
         things: impl Iterator<Item = (&'a str, Option<NaiveDateTime>)>,
     ) -> JoinedRows {
         let mut lines = JoinedRows { generation, text: String::new(), newest: None };

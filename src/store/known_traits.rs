@@ -8,7 +8,7 @@ use diesel::QueryResult;
 use parking_lot::RwLock;
 
 use super::joined_rows::JoinedRows;
-use crate::ids::TraitId;
+use crate::ids::{Generation, TraitId};
 
 /// The traits that this process has read. The name of a trait never changes.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl KnownTraits {
     /// generation. If a row id is not in the cache, `find` looks up all of `ids`. A deleted trait may be left out.
     pub fn names(
         &self,
-        generation: i32,
+        generation: Generation,
         ids: &[TraitId],
         find: impl FnOnce() -> QueryResult<ById>,
     ) -> QueryResult<JoinedRows> {
@@ -46,7 +46,7 @@ impl KnownTraits {
     }
 }
 
-fn named(traits: &ById, generation: i32, ids: &[TraitId]) -> JoinedRows {
+fn named(traits: &ById, generation: Generation, ids: &[TraitId]) -> JoinedRows {
     let found = ids.iter().filter_map(|id| traits.get(id));
     JoinedRows::of_each(generation, found.map(|(name, changed_at)| (name.as_str(), *changed_at)))
 }

@@ -36,6 +36,8 @@ use chrono::{NaiveDateTime, SubsecRound};
 use diesel::QueryResult;
 use diesel::result::OptionalExtension;
 
+use crate::ids::Generation;
+
 /// The largest number of values in one `IN (…)` list.
 const CHUNK: usize = crate::db::LONGEST_LIST;
 
@@ -60,11 +62,11 @@ impl<T> Found<T> for QueryResult<T> {
 }
 
 /// A provider's generation and the provider's rows of one kind. None if the provider does not exist.
-pub type OfProvider<R> = Option<(i32, Vec<R>)>;
+pub type OfProvider<R> = Option<(Generation, Vec<R>)>;
 
 /// Collects joined rows, each of which repeats the provider's generation.
-fn of_provider<R>(rows: Vec<(Option<i32>, Option<R>)>) -> OfProvider<R> {
-    let generation = rows.first()?.0.unwrap_or(0);
+fn of_provider<R>(rows: Vec<(Option<Generation>, Option<R>)>) -> OfProvider<R> {
+    let generation = rows.first()?.0.unwrap_or_default();
     Some((generation, rows.into_iter().filter_map(|(_, row)| row).collect()))
 }
 

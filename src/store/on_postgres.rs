@@ -7,7 +7,7 @@ use crate::db::functions::{any, array_agg, coalesce, string_agg};
 use crate::db::schema::{
     allocations as alloc, resource_provider_traits as rpt, resource_providers as rp, traits,
 };
-use crate::ids::{ProviderId, TraitId};
+use crate::ids::{Generation, ProviderId, TraitId};
 
 use super::allocations::{FIELD, allocation_line, allocation_time, with_allocations};
 use super::joined_rows::{JoinedRows, SEPARATOR};
@@ -35,10 +35,10 @@ pub fn trait_names(
 ) -> QueryResult<Option<JoinedRows>> {
     let ids = rpt::table.filter(rpt::resource_provider_id.eq(rp::id)).order(rpt::trait_id);
     let columns = (rp::generation, array(ids.select(rpt::trait_id)));
-    let found: Option<(Option<i32>, Vec<TraitId>)> =
+    let found: Option<(Option<Generation>, Vec<TraitId>)> =
         rp::table.filter(rp::uuid.eq(uuid)).select(columns).get_result(conn).found()?;
-    let named = |(generation, ids): (Option<i32>, Vec<TraitId>)| {
-        known.names(generation.unwrap_or(0), &ids, || find_traits(conn, &ids))
+    let named = |(generation, ids): (Option<Generation>, Vec<TraitId>)| {
+        known.names(generation.unwrap_or_default(), &ids, || find_traits(conn, &ids))
     };
     found.map(named).transpose()
 }

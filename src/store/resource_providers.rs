@@ -11,7 +11,7 @@ use crate::db::schema::{
     resource_providers as rp,
 };
 use crate::db::{DbConnection, Kind, on_backend};
-use crate::ids::ProviderId;
+use crate::ids::{Generation, ProviderId};
 
 use super::{Found, load_typed, now};
 
@@ -25,7 +25,7 @@ pub struct ResourceProvider {
     /// The name, which is unique. None only in rows of old databases.
     pub name: Option<String>,
     /// The generation. None only in rows of old databases.
-    pub generation: Option<i32>,
+    pub generation: Option<Generation>,
     /// Row id of the tree's root, which is the provider's own row id for a root.
     pub root_id: ProviderId,
     /// The uuid of the tree's root.
@@ -46,13 +46,13 @@ pub struct ProviderKey {
     /// Row id.
     pub id: ProviderId,
     /// The generation.
-    pub generation: i32,
+    pub generation: Generation,
 }
 
 impl ResourceProvider {
     /// Returns the generation. A row without a generation counts as 0.
-    pub fn generation(&self) -> i32 {
-        self.generation.unwrap_or(0)
+    pub fn generation(&self) -> Generation {
+        self.generation.unwrap_or_default()
     }
 }
 
@@ -94,9 +94,9 @@ pub fn find_by_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<R
 
 /// Returns row id and generation of the provider with this uuid. Most requests need no other columns of a provider.
 pub fn find_key(conn: &mut DbConnection, uuid: &str) -> QueryResult<Option<ProviderKey>> {
-    let found: Option<(ProviderId, Option<i32>)> =
+    let found: Option<(ProviderId, Option<Generation>)> =
         rp::table.filter(rp::uuid.eq(uuid)).select((rp::id, rp::generation)).get_result(conn).found()?;
-    Ok(found.map(|(id, generation)| ProviderKey { id, generation: generation.unwrap_or(0) }))
+    Ok(found.map(|(id, generation)| ProviderKey { id, generation: generation.unwrap_or_default() }))
 }
 
 /// Returns the row ids of the providers in `uuids` that exist. Each uuid is spelled as in `uuids`.
@@ -149,7 +149,7 @@ pub fn insert(
         .values((
             rp::uuid.eq(uuid),
             rp::name.eq(name),
-            rp::generation.eq(0),
+            rp::generation.eq(Generation::default()),
             rp::parent_provider_id.eq(parent.map(|p| p.id)),
             rp::root_provider_id.eq(parent.map(|p| p.root_id)),
             rp::created_at.eq(now()),

@@ -8,12 +8,13 @@ use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, inventories as inv, projects, resource_classes as rc,
     resource_providers as rp, users,
 };
+use crate::ids::Generation;
 
 use super::{Found, OfProvider, load_typed};
 
 /// Returns a provider's generation, and the class name and allocated amount of each inventory.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<(String, i64)>> {
-    type Row = (Option<i32>, Option<String>, Option<i64>);
+    type Row = (Option<Generation>, Option<String>, Option<i64>);
     let query = rp::table
         .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
         .left_join(rc::table.on(rc::id.eq(inv::resource_class_id)))

@@ -9,6 +9,7 @@ use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
 use crate::commit::Plain;
+use crate::ids::Generation;
 use crate::placement::{Error, aggregates};
 use crate::wire::json::integer;
 use crate::wire::microversion::{V1_1, V1_19};
@@ -58,12 +59,12 @@ struct ReplaceBody {
 struct View {
     aggregates: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resource_provider_generation: Option<i32>,
+    resource_provider_generation: Option<Generation>,
 }
 
 /// Returns the response with the aggregates. `Last-Modified` is the current time, since the database does not
 /// store when a provider became a member of an aggregate.
-fn shown(call: &Call, generation: i32, aggregates: Vec<String>) -> Reply {
+fn shown(call: &Call, generation: Generation, aggregates: Vec<String>) -> Reply {
     let resource_provider_generation = call.at_least(V1_19).then_some(generation);
     Reply::json(StatusCode::OK, &View { aggregates, resource_provider_generation })
         .cacheable(call.version, None)

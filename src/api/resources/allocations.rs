@@ -11,6 +11,7 @@ use crate::api::resources::view::newest;
 use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
+use crate::ids::Generation;
 use crate::placement::allocations::{Claim, Expected};
 use crate::placement::usages::UNKNOWN_TYPE;
 use crate::placement::writes::{EndConsumer, ReplaceAllocations};
@@ -193,9 +194,9 @@ pub(crate) fn claims(
 struct ResourcesView<'a> {
     resources: Ordered<&'a str, i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    generation: Option<i32>,
+    generation: Option<Generation>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    consumer_generation: Option<i32>,
+    consumer_generation: Option<Generation>,
 }
 
 #[derive(Serialize)]
@@ -204,7 +205,7 @@ struct ConsumerView<'a> {
     #[serde(flatten)]
     owner: Option<OwnerView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    consumer_generation: Option<i32>,
+    consumer_generation: Option<Generation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     consumer_type: Option<&'a str>,
 }
@@ -218,7 +219,7 @@ struct OwnerView<'a> {
 #[derive(Serialize)]
 struct ProviderView<'a> {
     allocations: Ordered<&'a str, ResourcesView<'a>>,
-    resource_provider_generation: i32,
+    resource_provider_generation: Generation,
 }
 
 fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> ConsumerView<'_> {
@@ -226,7 +227,7 @@ fn consumer_view(rows: &[ConsumerAllocation], version: Microversion) -> Consumer
     for row in rows {
         let view = allocations.entry(row.provider_uuid.as_str(), || ResourcesView {
             resources: Ordered::default(),
-            generation: Some(row.provider_generation.unwrap_or(0)),
+            generation: Some(row.provider_generation.unwrap_or_default()),
             consumer_generation: None,
         });
         *view.resources.entry(row.class.as_str(), || 0) += i64::from(row.used);

@@ -16,6 +16,7 @@ use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
 use crate::commit::Plain;
+use crate::ids::Generation;
 use crate::placement::inventories::ReservedLimit;
 use crate::placement::{Error, inventories};
 use crate::store::inventories::{Amounts, Inventory};
@@ -160,21 +161,21 @@ struct OneView {
     amounts: AmountsView,
     /// The provider's generation, a counter of changes. The response omits a generation of 0, as in Placement.
     #[serde(skip_serializing_if = "is_zero")]
-    resource_provider_generation: i32,
+    resource_provider_generation: Generation,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(generation: &i32) -> bool {
-    *generation == 0
+fn is_zero(generation: &Generation) -> bool {
+    *generation == Generation::default()
 }
 
 #[derive(Serialize)]
 struct ListView<'a> {
-    resource_provider_generation: i32,
+    resource_provider_generation: Generation,
     inventories: BTreeMap<&'a str, AmountsView>,
 }
 
-fn one_view(generation: i32, amounts: &Amounts) -> OneView {
+fn one_view(generation: Generation, amounts: &Amounts) -> OneView {
     OneView { amounts: amounts.into(), resource_provider_generation: generation }
 }
 
@@ -189,7 +190,7 @@ pub async fn list(call: Call) -> HandlerResult {
     Ok(list_reply(&call, generation, list.iter().map(|i| (&i.class, &i.amounts)), time))
 }
 
-async fn read(call: &Call) -> Result<(i32, Vec<Inventory>), ApiError> {
+async fn read(call: &Call) -> Result<(Generation, Vec<Inventory>), ApiError> {
     let uuid = call.param("uuid").to_owned();
     let found = call.app.db.read(move |conn| inventories::list_by_provider(conn, &uuid)).await;
     found.map_err(provider_missing("No resource provider with uuid ", " found : "))
@@ -198,7 +199,7 @@ async fn read(call: &Call) -> Result<(i32, Vec<Inventory>), ApiError> {
 /// Returns the response with all inventories of a provider. An empty list has no `Last-Modified`.
 fn list_reply<'a>(
     call: &Call,
-    generation: i32,
+    generation: Generation,
     list: impl Iterator<Item = (&'a String, &'a Amounts)>,
     time: Option<NaiveDateTime>,
 ) -> Reply {

@@ -15,6 +15,7 @@ use crate::api::searches::spelling::Texts;
 use crate::api::{Call, HandlerResult, Reply, route};
 use crate::commit::Plain;
 use crate::fleet::{Picture, Provider, Slot};
+use crate::ids::Generation;
 use crate::placement::resource_providers::{NewProvider, ProviderChanges};
 use crate::placement::{Error, resource_providers as providers};
 use crate::search::listing;
@@ -127,7 +128,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
 struct ProviderView<'a> {
     uuid: &'a str,
     name: Option<&'a str>,
-    generation: i32,
+    generation: Generation,
     links: Vec<Link>,
     #[serde(flatten)]
     tree: Option<TreeView<'a>>,
@@ -365,7 +366,7 @@ mod tests {
             id: ProviderId::new(id),
             uuid: format!("00000000-0000-4000-8000-{id:012}"),
             name: name.map(str::to_owned),
-            generation: id * 10,
+            generation: Generation::new(id * 10),
             root_id: ProviderId::new(1),
             parent_id,
             ..ProviderRow::default()

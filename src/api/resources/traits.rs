@@ -17,6 +17,7 @@ use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
 use crate::commit::Plain;
+use crate::ids::Generation;
 use crate::placement::traits::TraitFilter;
 use crate::placement::{Error, traits};
 use crate::store::traits::Trait;
@@ -95,10 +96,10 @@ struct ReplaceBody {
 struct View<'a> {
     traits: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resource_provider_generation: Option<i32>,
+    resource_provider_generation: Option<Generation>,
 }
 
-fn shown(call: &Call, list: &[Trait], resource_provider_generation: Option<i32>) -> Reply {
+fn shown(call: &Call, list: &[Trait], resource_provider_generation: Option<Generation>) -> Reply {
     let time = newest(list.iter().map(|t| (t.created_at, t.updated_at)));
     let traits = list.iter().map(|t| t.name.as_str()).collect();
     reply(call, View { traits, resource_provider_generation }, time)

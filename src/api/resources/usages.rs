@@ -11,6 +11,7 @@ use crate::api::route::{Route, answer};
 use crate::api::schemas::schemas;
 use crate::api::{Call, HandlerResult, Reply, route};
 use crate::auth::policy;
+use crate::ids::Generation;
 use crate::placement::usages;
 use crate::placement::usages::{TypeUsage, UsedByClass};
 use crate::wire::microversion::{V1_0, V1_9, V1_38};
@@ -52,7 +53,7 @@ const ALL_TYPES: &str = "all";
 
 #[derive(Serialize)]
 struct ProviderView {
-    resource_provider_generation: i32,
+    resource_provider_generation: Generation,
     usages: BTreeMap<String, i64>,
 }
 

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn lines_are_taken_apart() {
     let lines = |text: &str| {
-        let lines = JoinedRows { generation: 1, text: text.to_owned(), newest: None };
+        let lines = JoinedRows { generation: Generation::new(1), text: text.to_owned(), newest: None };
         lines.iter().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(lines(""), [""; 0]);

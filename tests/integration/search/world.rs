@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use allotment::fleet::Picture;
-use allotment::ids::{ClassId, ProviderId, TraitId};
+use allotment::ids::{ClassId, Generation, ProviderId, TraitId};
 use allotment::store::fleet::{NameRows, ProviderRow, UsageRow};
 use allotment::store::inventories::Amounts;
 use rand::Rng;
@@ -157,7 +157,7 @@ impl World {
             id: row_id(place),
             uuid: uuid(place),
             name: Some(format!("provider {place}")),
-            generation: 1,
+            generation: Generation::new(1),
             root_id: row_id(self.root(place)),
             parent_id: provider.parent.map(row_id),
             inventories: provider
