@@ -5,6 +5,7 @@
 #                    document, the API reference, the examples, policies, limits,
 #                    a Keystone, kill -9 and databases that go away, on SQLite,
 #                    PostgreSQL and MariaDB servers started for it
+#   make storm       three replicas in a storm, for ten minutes
 #   make api-ref     the API reference, a site in target/api-ref
 #   make api-ref-update
 #                    its generated parts, after a change of the API
@@ -33,7 +34,12 @@ setup:
 test: setup
 	$(RUN)
 
-unit integration conformance upstream candidates openstack crash outage storm policy readme openapi apiref examples limits database keystone: setup
+unit integration conformance upstream candidates openstack crash outage policy readme openapi apiref examples limits database keystone: setup
+	$(RUN) $@
+
+# Takes ten minutes; "make test" has one minute of it.
+storm: export STORM_SECONDS ?= 600
+storm: setup
 	$(RUN) $@
 
 api-ref: setup

@@ -7,6 +7,7 @@ its arguments.
 import bisect
 import collections
 import functools
+import itertools
 
 import pictures
 import registers
@@ -18,6 +19,9 @@ STATUSES = {'put': {200, 204, 409}, 'delete': {204, 404}, 'read': {200}, 'search
             'claims': {200}, 'join': {201, 409}, 'look': {200}, 'leave': {204}}
 
 
+# The end, as a request to the database.
+AT_END = {'kind': 'end', 'begin': float('inf')}
+# The parts of an answer that make a record hard to read.
 LONG = ('used', 'offered', 'children', 'generations', 'claims', 'text')
 
 
@@ -76,40 +80,49 @@ class Past:
                     found[provider].write(record, fate == 'done')
             for provider, generation in record.get('generations', {}).items():
                 if provider in found:
-                    found[provider].show(record['end'], generation)
+                    found[provider].show(record, generation)
         for each in found.values():
             each.close()
         return found
 
 
 class Generation:
-    """The generation of a provider. Each claim on the provider is one step."""
+    """The generation of a provider. Each claim on the provider is one step.
+
+    The database never shows less than any answer before. A picture shows at least the writes that were answered before,
+    and the earlier pictures of the same replica: one replica may show a write before another replica has answered it.
+    """
 
     def __init__(self, base):
         self.base = base
-        self.done, self.begun, self.seen, self.best = [], [], [], []
+        self.done, self.begun = [], []
+        # Pairs of a time and the greatest generation that was shown by then: in all answers, and in lists by replica.
+        self.shown = collections.defaultdict(list)
 
     def write(self, record, is_done):
         self.begun.append(record['begin'])
         if is_done:
             self.done.append(record['end'])
 
-    def show(self, time, generation):
-        self.seen.append((time, generation))
+    def show(self, record, generation):
+        self.shown['all'].append((record['end'], generation))
+        if record['kind'] == 'list':
+            self.shown[record['replica']].append((record['end'], generation))
 
     def close(self):
         self.done.sort()
         self.begun.sort()
-        self.seen.sort()
-        best = 0
-        for _, generation in self.seen:
-            best = max(best, generation)
-            self.best.append(best)
+        for each in self.shown.values():
+            each.sort()
+            greatest = itertools.accumulate((generation for _, generation in each), max)
+            each[:] = [(time, generation) for (time, _), generation in zip(each, greatest)]
 
-    def least(self, time):
-        """The least generation that an answer may show to a request that began at this time."""
-        shown = bisect.bisect_left(self.seen, (time,))
-        return max(self.base + bisect.bisect_left(self.done, time), self.best[shown - 1] if shown else 0)
+    def least(self, record):
+        """The least generation that the answer to this request may show."""
+        shown = self.shown[record['replica'] if record['kind'] == 'list' else 'all']
+        before = bisect.bisect_left(shown, (record['begin'],))
+        answered = self.base + bisect.bisect_left(self.done, record['begin'])
+        return max(answered, shown[before - 1][1] if before else 0)
 
     def most(self, time):
         """The greatest generation that the provider may have at this time."""
@@ -194,9 +207,9 @@ def check_providers_at_end(past, store):
         range_ = past.generations[provider]
         if generation is None:
             yield Finding('a provider is missing at the end', [], provider)
-        elif generation < range_.least(float('inf')):
+        elif generation < range_.least(AT_END):
             yield Finding('a generation goes back', [], f'{provider}: {generation} at the end, and '
-                          f'{range_.least(float("inf"))} before')
+                          f'{range_.least(AT_END)} before')
         elif generation > range_.most(float('inf')):
             yield Finding('a write is done twice', [], f'{provider}: generation {generation} at the end, and '
                           f'{range_.most(float("inf"))} at most')

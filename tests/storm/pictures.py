@@ -68,7 +68,7 @@ def check_claims(past, record):
 def check_generations(past, record):
     for provider, generation in record.get('generations', {}).items():
         if provider in past.generations:
-            least = past.generations[provider].least(record['begin'])
+            least = past.generations[provider].least(record)
             most = past.generations[provider].most(record['end'])
             if generation < least:
                 yield 'a generation goes back', [record], f'{provider} has {generation} after {least}'

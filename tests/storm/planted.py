@@ -257,6 +257,17 @@ def generation_goes_back(trace):
 
 
 @planted
+def older_picture_of_a_replica(trace):
+    """The picture was replaced by an older one."""
+    time, search = trace.moment(), trace.find(lambda record: record['kind'] == 'list' and record.get('generations'))
+    host = trace.world['shared'][0]
+    newest = trace.end['stores'][0]['providers'][host]
+    trace.add(search, begin=time, end=time + 1, generations={host: newest + 1})
+    trace.add(search, begin=time + 2, end=time + 3, generations={host: newest})
+    return 'a generation goes back'
+
+
+@planted
 def generation_goes_back_at_end(trace):
     trace.at_end(lambda store: store['providers'].update(trace.world['generations']))
     return 'a generation goes back'
