@@ -134,6 +134,14 @@ impl Db {
         self.inner.writing.feed().is_none_or(Feed::is_current)
     }
 
+    /// Makes a thread look at the change feed, at short intervals while requests wait for tickets. Called when a request
+    /// begins to wait.
+    pub fn look_at_feed(&self) {
+        if let Writing::Pool(refresher) = &self.inner.writing {
+            refresher.wake();
+        }
+    }
+
     /// Waits until the follower has seen all transactions of other replicas that have committed by now. Returns at
     /// once if the changes by other replicas were read within `database.max_staleness_seconds`.
     pub async fn see_others(&self) -> Result<(), Error> {

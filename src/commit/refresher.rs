@@ -168,7 +168,10 @@ impl Refresher {
     pub fn join(&self, target: DbTarget) -> Result<(), Error> {
         let joined = Feed::join(target)?;
         let taken = |_| Error::Unusable("this replica is registered already".to_owned());
-        self.shared.feed.set(joined).map_err(taken)
+        self.shared.feed.set(joined).map_err(taken)?;
+        // The thread waits for commits alone until it knows of the feed.
+        self.wake();
+        Ok(())
     }
 
     /// This replica's part in the change feed. None before the replica is registered.

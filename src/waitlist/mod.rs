@@ -128,6 +128,7 @@ impl Waitlist {
     /// Waits until the ticket is no longer queued, or until the timeout has passed. Returns the ticket.
     pub async fn wait(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Ticket> {
         let waiter = self.waiters.register(uuid, false);
+        db.look_at_feed();
         let read = || {
             let uuid = uuid.to_owned();
             db.read(move |conn| find(conn, &uuid))
@@ -147,6 +148,7 @@ impl Waitlist {
     /// Returns the group.
     pub async fn wait_for_group(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Group> {
         let waiter = self.waiters.register(uuid, true);
+        db.look_at_feed();
         let read = || {
             let uuid = uuid.to_owned();
             db.read_snapshot(move |conn| find_group(conn, &uuid))

@@ -11,6 +11,7 @@ use crate::support::{Backend, Client, Database, TestApp, claim, settings, uuid};
 on_each_server!(what_one_replica_writes_the_others_find_at_once: Backend);
 on_each_server!(writes_at_the_same_time_are_all_found: Backend);
 on_each_server!(a_number_that_is_left_out_is_waited_for_and_then_closed: Backend);
+on_each_server!(a_waiter_is_woken_by_a_release_elsewhere: Backend);
 on_each_server!(an_entry_of_a_later_release_has_everything_read_again: Backend);
 on_each_server!(replicas_that_are_gone_are_forgotten: Backend);
 
@@ -123,6 +124,33 @@ fn an_entry_of_a_later_release_has_everything_read_again(backend: Backend) {
     assert_eq!(candidates(&clients[1], &provider), 1);
     app.database.execute("INSERT INTO allotment_changes VALUES (1, 1000, '{\"a later release\":1}')");
     until(|| candidates(&clients[1], &provider) == 0);
+}
+
+/// No search has asked the waiter's replica for changes before.
+fn a_waiter_is_woken_by_a_release_elsewhere(backend: Backend) {
+    let database = Database::create(backend);
+    let start = || {
+        let mut settings = settings(&database);
+        // Without the feed, the release would not be noticed within the test.
+        settings.waitlist.recheck_seconds = 3_600;
+        server::start(settings).unwrap()
+    };
+    let servers = (0..2).map(|_| start()).collect();
+    let app = TestApp::of_replicas(database, servers);
+    let [here, elsewhere] = &app.clients()[..] else { panic!("there are two replicas") };
+    let path = format!("/resource_providers/{}/waitlist", elsewhere.new_provider());
+    let take = || {
+        let made =
+            elsewhere.post(&path, &json!({ "scope": "vm", "id": "1", "lease_seconds": 600 })).expect(201);
+        format!("{path}/{}", made.json()["uuid"].as_str().unwrap())
+    };
+    let (first, second) = (take(), take());
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| here.get(&format!("{second}?wait=true&timeout=300")).ok());
+        app.until_waiting(1);
+        elsewhere.delete(&first).expect(204);
+        assert_eq!(waits.join().unwrap()["status"], "active");
+    });
 }
 
 fn replicas_that_are_gone_are_forgotten(backend: Backend) {
