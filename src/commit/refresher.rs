@@ -32,6 +32,9 @@ const LOOK_AT_FEED: Duration = Duration::from_secs(1);
 /// The interval between two looks at the change feed while requests wait for tickets and other replicas run.
 const LOOK_FOR_WAITERS: Duration = Duration::from_millis(3);
 
+/// The longest time that a search waits for a look at the change feed while other replicas run.
+const LOOK_PATIENCE: Duration = Duration::from_secs(10);
+
 /// The longest time that a search waits until the change feed is read, if no other replica ran when the database was
 /// last reached.
 const LOOK_ALONE: Duration = Duration::from_millis(250);
@@ -189,7 +192,7 @@ impl Refresher {
             return Ok(());
         }
         let is_alone = feed.running() == 0;
-        let patience = if is_alone { LOOK_ALONE } else { FOLLOWING };
+        let patience = if is_alone { LOOK_ALONE } else { LOOK_PATIENCE };
         let (done, seen) = oneshot::channel();
         self.shared.books.lock().asked.push(done);
         self.wake();
@@ -274,7 +277,9 @@ impl Shared {
     /// Returns true if the refresher's thread has anything to read.
     fn is_wanted(&self) -> bool {
         let books = self.books.lock();
-        books.announced.since.is_some() || !books.asked.is_empty() || books.is_look_due
+        let is_asked = !books.asked.is_empty() || books.is_look_due;
+        // Without a follower nothing can be read yet.
+        self.follower.get().is_some() && (books.announced.since.is_some() || is_asked)
     }
 
     /// Ends the waits of requests for a reading of the change feed, since the database can't be reached.

@@ -1,6 +1,7 @@
 //! The identity of a process, by which another process of the same host sees whether the process has ended.
 
 use std::fs;
+use std::io::ErrorKind;
 
 /// Returns the identity of this process: the boot of the host, the namespace of process ids, the process id and its
 /// start. Returns an empty text if the system does not tell these facts.
@@ -8,7 +9,7 @@ pub(super) fn identity() -> String {
     let of_this = || {
         let place = place()?;
         let pid = std::process::id();
-        let (_, started) = state_and_start(pid)?;
+        let (_, started) = state_and_start(pid).ok()??;
         Some(format!("{place} {pid} {started}"))
     };
     of_this().unwrap_or_default()
@@ -23,8 +24,10 @@ pub(super) fn has_ended(identity: &str) -> bool {
         return false;
     }
     match state_and_start(pid) {
-        Some((state, found)) => found != started || matches!(state, 'Z' | 'X'),
-        None => true,
+        Ok(Some((state, found))) => found != started || matches!(state, 'Z' | 'X'),
+        Ok(None) => false,
+        // A file that can't be read for another reason says nothing of the process.
+        Err(error) => matches!(error.kind(), ErrorKind::NotFound),
     }
 }
 
@@ -35,9 +38,13 @@ fn place() -> Option<String> {
     Some(format!("{} {}", boot.trim(), namespace.to_str()?))
 }
 
-/// Returns the state of a process, such as `S`, and the time of its start in ticks since the boot.
-fn state_and_start(pid: u32) -> Option<(char, String)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// Returns the state of a process, such as `S`, and the time of its start in ticks since the boot. Returns None if the
+/// system describes its processes in another way.
+fn state_and_start(pid: u32) -> std::io::Result<Option<(char, String)>> {
+    Ok(parse(&fs::read_to_string(format!("/proc/{pid}/stat"))?))
+}
+
+fn parse(stat: &str) -> Option<(char, String)> {
     // The second field is the program's name in brackets, and may itself contain blanks and brackets. The state is
     // the third field of the line, and the start is the 22nd field.
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
@@ -53,7 +60,7 @@ mod tests {
     fn a_process_has_ended_once_it_is_killed() {
         assert!(!has_ended(&identity()));
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let (_, started) = state_and_start(child.id()).unwrap();
+        let (_, started) = state_and_start(child.id()).unwrap().unwrap();
         let other = format!("{} {} {started}", place().unwrap(), child.id());
         assert!(!has_ended(&other));
         // Another process may later get the process id of a process that has ended.
