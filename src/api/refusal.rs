@@ -92,7 +92,7 @@ impl From<waitlist::Error> for ApiError {
 
 impl From<db::Error> for ApiError {
     fn from(error: db::Error) -> Self {
-        if error.is_retryable() {
+        if error.is_retryable() && !error.is_unavailable() {
             // The service has retried the transaction many times already. The client may retry the request later.
             let message = "Another thread concurrently updated the data. Please retry your update";
             return ApiError::conflict_with(Code::ConcurrentUpdate, message).about(Entity::Other);

@@ -93,7 +93,7 @@ impl Refresher {
         }
         let number = (!touched.is_one_piece()).then(|| self.shared.books.lock().commits.begin(&touched));
         let outcome = self.commit_entry(tx);
-        let is_unsettled = outcome.as_ref().is_err_and(Error::is_gone);
+        let is_unsettled = outcome.as_ref().is_err_and(|error| !error.is_undone());
         let caught_up = {
             let mut books = self.shared.books.lock();
             if is_unsettled {
@@ -114,7 +114,9 @@ impl Refresher {
     fn commit_entry(&self, tx: &mut Tx) -> Result<(), Error> {
         let entry = tx.take_entry();
         let outcome = commit(tx);
-        if let (Some(feed), Some(number), Err(error)) = (self.shared.feed.get(), entry, &outcome) {
+        if let (Some(feed), Some(number), Err(error)) = (self.shared.feed.get(), entry, &outcome)
+            && error.is_undone()
+        {
             feed.give_back(number, Some(error));
         }
         outcome

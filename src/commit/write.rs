@@ -209,7 +209,7 @@ impl Inner {
             // A failed COMMIT may have happened all the same. So the listener (the waitlist) learns of the
             // changes in any case.
             self.listener.tell(&changes);
-            may_be_written.set(!outcome.as_ref().is_err_and(Error::is_retryable));
+            may_be_written.set(!outcome.as_ref().is_err_and(Error::is_undone));
             outcome
         };
         let work = |tx: &mut Tx| {

@@ -53,12 +53,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Error::LostRace => true,
-            Error::Statement(DieselError::DatabaseError(kind, info)) => match kind {
-                DatabaseErrorKind::UniqueViolation
-                | DatabaseErrorKind::ForeignKeyViolation
-                | DatabaseErrorKind::SerializationFailure => true,
-                _ => is_conflict_message(info.message()),
-            },
+            Error::Statement(error) => is_conflict(error),
             _ => false,
         }
     }
@@ -99,11 +94,62 @@ impl Error {
             | Error::Unregistered(_)
             | Error::FeedUnread(_)
             | Error::CutShort => true,
-            Error::Statement(error) => is_gone(error) || is_cut_off(error),
+            Error::Statement(error) => is_gone(error) || is_cut_off(error) || self.is_wait_over(),
             _ => false,
         }
     }
+
+    /// Returns true if the server has waited too long for a lock. A node of a Galera cluster also reports this error if
+    /// a read has waited too long for the writes of other nodes, for example because the node has lost these nodes.
+    pub fn is_wait_over(&self) -> bool {
+        match self {
+            Error::Statement(DieselError::DatabaseError(_, info)) => {
+                contains_any(info.message(), &[WAIT_IS_OVER, "due to lock timeout"])
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns true if this error of a COMMIT proves that the database keeps nothing of the transaction, at the latest
+    /// when the connection ends. After all other errors, only the database knows whether the transaction is committed.
+    pub fn is_undone(&self) -> bool {
+        match self {
+            Error::Statement(DieselError::RollbackErrorOnCommit { commit_error, .. }) => {
+                is_conflict(commit_error) || is_refusal(commit_error)
+            }
+            Error::Statement(error) => is_conflict(error) || is_refusal(error),
+            _ => self.is_retryable(),
+        }
+    }
 }
+
+/// The message of MariaDB's error 1205.
+const WAIT_IS_OVER: &str = "Lock wait timeout exceeded";
+
+/// Returns true for conflicts with other transactions. The database has rolled the transaction back.
+fn is_conflict(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(kind, info) => match kind {
+            DatabaseErrorKind::UniqueViolation
+            | DatabaseErrorKind::ForeignKeyViolation
+            | DatabaseErrorKind::SerializationFailure => true,
+            _ => is_conflict_message(info.message()),
+        },
+        _ => false,
+    }
+}
+
+/// Returns true if the server did not even begin with a statement: a Galera node that does not take part in its
+/// cluster, or a server that takes no writes.
+fn is_refusal(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(_, info) => contains_any(info.message(), &REFUSALS),
+        _ => false,
+    }
+}
+
+/// Messages of MariaDB's errors 1047, 1290 and 1836.
+const REFUSALS: [&str; 3] = ["WSREP has not yet prepared", "--read-only option", "read-only mode"];
 
 /// Returns advice for an error whose message does not explain the cause. Returns an empty text for all other errors.
 fn advice(error: &DieselError) -> &'static str {
@@ -169,14 +215,15 @@ pub fn is_unstorable_text(error: &DieselError) -> bool {
 }
 
 /// Returns true for the messages of conflicts that diesel reports without a kind: PostgreSQL's 40P01, MariaDB's 1213
-/// (also from a commit on Galera), 1205 and 1020, and SQLite's SQLITE_BUSY.
+/// (also from a commit on Galera, where some releases have another message), 1205 and 1020, and SQLite's SQLITE_BUSY.
 pub(crate) fn is_conflict_message(message: &str) -> bool {
     contains_any(
         message,
         &[
             "deadlock detected",
             "Deadlock found",
-            "Lock wait timeout exceeded",
+            "WSREP detected deadlock/conflict",
+            WAIT_IS_OVER,
             "Record has changed since last read",
             "database is locked",
         ],
@@ -186,58 +233,58 @@ pub(crate) fn is_conflict_message(message: &str) -> bool {
 /// Returns true for the messages of ended connections that diesel reports without a kind. Diesel has no kind for such
 /// errors of MariaDB. For PostgreSQL, diesel has a kind only if libpq has already noticed the end.
 fn is_gone_message(message: &str) -> bool {
-    contains_any(
-        message,
-        &[
-            // Messages of libpq if the server closes the connection or does not answer.
-            "server closed the connection",
-            "no connection to the server",
-            "could not receive data from server",
-            "could not send data to server",
-            "could not connect",
-            "connection to server",
-            "connection not open",
-            "connection is not open",
-            "write to server failed",
-            "SSL connection has been closed",
-            "SSL SYSCALL error",
-            "SSL error",
-            "TLS/SSL error",
-            "lost synchronization with server",
-            // Messages of PostgreSQL's errors 57P01, 57P02, 57P05, 25P03, 57P03 and 08P01.
-            "terminating connection",
-            "the database system is",
-            "unsupported frontend protocol",
-            // Messages of pgbouncer when pgbouncer, or the server behind pgbouncer, ends a connection.
-            "server conn crashed",
-            "pgbouncer",
-            "query_wait_timeout",
-            "client_idle_timeout",
-            "idle transaction timeout",
-            "query timeout",
-            // Messages of libmariadb's errors 2002 to 2006, 2013, 2014, 2027, 2055 and 2056.
-            "Can't connect to",
-            "gone away",
-            "Lost connection",
-            "Commands out of sync",
-            "alformed packet",
-            "alformed communication packet",
-            "Server closed statement",
-            // Messages of MariaDB's errors 1053, 1077, 1156 to 1161, 1927 and 4031. Error 1047 comes from a Galera
-            // node that has left the cluster. Error 1243 comes from a proxy that has switched to another server.
-            // Errors 1290 and 1836 come from a replica.
-            "Server shutdown",
-            "Normal shutdown",
-            "packets out of order",
-            "communication packets",
-            "Connection was killed",
-            "was disconnected by the server",
-            "WSREP has not yet prepared",
-            "Unknown prepared statement handler",
-            "--read-only option",
-            "read-only mode",
-        ],
-    )
+    contains_any(message, &REFUSALS)
+        || contains_any(
+            message,
+            &[
+                // Messages of libpq if the server closes the connection or does not answer.
+                "server closed the connection",
+                "no connection to the server",
+                "could not receive data from server",
+                "could not send data to server",
+                "could not connect",
+                "connection to server",
+                "connection not open",
+                "connection is not open",
+                "write to server failed",
+                "SSL connection has been closed",
+                "SSL SYSCALL error",
+                "SSL error",
+                "TLS/SSL error",
+                "lost synchronization with server",
+                // Messages of PostgreSQL's errors 57P01, 57P02, 57P05, 25P03, 57P03 and 08P01.
+                "terminating connection",
+                "the database system is",
+                "unsupported frontend protocol",
+                // Messages of pgbouncer when pgbouncer, or the server behind pgbouncer, ends a connection.
+                "server conn crashed",
+                "pgbouncer",
+                "query_wait_timeout",
+                "client_idle_timeout",
+                "idle transaction timeout",
+                "query timeout",
+                // Messages of libmariadb's errors 2002 to 2006, 2013, 2014, 2027, 2055 and 2056.
+                "Can't connect to",
+                "gone away",
+                "Lost connection",
+                "Commands out of sync",
+                "alformed packet",
+                "alformed communication packet",
+                "Server closed statement",
+                // Messages of MariaDB's errors 1053, 1077, 1156 to 1161, 1927 and 4031. Error 1243 comes from a proxy that
+                // has switched to another server. Error 1180 comes from a COMMIT on a Galera node that has lost the other
+                // nodes meanwhile.
+                "Server shutdown",
+                "Normal shutdown",
+                "packets out of order",
+                "communication packets",
+                "Connection was killed",
+                "was disconnected by the server",
+                "Unknown prepared statement handler",
+                "during COMMIT",
+                "while appending streaming replication fragment",
+            ],
+        )
 }
 
 /// Returns true for the messages of statements that the server stopped without ending the connection: PostgreSQL's
@@ -305,6 +352,52 @@ mod tests {
             let error = statement(DatabaseErrorKind::Unknown, message);
             assert!(!error.is_gone() && !error.is_unavailable(), "{message}");
         }
+    }
+
+    #[test]
+    fn conflicts_on_galera_run_again() {
+        for message in [
+            "Deadlock found when trying to get lock; try restarting transaction",
+            "WSREP detected deadlock/conflict and aborted the transaction. Try restarting the transaction",
+        ] {
+            let error = statement(DatabaseErrorKind::Unknown, message);
+            assert!(error.is_retryable() && error.is_undone() && !error.is_gone() && !error.is_unavailable());
+        }
+        // A read has waited in vain for the writes of other nodes.
+        let error =
+            statement(DatabaseErrorKind::Unknown, "Lock wait timeout exceeded; try restarting transaction");
+        assert!(error.is_retryable() && error.is_wait_over() && error.is_unavailable());
+    }
+
+    #[test]
+    fn the_outcome_of_a_commit_is_known_after_few_errors_only() {
+        let database = |message: &str| {
+            DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()))
+        };
+        let not_ready = "WSREP has not yet prepared node for application use";
+        let and_no_rollback = |message| {
+            let (commit_error, rollback_error) = (Box::new(database(message)), Box::new(database(not_ready)));
+            DieselError::RollbackErrorOnCommit { rollback_error, commit_error }
+        };
+        for message in [
+            not_ready,
+            "Deadlock found when trying to get lock; try restarting transaction",
+            "The MariaDB server is running with the --read-only option so it cannot execute this statement",
+        ] {
+            assert!(Error::Statement(database(message)).is_undone(), "{message}");
+            let both = Error::Statement(and_no_rollback(message));
+            assert!(both.is_undone() && both.is_gone() && !both.is_retryable(), "{message}");
+        }
+        for message in [
+            "Error while appending streaming replication fragment(provider status: Not connected to Primary Component)",
+            "Got error 6 \"No such device or address\" during COMMIT",
+            "Lost connection to server during query",
+        ] {
+            for error in [database(message), and_no_rollback(message)].map(Error::Statement) {
+                assert!(!error.is_undone() && error.is_gone() && error.is_unavailable(), "{message}");
+            }
+        }
+        assert!(!Error::Statement(database("Query execution was interrupted")).is_undone());
     }
 
     #[test]
