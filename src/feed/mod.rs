@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
@@ -137,6 +138,7 @@ impl Feed {
         let mut keeper = Keeper {
             feed: Arc::clone(&feed),
             conn: None,
+            token: String::new(),
             members: Members::default(),
             marks: VecDeque::new(),
         };
@@ -276,6 +278,8 @@ impl Feed {
 struct Keeper {
     feed: Arc<Feed>,
     conn: Option<DbConnection>,
+    /// The token in this replica's row. A database server that lacks the last writes may give the id to another replica.
+    token: String,
     members: Members,
     /// Pairs of a time since the boot and the greatest number that an entry of this replica had at that time.
     marks: VecDeque<(Duration, i64)>,
@@ -347,7 +351,7 @@ impl Keeper {
         };
         let has_lapsed = begun >= beat_at + WRITING;
         let known = self.feed.positions.lock().newest();
-        if own == 0 || has_lapsed || !rows::beat(self.connection()?, own, known)? {
+        if own == 0 || has_lapsed || !self.tell(own, known)? {
             own = self.register()?;
         }
         let members = rows::members(self.connection()?)?;
@@ -369,24 +373,33 @@ impl Keeper {
         if is_news {
             // A new replica writes nothing until this row tells that this replica knows the new replica.
             let known = self.feed.positions.lock().newest();
-            rows::beat(self.connection()?, own, known)?;
+            self.tell(own, known)?;
         }
         self.tidy(own, &others.forgotten)
+    }
+
+    /// Tells the other replicas that this one runs. Returns false if this replica is not registered any more.
+    fn tell(&mut self, own: i32, known: i32) -> Result<bool, Error> {
+        let token = self.token.clone();
+        Ok(rows::beat(self.connection()?, own, &token, known)?)
     }
 
     /// Registers this replica under a new id. The entries with the old id stay.
     fn register(&mut self) -> Result<i32, Error> {
         let (token, identity) = (Uuid::new_v4().to_string(), process::identity());
-        let mut registered = rows::register(self.connection()?, &token, &identity).map_err(Error::from);
+        let newest = self.feed.positions.lock().newest();
+        let mut registered =
+            rows::register(self.connection()?, &token, &identity, newest).map_err(Error::from);
         // Another replica may register at the same time, and get the same id first.
         for _ in 0..RIVALS {
             if !registered.as_ref().is_err_and(Error::is_retryable) {
                 break;
             }
             thread::sleep(SHORT_BEAT);
-            registered = rows::register(self.connection()?, &token, &identity).map_err(Error::from);
+            registered = rows::register(self.connection()?, &token, &identity, newest).map_err(Error::from);
         }
         let own = registered?;
+        self.token = token;
         self.feed.positions.lock().register(own);
         let mut state = self.feed.state.lock();
         state.own = own;
@@ -403,17 +416,15 @@ impl Keeper {
         let now = up();
         let gaps = self.feed.positions.lock().missing_since(now.saturating_sub(GAP));
         for (replica, number) in gaps {
-            let closed = rows::close_gap(self.connection()?, replica, number).map_err(Error::from);
-            // The write fails if the transaction with this number is about to commit, because its entry is locked.
-            if let Err(error) = closed {
-                if error.is_gone() {
-                    return Err(error);
-                }
-                log::debug!("the gap {number} of replica {replica} can't be closed yet: {error}");
+            if !is_done(rows::close_gap(self.connection()?, replica, number))? {
+                // The transaction with this number keeps its row. The next beat must not be late.
+                break;
             }
         }
         for replica in forgotten {
-            rows::forget(self.connection()?, *replica)?;
+            if !is_done(rows::forget(self.connection()?, *replica))? {
+                break;
+            }
             self.feed.positions.lock().retain(|id| id != *replica);
         }
         if self.marks.back().is_none_or(|(at, _)| now >= *at + PRUNING) {
@@ -424,6 +435,14 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns false after a conflict. Another replica does the same work, or this replica tries again after the next beat.
+fn is_done(outcome: QueryResult<()>) -> Result<bool, Error> {
+    match outcome.map_err(Error::from) {
+        Err(error) if error.is_retryable() || error.is_wait_over() => Ok(false),
+        outcome => outcome.map(|()| true),
     }
 }
 

@@ -90,15 +90,23 @@ pub(super) fn behind_all(conn: &mut DbConnection, own: i32) -> QueryResult<Posit
 }
 
 /// Registers a replica, and returns its id. Ids grow in the order of the commits. Two registrations at one time use
-/// the same id, and only one of them can commit.
-pub(super) fn register(conn: &mut DbConnection, token: &str, identity: &str) -> QueryResult<i32> {
+/// the same id, and only one of them can commit. The id is greater than `newest`, which is the newest replica that this
+/// one knows: after a failover, a database server may lack the last registrations.
+pub(super) fn register(
+    conn: &mut DbConnection,
+    token: &str,
+    identity: &str,
+    newest: i32,
+) -> QueryResult<i32> {
     let now = now(conn);
     let sql = format!(
         "INSERT INTO allotment_replicas \
          (id, token, identity, version, beat, known, has_left, started_at, seen_at) \
-         SELECT coalesce(max(id), 0) + 1, ?, ?, ?, 1, coalesce(max(id), 0) + 1, 0, {now}, {now} FROM allotment_replicas"
+         SELECT GREATEST(coalesce(max(id), 0), ?) + 1, ?, ?, ?, 1, GREATEST(coalesce(max(id), 0), ?) + 1, 0, {now}, {now} \
+         FROM allotment_replicas"
     );
-    execute(conn, sql.as_str(), &[token.into(), identity.into(), env!("CARGO_PKG_VERSION").into()])?;
+    let (newest, version) = (Bind::Int(newest), env!("CARGO_PKG_VERSION").into());
+    execute(conn, sql.as_str(), &[newest, token.into(), identity.into(), version, newest])?;
     let sql = "SELECT id FROM allotment_replicas WHERE token = ?";
     let ids: Vec<i32> = load_rows!(Integer, conn, sql, &[token.into()])?;
     ids.first().copied().ok_or(diesel::result::Error::NotFound)
@@ -106,12 +114,13 @@ pub(super) fn register(conn: &mut DbConnection, token: &str, identity: &str) -> 
 
 /// Tells the other replicas that this replica runs, and that the newest replica that it knows is `known`. Returns
 /// false if this replica is no longer registered.
-pub(super) fn beat(conn: &mut DbConnection, own: i32, known: i32) -> QueryResult<bool> {
+pub(super) fn beat(conn: &mut DbConnection, own: i32, token: &str, known: i32) -> QueryResult<bool> {
     let sql = format!(
-        "UPDATE allotment_replicas SET beat = beat + 1, known = ?, seen_at = {} WHERE id = ? AND has_left = 0",
+        "UPDATE allotment_replicas SET beat = beat + 1, known = ?, seen_at = {} \
+         WHERE id = ? AND token = ? AND has_left = 0",
         now(conn)
     );
-    Ok(execute(conn, sql.as_str(), &[known.into(), own.into()])? == 1)
+    Ok(execute(conn, sql.as_str(), &[known.into(), own.into(), token.into()])? == 1)
 }
 
 /// Tells the other replicas that this replica stops.
