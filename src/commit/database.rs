@@ -52,7 +52,7 @@ impl Db {
     pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
         let target = Self::target(settings)?;
         let lock = match target.kind {
-            Kind::Sqlite => Some(file_lock::FileLock::take(&target.address)?),
+            Kind::Sqlite => Some(file_lock::FileLock::take(&target.path)?),
             _ => None,
         };
         // The first connection is opened here. So a wrong URL is an error at the start of the service, and not an

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diesel::connection::SimpleConnection;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::lanes::{Lane, Lanes};
 use crate::commit::transaction::TransactionError;
 use crate::commit::tx::Tx;
-use crate::db::connection::is_broken;
+use crate::db::connection::{is_broken, ping};
 use crate::db::establish::establish;
 use crate::db::{DbTarget, Error, Kind};
 use crate::metrics;
@@ -56,7 +55,7 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn is_valid(&self, conn: &mut Tx) -> Result<(), Error> {
-        Ok(conn.batch_execute("SELECT 1")?)
+        Ok(ping(conn)?)
     }
 
     /// Returns true if r2d2 must drop the connection. r2d2 calls this method when a connection returns to the pool.
@@ -72,7 +71,7 @@ pub type Pooled = r2d2::PooledConnection<Manager>;
 /// The pool of the service's connections.
 pub struct Pool {
     pool: r2d2::Pool<Manager>,
-    kind: Kind,
+    target: DbTarget,
     /// One permit for each connection that the pool may have.
     places: Arc<Semaphore>,
     lanes: Lanes,
@@ -103,7 +102,6 @@ pub struct PoolUse {
 impl Pool {
     /// Returns a pool of at most `size` connections to `target`. The pool opens connections when requests need them.
     pub fn new(target: DbTarget, size: u32) -> Pool {
-        let kind = target.kind;
         let pool = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -112,9 +110,9 @@ impl Pool {
             // database is back. No caller waits for this time.
             .connection_timeout(2 * SLICE)
             .error_handler(Box::new(LogErrors::default()))
-            .build_unchecked(Manager::new(target));
+            .build_unchecked(Manager::new(target.clone()));
         let places = Arc::new(Semaphore::new(size as usize));
-        Pool { pool, kind, places, lanes: Lanes::default(), outage: Mutex::default() }
+        Pool { pool, target, places, lanes: Lanes::default(), outage: Mutex::default() }
     }
 
     /// Returns how many connections are in use and idle, and the largest number of connections.
@@ -184,8 +182,8 @@ impl Pool {
         self.pool.try_get()
     }
 
-    /// Runs `work` on `conn`. If the connection ends during the work, the database keeps nothing of the work, and
-    /// `work` runs again on a connection from `another`. There are at most [`MAX_RUNS`] runs.
+    /// Runs `work`, which only reads, on `conn`. If the connection ends during the work, or if its server waits for too
+    /// long, `work` runs again on a connection from `another`. There are at most [`MAX_RUNS`] runs.
     pub fn run<T, E: TransactionError>(
         &self,
         mut conn: Pooled,
@@ -194,7 +192,12 @@ impl Pool {
     ) -> Result<T, E> {
         for _ in 1..MAX_RUNS {
             let outcome = work(&mut conn);
-            if !self.note_loss(&mut conn, &outcome) {
+            let error = outcome.as_ref().err().and_then(E::database);
+            // A read waits for no lock. So the server is a node of a Galera cluster that has lost the other nodes.
+            let has_waited = error.is_some_and(Error::is_wait_over);
+            if has_waited {
+                self.lose(&mut conn);
+            } else if !self.note_loss(&mut conn, &outcome) {
                 return outcome;
             }
             drop(conn);
@@ -227,7 +230,7 @@ impl Pool {
     fn alive(&self, deadline: Instant, care: bool) -> Result<Pooled, Error> {
         loop {
             let mut conn = self.check_out(deadline)?;
-            if self.kind == Kind::Sqlite || self.is_alive(&mut conn, care) {
+            if self.target.kind == Kind::Sqlite || self.is_alive(&mut conn, care) {
                 return Ok(conn);
             }
         }
@@ -250,9 +253,12 @@ impl Pool {
     fn is_alive(&self, conn: &mut Tx, care: bool) -> bool {
         let outage = *self.outage.lock();
         let before_outage = |when: Instant| outage.is_some_and(|outage| when <= outage);
+        // A server that has become read-only still answers reads, and may lag behind the server that takes writes now.
+        //
         // This connection was idle when another connection ended, so this connection has most likely ended too. A
         // test might take as long as the time-outs of the network. So the connection is dropped without a test.
-        if before_outage(conn.idle_since()) {
+        let is_of_old_host = self.target.hosts.have_changed_since(conn.made_at());
+        if is_of_old_host || before_outage(conn.idle_since()) {
             conn.lose();
             metrics::database::LOST.inc();
             return false;
@@ -262,7 +268,7 @@ impl Pool {
         if !is_doubtful {
             return true;
         }
-        let answer = conn.batch_execute("SELECT 1");
+        let answer = ping(conn);
         if let Err(error) = &answer {
             log::info!("a database connection has ended while it was idle: {error}");
             self.lose(conn);

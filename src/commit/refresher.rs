@@ -401,10 +401,10 @@ impl Thread {
         !matches!(outcome, Err(RecvTimeoutError::Disconnected))
     }
 
-    fn catch_up(&self, conn: &mut Option<DbConnection>) -> Result<(), Error> {
-        let conn = match conn {
-            Some(conn) => conn,
-            None => conn.insert(establish(&self.target)?),
+    fn catch_up(&self, conn: &mut Option<Tx>) -> Result<(), Error> {
+        let conn = match conn.take().filter(|conn| !self.target.hosts.have_changed_since(conn.made_at())) {
+            Some(kept) => conn.insert(kept),
+            None => conn.insert(Tx::new(establish(&self.target)?)),
         };
         self.shared.catch_up(conn, true)
     }

@@ -1,5 +1,7 @@
 //! One connection type for the three databases.
 
+use diesel::QueryResult;
+use diesel::connection::SimpleConnection;
 use diesel::r2d2::R2D2Connection;
 
 use super::target::Kind;
@@ -64,6 +66,15 @@ impl DbConnection {
             Kind::Mysql => format!("{stored:.5e}").parse().unwrap_or(stored),
             Kind::Postgres | Kind::Sqlite => stored,
         }
+    }
+}
+
+/// Asks the server for a sign of life. A node that does not take part in its Galera cluster answers with an error.
+pub fn ping(conn: &mut DbConnection) -> QueryResult<()> {
+    match conn.kind() {
+        // Such a node would answer SELECT 1 without an error.
+        Kind::Mysql => conn.batch_execute("DO 1"),
+        Kind::Postgres | Kind::Sqlite => conn.batch_execute("SELECT 1"),
     }
 }
 

@@ -5,6 +5,9 @@
 //! file writes the options for TLS into the host. A libmariadb older than 3.3 looks for a host of this name, finds no
 //! such host, and does not connect.
 
+use std::net::Ipv6Addr;
+
+use super::hosts::Host;
 use super::option_file;
 use super::target::{DbTarget, Kind};
 use super::url_parts::{Parts, encoded, login};
@@ -34,7 +37,9 @@ enum Tls {
 struct Options {
     user: Option<String>,
     password: Option<String>,
-    host: Option<String>,
+    /// The hosts, each with its own port if the host has one.
+    hosts: Vec<(String, Option<u16>)>,
+    /// The port of the hosts that have no port of their own.
     port: Option<u16>,
     socket: Option<String>,
     database: Option<String>,
@@ -57,19 +62,24 @@ pub(crate) fn read(parts: Parts) -> Result<DbTarget, String> {
     let mut options = from_file(&query)?;
     options.user = parts.user.or(options.user);
     options.password = parts.password.or(options.password);
-    let (host, port) = host_and_port(&parts.hosts)?;
-    if host.is_some() {
-        // The option file may name a Unix socket for all clients. The URL names a host, so the socket is not
-        // used.
-        options.host = host;
-        options.socket = None;
+    // SQLAlchemy's spelling has the hosts in the query, and the parameter `host` then occurs several times.
+    let in_query = query.iter().filter(|(name, _)| *name == "host").map(|(_, value)| value.as_str());
+    let in_query = in_query.collect::<Vec<_>>().join(",");
+    let named = if in_query.is_empty() { parts.hosts.as_str() } else { in_query.as_str() };
+    match hosts(named)? {
+        NamedHosts::Port(port) => options.port = port.or(options.port),
+        NamedHosts::Hosts(hosts) => {
+            // The option file may name a Unix socket for all clients. The URL names a host, so the socket is not
+            // used.
+            options.hosts = hosts;
+            options.socket = None;
+        }
     }
-    options.port = port.or(options.port);
     if !parts.database.is_empty() {
         options.database = Some(parts.database);
     }
     for (name, value) in &query {
-        if !option_file::NAMED_BY.contains(name) {
+        if *name != "host" && !option_file::NAMED_BY.contains(name) {
             options.set(name, value, "the database URL's ")?;
         }
     }
@@ -108,7 +118,11 @@ impl Options {
         match name {
             "user" => self.user = Some(value.to_owned()),
             "password" | "passwd" => self.password = Some(value.to_owned()),
-            "host" => self.host = Some(value.to_owned()),
+            "host" => {
+                if let NamedHosts::Hosts(hosts) = hosts(value).map_err(|e| format!("{place}host: {e}"))? {
+                    self.hosts = hosts;
+                }
+            }
             "port" => {
                 self.port = Some(value.parse().map_err(|_| format!("{place}port is no number of a port"))?)
             }
@@ -184,49 +198,56 @@ impl Options {
 
     fn target(mut self) -> Result<DbTarget, String> {
         let tls = self.asked()?;
-        let host = if self.socket.is_some() { None } else { self.host.as_deref() };
-        let host = host.unwrap_or("localhost");
-        let is_ipv6 = host.contains(':');
+        if self.socket.is_some() || self.hosts.is_empty() {
+            self.hosts = vec![("localhost".to_owned(), None)];
+        }
+        let hosts = self.hosts.iter().map(|(host, port)| self.host(host, *port, tls));
+        let hosts = hosts.collect::<Result<Vec<_>, String>>()?;
+        let needs_tls = matches!(tls, Tls::Required | Tls::Verified);
+        Ok(DbTarget { needs_tls, remarks: self.remarks, ..DbTarget::new(Kind::Mysql, hosts) })
+    }
+
+    /// Returns one of the hosts, with the URL for the client library.
+    fn host(&self, name: &str, port: Option<u16>, tls: Tls) -> Result<Host, String> {
+        let is_ipv6 = name.contains(':');
         // Other characters, for example a semicolon, could add options, because libmariadb reads options from the
         // host.
-        if !is_ipv6 && !host.chars().all(|c| c.is_ascii_alphanumeric() || "._-,".contains(c)) {
+        if !is_ipv6 && !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
             return Err("the database URL's host is no name and no address".to_owned());
         }
+        let spelled = if is_ipv6 { format!("[{name}]") } else { name.to_owned() };
         let host = match tls {
-            Tls::Unasked | Tls::Off if is_ipv6 => format!("[{host}]"),
-            Tls::Unasked | Tls::Off => host.to_owned(),
+            Tls::Unasked | Tls::Off => spelled.clone(),
             _ if is_ipv6 => {
                 return Err(
                     "TLS to a database with an IPv6 address for a host is not possible: give its name"
                         .to_owned(),
                 );
             }
-            Tls::Preferred | Tls::Required => format!("host={host};ssl-enforce=1;ssl-verify-server-cert=0"),
-            Tls::Verified => format!("host={host};ssl-enforce=1;ssl-verify-server-cert=1"),
+            Tls::Preferred | Tls::Required => format!("host={name};ssl-enforce=1;ssl-verify-server-cert=0"),
+            Tls::Verified => format!("host={name};ssl-enforce=1;ssl-verify-server-cert=1"),
         };
-        let database = self.database.unwrap_or_default();
+        let database = self.database.as_deref().unwrap_or_default();
         if !database.chars().all(|c| c.is_ascii_alphanumeric() || "_$-.~".contains(c)) {
             return Err("the database's name may have letters, digits, _, $, -, . and ~ in it".to_owned());
         }
-        let port = self.port.unwrap_or(PORT);
+        let port = port.or(self.port).unwrap_or(PORT);
         let mut address = login("mysql", self.user.as_deref(), self.password.as_deref());
         address.push_str(&format!("{host}:{port}/{database}"));
         let files = [
-            ("unix_socket", self.socket),
-            ("ssl_ca", self.ca),
-            ("ssl_cert", self.cert),
-            ("ssl_key", self.key),
+            ("unix_socket", &self.socket),
+            ("ssl_ca", &self.ca),
+            ("ssl_cert", &self.cert),
+            ("ssl_key", &self.key),
         ];
         let mut sign = '?';
         for (name, value) in files {
             if let Some(value) = value {
-                address.push_str(&format!("{sign}{name}={}", encoded(&value)));
+                address.push_str(&format!("{sign}{name}={}", encoded(value)));
                 sign = '&';
             }
         }
-        let needs_tls = matches!(tls, Tls::Required | Tls::Verified);
-        let (ports, remarks) = (vec![port], self.remarks);
-        Ok(DbTarget { needs_tls, ports, remarks, ..DbTarget::new(Kind::Mysql, address) })
+        Ok(Host { name: format!("{spelled}:{port}"), address, ports: vec![port] })
     }
 }
 
@@ -260,16 +281,39 @@ fn decoded(value: &str) -> Result<String, String> {
     decoded.map(Into::into).map_err(|_| "the database URL has bytes in it that are no UTF-8".to_owned())
 }
 
-/// Splits `host:port` into its parts. An IPv6 address stands in brackets, for example `[::1]:3306`.
+/// The part of a URL that names the hosts.
+enum NamedHosts {
+    /// No host, but perhaps a port.
+    Port(Option<u16>),
+    /// At least one host, each with its port if the host has one.
+    Hosts(Vec<(String, Option<u16>)>),
+}
+
+/// Splits `host:port,host:port` into its parts.
+fn hosts(text: &str) -> Result<NamedHosts, String> {
+    if !text.contains(',') {
+        return Ok(match host_and_port(text)? {
+            (Some(host), port) => NamedHosts::Hosts(vec![(host, port)]),
+            (None, port) => NamedHosts::Port(port),
+        });
+    }
+    let hosts = text.split(',').map(|text| match host_and_port(text)? {
+        (Some(host), port) => Ok((host, port)),
+        (None, _) => Err("the database URL's list of hosts has an empty place".to_owned()),
+    });
+    hosts.collect::<Result<_, String>>().map(NamedHosts::Hosts)
+}
+
+/// Splits `host:port` into its parts. An IPv6 address stands in brackets, for example `[::1]:3306`, or has no port.
 fn host_and_port(text: &str) -> Result<(Option<String>, Option<u16>), String> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, after) =
                 rest.split_once(']').ok_or("the database URL's host lacks its closing bracket")?;
-            host.parse::<std::net::Ipv6Addr>()
-                .map_err(|_| "the database URL's host in brackets is no IPv6 address")?;
+            host.parse::<Ipv6Addr>().map_err(|_| "the database URL's host in brackets is no IPv6 address")?;
             (host, after.strip_prefix(':'))
         }
+        None if text.parse::<Ipv6Addr>().is_ok() => (text, None),
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
     let port = port.filter(|port| !port.is_empty()).map(str::parse).transpose();
@@ -283,6 +327,12 @@ mod tests {
 
     fn read(query: &str) -> Result<DbTarget, String> {
         format!("mysql+pymysql://u:hush@h/d{query}").parse()
+    }
+
+    /// The URL of the only host for the client library.
+    fn address(target: &DbTarget) -> &str {
+        let [host] = target.hosts.all() else { panic!("one host") };
+        &host.address
     }
 
     const PLAIN: &str = "mysql://u:hush@h:3306/d";
@@ -311,7 +361,7 @@ mod tests {
             ("?ssl_mode=VERIFY_IDENTITY", VERIFIED, "", true),
         ] {
             let target = read(query).unwrap();
-            assert_eq!(target.address, format!("{start}{rest}"), "{query}");
+            assert_eq!(address(&target), format!("{start}{rest}"), "{query}");
             assert_eq!(target.needs_tls, needs_tls, "{query}");
         }
     }
@@ -343,17 +393,16 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_remarked_upon() {
         let target = read("?connect_timeout=3&autocommit=true").unwrap();
-        assert_eq!(target.address, PLAIN);
+        assert_eq!(address(&target), PLAIN);
         assert!(target.remarks[0].contains("database.connect_seconds"), "{:?}", target.remarks);
         assert_eq!(target.remarks[1], "the database URL's autocommit has no effect");
     }
 
     #[test]
     fn hosts_sockets_and_logins_come_in_many_forms() {
-        for (url, address) in [
+        for (url, expected) in [
             ("mysql://u:p%2Fw%40@h:3307/d", "mysql://u:p%2Fw%40@h:3307/d"),
             ("mysql://u:p/w@[::1]:3307/d", "mysql://u:p%2Fw@[::1]:3307/d"),
-            ("mariadb+mariadbconnector://u@a,b/d", "mysql://u@a,b:3306/d"),
             (
                 "mysql://u@/d?unix_socket=/run/x.sock",
                 "mysql://u@localhost:3306/d?unix_socket=%2Frun%2Fx.sock",
@@ -363,11 +412,38 @@ mod tests {
                 "mysql://u@localhost:3306/d?unix_socket=%2Frun%2Fx.sock",
             ),
             ("mysql://u@h/", "mysql://u@h:3306/"),
+            ("mysql://u@/d?host=::1", "mysql://u@[::1]:3306/d"),
+            ("mysql://u@:3307/d", "mysql://u@localhost:3307/d"),
         ] {
-            assert_eq!(url.parse::<DbTarget>().map(|target| target.address), Ok(address.to_owned()), "{url}");
+            let target = url.parse::<DbTarget>().expect(url);
+            assert_eq!(address(&target), expected, "{url}");
         }
         for url in ["mysql://h:port/d", "mysql://[::1/d", "mysql://[h]/d", "mysql://h/d/e", "mysql:h/d"] {
             assert!(url.parse::<DbTarget>().is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn several_hosts_have_a_url_each() {
+        for url in [
+            "mariadb+mariadbconnector://u:p,w@a:1,[::1]:2,b/d?ssl_mode=DISABLED",
+            "mysql+pymysql://u:p%2Cw@/d?host=a:1&host=[::1]:2&host=b",
+            "mysql://u:p%2Cw@x/d?host=a:1,[::1]:2,b&port=3306",
+        ] {
+            let target = url.parse::<DbTarget>().expect(url);
+            let hosts = target.hosts.all();
+            let expected = ["a:1", "[::1]:2", "b:3306"];
+            for (host, name) in hosts.iter().zip(expected) {
+                assert_eq!(host.name, name, "{url}");
+                assert_eq!(host.address, format!("mysql://u:p%2Cw@{name}/d"), "{url}");
+            }
+            assert_eq!(hosts.iter().map(|host| host.ports[0]).collect::<Vec<_>>(), [1, 2, 3306]);
+        }
+        let target = "mysql://a,b/d?ssl_ca=/ca".parse::<DbTarget>().unwrap();
+        assert!(target.hosts.all().iter().all(|host| host.address.contains("ssl-verify-server-cert=1")));
+        for url in ["mysql://a,,b/d", "mysql://a:1,/d", "mysql://a,[::1/d", "mysql://a,[::1]/d?ssl=true"] {
+            let error = url.replace("//", "//u:hush@").parse::<DbTarget>().err().expect(url);
+            assert!(!error.contains("hush"), "{error}");
         }
     }
 
@@ -382,7 +458,7 @@ mod tests {
         let path = file.path().display();
         let target = read(&format!("?read_default_file={path}")).unwrap();
         let expected = VERIFIED.replace(":3306", ":3307");
-        assert_eq!(target.address, format!("{expected}?ssl_ca=%2Fca"));
+        assert_eq!(address(&target), format!("{expected}?ssl_ca=%2Fca"));
         // The first URL names a group whose options contradict each other. The second URL names a missing
         // file.
         read(&format!("?read_default_file={path}&read_default_group=own")).err().unwrap();

@@ -6,6 +6,7 @@ mod error;
 pub mod establish;
 pub mod file_lock;
 pub mod functions;
+mod hosts;
 #[cfg(feature = "mysql")]
 mod mariadb_url;
 #[cfg(feature = "mysql")]

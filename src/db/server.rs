@@ -1,32 +1,92 @@
 //! Opens connections to servers: PostgreSQL through libpq, and MariaDB through libmariadb.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{CacheSize, InstrumentationEvent, SimpleConnection};
 use diesel::{Connection, ConnectionError, ConnectionResult, RunQueryDsl};
 
 use super::connection::DbConnection;
+use super::hosts::{Fault, Host};
 #[cfg(feature = "postgres")]
 use super::postgres_url;
 use super::target::{DbTarget, Kind, lacking};
 use super::watch;
 
-/// Opens a connection to a server and sets it up. The connection ends if the server does not answer within the times
-/// of `target`.
+/// The shortest time that a host gets to answer, if the look-up of names has taken all the time for connecting.
+const LEAST: Duration = Duration::from_millis(500);
+
+/// Opens a connection to the first host of a server that can be used, and sets the connection up. A host gets an equal
+/// part of the time that is left for connecting.
 pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
-    let times = target.times;
-    let attempt = watch::Attempt::begin(&target.ports, times).ok_or_else(|| {
-        let problem = format!("no other connection could be made in {:?}", times.connect);
-        ConnectionError::BadConnection(problem)
+    let connect = target.times.connect;
+    let attempt = watch::Attempt::begin(connect).ok_or_else(|| {
+        ConnectionError::BadConnection(format!("no other connection could be made in {connect:?}"))
     })?;
+    let begun = Instant::now();
+    let order = target.hosts.in_order(begun);
+    let mut problems = Vec::new();
+    for (tried, at) in order.iter().enumerate() {
+        let left = connect.saturating_sub(begun.elapsed());
+        let untried = u32::try_from(order.len() - tried).unwrap_or(u32::MAX);
+        let limit = (left / untried).max(LEAST);
+        match connect_to(target, &target.hosts.all()[*at], &attempt, limit) {
+            Ok(conn) => {
+                target.hosts.succeed(*at);
+                return Ok(conn);
+            }
+            Err(Unusable { fault, error }) => {
+                target.hosts.fail(*at, fault, &error, Instant::now());
+                problems.push((&target.hosts.all()[*at].name, error));
+            }
+        }
+    }
+    Err(joined(problems))
+}
+
+/// A host that can't be used, and the reason.
+struct Unusable {
+    fault: Fault,
+    error: ConnectionError,
+}
+
+impl From<ConnectionError> for Unusable {
+    fn from(error: ConnectionError) -> Self {
+        Unusable { fault: Fault::Other, error }
+    }
+}
+
+/// Returns the errors of all hosts as one error.
+fn joined(mut problems: Vec<(&String, ConnectionError)>) -> ConnectionError {
+    match problems.pop() {
+        Some((_, error)) if problems.is_empty() => error,
+        Some(last) => {
+            problems.push(last);
+            let texts: Vec<_> = problems.iter().map(|(name, error)| format!("{name}: {error}")).collect();
+            ConnectionError::BadConnection(texts.join("; "))
+        }
+        None => ConnectionError::BadConnection("the database URL names no host".to_owned()),
+    }
+}
+
+/// Opens a connection to a host and sets it up. The connection ends if the host does not answer within `limit`, or
+/// later within the times of `target`.
+fn connect_to(
+    target: &DbTarget,
+    host: &Host,
+    attempt: &watch::Attempt,
+    limit: Duration,
+) -> Result<DbConnection, Unusable> {
+    let times = target.times;
+    attempt.aim(&host.ports, limit);
     let mut conn = match target.kind {
         #[cfg(feature = "postgres")]
         Kind::Postgres => {
-            DbConnection::Postgres(diesel::PgConnection::establish(&postgres_url::address(target))?)
+            let address = postgres_url::with_limit(&host.address, limit);
+            DbConnection::Postgres(diesel::PgConnection::establish(&address)?)
         }
         #[cfg(feature = "mysql")]
-        Kind::Mysql => DbConnection::Mysql(diesel::MysqlConnection::establish(&target.address)?),
-        other => return Err(lacking(other)),
+        Kind::Mysql => DbConnection::Mysql(diesel::MysqlConnection::establish(&host.address)?),
+        other => return Err(lacking(other).into()),
     };
     match attempt.socket(times) {
         Some(socket) => conn.set_instrumentation(move |event: InstrumentationEvent<'_>| socket.note(&event)),
@@ -44,24 +104,73 @@ pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
         conn.set_prepared_statement_cache_size(CacheSize::Disabled);
         return Ok(conn);
     }
-    let set_up = set_up(target.kind, times.statement);
+    let mut set_up = set_up(target.kind, times.statement);
+    if target.kind == Kind::Mysql && look_at_node(&mut conn, target.hosts.are_several())? == Node::OfCluster {
+        set_up.push_str(CAUSAL_READS);
+    }
     conn.batch_execute(&set_up).map_err(ConnectionError::CouldntSetupConfiguration)?;
-    drop(attempt);
     Ok(conn)
 }
 
-/// The value of a status variable.
+/// The kind of a MariaDB server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    /// A server of its own.
+    Alone,
+    /// A node of a Galera cluster.
+    OfCluster,
+}
+
+/// A variable of MariaDB, or a value of its status.
 #[derive(diesel::QueryableByName)]
-struct Status {
+struct Variable {
+    #[diesel(sql_type = diesel::sql_types::Text, column_name = "Variable_name")]
+    name: String,
     #[diesel(sql_type = diesel::sql_types::Text, column_name = "Value")]
     value: String,
 }
+
+/// Returns an error for a node that does not take part in its Galera cluster. Such a node accepts connections, and
+/// refuses statements. If the URL names several hosts, returns an error for a server that takes no writes, too.
+fn look_at_node(conn: &mut DbConnection, has_others: bool) -> Result<Node, Unusable> {
+    let mut look = |sql: &str| -> ConnectionResult<Vec<Variable>> {
+        diesel::sql_query(sql).load(conn).map_err(ConnectionError::CouldntSetupConfiguration)
+    };
+    let refusal = |fault, problem: &str| {
+        let error = ConnectionError::BadConnection(problem.to_owned());
+        Err(Unusable { fault, error })
+    };
+    let is_on = |variables: &[Variable], wanted: &str| {
+        let mut found = variables.iter().filter(|variable| variable.name == wanted);
+        found.any(|variable| !["OFF", "0"].contains(&variable.value.as_str()))
+    };
+    // These statements are answered on all nodes, and a server without Galera lacks some of these variables.
+    let variables = look("SHOW VARIABLES WHERE Variable_name IN ('read_only', 'wsrep_on')")?;
+    if has_others && is_on(&variables, "read_only") {
+        return refusal(Fault::ReadOnly, "the server is read-only");
+    }
+    if !is_on(&variables, "wsrep_on") {
+        return Ok(Node::Alone);
+    }
+    if !is_on(&look("SHOW STATUS LIKE 'wsrep_ready'")?, "wsrep_ready") {
+        return refusal(
+            Fault::Other,
+            "the node does not take part in its Galera cluster (wsrep_ready is OFF)",
+        );
+    }
+    Ok(Node::OfCluster)
+}
+
+/// The addition to the set-up on a node of a Galera cluster: a read, and the first statement of a transaction, wait
+/// until the node has applied all writes that other nodes have committed before. Without the wait, a client may miss
+/// the client's own write through another node. A larger value of the server is kept.
+const CAUSAL_READS: &str = "; SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1";
 
 /// Returns an error if a connection to MariaDB does not use TLS. The client library refuses such a connection only if
 /// the library must also verify the server's certificate.
 fn refuse_plain_text(conn: &mut DbConnection) -> ConnectionResult<()> {
     let status = diesel::sql_query("SHOW SESSION STATUS LIKE 'Ssl_cipher'");
-    let status: Vec<Status> = status.load(conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    let status: Vec<Variable> = status.load(conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
     if status.iter().all(|status| status.value.is_empty()) {
         let problem = "the database URL asks for TLS, and the server offers none";
         return Err(ConnectionError::BadConnection(problem.to_owned()));

@@ -11,7 +11,7 @@ use super::target::DbTarget;
 
 /// Opens a connection to an SQLite file, and sets up the connection.
 pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
-    let mut conn = DbConnection::Sqlite(diesel::SqliteConnection::establish(&target.address)?);
+    let mut conn = DbConnection::Sqlite(diesel::SqliteConnection::establish(&target.path)?);
     set_up_file(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use diesel::ConnectionError;
 
+use super::hosts::{Host, Hosts};
+
 /// The kind of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -61,8 +63,10 @@ impl Default for Times {
 pub struct DbTarget {
     /// The kind of the database.
     pub kind: Kind,
-    /// The path of the file for SQLite. The URL for the client library for the other databases.
-    pub address: String,
+    /// The path of SQLite's file. Empty for the other databases.
+    pub path: String,
+    /// The hosts of the server. None for SQLite.
+    pub hosts: Hosts,
     /// The time limits for the server.
     pub times: Times,
     /// True if prepared statements and session settings survive the end of a transaction. False behind a pooler in
@@ -70,18 +74,21 @@ pub struct DbTarget {
     pub keeps_sessions: bool,
     /// True if a connection without TLS must be refused.
     pub needs_tls: bool,
-    /// The server's TCP ports. The module `watch` recognises connections to the server by these ports.
-    pub ports: Vec<u16>,
     /// Warnings about parts of the URL that have no effect, as texts for the log.
     pub remarks: Vec<String>,
 }
 
 impl DbTarget {
-    /// Returns a target with default time limits, without ports and without warnings.
-    pub(crate) fn new(kind: Kind, address: String) -> DbTarget {
-        let (ports, remarks) = (Vec::new(), Vec::new());
-        let times = Times::default();
-        DbTarget { kind, address, times, keeps_sessions: true, needs_tls: false, ports, remarks }
+    /// Returns the target for an SQLite file.
+    pub(crate) fn file(path: String) -> DbTarget {
+        DbTarget { path, ..DbTarget::new(Kind::Sqlite, Vec::new()) }
+    }
+
+    /// Returns a target with these hosts, with default time limits and without warnings.
+    pub(crate) fn new(kind: Kind, hosts: Vec<Host>) -> DbTarget {
+        let (path, remarks) = (String::new(), Vec::new());
+        let (hosts, times) = (Hosts::new(hosts), Times::default());
+        DbTarget { kind, path, hosts, times, keeps_sessions: true, needs_tls: false, remarks }
     }
 
     /// Returns the same target without a time limit for statements, for example for migrations.

@@ -64,7 +64,7 @@ fn sqlite(rest: &str) -> Result<DbTarget, String> {
     if path.starts_with("file:") {
         return Err("the SQLite URL must name a file by its path, without file:".to_owned());
     }
-    Ok(DbTarget::new(Kind::Sqlite, path.to_owned()))
+    Ok(DbTarget::file(path.to_owned()))
 }
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn urls_name_the_database() {
-        let parse = |url: &str| url.parse::<DbTarget>().map(|target| (target.kind, target.address));
+        let parse = |url: &str| url.parse::<DbTarget>().map(|target| (target.kind, target.path));
         assert_eq!(parse("sqlite:///abs/a.db"), Ok((Kind::Sqlite, "/abs/a.db".into())));
         assert_eq!(parse("sqlite:a.db"), Ok((Kind::Sqlite, "a.db".into())));
     }

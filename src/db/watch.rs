@@ -63,21 +63,23 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Waits until no other thread opens a connection, and then begins. Returns None if the wait takes longer than
-    /// `times.connect`. If opening the connection takes longer than `times.connect`, the watching thread shuts down
-    /// the socket. `ports` are the ports of the server.
-    pub fn begin(ports: &[u16], times: Times) -> Option<Attempt> {
+    /// Waits until no other thread opens a connection. Returns None if the wait takes longer than `patience`.
+    pub fn begin(patience: Duration) -> Option<Attempt> {
         THREAD.call_once(|| {
             let thread = std::thread::Builder::new().name("database-watch".to_owned());
             if let Err(error) = thread.spawn(watch) {
                 log::error!("database connections that hang are not ended, for lack of a thread: {error}");
             }
         });
-        let making = MAKING.try_lock_for(times.connect)?;
+        Some(Attempt { _making: MAKING.try_lock_for(patience)? })
+    }
+
+    /// Tells that a connection to one of these ports is about to be opened. If opening the connection takes longer
+    /// than `limit`, the watching thread shuts down the socket.
+    pub fn aim(&self, ports: &[u16], limit: Duration) {
         let before = sockets(ports).into_iter().map(|(inode, _)| inode).collect();
-        let until = now() + millis(times.connect);
+        let until = now() + millis(limit);
         WATCHED.lock().attempt = Some(Making { ports: ports.to_vec(), before, until, is_reported: false });
-        Some(Attempt { _making: making })
     }
 
     /// Returns the socket of the opened connection, and watches the socket from now on. Returns None if the socket is
@@ -289,7 +291,8 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = server.local_addr().unwrap().port();
         let _before = TcpStream::connect(server.local_addr().unwrap()).unwrap();
-        let attempt = Attempt::begin(&[port], times()).unwrap();
+        let attempt = Attempt::begin(times().connect).unwrap();
+        attempt.aim(&[port], times().connect);
         assert!(attempt.socket(times()).is_none());
         let mut made = TcpStream::connect(server.local_addr().unwrap()).unwrap();
         let _other = TcpStream::connect(other.local_addr().unwrap()).unwrap();
@@ -306,8 +309,8 @@ mod tests {
     #[test]
     fn an_attempt_that_hangs_is_cut_short() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
-        let times = Times { connect: Duration::from_secs(1), ..times() };
-        let _attempt = Attempt::begin(&[server.local_addr().unwrap().port()], times).unwrap();
+        let attempt = Attempt::begin(times().connect).unwrap();
+        attempt.aim(&[server.local_addr().unwrap().port()], Duration::from_secs(1));
         let mut made = TcpStream::connect(server.local_addr().unwrap()).unwrap();
         assert_eq!(made.read(&mut [0]).unwrap(), 0);
     }

@@ -68,7 +68,7 @@ pub fn keep_schema(db: &Db) -> Result<(), Error> {
 /// reads, so a service may use the database at the same time.
 pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
     let target = Db::target(settings)?;
-    if target.kind == Kind::Sqlite && !std::path::Path::new(&target.address).exists() {
+    if target.kind == Kind::Sqlite && !std::path::Path::new(&target.path).exists() {
         // Connecting would create the missing file of the SQLite database. Without the file, no migration has
         // run.
         return on_source(target.kind, |source| missing(&source, &[]));
