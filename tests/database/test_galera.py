@@ -1,5 +1,10 @@
-"""A Galera cluster with a replica of the service on each node: nodes that are lost, and come back."""
+"""A Galera cluster with a replica of the service on each node, and with one that knows all nodes: nodes that are lost,
+and come back.
+"""
 
+import concurrent.futures
+import contextlib
+import copy
 import os
 import shutil
 import tempfile
@@ -9,6 +14,7 @@ import databases
 import drivers
 import galera
 import load
+import pymysql
 import pytest
 import service as services
 from api import Api
@@ -70,8 +76,7 @@ def test_nodes_that_are_lost_and_come_back(cluster, replicas):
     provider = load.make_provider(clients[0])
 
     def used():
-        # A node applies a write a moment later than the write is answered through another node, and a service finds
-        # its node again a moment later than the node is back.
+        # A service finds its node again a moment later than the node is back.
         answers = [client.send('GET', f'/resource_providers/{provider}/usages') for client in clients]
         return [answer.json().get('usages') for answer in answers]
 
@@ -103,3 +108,78 @@ def test_nodes_that_are_lost_and_come_back(cluster, replicas):
     for replica in replicas:
         claim(replica, provider)
     services.await_true(lambda: used() == [{'VCPU': 10}] * 3, 'a claim is not seen on each node')
+
+
+def test_a_write_through_one_node_is_seen_through_each(cluster, replicas):
+    clients = [Api(replica.url) for replica in replicas]
+    for number in range(60):
+        name = str(uuid.uuid4())
+        clients[number % 3]('POST', '/resource_providers', {'name': name, 'uuid': name})
+        for client in clients:
+            assert client.send('GET', f'/resource_providers/{name}').status_code == 200
+            assert client('GET', f'/resource_providers?name={name}')['resource_providers']
+
+
+def test_writes_that_meet_between_nodes_run_again(cluster, replicas):
+    """Each claim is a commit that conflicts with those of the other nodes; all are done, once each."""
+    clients = [Api(replica.url) for replica in replicas]
+    provider = load.make_provider(clients[0])
+
+    def claim_often(number):
+        for _ in range(10):
+            claim(replicas[number % 3], provider)
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        list(pool.map(claim_often, range(6)))
+    for client in clients:
+        assert client('GET', f'/resource_providers/{provider}/usages')['usages'] == {'VCPU': 60}
+
+
+@pytest.fixture
+def everywhere(cluster, tmp_path, monkeypatch):
+    """A database whose URL names all nodes."""
+    monkeypatch.setenv(*cluster.assignment())
+    database = databases.Galera('everywhere', tmp_path)
+    database.create()
+    through = copy.copy(database)
+    nodes = ','.join(f'127.0.0.1:{node.port}' for node in cluster.nodes)
+    through.url = f'mysql://root@{nodes}/{database.name}'
+    yield through
+    cluster.heal()
+    database.drop()
+
+
+def administer(node, statement):
+    with contextlib.closing(pymysql.connect(host='127.0.0.1', port=node.port, user='root')) as connection:
+        connection.cursor().execute(statement)
+
+
+def test_a_service_goes_on_through_another_node(cluster, everywhere, tmp_path):
+    first, second, third = cluster.nodes
+    service = services.Service(tmp_path, next(drivers.PORTS), everywhere, {})
+    service.ensure_started()
+    try:
+        with load.Load(service.url, clients=4) as crowd:
+            crowd.await_answers()
+            first.kill()
+            crowd.await_answers()
+            service.await_log(f'host 127.0.0.1:{first.port} is left out')
+            cluster.heal()
+
+            # The connections lead to the second node now.
+            administer(second, 'SET GLOBAL read_only = ON')
+            crowd.await_answers()
+            service.await_log(f'host 127.0.0.1:{second.port} is left out: the server is read-only')
+            administer(second, 'SET GLOBAL read_only = OFF')
+
+            # A node alone is not a cluster, and refuses statements. The service is ready again once the nodes are.
+            for node in (first, third):
+                node.suspend()
+            services.await_true(lambda: not ready(service), 'ready without a cluster')
+            cluster.heal()
+            crowd.await_answers()
+            services.await_true(lambda: ready(service), 'not ready with a cluster')
+        crowd.check(everywhere)
+        assert crowd.refused('GET') + crowd.refused('PUT') > 0
+    finally:
+        service.stop()
