@@ -307,8 +307,9 @@ impl Keeper {
             self.sleep(pause);
         }
         let own = self.feed.state.lock().own;
+        let token = self.token.clone();
         if let Ok(conn) = self.connection()
-            && let Err(error) = rows::leave(conn, own)
+            && let Err(error) = rows::leave(conn, own, &token)
         {
             log::debug!("the other replicas can't be told that this one stops: {error}");
         }
@@ -399,6 +400,12 @@ impl Keeper {
             registered = rows::register(self.connection()?, &token, &identity, newest).map_err(Error::from);
         }
         let own = registered?;
+        // The row of the former registration would count as another replica, which never gets to know this one.
+        let former = self.feed.state.lock().own;
+        if former != 0 {
+            let token = self.token.clone();
+            rows::leave(self.connection()?, former, &token)?;
+        }
         self.token = token;
         self.feed.positions.lock().register(own);
         let mut state = self.feed.state.lock();

@@ -124,8 +124,9 @@ pub(super) fn beat(conn: &mut DbConnection, own: i32, token: &str, known: i32) -
 }
 
 /// Tells the other replicas that this replica stops.
-pub(super) fn leave(conn: &mut DbConnection, own: i32) -> QueryResult<()> {
-    execute(conn, "UPDATE allotment_replicas SET has_left = 1 WHERE id = ?", &[own.into()]).map(drop)
+pub(super) fn leave(conn: &mut DbConnection, own: i32, token: &str) -> QueryResult<()> {
+    let sql = "UPDATE allotment_replicas SET has_left = 1 WHERE id = ? AND token = ?";
+    execute(conn, sql, &[own.into(), token.into()]).map(drop)
 }
 
 /// Returns the rows of all replicas.
