@@ -3,8 +3,11 @@
 #   make test        everything: unit, integration, conformance, takeover from
 #                    upstream, openstack command, the README's tour, the OpenAPI
 #                    document, the API reference, the examples, policies, limits,
-#                    a Keystone, kill -9 and databases that go away, on SQLite,
-#                    PostgreSQL and MariaDB servers started for it
+#                    a Keystone, kill -9, databases that go away and several
+#                    replicas, on SQLite, PostgreSQL and MariaDB servers started
+#                    for it
+#   make replicas    several replicas: upstream's suite through HAProxy, and
+#                    tests of replicas, on PostgreSQL, MariaDB and Galera
 #   make storm       three replicas in a storm, for ten minutes
 #   make api-ref     the API reference, a site in target/api-ref
 #   make api-ref-update
@@ -20,9 +23,10 @@ export VENV
 
 SERVERS := tests/servers/servers.py
 RUN := $(SERVERS) run -- tests/run.sh
+RUN_WITH_GALERA := $(SERVERS) run --galera -- tests/run.sh
 
 .PHONY: all api-ref api-ref-update setup test unit integration conformance upstream candidates \
-        openstack crash outage storm policy limits database keystone readme \
+        openstack crash outage replicas storm policy limits database keystone readme \
         openapi apiref examples bench fmt lint servers clean-servers
 
 all:
@@ -33,6 +37,11 @@ setup:
 
 test: setup
 	$(RUN)
+
+# "make test" has the part on PostgreSQL and MariaDB.
+replicas: export REPLICAS_ON ?= postgres mysql galera
+replicas: setup
+	$(RUN_WITH_GALERA) $@
 
 unit integration conformance upstream candidates openstack crash outage policy readme openapi apiref examples limits database keystone: setup
 	$(RUN) $@

@@ -3,6 +3,7 @@
 import drivers
 import databases
 import pytest
+import replicated  # noqa: F401 (a driver)
 
 
 def pytest_addoption(parser):

@@ -2,13 +2,15 @@
 # Run the named suites, two at a time as much of a suite is waiting, all of them
 # even where one fails, and close with how many tests passed and failed. To be
 # run by the Makefile, under tests/servers/servers.py.
-#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|database|keystone|crash|outage|storm]…
+#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|database|keystone|crash|outage|replicas|storm]…
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${VENV:-target/venv}/bin/python"
 results="${RESULTS:-target/test-results}"
 jobs="${JOBS:-2}"
 at_a_time="${SUITES:-2}"
+# The databases for the tests of several replicas: some of postgres, mysql, galera.
+export REPLICAS_ON="${REPLICAS_ON:-postgres mysql}"
 mkdir -p "$results"
 rm -rf "${results:?}"/*
 
@@ -56,17 +58,26 @@ keystone() { python_tests keystone keystone; }
 openapi() { python_tests openapi openapi; }
 apiref() { python_tests apiref apiref; }
 examples() { python_tests examples examples; }
+upstreams_suite() { # NAME DRIVER DATABASE
+    suite "$1" "$python" tests/conformance/run.py \
+        --driver "$2" --database "$3" --jobs "$jobs" \
+        --not-yet tests/conformance/not_yet.txt \
+        --out "$results/$1"
+}
 conformance() {
     for database in sqlite postgres mysql; do
-        suite "conformance-$database" "$python" tests/conformance/run.py \
-            --driver allotment --database "$database" --jobs "$jobs" \
-            --not-yet tests/conformance/not_yet.txt \
-            --out "$results/conformance-$database"
+        upstreams_suite "conformance-$database" allotment "$database"
     done
+}
+replicas() {
+    for database in $REPLICAS_ON; do
+        [ "$database" = mysql ] || upstreams_suite "replicas-conformance-$database" replicas "$database"
+    done
+    python_tests replicas replicas
 }
 
 # The suites that take longest come first.
-[ $# -gt 0 ] || set -- integration conformance upstream outage storm keystone openapi limits database crash candidates \
+[ $# -gt 0 ] || set -- integration replicas conformance upstream outage storm keystone openapi limits database crash candidates \
     apiref examples policy openstack readme unit
 
 # All programs are built before, since two builds at once are slower than one.

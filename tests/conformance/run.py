@@ -21,6 +21,7 @@ import databases
 import drivers
 import notyet
 import onefile
+import replicated  # noqa: F401 (a driver)
 
 
 class Job:
@@ -51,6 +52,8 @@ class Job:
         # No proxy may come between the tests and the server.
         os.environ['NO_PROXY'] = os.environ['no_proxy'] = '127.0.0.1'
         name = 'gabbi_' + re.sub(r'\W', '_', self.path.stem)
+        # The ports that the parent gives out next would be those of its other forks too.
+        drivers.PORTS = drivers.free_ports()
         database = databases.KINDS[args.database](name, self.workdir)
         database.create()
         try:

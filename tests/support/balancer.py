@@ -44,8 +44,8 @@ class Balancer:
     def start(self):
         with open(self.directory / 'haproxy.log', 'ab') as log:
             self.process = subprocess.Popen(
-                [PROGRAM, '-db', '-f', self.directory / 'haproxy.cfg'], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=drivers.end_with_parent)
+                [PROGRAM, '-db', '-f', self.directory / 'haproxy.cfg'], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, preexec_fn=drivers.end_with_parent)
         deadline = time.monotonic() + drivers.START_TIMEOUT
         while not self.ready():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log()
