@@ -29,6 +29,7 @@ mod watch;
 
 pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, MultiBackend};
+pub(crate) use error::is_conflict_message;
 pub use error::{Error, is_unstorable_text};
 pub use settings::DatabaseSettings;
 pub use target::{DbTarget, Kind, Times};

@@ -2,6 +2,8 @@
 
 mod standard;
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
@@ -14,7 +16,7 @@ use crate::commit::{Db, Tx};
 use crate::db::establish::establish;
 use crate::db::schema::alembic_version;
 use crate::db::statement::load_rows;
-use crate::db::{DatabaseSettings, DbConnection, Error, Kind, MultiBackend};
+use crate::db::{DatabaseSettings, DbConnection, Error, Kind, MultiBackend, is_conflict_message};
 
 #[cfg(feature = "sqlite")]
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -33,11 +35,14 @@ const LOCK_SECONDS: u32 = 600;
 /// The number of the same lock on PostgreSQL, where locks have numbers.
 const LOCK_NUMBER: i64 = 0x616c_6c6f_746d_656e;
 
+/// The largest number of runs if a service on another node of a Galera cluster does the same work.
+const MOST_RUNS: u32 = 30;
+/// The pause between two runs.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Applies the missing migrations and inserts the missing standard names. Returns the number of migrations.
 pub fn migrate(db: &Db) -> Result<usize, Error> {
-    // The migration of a large table may exceed the usual time limit of statements, so no time limit applies
-    // here.
-    db.without_limits(|tx| {
+    without_rivals(db, |tx| {
         under_lock(tx, |tx| {
             refuse_other_revisions(tx)?;
             let done = on_source(tx.kind(), |source| Ok(tx.conn().run_pending_migrations(source)?.len()))?;
@@ -47,21 +52,47 @@ pub fn migrate(db: &Db) -> Result<usize, Error> {
     })
 }
 
+/// Runs `work` without a time limit for statements, because the migration of a large table may exceed the usual limit.
+///
+/// A lock of MariaDB excludes the services that use the same node of a Galera cluster. A service on another node may do
+/// the same work at the same time, and one of the two fails. Each migration can be applied again, so the work runs again.
+fn without_rivals<T>(db: &Db, work: impl Fn(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..MOST_RUNS {
+        match db.without_limits(&work) {
+            Err(error) if db.kind() == Kind::Mysql && met_rival(&error) => {
+                log::info!("another service is bringing the schema up to date");
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+    db.without_limits(work)
+}
+
+fn met_rival(error: &Error) -> bool {
+    match error {
+        Error::Migration(text) => text.contains("Duplicate entry") || is_conflict_message(text),
+        error => error.is_retryable(),
+    }
+}
+
 /// Inserts the missing standard classes and traits. Fails if migrations are missing, which an operator must run.
 pub fn keep_schema(db: &Db) -> Result<(), Error> {
-    db.without_limits(|tx| under_lock(tx, |tx| {
-        refuse_other_revisions(tx)?;
-        let pending = pending(tx)?;
-        if pending.is_empty() {
-            return synchronise(tx);
-        }
-        Err(Error::Unusable(format!(
-            "the database's schema is not up to date, and database.migrate_at_start is false: run \"allotment migrate\" as \
+    without_rivals(db, |tx| {
+        under_lock(tx, |tx| {
+            refuse_other_revisions(tx)?;
+            let pending = pending(tx)?;
+            if pending.is_empty() {
+                return synchronise(tx);
+            }
+            Err(Error::Unusable(format!(
+                "the database's schema is not up to date, and database.migrate_at_start is false: run \"allotment migrate\" as \
              a database user who may change it ({} migrations are pending: {})",
-            pending.len(),
-            pending.join(", ")
-        )))
-    }))
+                pending.len(),
+                pending.join(", ")
+            )))
+        })
+    })
 }
 
 /// Returns the names of the migrations that have not run on the database of `settings`. This function only
