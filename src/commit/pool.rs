@@ -211,11 +211,12 @@ impl Pool {
     /// Returns true if the work failed because its connection has ended. The pool then drops this connection, and
     /// also each connection that was idle at that moment.
     pub fn note_loss<T, E: TransactionError>(&self, conn: &mut Tx, outcome: &Result<T, E>) -> bool {
-        let gone = outcome.as_ref().err().and_then(E::database).is_some_and(Error::is_gone);
-        if gone {
+        let loss = outcome.as_ref().err().and_then(E::database).filter(|error| error.is_gone());
+        if let Some(error) = loss {
+            log::debug!("a database connection has ended: {error}");
             self.lose(conn);
         }
-        gone
+        loss.is_some()
     }
 
     /// Marks a connection as lost, so that the pool drops the connection.
