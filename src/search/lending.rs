@@ -9,32 +9,12 @@ use std::rc::Rc;
 use roaring::RoaringBitmap;
 
 use crate::fleet::{Picture, Slot};
-use crate::ids::ClassId;
-use crate::search::plan::Plan;
-use crate::search::visit::Error;
-use crate::search::walk::Budget;
+use crate::search::budget::Budget;
+use crate::search::error::Error;
 
 /// The largest number of slots (numbers of providers in the picture) in the remembered lists of lenders. A
 /// slot has 4 bytes, so the lists have at most 4 MB.
 const REMEMBERED: usize = 1_000_000;
-
-/// Returns the providers in `sharers` that have room for all of these amounts, each provider alone.
-pub(super) fn able(
-    picture: &Picture,
-    sharers: &RoaringBitmap,
-    resources: &[(ClassId, i64)],
-    budget: &mut Budget<'_>,
-) -> Result<RoaringBitmap, Error> {
-    let mut able = RoaringBitmap::new();
-    for slot in sharers {
-        budget.spend()?;
-        let provider = picture.provider(slot);
-        if resources.iter().all(|(class, amount)| provider.fits(*class, *amount)) {
-            able.insert(slot);
-        }
-    }
-    Ok(able)
-}
 
 /// Returns the roots of the trees to which these sharing providers lend.
 pub(super) fn lent_to(picture: &Picture, sharers: &RoaringBitmap) -> RoaringBitmap {
@@ -65,9 +45,8 @@ pub(super) struct Lending<'a> {
 }
 
 impl<'a> Lending<'a> {
-    /// Collects the sharing providers of all levels of the plan.
-    pub(super) fn new(picture: &'a Picture, plan: &Plan) -> Lending<'a> {
-        let able = plan.levels.iter().fold(RoaringBitmap::new(), |able, level| able | &level.lenders);
+    /// `able` are the sharing providers that could serve at least one level.
+    pub(super) fn new(picture: &'a Picture, able: RoaringBitmap) -> Lending<'a> {
         let (members, lenders) = (HashMap::new(), HashMap::new());
         Lending { picture, able, members, lenders, remembered: 0, nobody: Rc::default() }
     }
@@ -77,8 +56,8 @@ impl<'a> Lending<'a> {
         !self.able.is_empty()
     }
 
-    /// Returns the sharing providers that lend to the tree with the root `anchor` and could serve at least
-    /// one level, in the order of their slots. A sharing provider of the tree itself is in the list too.
+    /// Returns the sharing providers that lend to the tree with the root `anchor` and could serve at least one level,
+    /// in the order of their slots. A sharing provider of the tree itself is in the list too.
     pub(super) fn to(&mut self, anchor: Slot, budget: &mut Budget<'_>) -> Result<Rc<[Slot]>, Error> {
         if self.able.is_empty() {
             return Ok(Rc::clone(&self.nobody));

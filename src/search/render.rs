@@ -71,8 +71,7 @@ struct Writer<'a> {
 /// before, so the text is written once and copied.
 #[derive(Default)]
 struct Served {
-    /// For each level (one choice of a provider): whether the provider of the allocation was chosen at this
-    /// level.
+    /// For each level (one choice of a provider): whether the provider of the allocation was chosen at this level.
     levels: Vec<bool>,
     /// The members of `resources` as JSON, without the braces.
     json: String,

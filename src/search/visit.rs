@@ -1,4 +1,7 @@
 //! The loop over the trees, until enough candidates are found.
+//!
+//! A level is one choice of a provider. A candidate has one provider for each level. An anchor is the root of a tree
+//! that is visited.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -9,11 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::fleet::{Picture, Slot};
 use crate::ids::ClassId;
+use crate::search::budget::Budget;
+use crate::search::constraint::{Constraint, Constraints};
+use crate::search::error::Error;
 use crate::search::lending::Lending;
 use crate::search::plan::Plan;
 use crate::search::request::Request;
-use crate::search::walk::{Budget, Walk};
-use crate::stop::{GivenUp, Stop};
+use crate::search::walk::Walk;
+use crate::stop::Stop;
 
 /// The largest number of candidates from which a random sample is drawn. A larger limit of the client replaces this
 /// number.
@@ -40,26 +46,6 @@ pub struct Options {
     pub max_candidates: Option<usize>,
     /// The number of providers that the search may try. A search that needs more ends with [`Error::TooMany`].
     pub max_visits: u64,
-}
-
-/// The reasons why a search has no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The request names a resource class that does not exist. The field is its name.
-    #[error("No such resource class {0}.")]
-    UnknownClass(String),
-    /// The request names traits that do not exist. The field is their names, joined by `, `.
-    #[error("No such trait(s): {0}.")]
-    UnknownTraits(String),
-    /// The search has tried as many providers as [`Options::max_visits`] allows. The field is that number.
-    #[error(
-        "The search was given up after trying {0} combinations of resource providers: \
-         ask for a limit, for fewer groups, or with more constraints."
-    )]
-    TooMany(u64),
-    /// The client has disconnected, or the search has reached its time limit.
-    #[error("The search was {0}: ask for a limit, for fewer groups, or with more constraints.")]
-    GivenUp(#[from] GivenUp),
 }
 
 /// The candidates that a search found.
@@ -93,16 +79,26 @@ impl Found {
     }
 }
 
+/// Returns the names of all constraints of a request, in the form of the query string and in the order in which a
+/// search applies them.
+pub fn constraints(picture: &Picture, request: &Request, stop: &Stop) -> Result<Vec<String>, Error> {
+    let constraints = Constraints::new(picture, request)?;
+    let plan = Plan::new(picture, request, &constraints, &mut Budget::new(u64::MAX, stop))?;
+    let single = constraints.root.iter().chain(constraints.groups.iter().flatten());
+    Ok(single.map(Constraint::name).chain(plan.joint.iter().map(|joint| joint.name())).collect())
+}
+
 /// Returns the candidates for a request. Fails if `stop` ends the work.
 ///
 /// If [`Options::randomize`] is false, equal requests get equal answers from the same picture.
 pub fn search(picture: &Picture, request: &Request, options: &Options, stop: &Stop) -> Result<Found, Error> {
     let mut budget = Budget::new(options.max_visits, stop);
-    let plan = Plan::new(picture, request, &mut budget)?.filter(|plan| !plan.levels.is_empty());
-    let Some(plan) = plan else {
+    let constraints = Constraints::new(picture, request)?;
+    let plan = Plan::new(picture, request, &constraints, &mut budget)?;
+    if plan.levels.is_empty() || plan.anchors.is_empty() {
         return Ok(Found { visits: budget.spent(), ..Found::default() });
-    };
-    let mut lending = Lending::new(picture, &plan);
+    }
+    let mut lending = Lending::new(picture, plan.lenders());
     let mut sink = Sink::new(picture, &plan, lending.is_any(), request, options);
     if options.randomize {
         let mut anchors: Vec<Slot> = plan.anchors.iter().collect();
@@ -121,7 +117,7 @@ pub fn search(picture: &Picture, request: &Request, options: &Options, stop: &St
 
 /// Takes all candidates of a tree before the next tree ([`Strategy::DepthFirst`]).
 fn visit_one_by_one(
-    plan: &Plan,
+    plan: &Plan<'_>,
     lending: &mut Lending<'_>,
     budget: &mut Budget<'_>,
     sink: &mut Sink<'_>,
@@ -144,7 +140,7 @@ fn visit_one_by_one(
 
 /// Takes one candidate of each tree in turn ([`Strategy::BreadthFirst`], and random searches).
 fn visit_in_turn(
-    plan: &Plan,
+    plan: &Plan<'_>,
     mut anchors: impl Iterator<Item = Slot>,
     shuffled: bool,
     lending: &mut Lending<'_>,
@@ -203,14 +199,15 @@ struct Sink<'a> {
     look_at: usize,
     /// Whether the order of the candidates is random.
     randomize: bool,
-    /// The candidates that consist of sharing providers alone. Several trees may offer the same candidate.
+    /// The candidates that consist of sharing providers alone. Several trees may offer such a candidate, which then
+    /// counts once.
     lent: HashSet<Vec<Slot>>,
 }
 
 impl<'a> Sink<'a> {
     fn new(
         picture: &'a Picture,
-        plan: &Plan,
+        plan: &Plan<'_>,
         is_lent: bool,
         request: &Request,
         options: &Options,

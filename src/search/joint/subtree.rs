@@ -3,13 +3,17 @@
 //! That one provider is called the top. This file computes which providers may be the top, and which of them are
 //! still possible after some providers are chosen.
 
-use crate::fleet::{Picture, Slot};
-use crate::ids::ClassId;
-use crate::search::plan::Plan;
-use crate::search::visit::Error;
-use crate::search::walk::Budget;
+use std::rc::Rc;
 
-/// The position of a provider: the root of its tree, and its span in the tree (see [`crate::fleet::Tree::span`]).
+use super::amounts::SharedClass;
+use super::interface::{Chosen, Joint};
+use crate::fleet::{Picture, Slot};
+use crate::search::budget::Budget;
+use crate::search::error::Error;
+use crate::search::level::Level;
+use crate::search::request::Request;
+
+/// The position of a provider: the root of its tree, and its span in the tree (see [`Picture::span`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     root: Slot,
@@ -20,7 +24,7 @@ struct Place {
 impl Place {
     fn of(picture: &Picture, slot: Slot) -> Place {
         let root = picture.provider(slot).root;
-        let span = picture.tree(root).span(picture, slot);
+        let span = picture.span(slot);
         Place { root, first: span.first, last: span.last }
     }
 
@@ -38,8 +42,8 @@ impl Place {
     }
 }
 
-/// A provider that may be the top of a set of levels: the provider whose subtree contains the providers of
-/// all these levels.
+/// A provider that may be the top of a set of levels (choices of a provider): the provider whose subtree contains
+/// the providers of all these levels.
 #[derive(Debug)]
 struct Top {
     slot: Slot,
@@ -50,11 +54,25 @@ struct Top {
     above: Option<usize>,
 }
 
-/// The state of the check during the walk of one tree, for one `same_subtree` of the request (a set of levels).
-#[derive(Debug, Default)]
+/// One set of groups whose providers must lie in one subtree.
+#[derive(Debug)]
+struct Set {
+    /// The name of the constraint, such as `same_subtree=_A,_B`.
+    name: String,
+    /// The indices of the levels of these groups, in ascending order.
+    levels: Vec<usize>,
+    /// Whether the levels must be served by different providers (`group_policy=isolate`).
+    isolate: bool,
+    /// The classes for which several levels of the set ask.
+    classes: Vec<SharedClass>,
+}
+
+/// The constraint for one set, and its state in the walk through one tree.
+#[derive(Debug)]
 pub(super) struct Subtree {
-    /// The possible tops (providers whose subtree may contain all chosen providers), sorted by place. So each
-    /// provider comes before its descendants.
+    set: Rc<Set>,
+    /// The possible tops (providers whose subtree may contain all chosen providers), sorted by place. So each provider
+    /// comes before its descendants.
     tops: Vec<Top>,
     /// For each level of the set: the indices of the tops that are possible with the providers chosen up to this level.
     possible: Vec<Vec<usize>>,
@@ -65,30 +83,23 @@ pub(super) struct Subtree {
 }
 
 impl Subtree {
-    /// Prepares the check for another tree, and removes the choices that are neither a possible top nor a descendant
-    /// of a possible top. Returns false if there is no possible top.
-    pub(super) fn open(
-        &mut self,
-        picture: &Picture,
-        plan: &Plan,
-        levels: &[usize],
-        choices: &mut [Vec<Slot>],
-        budget: &mut Budget<'_>,
-    ) -> Result<bool, Error> {
-        self.possible.resize_with(levels.len(), Vec::new);
-        self.pools.fill(picture, plan, levels, choices);
-        self.tops.clear();
-        for (slot, place, last_level) in self.pools.all.iter().copied() {
-            budget.step()?;
-            if self.pools.suffice(plan, levels, &place) {
-                self.tops.push(Top { slot, place, last_level, above: None });
-            }
+    /// Returns the constraint that the providers of the groups with these suffixes lie in one subtree. Returns None for
+    /// a set with fewer than two levels: one provider always lies in one subtree.
+    pub(super) fn new(request: &Request, levels: &[Level<'_>], suffixes: &[String]) -> Option<Subtree> {
+        let name = format!("same_subtree={}", suffixes.join(","));
+        let is_in_set = |level: &Level<'_>| suffixes.contains(&request.groups[level.group].suffix);
+        let in_set = (0..levels.len()).filter(|at| is_in_set(&levels[*at]));
+        let in_set: Vec<usize> = in_set.collect();
+        if in_set.len() < 2 {
+            return None;
         }
-        self.link();
-        for level in levels {
-            choices[*level].retain(|slot| self.lowest_above(&Place::of(picture, *slot)).is_some());
-        }
-        Ok(!self.tops.is_empty())
+        let classes = SharedClass::all(levels, in_set.iter().copied());
+        Some(Subtree::of(Rc::new(Set { name, levels: in_set, isolate: request.isolate, classes })))
+    }
+
+    fn of(set: Rc<Set>) -> Subtree {
+        let possible = vec![Vec::new(); set.levels.len()];
+        Subtree { set, tops: Vec::new(), possible, pools: Pools::default(), path: Vec::new() }
     }
 
     /// Sets [`Top::above`] of each top.
@@ -112,25 +123,56 @@ impl Subtree {
         std::iter::successors(before.checked_sub(1), |at| self.tops[*at].above)
             .find(|at| self.tops[*at].place.holds(place))
     }
+}
 
-    /// Returns whether a top (the provider whose subtree contains all providers of the set) is still possible if the
-    /// provider `slot` is chosen at the level `at`. The providers of the levels before `at` are `chosen`.
-    pub(super) fn admits(
+impl<'a> Joint<'a> for Subtree {
+    fn name(&self) -> String {
+        self.set.name.clone()
+    }
+
+    fn fresh(&self) -> Box<dyn Joint<'a> + 'a> {
+        Box::new(Subtree::of(Rc::clone(&self.set)))
+    }
+
+    fn narrows(&self) -> bool {
+        true
+    }
+
+    /// Removes the choices that are neither a possible top nor a descendant of a possible top. Returns false if there
+    /// is no possible top.
+    fn narrow(
         &mut self,
         picture: &Picture,
-        levels: &[usize],
-        at: usize,
-        slot: Slot,
-        chosen: &[Slot],
-    ) -> bool {
+        choices: &mut [Vec<Slot>],
+        budget: &mut Budget<'_>,
+    ) -> Result<bool, Error> {
+        self.pools.fill(picture, &self.set, choices);
+        self.tops.clear();
+        for (slot, place, last_level) in self.pools.all.iter().copied() {
+            budget.step()?;
+            if self.pools.suffice(&self.set, &place) {
+                self.tops.push(Top { slot, place, last_level, above: None });
+            }
+        }
+        self.link();
+        for level in &self.set.levels {
+            choices[*level].retain(|slot| self.lowest_above(&Place::of(picture, *slot)).is_some());
+        }
+        Ok(!self.tops.is_empty())
+    }
+
+    /// Returns whether a top (the provider whose subtree contains all providers of the set) is still possible if the
+    /// provider `slot` is chosen next.
+    fn admits(&mut self, chosen: Chosen<'_>, slot: Slot) -> bool {
+        let (levels, at) = (&self.set.levels, chosen.slots.len());
         let Ok(number) = levels.binary_search(&at) else {
             return true;
         };
-        let place = Place::of(picture, slot);
+        let place = Place::of(chosen.picture, slot);
         let mut possible = std::mem::take(&mut self.possible[number]);
         possible.clear();
         let can_be_top = |top: &Top| {
-            let is_chosen = || levels[..number].iter().any(|level| chosen[*level] == top.slot);
+            let is_chosen = || levels[..number].iter().any(|level| chosen.slots[*level] == top.slot);
             top.last_level > at || top.slot == slot || is_chosen()
         };
         match number.checked_sub(1) {
@@ -149,17 +191,17 @@ impl Subtree {
         is_admitted
     }
 
-    /// Appends to `state` all facts that [`Self::admits`] reads at the levels from `depth` on: the tops that are
-    /// still possible, and whether each of them is already chosen.
-    pub(super) fn describe(&self, levels: &[usize], depth: usize, chosen: &[Slot], state: &mut Vec<u64>) {
-        let before = levels.partition_point(|level| *level < depth);
+    /// Describes the tops that are still possible, and whether each of them is already chosen.
+    fn describe(&self, chosen: Chosen<'_>, state: &mut Vec<u64>) {
+        let levels = &self.set.levels;
+        let before = levels.partition_point(|level| *level < chosen.slots.len());
         if before == 0 || before == levels.len() {
             return;
         }
         let possible = &self.possible[before - 1];
         state.push(possible.len() as u64);
         for at in possible {
-            let is_chosen = levels[..before].iter().any(|level| chosen[*level] == self.tops[*at].slot);
+            let is_chosen = levels[..before].iter().any(|level| chosen.slots[*level] == self.tops[*at].slot);
             state.push((*at as u64) << 1 | u64::from(is_chosen));
         }
     }
@@ -191,11 +233,11 @@ struct ClassPool {
 
 impl Pools {
     /// Fills the pools with the choices of another tree.
-    fn fill(&mut self, picture: &Picture, plan: &Plan, levels: &[usize], choices: &[Vec<Slot>]) {
+    fn fill(&mut self, picture: &Picture, set: &Set, choices: &[Vec<Slot>]) {
         let all = &mut self.all;
         all.clear();
-        self.by_level.resize_with(levels.len(), Vec::new);
-        for (level, places) in levels.iter().zip(&mut self.by_level) {
+        self.by_level.resize_with(set.levels.len(), Vec::new);
+        for (level, places) in set.levels.iter().zip(&mut self.by_level) {
             let start = all.len();
             all.extend(choices[*level].iter().map(|slot| (*slot, Place::of(picture, *slot), *level)));
             places.clear();
@@ -206,49 +248,40 @@ impl Pools {
         // `dedup` keeps only that entry.
         all.sort_unstable_by_key(|(_, place, level)| (*place, std::cmp::Reverse(*level)));
         all.dedup_by_key(|(slot, _, _)| *slot);
-        let of_class =
-            |(class, _): &(ClassId, i64)| ClassPool::new(picture, plan, levels, all, choices, *class);
         self.classes.clear();
-        self.classes.extend(plan.shared_classes.iter().filter_map(of_class));
+        self.classes.extend(set.classes.iter().map(|shared| ClassPool::new(picture, shared, all, choices)));
     }
 
     /// Returns whether the subtree of `top` may serve all levels. No combinations are tried. Only the number of
     /// providers and the sums of free amounts are compared.
-    fn suffice(&self, plan: &Plan, levels: &[usize], top: &Place) -> bool {
+    fn suffice(&self, set: &Set, top: &Place) -> bool {
         let count = |places: &[Place]| top.within(places, |place| *place).len();
         self.by_level.iter().all(|places| count(places) > 0)
-            && (!plan.isolate || top.within(&self.all, |(_, place, _)| *place).len() >= levels.len())
+            && (!set.isolate || top.within(&self.all, |(_, place, _)| *place).len() >= set.levels.len())
             && self.classes.iter().all(|class| class.suffices(top))
     }
 }
 
 impl ClassPool {
-    /// Returns None if fewer than two levels of the set ask for the class.
     fn new(
         picture: &Picture,
-        plan: &Plan,
-        levels: &[usize],
+        shared: &SharedClass,
         all: &[(Slot, Place, usize)],
         choices: &[Vec<Slot>],
-        class: ClassId,
-    ) -> Option<ClassPool> {
-        let asked = |level: &usize| plan.levels[*level].resources.iter().find(|(c, _)| *c == class);
-        let asking: Vec<usize> = levels.iter().copied().filter(|level| asked(level).is_some()).collect();
-        if asking.len() < 2 {
-            return None;
-        }
-        let wanted = asking.iter().filter_map(asked).fold(0, |sum: i64, (_, n)| sum.saturating_add(*n));
-        let mut slots: Vec<Slot> = asking.iter().flat_map(|level| choices[*level].iter().copied()).collect();
+    ) -> ClassPool {
+        let asking = shared.asking.iter();
+        let mut slots: Vec<Slot> = asking.flat_map(|(level, _)| choices[*level].iter().copied()).collect();
         slots.sort_unstable();
         let (mut places, mut free_before) = (Vec::new(), vec![0]);
         // An i64 would overflow, since a single capacity may be as large as the largest i64.
         let mut sum: i128 = 0;
         for (slot, place, _) in all.iter().filter(|(slot, _, _)| slots.binary_search(slot).is_ok()) {
-            sum += picture.provider(*slot).stock(class).map_or(0, |stock| i128::from(stock.free()));
+            let stock = picture.provider(*slot).stock(shared.class);
+            sum += stock.map_or(0, |stock| i128::from(stock.free()));
             places.push(*place);
             free_before.push(sum);
         }
-        Some(ClassPool { wanted, places, free_before })
+        ClassPool { wanted: shared.wanted, places, free_before }
     }
 
     /// Returns whether the providers in the subtree of `top` together have the wanted amount free.
