@@ -8,8 +8,10 @@ use roaring::RoaringBitmap;
 
 use super::shared::SharedMap;
 
-/// The bitmaps of one key. A key is a class, a trait or an aggregate. The bitmaps contain slots (numbers of providers
-/// in the picture).
+/// The number of a provider in the picture. The slot of a deleted provider is used again.
+pub type Slot = u32;
+
+/// The bitmaps of one key. A key is a class, a trait or an aggregate. The bitmaps contain slots.
 #[derive(Clone, Debug, Default)]
 pub struct Postings {
     /// The slots of the providers that have the key.

@@ -4,6 +4,7 @@
 //! - [`provider`]: one provider of the picture
 //! - [`sweep`]: the comparison of the picture with the database
 //! - `tree`: a root provider with all providers below the root
+//! - `names`: the names of classes and traits
 //! - `index`: the providers and trees that have a class, a trait or an aggregate
 //! - `shared`: lists and maps whose copies share memory
 //!
@@ -16,6 +17,7 @@
 //! checks the capacity.
 
 mod index;
+mod names;
 pub mod picture;
 pub mod provider;
 mod shared;
@@ -34,9 +36,11 @@ use crate::ids::ProviderId;
 use crate::metrics;
 use crate::store::fleet as rows;
 
-pub use picture::{Picture, Slot};
+pub use index::Slot;
+pub use names::Names;
+pub use picture::Picture;
 pub use provider::{BEFORE_RESOURCES, Provider, Stock};
-pub use tree::Tree;
+pub use tree::{Span, Tree};
 
 /// A change of at most this number of providers is brief (see `Fleet::change`). The change takes about a microsecond
 /// for each provider.

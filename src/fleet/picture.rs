@@ -1,72 +1,22 @@
 //! The picture: all providers in memory, their trees and names, and the bitmaps of classes, traits and aggregates.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
-use super::index::Inverted;
+use super::index::{Inverted, Slot};
+use super::names::Names;
 use super::provider::{Provider, Stock, Stocks};
 use super::shared::{SharedList, SharedMap};
 use super::trait_texts::TraitTexts;
-use super::tree::Tree;
+use super::tree::{Span, Tree};
 use crate::ids::{ClassId, ProviderId, TraitId};
 use crate::store::fleet::{NameRows, ProviderRow, UsageRow};
 use crate::store::inventories::Amounts;
 
-/// The number of a provider in the picture. The slot of a deleted provider is used again.
-pub type Slot = u32;
-
 /// The trait of providers that share their inventory with all members of their aggregates.
 const SHARING_TRAIT: &str = "MISC_SHARES_VIA_AGGREGATE";
-
-/// The names of classes or traits: names by row id, and row ids by name.
-#[derive(Clone, Debug)]
-pub struct Names<I> {
-    names: HashMap<I, String>,
-    ids: HashMap<String, I>,
-}
-
-impl<I> Default for Names<I> {
-    fn default() -> Self {
-        Names { names: HashMap::new(), ids: HashMap::new() }
-    }
-}
-
-impl<I: Copy + Eq + Hash> Names<I> {
-    fn new(rows: Vec<(I, String)>) -> Names<I> {
-        let ids = rows.iter().map(|(id, name)| (name.clone(), *id)).collect();
-        Names { names: rows.into_iter().collect(), ids }
-    }
-
-    /// Returns the name of a row id. Returns an empty text for an unknown id, which a row without a foreign key can
-    /// have.
-    pub fn name(&self, id: I) -> &str {
-        self.names.get(&id).map_or("", String::as_str)
-    }
-
-    /// Returns the row id of a name.
-    pub fn id(&self, name: &str) -> Option<I> {
-        self.ids.get(name).copied()
-    }
-
-    /// Returns true if `rows` has exactly these names.
-    pub fn are(&self, rows: &[(I, String)]) -> bool {
-        rows.len() == self.names.len() && rows.iter().all(|(id, name)| self.names.get(id) == Some(name))
-    }
-
-    /// Returns the row ids of names. If some names are unknown, the error has the unknown names in order.
-    pub fn all_ids<'a>(&self, names: &'a [String]) -> Result<Vec<I>, Vec<&'a str>> {
-        let ids: Vec<I> = names.iter().filter_map(|name| self.id(name)).collect();
-        if ids.len() == names.len() {
-            return Ok(ids);
-        }
-        let unknown = names.iter().map(String::as_str).filter(|name| self.id(name).is_none());
-        Err(sorted(unknown.collect()))
-    }
-}
 
 /// All providers, as of one moment.
 ///
@@ -134,6 +84,11 @@ impl Picture {
     /// Returns the slot of the provider with this row id.
     pub fn find_by_id(&self, id: ProviderId) -> Option<Slot> {
         self.by_id.get(&id).copied()
+    }
+
+    /// Returns the span of a provider in its tree. The span tells which providers of the tree are below this provider.
+    pub fn span(&self, slot: Slot) -> Span {
+        self.tree(self.provider(slot).root).span(slot, |slot| self.provider(slot).parent)
     }
 
     /// Returns the row ids of all providers.
@@ -248,13 +203,7 @@ impl Picture {
     /// Replaces all names of classes and traits.
     pub fn set_names(&mut self, rows: NameRows) {
         let classes = Names::new(rows.classes);
-        let renamed: Vec<ClassId> = self
-            .class_names
-            .names
-            .iter()
-            .filter(|(id, name)| classes.names.get(id).is_some_and(|new| new != *name))
-            .map(|(id, _)| *id)
-            .collect();
+        let renamed = self.class_names.renamed(&classes);
         self.class_names = Arc::new(classes);
         self.trait_names = Arc::new(Names::new(rows.traits));
         // The texts are stored by the row ids of traits, and SQLite may give the row id of a deleted trait to

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use smallvec::SmallVec;
 
-use super::picture::{Names, Slot};
+use super::index::Slot;
+use super::names::Names;
 use crate::ids::{ClassId, Generation, ProviderId, TraitId};
 use crate::shared_text::SharedStr;
 use crate::store::inventories::Amounts;

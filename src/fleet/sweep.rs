@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::Fleet;
-use super::picture;
+use super::names;
 use super::provider::Stock;
 use crate::commit::{Db, Part, Touched};
 use crate::db::Error;
@@ -102,7 +102,7 @@ async fn differing_names(fleet: &Fleet, db: &Db) -> Result<Names, Error> {
 }
 
 /// Compares the names of one kind with their rows in the database.
-fn compare_names<I: Copy + Eq + Hash>(known: &picture::Names<I>, rows: &[(I, String)]) -> Names {
+fn compare_names<I: Copy + Eq + Hash>(known: &names::Names<I>, rows: &[(I, String)]) -> Names {
     let is_renamed = |known: &str, name: &str| !known.is_empty() && known != name;
     Names {
         differ: !known.are(rows),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::picture::Names;
+use super::names::Names;
 use crate::ids::TraitId;
 use crate::shared_text::SharedStr;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 
-use super::picture::{Picture, Slot};
+use super::index::Slot;
 use crate::ids::{ClassId, TraitId};
 
 /// The slots of a tree's providers. Up to four slots lie inside the `Tree` value. So a search of small trees needs no
@@ -47,9 +47,9 @@ impl Tree {
         Tree { members, classes, traits, aggregates, spans: OnceLock::new() }
     }
 
-    /// Returns the span of a provider of this tree.
-    pub fn span(&self, picture: &Picture, slot: Slot) -> Span {
-        let spans = self.spans.get_or_init(|| spans(&self.members, |slot| picture.provider(slot).parent));
+    /// Returns the span of a provider of this tree. The function `parent` returns the parent of a provider.
+    pub(super) fn span(&self, slot: Slot, parent: impl Fn(Slot) -> Option<Slot>) -> Span {
+        let spans = self.spans.get_or_init(|| spans(&self.members, parent));
         match spans.binary_search_by_key(&slot, |(member, _)| *member) {
             Ok(at) => spans[at].1,
             Err(_) => Span::default(),
