@@ -6,13 +6,12 @@ use chrono::NaiveDateTime;
 
 use crate::commit::Tx;
 use crate::store::generation;
-use crate::store::ticket::{Status, Ticket, TicketChanges, micros};
-use crate::store::waitlist_queues as queues;
+use crate::store::ticket::{Status, Ticket, TicketChanges};
 use crate::store::waitlist_tickets as rows;
 
-use super::group::{self, Effects};
-use super::join::lease_end;
-use super::{Error, Result, expire};
+use super::group::{self, Effects, Group, find_group};
+use super::promote::promote;
+use super::{Error, Result};
 
 /// Releases an active or queued ticket, and makes the next ticket of its queue active. Returns the released
 /// ticket.
@@ -27,6 +26,19 @@ pub fn end(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> R
     check_given(&ticket, given)?;
     end_all(tx, std::slice::from_ref(&ticket), Status::Finished, now)?;
     find(tx, uuid)
+}
+
+/// Releases all live tickets of a group, both active and queued. If `given` is a generation, the group must
+/// have that generation. Returns the group after the release.
+pub fn end_group(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> Result<Group> {
+    let group = find_group(tx, uuid)?;
+    let live: Vec<Ticket> = group.tickets.iter().filter(|ticket| ticket.is_live()).cloned().collect();
+    if live.is_empty() {
+        return Ok(group);
+    }
+    group::check_given(&group, given)?;
+    end_all(tx, &live, Status::Finished, now)?;
+    find_group(tx, uuid)
 }
 
 /// Releases a ticket and then deletes its row.
@@ -99,36 +111,4 @@ fn leave(tx: &mut Tx, ticket: &Ticket) -> Result<()> {
 fn close(tx: &mut Tx, ticket: &Ticket, how: Status, now: NaiveDateTime) -> Result<()> {
     let changes = TicketChanges { status: Some(how), holds: Some(None), ..TicketChanges::default() };
     if generation::swap_ticket(tx, ticket, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
-}
-
-/// Makes the oldest ticket of a queue active. If the oldest tickets are overdue, these tickets expire first.
-///
-/// Fails with [`Error::Crowded`] if one transaction can't end so many overdue tickets.
-pub(super) fn promote(tx: &mut Tx, queue_id: i32, now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
-    let mut head = rows::list_heads(tx, queue_id, 1)?.pop();
-    if head.as_ref().is_some_and(|head| head.is_overdue(now)) {
-        head = expire::pass_by(tx, queue_id, now, effects)?;
-    }
-    match head {
-        Some(head) => activate(tx, &head, now, effects),
-        None => Ok(()),
-    }
-}
-
-fn activate(tx: &mut Tx, head: &Ticket, now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
-    let queue = queues::find_by_id(tx, head.queue_id)?.ok_or_else(Error::lost_race)?;
-    let runs = head.lease_seconds.filter(|_| head.group_uuid.is_none());
-    let changes = TicketChanges {
-        status: Some(Status::Active),
-        holds: Some(Some(head.queue_id)),
-        fence: Some(Some(queue.generation)),
-        expires_at: runs.map(|seconds| Some(micros(lease_end(now, seconds)))),
-        activated_at: Some(Some(now)),
-        ..TicketChanges::default()
-    };
-    debug_assert_eq!(head.status, Status::Queued);
-    effects.activated.extend(head.group_uuid.clone());
-    // If somebody has just renewed the ticket, this update fails. The transaction then runs again and reads the
-    // renewed ticket.
-    if generation::swap_ticket(tx, head, now, changes)? { Ok(()) } else { Err(Error::lost_race()) }
 }

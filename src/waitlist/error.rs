@@ -4,6 +4,9 @@
 use crate::db;
 use crate::store::ticket::Status;
 
+/// The result of most functions of this room.
+pub type Result<T> = std::result::Result<T, Error>;
+
 /// A refusal of the request, or a failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

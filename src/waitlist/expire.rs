@@ -9,17 +9,14 @@ use chrono::NaiveDateTime;
 
 use crate::commit::Tx;
 use crate::store::generation;
-use crate::store::ticket::{Status, Ticket};
+use crate::store::ticket::Status;
 use crate::store::waitlist_overdue::Overdue;
 use crate::store::waitlist_queues as queues;
 use crate::store::waitlist_tickets as rows;
 
-use super::end::promote;
 use super::group::{self, Effects};
+use super::promote::{EXPIRED_AT_ONCE, close, end_heads, overdue_heads, promote};
 use super::{Error, Result};
-
-/// The largest number of tickets that one transaction ends.
-pub const EXPIRED_AT_ONCE: usize = 200;
 
 /// Ends those of `tickets` that are still overdue, and makes the next tickets of their queues active. The
 /// generation of a queue grows by one for each ticket that ends.
@@ -69,45 +66,6 @@ pub fn expire_heads(tx: &mut Tx, queue_id: i32, now: NaiveDateTime) -> Result<bo
     Ok(overdue.len() == EXPIRED_AT_ONCE)
 }
 
-/// Ends the overdue tickets at the front of a queue, and returns the first ticket that is not overdue. The
-/// caller must have locked the queue.
-pub(super) fn pass_by(
-    tx: &mut Tx,
-    queue_id: i32,
-    now: NaiveDateTime,
-    effects: &mut Effects,
-) -> Result<Option<Ticket>> {
-    let heads = rows::list_heads(tx, queue_id, EXPIRED_AT_ONCE as i64 + 1)?;
-    let number = overdue_heads(&heads, now);
-    effects.passed_by += number;
-    if effects.passed_by > EXPIRED_AT_ONCE {
-        return Err(Error::Crowded(queue_id));
-    }
-    let (overdue, rest) = heads.split_at(number);
-    end_heads(tx, queue_id, overdue, now, effects)?;
-    Ok(rest.first().cloned())
-}
-
-/// Returns the number of overdue tickets before the first ticket that is not overdue.
-fn overdue_heads(heads: &[Ticket], now: NaiveDateTime) -> usize {
-    heads.iter().take_while(|ticket| ticket.is_overdue(now)).count()
-}
-
-fn end_heads(
-    tx: &mut Tx,
-    queue_id: i32,
-    overdue: &[Ticket],
-    now: NaiveDateTime,
-    effects: &mut Effects,
-) -> Result<()> {
-    // The number fits into 32 bits, since it is at most [`EXPIRED_AT_ONCE`].
-    let number = i32::try_from(overdue.len()).unwrap_or(i32::MAX);
-    if number > 0 && !generation::leave_queue(tx, queue_id, number)? {
-        return Err(Error::lost_race());
-    }
-    close(tx, overdue, now, effects)
-}
-
 /// Counts how often each number occurs.
 fn count(numbers: impl Iterator<Item = i32>) -> BTreeMap<i32, i32> {
     let mut counts = BTreeMap::new();
@@ -127,16 +85,5 @@ fn lock_queues(tx: &mut Tx, leaving: &BTreeMap<i32, i32>) -> Result<()> {
             return Err(Error::lost_race());
         }
     }
-    Ok(())
-}
-
-/// Marks tickets as expired. The caller must have locked the tickets' queues. If a ticket has changed since
-/// it was read, the transaction runs again.
-fn close(tx: &mut Tx, overdue: &[Ticket], now: NaiveDateTime, effects: &mut Effects) -> Result<()> {
-    let uuids: Vec<&str> = overdue.iter().map(|ticket| ticket.uuid.as_str()).collect();
-    if generation::expire_tickets(tx, &uuids, now)? != uuids.len() {
-        return Err(Error::lost_race());
-    }
-    effects.ended.extend(overdue.iter().filter_map(|ticket| ticket.group_uuid.clone()));
     Ok(())
 }

@@ -12,9 +12,7 @@ use crate::store::{
     generation, waitlist_overdue as overdue, waitlist_queues as stored, waitlist_tickets as rows,
 };
 
-use super::end::end_all;
-use super::join::lease_end;
-use super::renew::{Renewal, change};
+use super::term::lease_end;
 use super::{Error, Result};
 
 /// A group with its tickets.
@@ -53,42 +51,8 @@ pub fn find_group(conn: &mut DbConnection, uuid: &str) -> Result<Group> {
     Ok(Group { uuid: uuid.to_owned(), generation, tickets })
 }
 
-/// Releases all live tickets of a group, both active and queued. If `given` is a generation, the group must
-/// have that generation. Returns the group after the release.
-pub fn end_group(tx: &mut Tx, uuid: &str, given: Option<i64>, now: NaiveDateTime) -> Result<Group> {
-    let group = find_group(tx, uuid)?;
-    let live: Vec<Ticket> = group.tickets.iter().filter(|ticket| ticket.is_live()).cloned().collect();
-    if live.is_empty() {
-        return Ok(group);
-    }
-    check_given(&group, given)?;
-    end_all(tx, &live, Status::Finished, now)?;
-    find_group(tx, uuid)
-}
-
-/// Renews all tickets of a group. Fails with [`Error::Ended`] if a ticket of the group has ended.
-pub fn renew_group(
-    tx: &mut Tx,
-    uuid: &str,
-    given: Option<i64>,
-    renewal: &Renewal,
-    now: NaiveDateTime,
-) -> Result<Group> {
-    let group = find_group(tx, uuid)?;
-    if let Some(ended) = group.tickets.iter().find(|ticket| !ticket.is_live()) {
-        return Err(Error::Ended { uuid: ended.uuid.clone(), status: ended.status });
-    }
-    check_given(&group, given)?;
-    for ticket in &group.tickets {
-        change(tx, ticket, renewal, now)?;
-    }
-    if !generation::swap_group(tx, uuid, group.generation)? {
-        return Err(Error::lost_race());
-    }
-    find_group(tx, uuid)
-}
-
-fn check_given(group: &Group, given: Option<i64>) -> Result<()> {
+/// Fails if `given` is a generation and the group has another generation.
+pub(super) fn check_given(group: &Group, given: Option<i64>) -> Result<()> {
     match given {
         Some(given) if given != group.generation => {
             Err(Error::GroupGeneration { uuid: group.uuid.clone(), actual: group.generation, given })

@@ -10,8 +10,11 @@
 //!
 //! - `join`, `end`, `expire`, `renew`, `prove`, `prune`: the rules, run in a transaction that the caller
 //!   opens
+//! - `promote`: makes the next ticket of a queue active
 //! - `group`: groups of tickets that are created together
+//! - `term`: the rules by which a ticket expires
 //! - `listing`: lists of tickets and queues
+//! - `process`: the waitlist of one process, with the waits
 //! - `waiters`: the HTTP requests that wait for a ticket
 //! - `keeper`: restarts the leases of queued tickets while requests wait for these tickets
 //! - `timer`: ends overdue tickets, and deletes tickets that ended long ago
@@ -28,207 +31,41 @@ mod group;
 mod join;
 mod keeper;
 mod listing;
+mod process;
+mod promote;
 mod prove;
 mod prune;
 mod renew;
 mod settings;
+mod term;
 mod timer;
 mod waiters;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use chrono::NaiveDateTime;
-use tokio::time::Instant;
-
-use crate::commit::{Db, Listener, WaitlistChanges};
-use crate::db::DbConnection;
-use crate::metrics::waitlist::{WokenBy, handed_off};
+use crate::commit::Db;
 pub use crate::store::ticket::{Status, Ticket};
-use crate::store::waitlist_clock;
 pub use crate::store::waitlist_queues::{Queue, QueueFilter};
 pub use crate::store::waitlist_tickets::TicketFilter;
 
 pub use clock::{Clock, ServiceClock, SystemClock};
-pub use end::{end, remove, remove_some};
-pub use error::Error;
-pub use group::{Group, end_group, find_group, renew_group};
-pub use join::{ExpectedQueue, NewTicket, Term, check_owner, join, join_together};
+pub use end::{end, end_group, remove, remove_some};
+pub use error::{Error, Result};
+pub use group::{Group, find_group};
+pub use join::{DEFAULT_OWNER, ExpectedQueue, NewTicket, check_owner, join, join_together};
 pub use listing::{Lengths, Listing, ahead, find, find_of, lengths, list, list_by_creation, list_live};
+pub use process::Waitlist;
 pub use prove::prove_active;
 pub use prune::prune;
-pub use renew::{Renewal, renew};
+pub use renew::{Renewal, renew, renew_group};
 pub use settings::WaitlistSettings;
-
-use timer::Timer;
-use waiters::{Waiter, Waiters, Waking};
-
-/// The result of most functions of this module.
-pub type Result<T> = std::result::Result<T, Error>;
-
-/// The owner of queues that belong to no resource provider.
-pub const DEFAULT_OWNER: &str = "default";
-
-/// The waitlist of this process: the waiting requests, and the timer. The tickets themselves are in the
-/// database.
-pub struct Waitlist {
-    settings: WaitlistSettings,
-    clock: Arc<dyn Clock>,
-    /// The same clock as in `clock`. `None` if a test supplied another clock.
-    service_clock: Option<Arc<ServiceClock>>,
-    waiters: Arc<Waiters>,
-    timer: Timer,
-}
+pub use term::Term;
 
 impl Waitlist {
-    /// Makes a waitlist, and registers the waitlist with `db`, which announces each commit to it. Tests supply a
-    /// `clock`. If `clock` is `None`, a [`ServiceClock`] starts with the database's time.
-    pub fn new(
-        settings: WaitlistSettings,
-        clock: Option<Arc<dyn Clock>>,
-        db: &Db,
-    ) -> std::result::Result<Arc<Waitlist>, crate::db::Error> {
-        let (clock, service_clock) = match clock {
-            Some(clock) => (clock, None),
-            None => {
-                let read = |conn: &mut DbConnection| Ok::<_, crate::db::Error>(waitlist_clock::read(conn)?);
-                let own = Arc::new(ServiceClock::start(|| db.snapshot(read))?);
-                (Arc::<ServiceClock>::clone(&own) as Arc<dyn Clock>, Some(own))
-            }
-        };
-        let waiters = Arc::new(Waiters::default());
-        let waitlist =
-            Arc::new(Waitlist { settings, clock, service_clock, waiters, timer: Timer::default() });
-        db.set_listener(Arc::<Waitlist>::clone(&waitlist))?;
-        Ok(waitlist)
-    }
-
-    /// Returns the `[waitlist]` settings.
-    pub fn settings(&self) -> &WaitlistSettings {
-        &self.settings
-    }
-
-    /// Returns the present time in UTC, by which tickets expire.
-    pub fn now(&self) -> NaiveDateTime {
-        self.clock.now()
-    }
-
-    /// Returns the number of HTTP requests that wait in this process.
-    pub fn waiting(&self) -> usize {
-        self.waiters.len()
-    }
-
-    /// Ends all waits: each waiting request is answered with the present state of its ticket. Later waits end
-    /// at once.
-    pub fn close(&self) {
-        self.waiters.close();
-        self.timer.wake();
-    }
-
-    /// Waits until the ticket is no longer queued, or until the timeout has passed. Returns the ticket.
-    pub async fn wait(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Ticket> {
-        let waiter = self.waiters.register(uuid, false);
-        db.look_at_feed();
-        let read = || {
-            let uuid = uuid.to_owned();
-            db.read(move |conn| find(conn, &uuid))
-        };
-        let is_over = |ticket: &Ticket| {
-            self.keep_alive(&waiter, std::slice::from_ref(ticket));
-            ticket.status != Status::Queued
-        };
-        let (ticket, reason) = waiter.until(timeout, read, is_over).await?;
-        if ticket.status == Status::Active {
-            self.count_hand_off(reason, ticket.activated_at);
-        }
-        Ok(ticket)
-    }
-
-    /// Waits until no ticket of the group is queued, or one ticket has ended, or the timeout has passed.
-    /// Returns the group.
-    pub async fn wait_for_group(&self, db: &Db, uuid: &str, timeout: Duration) -> Result<Group> {
-        let waiter = self.waiters.register(uuid, true);
-        db.look_at_feed();
-        let read = || {
-            let uuid = uuid.to_owned();
-            db.read_snapshot(move |conn| find_group(conn, &uuid))
-        };
-        let is_over = |group: &Group| {
-            self.keep_alive(&waiter, &group.tickets);
-            group.status() != Status::Queued
-        };
-        let (group, reason) = waiter.until(timeout, read, is_over).await?;
-        if group.status() == Status::Active {
-            self.count_hand_off(reason, group.tickets.iter().filter_map(|ticket| ticket.activated_at).max());
-        }
-        Ok(group)
-    }
-
-    /// Asks the keeper task to restart the leases of these tickets while the request waits. Only leases that
-    /// already run while the ticket is queued are restarted.
-    fn keep_alive(&self, waiter: &Waiter, tickets: &[Ticket]) {
-        let running = tickets.iter().filter_map(Ticket::queued_lease);
-        if let Some((seconds, end)) = running.min_by_key(|(seconds, _)| *seconds) {
-            let left = (end - self.now()).to_std().unwrap_or_default();
-            waiter.keep_alive(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()), left);
-        }
-    }
-
-    /// Records in the metrics how long it took from the activation of a ticket until this request was woken.
-    /// If another process activated the ticket, the time of activation is read from the ticket's row.
-    fn count_hand_off(&self, reason: Option<Waking>, activated_at: Option<NaiveDateTime>) {
-        match (reason, activated_at) {
-            (Some(Waking::Commit(at)), _) => handed_off(WokenBy::Commit, at.elapsed()),
-            (Some(Waking::Recheck), Some(at)) => {
-                handed_off(WokenBy::Recheck, (self.now() - at).to_std().unwrap_or_default());
-            }
-            _ => {}
-        }
-    }
-
-    /// Wakes the requests whose tickets have changed, and sets the timer to the earliest new expiry time.
-    fn wake(&self, changes: &WaitlistChanges, reason: Waking) {
-        changes.uuids.iter().for_each(|uuid| self.waiters.wake(uuid, reason));
-        if let Some(at) = changes.earliest_expiry {
-            self.timer.expires_at(at);
-        }
-    }
-
-    /// Ends the overdue tickets at the front of a queue. Called after [`Error::Crowded`], before a second
-    /// try.
-    pub async fn clear(&self, db: &Db, queue_id: i32) -> Result<()> {
-        timer::clear(self, db, queue_id).await
-    }
-
     /// Runs the background tasks until the waitlist is closed. The tasks end overdue tickets, restart the
     /// leases of awaited tickets, wake requests after changes by other processes, and delete tickets that
     /// ended long ago.
     pub async fn keep(self: Arc<Self>, db: Db) {
         tokio::join!(timer::keep(&self, &db), keeper::keep(&self, &db));
-    }
-}
-
-impl std::fmt::Debug for Waitlist {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Waitlist").field("waiting", &self.waiting()).finish_non_exhaustive()
-    }
-}
-
-impl Listener for Waitlist {
-    fn changed(&self, changes: &WaitlistChanges) {
-        self.wake(changes, Waking::Commit(Instant::now()));
-    }
-
-    fn changed_elsewhere(&self, changes: &WaitlistChanges) {
-        self.wake(changes, Waking::Recheck);
-        if changes.everything {
-            // The changed tickets are not known one by one. So the timer task reads all awaited tickets from the
-            // database.
-            self.timer.wake();
-        }
-    }
-
-    fn is_waiting(&self) -> bool {
-        self.waiters.len() > 0
     }
 }

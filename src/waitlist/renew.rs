@@ -8,7 +8,8 @@ use crate::store::ticket::{Status, Ticket, TicketChanges, micros};
 use crate::store::waitlist_tickets as rows;
 
 use super::end::check_given;
-use super::join::Term;
+use super::group::{self, Group, find_group};
+use super::term::Term;
 use super::{Error, Result};
 
 /// The changes that a client makes to a ticket when the client renews it.
@@ -40,6 +41,28 @@ pub fn renew(
     check_given(&ticket, given)?;
     change(tx, &ticket, renewal, now)?;
     rows::find(tx, uuid)?.ok_or_else(missing)
+}
+
+/// Renews all tickets of a group. Fails with [`Error::Ended`] if a ticket of the group has ended.
+pub fn renew_group(
+    tx: &mut Tx,
+    uuid: &str,
+    given: Option<i64>,
+    renewal: &Renewal,
+    now: NaiveDateTime,
+) -> Result<Group> {
+    let group = find_group(tx, uuid)?;
+    if let Some(ended) = group.tickets.iter().find(|ticket| !ticket.is_live()) {
+        return Err(Error::Ended { uuid: ended.uuid.clone(), status: ended.status });
+    }
+    group::check_given(&group, given)?;
+    for ticket in &group.tickets {
+        change(tx, ticket, renewal, now)?;
+    }
+    if !generation::swap_group(tx, uuid, group.generation)? {
+        return Err(Error::lost_race());
+    }
+    find_group(tx, uuid)
 }
 
 /// Changes a live ticket. If the ticket has changed since it was read, the transaction runs again.

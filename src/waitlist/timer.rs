@@ -4,8 +4,6 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use chrono::{NaiveDateTime, TimeDelta};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::up;
@@ -16,7 +14,8 @@ use crate::store::waitlist_clock;
 use crate::store::waitlist_overdue::{self as overdue, Overdue};
 use crate::store::waitlist_tickets as rows;
 
-use super::expire::{EXPIRED_AT_ONCE, expire, expire_heads};
+use super::expire::{expire, expire_heads};
+use super::promote::EXPIRED_AT_ONCE;
 use super::waiters::Waking;
 use super::{Error, Waitlist, prune};
 
@@ -32,30 +31,6 @@ const COMPARING: Duration = Duration::from_secs(30);
 const PRUNING: Duration = Duration::from_secs(600);
 /// The largest number of tickets that one transaction deletes.
 const PRUNED_AT_ONCE: i64 = 1_000;
-
-/// The moment until which the timer task sleeps, and the signal that wakes the task earlier.
-#[derive(Default)]
-pub struct Timer {
-    /// The earliest expiry of all live tickets, as far as the task knows. `None` while the task queries the database
-    /// for the earliest expiry.
-    next: Mutex<Option<NaiveDateTime>>,
-    sooner: Notify,
-}
-
-impl Timer {
-    /// Wakes the timer task if a ticket expires at `at`, and `at` is earlier than the expiry for which the
-    /// task sleeps.
-    pub fn expires_at(&self, at: NaiveDateTime) {
-        if self.next.lock().is_none_or(|next| at < next) {
-            self.sooner.notify_one();
-        }
-    }
-
-    /// Wakes the timer task at once.
-    pub fn wake(&self) {
-        self.sooner.notify_one();
-    }
-}
 
 /// Runs until the waitlist is closed. If the database fails, the error is logged, and the work is tried
 /// again.
@@ -200,14 +175,17 @@ async fn expire_batch(waitlist: &Waitlist, db: &Db, batch: &[Overdue]) -> Result
     paced(db.write(Plain::new("expire tickets", move |tx| expire(tx, &batch, now)))).await
 }
 
-/// Ends the overdue tickets at the front of a queue, in several transactions if necessary.
-pub(super) async fn clear(waitlist: &Waitlist, db: &Db, queue_id: i32) -> Result<(), Error> {
-    let heads = || {
-        let now = waitlist.now();
-        paced(db.write(Plain::new("expire tickets", move |tx| expire_heads(tx, queue_id, now))))
-    };
-    while heads().await? {}
-    Ok(())
+impl Waitlist {
+    /// Ends the overdue tickets at the front of a queue, in several transactions if necessary. Called after
+    /// [`Error::Crowded`], before a second try.
+    pub async fn clear(&self, db: &Db, queue_id: i32) -> Result<(), Error> {
+        let heads = || {
+            let now = self.now();
+            paced(db.write(Plain::new("expire tickets", move |tx| expire_heads(tx, queue_id, now))))
+        };
+        while heads().await? {}
+        Ok(())
+    }
 }
 
 /// Runs the work, and then sleeps as long as the work took. Meanwhile other requests can use the connection.
