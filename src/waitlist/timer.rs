@@ -27,6 +27,8 @@ const READ_AT_ONCE: usize = 10_000;
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// The interval between two comparisons of the service's clock with the database's clock.
 const COMPARING: Duration = Duration::from_secs(30);
+/// The longest pause after an error of the database.
+const RETRY: Duration = Duration::from_secs(1);
 /// The interval between two deletions of tickets that ended long ago.
 const PRUNING: Duration = Duration::from_secs(600);
 /// The largest number of tickets that one transaction deletes.
@@ -51,7 +53,7 @@ pub(super) async fn keep(waitlist: &Waitlist, db: &Db) {
             Ok(next) => next.map_or(recheck, |next| next.min(recheck)),
             Err(error) => {
                 log::error!("overdue tickets cannot be ended for now: {error}");
-                recheck
+                recheck.min(RETRY)
             }
         };
         // The task never sleeps longer than `recheck`, because other processes may create tickets that expire
