@@ -99,7 +99,7 @@ impl Operation {
     }
 }
 
-/// Returns a response without a body.
+/// Returns the description of a response without a body.
 pub(crate) const fn empty(status: u16, text: &'static str) -> Success {
     Success {
         status,
@@ -113,21 +113,21 @@ pub(crate) const fn empty(status: u16, text: &'static str) -> Success {
     }
 }
 
-/// Returns a JSON response. From microversion 1.15 on, the response has the header `Last-Modified`.
+/// Returns the description of a JSON response that has the header `Last-Modified` from microversion 1.15 on.
 pub(crate) const fn json(status: u16, text: &'static str, shapes: Shapes) -> Success {
     let mut answer = plain(status, text, shapes);
     answer.dated = Some(V1_15);
     answer
 }
 
-/// Returns a JSON response without `Last-Modified`.
+/// Returns the description of a JSON response without `Last-Modified`.
 pub(crate) const fn plain(status: u16, text: &'static str, shapes: Shapes) -> Success {
     let mut answer = empty(status, text);
     answer.content = Content::Json(shapes);
     answer
 }
 
-/// Returns a response with an HTML page.
+/// Returns the description of a response with an HTML page.
 pub(crate) const fn html(status: u16, text: &'static str) -> Success {
     let mut answer = empty(status, text);
     answer.content = Content::Html;

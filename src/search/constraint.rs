@@ -213,7 +213,8 @@ impl<'a> Constraint<'a> {
     pub(super) fn admits(&self, picture: &Picture, root: Slot, slot: Slot) -> bool {
         match &self.kind {
             Kind::Resources(_, class, amount) => picture.provider(slot).fits(*class, *amount),
-            // A root that is a member counts for all providers of its tree.
+            // In the unsuffixed group, all providers of a tree count as members if the root of the tree is a member of
+            // the aggregates. In a suffixed group, the provider itself must be a member.
             Kind::MemberOf(_, members) => {
                 members.contains(slot) || self.scope == Scope::Unsuffixed && members.contains(root)
             }

@@ -61,7 +61,8 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    /// Returns the sharing providers that could serve at least one level.
+    /// Returns the sharing providers that could be chosen at one or more levels. A level is the choice of one provider,
+    /// for a suffixed group or for a resource class.
     pub(super) fn lenders(&self) -> RoaringBitmap {
         self.levels.iter().fold(RoaringBitmap::new(), |all, level| all | &level.lenders)
     }
