@@ -284,10 +284,11 @@ impl Shared {
         self.follower.get().is_some() && (books.announced.since.is_some() || is_asked)
     }
 
-    /// Ends the waits of requests for a reading of the change feed, since the database can't be reached.
-    fn give_up_looks(&self) {
+    /// Forgets the look at the change feed that is due, and the requests that no longer wait for a look. Called when
+    /// the database can't be reached.
+    fn postpone_looks(&self) {
         let mut books = self.books.lock();
-        books.asked.clear();
+        books.asked.retain(|done| !done.is_closed());
         books.is_look_due = false;
     }
 
@@ -373,9 +374,11 @@ impl Thread {
                     // The connection may have ended while it was idle, although the database can be reached.
                     // So the next attempt follows at once, on a new connection.
                     if !is_used {
-                        self.shared.give_up_looks();
+                        self.shared.postpone_looks();
                         if self.shared.is_behind() {
                             log::error!("what was written can't be read back yet: {error}");
+                        }
+                        if self.shared.is_wanted() {
                             std::thread::sleep(RETRY);
                         }
                     }

@@ -30,7 +30,7 @@ mod touched;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
@@ -156,9 +156,10 @@ impl Feed {
     /// Tells the other replicas that this replica stops. Blocks the thread for a second at most.
     pub fn leave(&self) {
         self.begin_to_leave();
+        let deadline = Instant::now() + LEAVING;
         let mut state = self.state.lock();
         while !state.has_left {
-            if self.changed.wait_for(&mut state, LEAVING).timed_out() {
+            if self.changed.wait_until(&mut state, deadline).timed_out() {
                 return;
             }
         }
@@ -193,6 +194,7 @@ impl Feed {
 
     /// Returns a number for an entry. Waits while this replica is not registered.
     pub fn take(&self) -> Result<Number, Error> {
+        let deadline = Instant::now() + PATIENCE;
         let mut state = self.state.lock();
         loop {
             if state.is_known && up() < state.beat_at + WRITING {
@@ -201,7 +203,7 @@ impl Feed {
             }
             state.is_wanted = true;
             self.changed.notify_all();
-            if self.changed.wait_for(&mut state, PATIENCE).timed_out() {
+            if self.changed.wait_until(&mut state, deadline).timed_out() {
                 return Err(Error::Unregistered(PATIENCE));
             }
         }
