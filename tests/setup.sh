@@ -38,6 +38,8 @@ need mariadb-client has mariadb-admin
 need galera-4 compgen -G '/usr/lib/galera*/libgalera_smm.so' >/dev/null
 need rsync has rsync
 need lsof has lsof
+# Networks between the nodes of a cluster.
+need iproute2 has ip
 if has dpkg-query; then
     need libpq-dev installed libpq-dev
     need libmariadb-dev installed libmariadb-dev

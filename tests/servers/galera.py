@@ -41,6 +41,9 @@ class Node(Server):
     """One server of a cluster."""
 
     users = ('mysql',)
+    address = '127.0.0.1'
+    # The options with which the first node makes its data.
+    more_to_install = ()
 
     def __init__(self, base, detached, number, cluster):
         self.name = f'node{number}'
@@ -57,7 +60,7 @@ class Node(Server):
 
     @property
     def url(self):
-        return f'mysql://root@127.0.0.1:{self.port}/'
+        return f'mysql://root@{self.address}:{self.port}/'
 
     def environment(self):
         # Servers live where an unprivileged user does not look, and so does a program that the copy of the data needs.
@@ -66,17 +69,17 @@ class Node(Server):
 
     def command(self):
         options = {
-            'base_port': self.group_port, 'gmcast.listen_addr': f'tcp://127.0.0.1:{self.group_port}',
-            'ist.recv_addr': f'127.0.0.1:{self.missed_port}', 'gcache.size': CACHE,
+            'base_port': self.group_port, 'gmcast.listen_addr': f'tcp://{self.address}:{self.group_port}',
+            'ist.recv_addr': f'{self.address}:{self.missed_port}', 'gcache.size': CACHE,
             # A node that is silent for so long is shut out.
             'evs.suspect_timeout': f'PT{self.cluster.suspect_seconds}S',
             'evs.inactive_timeout': f'PT{3 * self.cluster.suspect_seconds}S'}
         options = ';'.join(f'{name}={value}' for name, value in options.items())
-        peers = ','.join(f'127.0.0.1:{node.group_port}' for node in self.cluster.nodes)
+        peers = ','.join(f'{node.address}:{node.group_port}' for node in self.cluster.nodes)
         # --no-defaults keeps the system's own configuration out.
         return [find_program('mariadbd', '/usr/sbin', '/usr/libexec'), '--no-defaults',
                 f'--datadir={self.data}', f'--socket={self.directory / "socket"}',
-                f'--pid-file={self.directory / "pid"}', '--bind-address=127.0.0.1', f'--port={self.port}',
+                f'--pid-file={self.directory / "pid"}', f'--bind-address={self.address}', f'--port={self.port}',
                 f'--max-connections={MAX_CONNECTIONS}', '--character-set-server=utf8mb4',
                 '--collation-server=utf8mb4_general_ci', *SMALL,
                 # Written to the system at each COMMIT, so that kill -9 loses nothing, and never synced to disk.
@@ -84,14 +87,14 @@ class Node(Server):
                 '--binlog-format=ROW', '--innodb-autoinc-lock-mode=2', '--wsrep-on=ON',
                 f'--wsrep-provider={provider()}', '--wsrep-cluster-name=allotment',
                 f'--wsrep-cluster-address=gcomm://{peers}', f'--wsrep-node-name={self.name}',
-                f'--wsrep-node-address=127.0.0.1:{self.group_port}', f'--wsrep-provider-options={options}',
-                '--wsrep-sst-method=rsync', f'--wsrep-sst-receive-address=127.0.0.1:{self.copy_port}',
+                f'--wsrep-node-address={self.address}:{self.group_port}', f'--wsrep-provider-options={options}',
+                '--wsrep-sst-method=rsync', f'--wsrep-sst-receive-address={self.address}:{self.copy_port}',
                 *self.start_options]
 
     def prepare(self):
         self.initialise([
             find_program('mariadb-install-db'), '--no-defaults', f'--datadir={self.data}', '--skip-test-db',
-            '--auth-root-authentication-method=normal'])
+            '--auth-root-authentication-method=normal', *self.more_to_install])
 
     def prepare_from(self, other):
         """Copies the data of another node, which does not run."""
@@ -138,7 +141,7 @@ class Node(Server):
     def ask(self, name):
         """A status of the server; None where the server does not answer."""
         done = subprocess.run(
-            [find_program('mariadb'), '--no-defaults', '--protocol=tcp', '-h127.0.0.1', f'-P{self.port}', '-uroot',
+            [find_program('mariadb'), '--no-defaults', '--protocol=tcp', f'-h{self.address}', f'-P{self.port}', '-uroot',
              '--connect-timeout=5', '-N', '-B', '-e', f"SHOW STATUS LIKE '{name}'"],
             env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True)
@@ -184,9 +187,13 @@ class Cluster:
         self.directory = pathlib.Path(base) / 'galera'
         self.directory.mkdir()
         self.directory.chmod(0o755)
+        self.detached = detached
         self.nodes = []
         for number in range(1, NODES + 1):
-            self.nodes.append(Node(self.directory, detached, number, self))
+            self.nodes.append(self.make_node(number))
+
+    def make_node(self, number):
+        return Node(self.directory, self.detached, number, self)
 
     def members(self):
         return self.nodes

@@ -21,7 +21,7 @@ LIBRARIES = glob.glob('/usr/lib/*/faketime/libfaketime.so.1')
 # The replicas compare what they know with the database once an hour, so that no such comparison hides a change of
 # which the change feed did not tell them.
 TABLES = {'placement': {'recheck_seconds': 3600}, 'waitlist': {'recheck_seconds': 3600},
-          'database': {'pool_size': 20}}
+          'database': {'pool_size': 20, 'start_seconds': 600}}
 
 
 class Replica(services.Service):
@@ -95,6 +95,11 @@ class Place:
         for replica in self.replicas:
             waiting.until(replica.is_ready, f'ready: {replica.workdir}')
 
+    def logs(self):
+        """The logs by name."""
+        found = {replica.workdir.name: replica.workdir / 'server.log' for replica in self.replicas}
+        return {**found, **{server.directory.name: server.directory / 'log' for server in self.servers()}}
+
     def heal(self):
         """Ends all faults, and waits until all replicas are ready."""
         for replica in self.replicas:
@@ -134,6 +139,9 @@ class OnPostgreSql(Place):
 
     def assignment(self):
         return self.server.assignment()
+
+    def servers(self):
+        return [self.server]
 
     def faults(self, rng):
         return [('restart', self.restart(rng)), ('crash', self.crash(rng)), ('SIGSTOP', faults.suspend(self, rng))]

@@ -15,6 +15,7 @@ import threading
 import time
 
 import checker
+import clusters
 import crowd
 import drivers
 import ending
@@ -33,10 +34,10 @@ SHOWN = 20
 PATIENCE = 300
 
 
-PLACES = {place.name: place for place in (places.OnPostgreSql,)}
+PLACES = {place.name: place for place in (places.OnPostgreSql, clusters.OnGalera)}
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=os.environ.get('STORM_ON', 'postgres').split())
 def place(request, tmp_path, monkeypatch):
     made = PLACES[request.param](tmp_path)
     # The address of the servers is put there.
@@ -79,8 +80,8 @@ def test_storm(place, driver):
     directory = RESULTS / place.name
     shutil.rmtree(directory, ignore_errors=True)
     history.save(directory, world, records, end)
-    for replica in place.replicas:
-        shutil.copy(replica.workdir / 'server.log', directory / f'{replica.workdir.name}.log')
+    for name, log in place.logs().items():
+        shutil.copy(log, directory / f'{name}.log')
     print(f'{len(records)} records in {directory}, {time.process_time():.0f} s of CPU: {summary(records)}')
     answered = {record['kind'] for record in records if (record.get('status') or 503) < 300}
     assert answered == set(checker.STATUSES), 'some kind of request was never answered'
