@@ -120,27 +120,6 @@ def test_a_write_through_one_node_is_seen_through_each(cluster, replicas):
             assert client('GET', f'/resource_providers?name={name}')['resource_providers']
 
 
-def test_services_on_all_nodes_may_start_at_once(cluster, tmp_path, monkeypatch):
-    """Each makes the schema; a lock of MariaDB is one node's alone."""
-    monkeypatch.setenv(*cluster.assignment())
-    database = databases.Galera('at_once', tmp_path)
-    database.create()
-    together = []
-    for number, node in enumerate(database.nodes):
-        directory = tmp_path / f'service{number}'
-        directory.mkdir()
-        together.append(services.Service(directory, next(drivers.PORTS), node, {}))
-    try:
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            list(pool.map(lambda service: service.ensure_started(), together))
-        for service in together:
-            assert Api(service.url)('GET', '/traits')['traits']
-    finally:
-        for service in together:
-            service.stop()
-        database.drop()
-
-
 def test_writes_that_meet_between_nodes_run_again(cluster, replicas):
     """Each claim is a commit that conflicts with those of the other nodes; all are done, once each."""
     clients = [Api(replica.url) for replica in replicas]
@@ -173,34 +152,3 @@ def everywhere(cluster, tmp_path, monkeypatch):
 def administer(node, statement):
     with contextlib.closing(pymysql.connect(host='127.0.0.1', port=node.port, user='root')) as connection:
         connection.cursor().execute(statement)
-
-
-def test_a_service_goes_on_through_another_node(cluster, everywhere, tmp_path):
-    first, second, third = cluster.nodes
-    service = services.Service(tmp_path, next(drivers.PORTS), everywhere, {})
-    service.ensure_started()
-    try:
-        with load.Load(service.url, clients=4) as crowd:
-            crowd.await_answers()
-            first.kill()
-            crowd.await_answers()
-            service.await_log(f'host 127.0.0.1:{first.port} is left out')
-            cluster.heal()
-
-            # The connections lead to the second node now.
-            administer(second, 'SET GLOBAL read_only = ON')
-            crowd.await_answers()
-            service.await_log(f'host 127.0.0.1:{second.port} is left out: the server is read-only')
-            administer(second, 'SET GLOBAL read_only = OFF')
-
-            # A node alone is not a cluster, and refuses statements. The service is ready again once the nodes are.
-            for node in (first, third):
-                node.suspend()
-            services.await_true(lambda: not ready(service), 'ready without a cluster')
-            cluster.heal()
-            crowd.await_answers()
-            services.await_true(lambda: ready(service), 'not ready with a cluster')
-        crowd.check(everywhere)
-        assert crowd.refused('GET') + crowd.refused('PUT') > 0
-    finally:
-        service.stop()
