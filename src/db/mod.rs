@@ -6,6 +6,7 @@ mod error;
 pub mod establish;
 pub mod file_lock;
 pub mod functions;
+#[cfg_attr(not(any(feature = "postgres", feature = "mysql")), expect(dead_code))]
 mod hosts;
 #[cfg(feature = "mysql")]
 mod mariadb_url;
