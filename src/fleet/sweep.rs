@@ -146,6 +146,8 @@ async fn look_again(
     let asked = ids.clone();
     let found = db.read_snapshot(move |conn| Ok::<_, Error>(rows::load(conn, &asked)?)).await?;
     let found: BTreeMap<ProviderId, _> = found.into_iter().map(|row| (row.id, row)).collect();
+    // Commits of other replicas that these rows show are then in the picture too. So their providers count as changed.
+    db.see_others().await?;
     let after = states(fleet, &ids);
     let picture = fleet.read();
     let is_right = |id: &ProviderId| match found.get(id) {

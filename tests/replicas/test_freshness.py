@@ -3,7 +3,9 @@
 import concurrent.futures
 import os
 import random
+import re
 import threading
+import time
 import uuid
 
 import hosts
@@ -157,3 +159,18 @@ def test_the_load_of_all_is_one_truth(replicas, front, database):
     wrong = [wrong for client in crowd.clients for wrong in [*client.wrong, *client.losses()]]
     assert not wrong, wrong
     assert [load.pictured(Api(each.url)) for each in replicas] == [load.stored(database)] * 3
+
+
+@on_each
+def test_a_change_that_was_not_looked_for_yet_is_no_difference(replica):
+    """A replica that answers no searches compares itself with the database all the same."""
+    writer, idle = replica(), replica(placement={'recheck_seconds': 1})
+    for each in (writer, idle):
+        each.ensure_started()
+    client = Api(writer.url)
+    provider = load.make_provider(client)
+    deadline = time.monotonic() + 8
+    while time.monotonic() < deadline:
+        client('PUT', f'/allocations/{uuid.uuid4()}', load.claim_body({provider: 1}))
+    metrics = Api(idle.url).client.get('/metrics').text
+    assert re.findall(r'^allotment_fleet_mended_total (\S+)', metrics, re.M) == ['0']
