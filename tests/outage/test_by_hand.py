@@ -105,6 +105,8 @@ def test_a_service_that_stands_still_keeps_no_rows_from_another(serve, database,
         pytest.skip('a file has one service')
     still, running = serve(), serve()
     clients = [api.Api(service.url) for service in (still, running)]
+    # A new replica is ready once the others know it. It writes nothing before.
+    load.await_shown(lambda: clients[1].send('GET', '/healthcheck?ready').status_code, 200)
     first, second = (load.make_provider(clients[0]) for _ in range(2))
 
     def claim(client, *providers):
