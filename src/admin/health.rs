@@ -65,8 +65,12 @@ impl Readiness {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn ask(&self, db: &Db) -> Result<(), Unready> {
-        if self.stopping.load(Ordering::Relaxed) {
+        if self.is_stopping() {
             return Err(Unready::Stopping);
         }
         let db = db.clone();

@@ -40,6 +40,11 @@ impl Admin {
         self.readiness.stop();
     }
 
+    /// Returns true if the service is stopping.
+    pub fn is_stopping(&self) -> bool {
+        self.readiness.is_stopping()
+    }
+
     /// Returns Ok if the service can answer requests, or else the reason why not.
     pub async fn ready(&self) -> Result<(), Unready> {
         self.readiness.ask(&self.db).await

@@ -39,6 +39,9 @@ pub struct Limits {
     pub keep_alive_seconds: u64,
     /// The time after which a connection is closed if the client receives no byte of its answer, in seconds.
     pub answer_seconds: u64,
+    /// The time after SIGTERM for which the service still answers all requests, in seconds. The readiness check fails
+    /// from the signal on, so proxies can turn to other replicas in this time.
+    pub drain_seconds: u64,
     /// The time that running requests have to end when the service stops, in seconds. Then the connections are
     /// closed.
     pub shutdown_seconds: u64,
@@ -60,6 +63,7 @@ impl Default for Limits {
             body_seconds: 30,
             keep_alive_seconds: 75,
             answer_seconds: 60,
+            drain_seconds: 0,
             shutdown_seconds: 5,
         }
     }

@@ -35,6 +35,10 @@ impl Exchange {
             self.tell_pages(&mut response, &mut length);
         }
         set(response.headers_mut(), REQUEST_ID, &self.request_id);
+        if self.edge.app.admin.is_stopping() {
+            // The client's next request needs a new connection, which a proxy opens to another replica.
+            set(response.headers_mut(), header::CONNECTION, "close");
+        }
         if self.is_of(Dialect::Cnapi) {
             let asked = self.request.headers();
             cnapi::decorate(response.headers_mut(), asked, &self.request_id, self.started);

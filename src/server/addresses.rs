@@ -47,27 +47,21 @@ impl Listening {
 impl Bound {
     /// Opens the listening sockets that the settings name, and starts the background tasks. `files` is the number of
     /// files that the process may open. `files` is None if the service runs inside another process (a test). In this
-    /// case, signals do not stop the service.
+    /// case, the service manager is not told that the service stops.
     pub(super) fn new(service: &Service, files: Option<usize>) -> Result<Bound, Error> {
         let settings = &service.settings;
         let options = options(settings, files);
-        let few = Options {
-            workers: Some(1),
-            connections: ADMIN_CONNECTIONS,
-            shutdown_seconds: 0,
-            signals: false,
-            ..options
-        };
+        let few =
+            Options { workers: Some(1), connections: ADMIN_CONNECTIONS, shutdown_seconds: 0, ..options };
         let admin = settings.admin.listen;
         let admin = admin.map(|address| bind(service, address, few, None, Door::Admin)).transpose()?;
-        let beside = Options { signals: false, ..options };
         let tls = service.tls.as_ref();
         let cnapi = settings.waitlist.cnapi_listen;
-        let cnapi = cnapi.map(|address| bind(service, address, beside, tls, Door::Cnapi)).transpose()?;
+        let cnapi = cnapi.map(|address| bind(service, address, options, tls, Door::Cnapi)).transpose()?;
         upkeep::start(service)?;
         let api = bind(service, settings.listen, options, tls, Door::Api { admin: admin.is_none() })?;
         let bound = Bound { api, admin, cnapi };
-        bound.stop_together(service.app().clone(), options.signals);
+        bound.stop_together(service.app().clone(), files.is_some());
         Ok(bound)
     }
 
@@ -142,6 +136,5 @@ fn options(settings: &Settings, files: Option<usize>) -> Options {
         workers: settings.workers,
         connections: files.map_or(limits.connections, |files| files::connections(settings, files)),
         shutdown_seconds: limits.shutdown_seconds,
-        signals: files.is_some(),
     }
 }

@@ -28,8 +28,6 @@ pub(super) struct Options {
     pub(super) connections: usize,
     /// The time in which running requests must end when the server stops, in seconds.
     pub(super) shutdown_seconds: u64,
-    /// True if SIGTERM and SIGINT stop the server.
-    pub(super) signals: bool,
 }
 
 /// Opens a listening socket at an address.
@@ -55,12 +53,10 @@ pub(super) fn serve(
 ) -> std::io::Result<(Server, GracefulShutdownSignal)> {
     let mut builder = ServerBuilder::new()
         .max_concurrent_connections(options.connections)
-        .shutdown_timeout(options.shutdown_seconds);
+        .shutdown_timeout(options.shutdown_seconds)
+        .disable_signals();
     if let Some(workers) = options.workers {
         builder = builder.workers(workers);
-    }
-    if !options.signals {
-        builder = builder.disable_signals();
     }
     let stop = builder.graceful_shutdown_signal();
     let stopping = stop.clone();

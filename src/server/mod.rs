@@ -6,7 +6,7 @@
 //! - `listener`: one listening address and its actix application
 //! - `connection`: a client connection as a state machine with time limits; `http`: HTTP on a connection; `tls`:
 //!   TLS below HTTP
-//! - `starting`: signals during the start; `reload`: SIGHUP
+//! - `starting`: the signals that stop the service; `reload`: SIGHUP
 //! - `manager`: state messages for the service manager, such as systemd
 //! - `upkeep`: background tasks
 //! - `files`: the limit of open files, and the number of connections that this limit permits
@@ -28,12 +28,14 @@ mod upkeep;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix_server::ServerHandle;
 use actix_web::rt;
 use actix_web::rt::SystemRunner;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::api::App;
 use crate::config::{Flags, Settings};
 use crate::db;
 use crate::fleet::Fleet;
@@ -64,7 +66,7 @@ pub struct Running {
 }
 
 /// The handlers for the signals of the process. A SIGHUP that arrives during the start is handled after the start.
-/// SIGTERM and SIGINT end the start at once.
+/// SIGTERM, SIGINT and SIGQUIT end the start at once.
 pub struct Signals {
     system: SystemRunner,
     hangups: Signal,
@@ -81,8 +83,8 @@ impl Signals {
     }
 }
 
-/// Runs the service until SIGTERM or SIGINT. After SIGTERM, running requests are still answered. After SIGINT,
-/// running requests are dropped. At a SIGHUP, reads the settings with the same `flags` again, and applies the
+/// Runs the service until SIGTERM, SIGINT or SIGQUIT. After SIGTERM, running requests are still answered. After the
+/// other two, running requests are dropped. At a SIGHUP, reads the settings with the same `flags` again, and applies the
 /// settings that can change at run time.
 pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Error> {
     let Signals { system, hangups, mut stops } = signals;
@@ -98,11 +100,12 @@ pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Err
         let bound = Bound::new(&service, Some(files))?;
         log_addresses(&bound, service.tls.is_some());
         upkeep::try_out_keystone(&service);
-        rt::spawn(reload::on_hangup(hangups, service, flags));
         manager::tell(manager::READY);
-        let api = bound.api.handle();
+        let (api, app) = (bound.api.handle(), service.app().clone());
+        let drain = Duration::from_secs(service.settings.limits.drain_seconds);
+        rt::spawn(reload::on_hangup(hangups, service, flags));
         rt::spawn(async move {
-            let gracefully = stops.told().await;
+            let gracefully = stops.told().await && drained(&app, drain, &mut stops).await;
             api.stop(gracefully).await;
         });
         let served = bound.serve().await;
@@ -112,6 +115,17 @@ pub fn run(signals: Signals, settings: Settings, flags: Flags) -> Result<(), Err
         log::info!("stopped");
         Ok(())
     })
+}
+
+/// Goes on answering requests for the time `drain`, while the service is not ready. So a proxy turns to other replicas
+/// before this replica closes its sockets. A connection that a socket has not yet accepted when it closes is lost,
+/// with its request. Returns false if a signal other than SIGTERM arrives, after which the service stops at once.
+async fn drained(app: &App, drain: Duration, stops: &mut Stops) -> bool {
+    app.admin.stop();
+    tokio::select! {
+        () = rt::time::sleep(drain) => true,
+        gracefully = stops.told() => gracefully,
+    }
 }
 
 fn log_addresses(bound: &Bound, is_https: bool) {

@@ -1,35 +1,40 @@
-//! Signals during the start of the service. SIGTERM and SIGINT end the start at once.
+//! The signals that stop the service. During the start, each of them ends the start at once.
 
 use std::io::{Error, Result};
 
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// The handlers of SIGTERM and SIGINT during the start. Later, the servers install their own handlers.
+/// The handlers of SIGTERM, SIGINT and SIGQUIT.
 ///
 /// In a container, the service may be the process with id 1. The kernel ignores SIGTERM for this process unless a
 /// handler is installed.
 pub struct Stops {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
 }
 
 impl Stops {
     /// Installs the signal handlers in the caller's runtime.
     pub fn listen() -> Result<Stops> {
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(Stops { terminate, interrupt })
+        Ok(Stops {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+        })
     }
 
-    /// Waits for SIGTERM or SIGINT. Returns true for SIGTERM, after which running requests are still answered.
+    /// Waits for a signal. Returns true for SIGTERM, after which running requests are still answered.
     pub async fn told(&mut self) -> bool {
         tokio::select! {
             _ = self.terminate.recv() => true,
             _ = self.interrupt.recv() => false,
+            _ = self.quit.recv() => false,
         }
     }
 
-    /// Runs `work` on a new thread. Returns None if SIGTERM or SIGINT arrives before the end of `work`.
+    /// Runs `work` on a new thread. Returns None if a signal arrives before the end of `work`.
     pub async fn or<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -118,7 +118,8 @@ def test_the_unit_is_hardened():
     assert loaded == {value.partition(':')[0] for value in found['SetCredential']} == {'tls.cert', 'tls.key'}
     # It stops before systemd loses patience.
     example = tomllib.loads((CONTRIB / 'allotment.toml').read_text())
-    assert int(found['TimeoutStopSec'][0]) > example['limits']['shutdown_seconds']
+    limits = example['limits']
+    assert int(found['TimeoutStopSec'][0]) > limits['drain_seconds'] + limits['shutdown_seconds']
 
 
 @pytest.mark.skipif(not shutil.which('systemd-analyze'), reason='systemd-analyze is not installed')

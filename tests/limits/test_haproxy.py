@@ -24,7 +24,8 @@ def balanced(service, tmp_path):
     started = []
 
     def start(*changes):
-        replicas = [service(trusted_proxies=['127.0.0.1'], placement={'recheck_seconds': 1}) for _ in range(3)]
+        replicas = [service(trusted_proxies=['127.0.0.1'], placement={'recheck_seconds': 1},
+                            limits={'drain_seconds': 5}) for _ in range(3)]
         made = balancer.Balancer(tmp_path, [replica.port for replica in replicas], changes)
         started.append(made)
         made.start()

@@ -200,6 +200,27 @@ def test_sigterm_finishes_what_is_under_way(service):
     assert 'stopped' in server.log()
 
 
+def test_a_service_that_drains_answers_all_requests_and_is_not_ready(service):
+    server = service(limits={'drain_seconds': 3600})
+    old = server.connect()
+    old.send(GET)
+    assert old.read_answer()[0] == 200
+    server.process.send_signal(signal.SIGTERM)
+    ready = lambda: httpx.get(f'http://127.0.0.1:{server.port}/healthcheck?ready', trust_env=False)
+    await_true(lambda: ready().status_code == 503, 'ready while it stops')
+    assert 'being stopped' in ready().text
+    # Each connection, old or new, has one more answer, and then ends.
+    for connection in (old, server.connect()):
+        connection.send(GET)
+        answer = connection.read_to_end()
+        assert status(answer) == 200 and b'connection: close' in answer.lower()
+    assert server.process.poll() is None
+    # A second signal ends the time.
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(services.PATIENCE) == 0
+    assert 'stopped' in server.log()
+
+
 def test_sigterm_does_not_wait_for_ever(service):
     server = service(limits={'shutdown_seconds': 1, 'body_seconds': 3600})
     stuck = half_sent(server)
