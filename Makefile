@@ -26,7 +26,7 @@ RUN := $(SERVERS) run -- tests/run.sh
 RUN_WITH_GALERA := $(SERVERS) run --galera -- tests/run.sh
 
 .PHONY: all api-ref api-ref-update setup test unit integration conformance upstream candidates \
-        openstack crash outage replicas storm policy limits database keystone readme \
+        openstack crash outage replicas storm beside policy limits database keystone readme \
         openapi apiref examples bench fmt lint servers clean-servers
 
 all:
@@ -43,7 +43,7 @@ replicas: export REPLICAS_ON ?= postgres mysql galera
 replicas: setup
 	$(RUN_WITH_GALERA) $@
 
-unit integration conformance upstream candidates openstack crash outage policy readme openapi apiref examples limits database keystone: setup
+unit integration conformance upstream candidates openstack crash outage beside policy readme openapi apiref examples limits database keystone: setup
 	$(RUN) $@
 
 # Takes ten minutes on each of two databases; "make test" has one minute on PostgreSQL.

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use allotment::commit::Db;
 use allotment::config::{Flags, Settings};
-use allotment::migrations;
+use allotment::db::ForeignWriters;
+use allotment::migrations::{self, triggers};
 use allotment::wire::microversion::Microversion;
 use allotment::{logging, server};
 use clap::{Args, Parser, Subcommand};
@@ -49,6 +50,9 @@ enum Command {
         /// Change nothing; list what is pending and exit with 1 if there is any
         #[arg(long)]
         check: bool,
+        /// Only remove the triggers that database.foreign_writers = "triggers" has made
+        #[arg(long, conflicts_with = "check")]
+        remove_triggers: bool,
     },
     /// Show the rules of authorization, and decide by them
     Policy {
@@ -102,10 +106,15 @@ fn main() -> ExitCode {
             let again = flags.clone();
             (flags, Box::new(move |settings| serve(signals, settings, again)))
         }
-        Command::Migrate { common: Common { config, database }, check } => {
+        Command::Migrate { common: Common { config, database }, check, remove_triggers } => {
             // A migration opens no port, so an address is accepted that `serve` would refuse with noauth2.
             let flags = Flags { config, database, insecure_noauth2: true, listen: None };
-            (flags, if check { Box::new(check_migrations) } else { Box::new(migrate) })
+            let task: Task = match (check, remove_triggers) {
+                (true, _) => Box::new(check_migrations),
+                (false, true) => Box::new(do_remove_triggers),
+                (false, false) => Box::new(migrate),
+            };
+            (flags, task)
         }
         Command::Policy { command, config } => {
             let flags = Flags { config, insecure_noauth2: true, ..Flags::default() };
@@ -147,8 +156,18 @@ fn serve(signals: server::Signals, settings: Settings, flags: Flags) -> Outcome 
 }
 
 fn migrate(settings: Settings) -> Outcome {
-    let applied = migrations::migrate(&Db::open(&settings.database)?)?;
+    let db = Db::open(&settings.database)?;
+    let applied = migrations::migrate(&db)?;
     println!("{applied} migrations applied");
+    if settings.database.foreign_writers == ForeignWriters::Triggers {
+        println!("{} triggers created", triggers::install(&db)?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn do_remove_triggers(settings: Settings) -> Outcome {
+    triggers::remove(&Db::open(&settings.database)?)?;
+    println!("the triggers are removed");
     Ok(ExitCode::SUCCESS)
 }
 

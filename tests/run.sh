@@ -2,7 +2,7 @@
 # Run the named suites, two at a time as much of a suite is waiting, all of them
 # even where one fails, and close with how many tests passed and failed. To be
 # run by the Makefile, under tests/servers/servers.py.
-#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|database|keystone|crash|outage|replicas|storm]…
+#   tests/run.sh [unit|integration|conformance|upstream|candidates|openstack|readme|openapi|apiref|examples|policy|limits|database|keystone|crash|outage|replicas|storm|beside]…
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${VENV:-target/venv}/bin/python"
@@ -50,6 +50,7 @@ openstack() { python_tests openstack openstack_cli; }
 crash() { python_tests crash crash; }
 outage() { python_tests outage outage; }
 storm() { python_tests storm storm; }
+beside() { python_tests beside beside; }
 readme() { python_tests readme readme; }
 policy() { python_tests policy policy; }
 limits() { python_tests limits limits; }
@@ -77,7 +78,7 @@ replicas() {
 }
 
 # The suites that take longest come first.
-[ $# -gt 0 ] || set -- integration replicas conformance upstream outage storm keystone openapi limits database crash candidates \
+[ $# -gt 0 ] || set -- integration replicas conformance upstream outage storm beside keystone openapi limits database crash candidates \
     apiref examples policy openstack readme unit
 
 # All programs are built before, since two builds at once are slower than one.

@@ -13,7 +13,7 @@ use crate::commit::transaction::{self, TransactionError};
 use crate::commit::tx::Tx;
 use crate::commit::writer::Writer;
 use crate::db::establish::establish;
-use crate::db::{DatabaseSettings, DbConnection, DbTarget, Error, Kind, file_lock};
+use crate::db::{DatabaseSettings, DbConnection, DbTarget, Error, ForeignWriters, Kind, file_lock};
 use crate::feed::Feed;
 use crate::feed::Touched;
 use crate::metrics;
@@ -34,6 +34,8 @@ pub(super) struct Inner {
     others: Arc<Notify>,
     /// If the changes by other replicas were read within this time, a search does not wait until they are read again.
     max_staleness: Duration,
+    /// True if triggers mark the writes of programs that are not replicas.
+    reads_marks: bool,
     /// The lock that keeps other processes away from SQLite's file. None for the other databases.
     _lock: Option<file_lock::FileLock>,
 }
@@ -65,7 +67,18 @@ impl Db {
             .map_err(|e| Error::Unusable(format!("cannot start a thread for the database: {e}")))?;
         let pool = Pool::new(target.clone(), settings.pool_size);
         let max_staleness = Duration::from_secs_f64(settings.max_staleness_seconds);
-        let inner = Inner { target, pool, follower, listener, writing, others, max_staleness, _lock: lock };
+        let reads_marks = settings.foreign_writers == ForeignWriters::Triggers;
+        let inner = Inner {
+            target,
+            pool,
+            follower,
+            listener,
+            writing,
+            others,
+            max_staleness,
+            reads_marks,
+            _lock: lock,
+        };
         Ok(Db { inner: Arc::new(inner) })
     }
 
@@ -111,7 +124,7 @@ impl Db {
     /// has a single process.
     pub fn join_replicas(&self) -> Result<(), Error> {
         match &self.inner.writing {
-            Writing::Pool(refresher) => refresher.join(self.inner.target.clone()),
+            Writing::Pool(refresher) => refresher.join(self.inner.target.clone(), self.inner.reads_marks),
             Writing::OneThread(_) => Ok(()),
         }
     }

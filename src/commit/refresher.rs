@@ -170,8 +170,9 @@ impl Refresher {
     }
 
     /// Registers this replica, which from then on writes to the change feed and reads from it.
-    pub fn join(&self, target: DbTarget) -> Result<(), Error> {
-        let joined = Feed::join(target)?;
+    /// If `reads_marks` is true, the writes of programs that are not replicas count too.
+    pub fn join(&self, target: DbTarget, reads_marks: bool) -> Result<(), Error> {
+        let joined = Feed::join(target, reads_marks)?;
         let taken = |_| Error::Unusable("this replica is registered already".to_owned());
         self.shared.feed.set(joined).map_err(taken)?;
         // The thread waits for commits alone until it knows of the feed.

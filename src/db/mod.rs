@@ -32,7 +32,7 @@ pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, MultiBackend};
 pub(crate) use error::is_conflict_message;
 pub use error::{Error, is_unstorable_text};
-pub use settings::DatabaseSettings;
+pub use settings::{DatabaseSettings, ForeignWriters};
 pub use target::{DbTarget, Kind, Times};
 
 /// The largest number of values in one `IN (…)` list. SQLite allows 32,766 binds in a statement, but short lists are

@@ -185,6 +185,9 @@ const IDLE_TRANSACTION: Duration = Duration::from_secs(10);
 
 /// Returns the statements that set up a new connection to a server.
 ///
+/// The variable `allotment.own` or `@allotment_own` tells the triggers for other writers (see the module `migrations`) that
+/// this service writes, which needs no mark.
+///
 /// Error messages must be in English, since some errors are recognised by their message only (see
 /// `super::error`). On PostgreSQL, a user needs a privilege to change the language of messages. If the user
 /// lacks the privilege, the messages keep the server's language.
@@ -195,7 +198,7 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
         // were small when the plan was made.
         Kind::Postgres => format!(
             "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
-             EXCEPTION WHEN insufficient_privilege THEN NULL; END $$; \
+             EXCEPTION WHEN insufficient_privilege THEN NULL; END $$; SET allotment.own = 'on'; \
              SET TIME ZONE 'UTC'; SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
              SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; \
              SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;",
@@ -211,7 +214,7 @@ fn set_up(kind: Kind, statement: Option<Duration>) -> String {
         //
         // The variables in `/*M! … */` are set only on MariaDB, because MySQL lacks these variables.
         _ => format!(
-            "SET NAMES utf8mb4; SET lc_messages = 'en_US'; SET time_zone = '+00:00'; \
+            "SET @allotment_own = 1; SET NAMES utf8mb4; SET lc_messages = 'en_US'; SET time_zone = '+00:00'; \
              SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
              SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
              innodb_lock_wait_timeout = {} /*M! , max_statement_time = {}, idle_transaction_timeout = {} */",

@@ -5,8 +5,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::target::{DbTarget, Times};
+use super::target::{DbTarget, Kind, Times};
 use crate::setting::{Unusable, refuse};
+
+/// The means by which the service finds the writes of programs that are not replicas of the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForeignWriters {
+    /// At intervals, all providers are compared with the database.
+    #[default]
+    Sweep,
+    /// Triggers on Placement's tables mark the rows that another program writes.
+    Triggers,
+}
 
 /// The settings of the table `[database]`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -32,6 +43,8 @@ pub struct DatabaseSettings {
     /// replicas run, in seconds. If the value is 0, each search first asks the database for the changes by other
     /// replicas.
     pub max_staleness_seconds: f64,
+    /// The means by which the writes of other programs are found, such as those of Placement.
+    pub foreign_writers: ForeignWriters,
     /// True if the starting service brings the schema up to date.
     pub migrate_at_start: bool,
 }
@@ -48,6 +61,7 @@ impl Default for DatabaseSettings {
             prepared_statements: true,
             start_seconds: 100,
             max_staleness_seconds: 0.0,
+            foreign_writers: ForeignWriters::Sweep,
             migrate_at_start: true,
         }
     }
@@ -66,6 +80,7 @@ impl fmt::Debug for DatabaseSettings {
             .field("prepared_statements", &self.prepared_statements)
             .field("start_seconds", &self.start_seconds)
             .field("max_staleness_seconds", &self.max_staleness_seconds)
+            .field("foreign_writers", &self.foreign_writers)
             .field("migrate_at_start", &self.migrate_at_start)
             .finish()
     }
@@ -106,8 +121,14 @@ impl DatabaseSettings {
                 format!("must be between 0 and {MOST_STALENESS}"),
             );
         }
-        if let Err(problem) = self.target() {
-            return refuse("database.url", problem);
+        match self.target() {
+            Err(problem) => return refuse("database.url", problem),
+            Ok(target) if target.kind == Kind::Sqlite && self.foreign_writers == ForeignWriters::Triggers => {
+                let problem =
+                    "SQLite has no triggers for other writers, since its file belongs to one service";
+                return refuse("database.foreign_writers", problem);
+            }
+            Ok(_) => {}
         }
         if self.pool_size == 0 {
             return refuse("database.pool_size", "at least one connection is needed");

@@ -15,7 +15,7 @@ pub const USAGE_ENTRY: [&str; 2] = [r#"{"usage":["#, "]}"];
 const LONGEST: usize = 60_000;
 
 /// The entry of a transaction whose full entry would be longer than [`LONGEST`].
-const EVERYTHING: &str = r#"{"everything":true}"#;
+pub(super) const EVERYTHING: &str = r#"{"everything":true}"#;
 
 /// The JSON object of an entry. An entry with an unknown member, which a later release may add, can't be read.
 #[derive(Debug, Default, Serialize, Deserialize)]

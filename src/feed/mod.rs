@@ -15,11 +15,13 @@
 //! - `numbers`: the numbers of this replica's entries
 //! - `positions`: the place up to which the entries of other replicas are read
 //! - `members`: which other replicas run
+//! - `marks`: the writes of programs that are not replicas
 //! - `process`: whether a process of this host has ended
 //! - `rows`: the SQL
 //! - `touched`: the parts of the database that a transaction has touched
 
 mod entry;
+mod marks;
 mod members;
 mod numbers;
 mod positions;
@@ -38,6 +40,7 @@ use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
 
 pub use self::entry::{USAGE_ENTRY, text as entry_text};
+use self::marks::{Mark, Marks};
 use self::members::{ALONE, Members, WRITING};
 pub use self::numbers::Number;
 use self::numbers::Numbers;
@@ -85,15 +88,16 @@ pub struct News {
     /// The changes of the waitlist.
     pub waitlist: WaitlistChanges,
     entries: Vec<(i32, i64)>,
+    marks: Vec<Mark>,
     /// The positions that replace the present positions in the feed, if everything must be read again.
     positions: Option<Positions>,
     asked: Duration,
 }
 
 impl News {
-    /// Returns true if the feed has no new entries.
+    /// Returns true if there are no new entries and no new marks.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.positions.is_none()
+        self.entries.is_empty() && self.marks.is_empty() && self.positions.is_none()
     }
 }
 
@@ -104,6 +108,7 @@ pub struct Feed {
     /// Notified when `state` has changed.
     changed: Condvar,
     positions: Mutex<Positions>,
+    marks: Marks,
 }
 
 #[derive(Debug, Default)]
@@ -127,25 +132,29 @@ struct State {
 
 impl Feed {
     /// Registers this replica, and starts the thread that keeps this replica registered. The feed is read from this
-    /// moment on, so the picture (the copy of all providers in memory) must be loaded afterwards.
-    pub fn join(target: DbTarget) -> Result<Arc<Feed>, Error> {
+    /// moment on, so the picture (the copy of all providers in memory) must be loaded afterwards. `reads_marks` tells
+    /// whether triggers mark the writes of other programs.
+    pub fn join(target: DbTarget, reads_marks: bool) -> Result<Arc<Feed>, Error> {
         let feed = Arc::new(Feed {
             target,
             state: Mutex::default(),
             changed: Condvar::new(),
             positions: Mutex::default(),
+            marks: Marks::new(reads_marks),
         });
         let mut keeper = Keeper {
             feed: Arc::clone(&feed),
             conn: None,
             token: String::new(),
             members: Members::default(),
-            marks: VecDeque::new(),
+            heights: VecDeque::new(),
         };
         keeper.beat()?;
         let own = feed.state.lock().own;
         let conn = keeper.connection()?;
         *feed.positions.lock() = rows::behind_all(conn, own)?;
+        // The picture will contain the marked writes, which are committed.
+        feed.marks.advance(&feed.marks.unread(conn)?);
         feed.state.lock().read_at = up();
         let run = move || keeper.run();
         let started = thread::Builder::new().name("replica".to_owned()).spawn(run);
@@ -171,9 +180,9 @@ impl Feed {
         self.changed.notify_all();
     }
 
-    /// Returns true if other replicas may run. The feed must then be read before the picture is searched.
+    /// Returns true if others may write. The feed must then be read before the picture is searched.
     pub fn has_others(&self) -> bool {
-        up() >= self.state.lock().alone_until
+        self.marks.are_read || up() >= self.state.lock().alone_until
     }
 
     /// Returns true if the feed was read less than `age` ago.
@@ -246,11 +255,14 @@ impl Feed {
             metrics::feed::RELOADS.inc();
             let (touched, waitlist) = entry::everything();
             let positions = Some(rows::behind_all(conn, own)?);
-            return Ok(News { touched, waitlist, positions, asked, entries: Vec::new() });
+            return Ok(News { touched, waitlist, positions, asked, ..News::default() });
         }
         metrics::feed::LOOKS.inc();
         let positions = self.positions.lock().clone();
-        let mut news = News { asked, ..News::default() };
+        // A replica writes an entry before it deletes marks. So the marks are read before the entries.
+        let marks = self.marks.unread(conn)?;
+        let touched = marks::touched(&marks);
+        let mut news = News { asked, touched, marks, ..News::default() };
         for (replica, number, text) in rows::unread(conn, &positions)? {
             let (touched, waitlist) = entry::read(&text);
             news.touched.merge(touched);
@@ -270,6 +282,7 @@ impl Feed {
             positions.read(*replica, *number, news.asked);
         }
         drop(positions);
+        self.marks.advance(&news.marks);
         metrics::feed::ENTRIES.inc_by(news.entries.len() as u64);
         let mut state = self.state.lock();
         state.read_at = state.read_at.max(news.asked);
@@ -284,7 +297,7 @@ struct Keeper {
     token: String,
     members: Members,
     /// Pairs of a time since the boot and the greatest number that an entry of this replica had at that time.
-    marks: VecDeque<(Duration, i64)>,
+    heights: VecDeque<(Duration, i64)>,
 }
 
 impl Keeper {
@@ -415,7 +428,8 @@ impl Keeper {
         state.numbers = Numbers::default();
         state.is_known = false;
         state.alone_until = Duration::ZERO;
-        self.marks.clear();
+        self.heights.clear();
+        self.feed.marks.begin_to_watch();
         log::info!("this is replica {own} on the database");
         Ok(own)
     }
@@ -436,12 +450,29 @@ impl Keeper {
             }
             self.feed.positions.lock().retain(|id| id != *replica);
         }
-        if self.marks.back().is_none_or(|(at, _)| now >= *at + PRUNING) {
+        if self.heights.back().is_none_or(|(at, _)| now >= *at + PRUNING) {
             let last = self.feed.state.lock().numbers.last();
-            self.marks.push_back((now, last));
-            if let Some((_, number)) = self.marks.pop_front_if(|(at, _)| now >= *at + RETENTION) {
+            self.heights.push_back((now, last));
+            if let Some((_, number)) = self.heights.pop_front_if(|(at, _)| now >= *at + RETENTION) {
                 rows::prune(self.connection()?, own, number)?;
             }
+        }
+        if self.feed.marks.are_read { self.tidy_marks(now) } else { Ok(()) }
+    }
+
+    /// Keeps the triggers writing marks, and replaces the marks that this replica has read by entries.
+    fn tidy_marks(&mut self, now: Duration) -> Result<(), Error> {
+        let feed = Arc::clone(&self.feed);
+        let conn = self.connection()?;
+        is_done(feed.marks.watch(conn, now))?;
+        // A replica without a number for the entry keeps the marks, since only this thread can register the replica.
+        let chunks = if feed.state.lock().is_known { feed.marks.chunks() } else { Vec::new() };
+        for chunk in chunks {
+            feed.write(conn, &marks::entry(&chunk))?;
+            if !is_done(marks::delete(conn, &chunk))? {
+                break;
+            }
+            feed.marks.forget(&chunk);
         }
         Ok(())
     }

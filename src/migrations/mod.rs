@@ -1,6 +1,7 @@
 //! Applies the migrations of the schema, each once, even if several replicas start at the same time.
 
 mod standard;
+pub mod triggers;
 
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use crate::commit::{Db, Tx};
 use crate::db::establish::establish;
 use crate::db::schema::alembic_version;
 use crate::db::statement::load_rows;
-use crate::db::{DatabaseSettings, DbConnection, Error, Kind, MultiBackend, is_conflict_message};
+use crate::db::{
+    DatabaseSettings, DbConnection, Error, ForeignWriters, Kind, MultiBackend, is_conflict_message,
+};
 
 #[cfg(feature = "sqlite")]
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -95,8 +98,8 @@ pub fn keep_schema(db: &Db) -> Result<(), Error> {
     })
 }
 
-/// Returns the names of the migrations that have not run on the database of `settings`. This function only
-/// reads, so a service may use the database at the same time.
+/// Returns the names of the migrations that have not run on the database of `settings`, and of the triggers that the
+/// settings want and that are missing. This function only reads, so a service may use the database at the same time.
 pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
     let target = Db::target(settings)?;
     if target.kind == Kind::Sqlite && !std::path::Path::new(&target.path).exists() {
@@ -104,7 +107,12 @@ pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
         // run.
         return on_source(target.kind, |source| missing(&source, &[]));
     }
-    pending(&mut establish(&target)?)
+    let mut conn = establish(&target)?;
+    let mut pending = pending(&mut conn)?;
+    if settings.foreign_writers == ForeignWriters::Triggers {
+        pending.extend(triggers::missing(&mut conn)?);
+    }
+    Ok(pending)
 }
 
 /// Runs `work` while no other process runs such work on the same database.

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::commit::Db;
-use crate::db::{DatabaseSettings, Error};
-use crate::migrations;
+use crate::db::{DatabaseSettings, Error, ForeignWriters};
+use crate::migrations::{self, triggers};
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -39,6 +39,13 @@ fn open_once(settings: &DatabaseSettings) -> Result<Db, Error> {
         }
     } else {
         migrations::keep_schema(&db)?;
+    }
+    if settings.foreign_writers == ForeignWriters::Triggers {
+        if !settings.migrate_at_start {
+            triggers::require(&db)?;
+        } else if triggers::install(&db)? > 0 {
+            log::info!("triggers now mark what other programs write");
+        }
     }
     Ok(db)
 }
