@@ -32,6 +32,9 @@ const LOOK_AT_FEED: Duration = Duration::from_secs(1);
 /// The interval between two looks at the change feed while requests wait for tickets and other replicas run.
 const LOOK_FOR_WAITERS: Duration = Duration::from_millis(3);
 
+/// The same interval if the other replicas send hints (notifications of PostgreSQL). A hint may be lost.
+const LOOK_WITH_HINTS: Duration = Duration::from_millis(100);
+
 /// The longest time that a search waits for a look at the change feed while other replicas run.
 const LOOK_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -172,7 +175,17 @@ impl Refresher {
     /// Registers this replica, which from then on writes to the change feed and reads from it.
     /// If `reads_marks` is true, the writes of programs that are not replicas count too.
     pub fn join(&self, target: DbTarget, reads_marks: bool) -> Result<(), Error> {
-        let joined = Feed::join(target, reads_marks)?;
+        let (shared, wake) = (Arc::downgrade(&self.shared), self.wake.clone());
+        let hear = move || {
+            if let Some(shared) = shared.upgrade()
+                && shared.listener.is_waiting()
+            {
+                shared.books.lock().is_look_due = true;
+                // A send fails only at the end of the service.
+                let _ = wake.send(());
+            }
+        };
+        let joined = Feed::join(target, reads_marks, hear)?;
         let taken = |_| Error::Unusable("this replica is registered already".to_owned());
         self.shared.feed.set(joined).map_err(taken)?;
         // The thread waits for commits alone until it knows of the feed.
@@ -297,7 +310,11 @@ impl Shared {
     fn until_look(&self) -> Option<Duration> {
         let feed = self.feed.get()?;
         let is_awaited = feed.running() > 0 && self.listener.is_waiting();
-        Some(if is_awaited { LOOK_FOR_WAITERS } else { LOOK_AT_FEED })
+        Some(match is_awaited {
+            true if feed.hears_hints() => LOOK_WITH_HINTS,
+            true => LOOK_FOR_WAITERS,
+            false => LOOK_AT_FEED,
+        })
     }
 
     /// Returns true if parts are announced that no thread has begun to read.

@@ -209,6 +209,11 @@ impl Inner {
             // A failed COMMIT may have happened all the same. So the listener (the waitlist) learns of the
             // changes in any case.
             self.listener.tell(&changes);
+            if !changes.is_empty()
+                && let Some(feed) = self.writing.feed()
+            {
+                feed.hint();
+            }
             may_be_written.set(!outcome.as_ref().is_err_and(Error::is_undone));
             outcome
         };

@@ -10,6 +10,8 @@ pub mod functions;
 mod hosts;
 #[cfg(feature = "mysql")]
 mod mariadb_url;
+#[cfg(feature = "postgres")]
+pub mod notifications;
 #[cfg(feature = "mysql")]
 mod option_file;
 #[cfg(feature = "postgres")]

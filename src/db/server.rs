@@ -1,5 +1,6 @@
 //! Opens connections to servers: PostgreSQL through libpq, and MariaDB through libmariadb.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{CacheSize, InstrumentationEvent, SimpleConnection};
@@ -10,7 +11,7 @@ use super::hosts::{Fault, Host};
 #[cfg(feature = "postgres")]
 use super::postgres_url;
 use super::target::{DbTarget, Kind, lacking};
-use super::watch;
+use super::watch::{self, Socket};
 
 /// The shortest time that a host gets to answer, if the look-up of names has taken all the time for connecting.
 const LEAST: Duration = Duration::from_millis(500);
@@ -18,6 +19,11 @@ const LEAST: Duration = Duration::from_millis(500);
 /// Opens a connection to the first host of a server that can be used, and sets the connection up. A host gets an equal
 /// part of the time that is left for connecting.
 pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
+    establish_watched(target).map(|(conn, _)| conn)
+}
+
+/// Opens a connection as [`establish`] does. Also returns the connection's socket, or None if the socket is not found.
+pub fn establish_watched(target: &DbTarget) -> ConnectionResult<(DbConnection, Option<Arc<Socket>>)> {
     let connect = target.times.connect;
     let attempt = watch::Attempt::begin(connect).ok_or_else(|| {
         ConnectionError::BadConnection(format!("no other connection could be made in {connect:?}"))
@@ -30,9 +36,9 @@ pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
         let untried = u32::try_from(order.len() - tried).unwrap_or(u32::MAX);
         let limit = (left / untried).max(LEAST);
         match connect_to(target, &target.hosts.all()[*at], &attempt, limit) {
-            Ok(conn) => {
+            Ok(found) => {
                 target.hosts.succeed(*at);
-                return Ok(conn);
+                return Ok(found);
             }
             Err(Unusable { fault, error }) => {
                 target.hosts.fail(*at, fault, &error, Instant::now());
@@ -75,7 +81,7 @@ fn connect_to(
     host: &Host,
     attempt: &watch::Attempt,
     limit: Duration,
-) -> Result<DbConnection, Unusable> {
+) -> Result<(DbConnection, Option<Arc<Socket>>), Unusable> {
     let times = target.times;
     attempt.aim(&host.ports, limit);
     let mut conn = match target.kind {
@@ -88,7 +94,8 @@ fn connect_to(
         Kind::Mysql => DbConnection::Mysql(diesel::MysqlConnection::establish(&host.address)?),
         other => return Err(lacking(other).into()),
     };
-    match attempt.socket(times) {
+    let socket = attempt.socket(times);
+    match socket.clone() {
         Some(socket) => conn.set_instrumentation(move |event: InstrumentationEvent<'_>| socket.note(&event)),
         None => log::warn!(
             "the socket of a database connection is not found: an answer that never comes is waited for"
@@ -102,14 +109,14 @@ fn connect_to(
         // stays prepared, and no setting of the session is changed. Another client of the pooler could get the
         // session with the changed setting.
         conn.set_prepared_statement_cache_size(CacheSize::Disabled);
-        return Ok(conn);
+        return Ok((conn, socket));
     }
     let mut set_up = set_up(target.kind, times.statement);
     if target.kind == Kind::Mysql && look_at_node(&mut conn, target.hosts.are_several())? == Node::OfCluster {
         set_up.push_str(CAUSAL_READS);
     }
     conn.batch_execute(&set_up).map_err(ConnectionError::CouldntSetupConfiguration)?;
-    Ok(conn)
+    Ok((conn, socket))
 }
 
 /// The kind of a MariaDB server.

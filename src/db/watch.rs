@@ -6,6 +6,8 @@
 //! socket. The client library then reports a lost connection.
 
 use std::fs::File;
+#[cfg(feature = "postgres")]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,6 +113,13 @@ pub struct Socket {
     limit: Option<Duration>,
     /// The moment at which the expected answer is overdue, as a value of [`now`]. 0 if no answer is expected.
     until: AtomicU64,
+}
+
+#[cfg(feature = "postgres")]
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 impl Socket {

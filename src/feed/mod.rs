@@ -17,11 +17,14 @@
 //! - `members`: which other replicas run
 //! - `marks`: the writes of programs that are not replicas
 //! - `keeper`: the thread that keeps this replica registered
+//! - `hints`: hints between replicas on PostgreSQL to look at the feed
 //! - `process`: whether a process of this host has ended
 //! - `rows`: the SQL
 //! - `touched`: the parts of the database that a transaction has touched
 
 mod entry;
+#[cfg(feature = "postgres")]
+mod hints;
 mod keeper;
 mod marks;
 mod members;
@@ -31,13 +34,18 @@ mod process;
 mod rows;
 mod touched;
 
+use std::io;
 use std::sync::Arc;
+#[cfg(feature = "postgres")]
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 pub use self::entry::{USAGE_ENTRY, text as entry_text};
+#[cfg(feature = "postgres")]
+use self::hints::Hints;
 use self::keeper::Keeper;
 use self::marks::{Mark, Marks};
 use self::members::WRITING;
@@ -46,6 +54,8 @@ use self::numbers::Numbers;
 use self::positions::Positions;
 pub use self::touched::{Part, Touched, WaitlistChanges};
 use crate::clock::up;
+#[cfg(feature = "postgres")]
+use crate::db::Kind;
 use crate::db::{DbConnection, DbTarget, Error};
 use crate::metrics;
 
@@ -91,6 +101,9 @@ pub struct Feed {
     changed: Condvar,
     positions: Mutex<Positions>,
     marks: Marks,
+    /// Empty if the database is not PostgreSQL.
+    #[cfg(feature = "postgres")]
+    hints: OnceLock<Hints>,
 }
 
 #[derive(Debug, Default)]
@@ -115,14 +128,21 @@ struct State {
 impl Feed {
     /// Registers this replica, and starts the thread that keeps this replica registered. The feed is read from this
     /// moment on, so the picture (the copy of all providers in memory) must be loaded afterwards. `reads_marks` tells
-    /// whether triggers mark the writes of other programs.
-    pub fn join(target: DbTarget, reads_marks: bool) -> Result<Arc<Feed>, Error> {
+    /// whether triggers mark the writes of other programs. `hear` is called when another replica hints that the waitlist
+    /// has changed, and must not block.
+    pub fn join(
+        target: DbTarget,
+        reads_marks: bool,
+        hear: impl Fn() + Send + 'static,
+    ) -> Result<Arc<Feed>, Error> {
         let feed = Arc::new(Feed {
             target,
             state: Mutex::default(),
             changed: Condvar::new(),
             positions: Mutex::default(),
             marks: Marks::new(reads_marks),
+            #[cfg(feature = "postgres")]
+            hints: OnceLock::new(),
         });
         let mut keeper = Keeper::new(&feed);
         keeper.beat()?;
@@ -133,9 +153,43 @@ impl Feed {
         feed.marks.advance(&feed.marks.unread(conn)?);
         feed.state.lock().read_at = up();
         let run = move || keeper.run();
-        let started = thread::Builder::new().name("replica".to_owned()).spawn(run);
+        let started = thread::Builder::new().name("replica".to_owned()).spawn(run).map(drop);
+        let started = started.and_then(|()| feed.start_hints(hear));
         started.map_err(|e| Error::Unusable(format!("cannot start a thread for the change feed: {e}")))?;
         Ok(feed)
+    }
+
+    #[cfg(feature = "postgres")]
+    fn start_hints(&self, hear: impl Fn() + Send + 'static) -> io::Result<()> {
+        if self.target.kind == Kind::Postgres {
+            let hints = Hints::start(self.target.clone(), hear)?;
+            // The feed is joined once, so the cell is empty.
+            drop(self.hints.set(hints));
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn start_hints(&self, _: impl Fn() + Send + 'static) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Hints to the other replicas that the waitlist has changed, if other replicas run.
+    pub fn hint(&self) {
+        #[cfg(feature = "postgres")]
+        if let Some(hints) = self.hints.get()
+            && self.running() > 0
+        {
+            hints.send();
+        }
+    }
+
+    /// Returns true if this replica receives the hints of other replicas.
+    pub fn hears_hints(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.hints.get().is_some_and(Hints::are_received);
+        #[cfg(not(feature = "postgres"))]
+        false
     }
 
     /// Tells the other replicas that this replica stops. Blocks the thread for a second at most.
@@ -154,6 +208,10 @@ impl Feed {
     pub fn begin_to_leave(&self) {
         self.state.lock().is_leaving = true;
         self.changed.notify_all();
+        #[cfg(feature = "postgres")]
+        if let Some(hints) = self.hints.get() {
+            hints.end();
+        }
     }
 
     /// Returns true if others may write. The feed must then be read before the picture is searched.

@@ -26,3 +26,17 @@ pub static RELOADS: LazyLock<IntCounter> = LazyLock::new(|| {
     let help = "Times that this process fell behind the change feed and read everything again.";
     counters("allotment_feed_reloads_total", help, none).with_label_values(none)
 });
+
+/// The number of hints that this replica has sent.
+pub static HINTS_SENT: LazyLock<IntCounter> = LazyLock::new(|| {
+    let none: &[&str] = &[];
+    let help = "Hints to other replicas that the waitlist has changed.";
+    counters("allotment_feed_hints_sent_total", help, none).with_label_values(none)
+});
+
+/// The number of hints that this replica has received.
+pub static HINTS_RECEIVED: LazyLock<IntCounter> = LazyLock::new(|| {
+    let none: &[&str] = &[];
+    let help = "Hints of other replicas that the waitlist has changed.";
+    counters("allotment_feed_hints_received_total", help, none).with_label_values(none)
+});

@@ -91,6 +91,8 @@ mod tests {
         feed::LOOKS.inc();
         feed::ENTRIES.inc();
         feed::RELOADS.inc();
+        feed::HINTS_SENT.inc();
+        feed::HINTS_RECEIVED.inc();
         fleet::REFRESH.observe(0.1);
         fleet::MENDED.inc();
         fleet::CHANGE_WAIT.observe(0.1);
@@ -115,6 +117,8 @@ mod tests {
             "feed_looks_total",
             "feed_entries_total",
             "feed_reloads_total",
+            "feed_hints_sent_total",
+            "feed_hints_received_total",
             "fleet_refresh_seconds_count",
             "fleet_mended_total",
             "fleet_change_wait_seconds_count",

@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import random
+import re
 import threading
 
 import httpx
@@ -70,6 +71,46 @@ def test_a_release_wakes_the_waiter_of_another_replica(standing, pool):
         assert ticket['status'] == 'active'
         assert ticket['fence'] > fence
         held, fence = following, ticket['fence']
+
+
+@pytest.mark.skipif('postgres' not in KINDS, reason='PostgreSQL alone has notifications')
+@pytest.mark.parametrize('database', ['postgres'], indirect=True)
+def test_a_hint_is_sent_and_nothing_depends_on_it(replica, database, pool):
+    """A notification spares looks at the change feed. Without one, a waiter is woken all the same."""
+    holder, waiter = replica(), replica()
+    for each in (holder, waiter):
+        each.ensure_started()
+    clients = [Api(each.url) for each in (holder, waiter)]
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+    await_true(lambda: database.query(listening)[0][0] == 2, 'a replica does not listen')
+
+    def counted(each, name):
+        text = httpx.get(each.url + '/metrics', timeout=60, trust_env=False).text
+        return int(re.search(rf'^allotment_feed_{name}_total (\d+)', text, re.M)[1])
+
+    queue = Queue(clients[0])
+    held, _ = queue.take(clients[0])
+    for is_cut in (False, True):
+        following, _ = queue.take(clients[1])
+        waiting = pool.submit(wait, waiter.url, following)
+        await_true(lambda: waiter.waiters() == 1, 'nobody waits')
+        looks, heard = counted(waiter, 'looks'), counted(waiter, 'hints_received')
+        if is_cut:
+            # A replica that hears nothing looks at the feed some hundred times a second.
+            database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                           "WHERE query LIKE 'LISTEN%' AND datname = current_database()")
+            await_true(lambda: counted(waiter, 'looks') > looks + 100, 'the waiter does not look')
+        else:
+            # Requests for the metrics show that the service is there meanwhile.
+            for _ in range(20):
+                waiter.waiters()
+            assert counted(waiter, 'looks') < looks + 100
+        clients[0]('DELETE', held)
+        assert waiting.result()['status'] == 'active'
+        if not is_cut:
+            await_true(lambda: counted(waiter, 'hints_received') > heard, 'no hint is heard')
+            assert counted(holder, 'hints_sent') > 0
+        held = following
 
 
 @on_standing
