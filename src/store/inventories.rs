@@ -128,19 +128,19 @@ pub fn list_with_used(
     provider_ids: &[ProviderId],
     classes: &[&str],
 ) -> QueryResult<Vec<UsedInventory>> {
-    let used = alloc::table
-        .filter(alloc::resource_provider_id.eq(inv::resource_provider_id))
-        .filter(alloc::resource_class_id.eq(inv::resource_class_id))
-        .select(sum(alloc::used))
-        .single_value();
     macro_rules! query {
-        ($of_provider:expr, $of_class:expr) => {
+        ($of_provider:expr, $of_class:expr) => {{
+            let used = alloc::table
+                .filter(alloc::resource_provider_id.eq(inv::resource_provider_id))
+                .filter(super::of_inventory_class())
+                .select(sum(alloc::used))
+                .single_value();
             inv::table
                 .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
                 .filter($of_provider)
                 .filter($of_class)
                 .select((inv::resource_provider_id, rc::id, rc::name, AMOUNTS, used))
-        };
+        }};
     }
     type Row = (ProviderId, ClassId, String, AmountsRow, Option<i64>);
     let rows: Vec<Row> = super::chunked(provider_ids, |chunk| {
