@@ -36,9 +36,14 @@ pub enum Error {
     /// The service can't use the database that the settings name. The text says why.
     #[error("{0}")]
     Unusable(String),
-    /// The migration of the schema failed.
-    #[error("migration: {0}")]
-    Migration(String),
+    /// A statement of a migration of the schema failed.
+    #[error("migration {name}: {error}")]
+    Migration {
+        /// The name of the migration.
+        name: &'static str,
+        /// The error of the statement.
+        error: DieselError,
+    },
     /// The work was dropped before its end, because the service stops or the code panicked.
     #[error("the database work was cut short")]
     CutShort,
@@ -51,10 +56,14 @@ impl Error {
     /// because each insert is preceded by a look-up. A violation then means that another writer has changed the rows
     /// in between. The second run sees this change.
     pub fn is_retryable(&self) -> bool {
+        matches!(self, Error::LostRace) || self.of_statement().is_some_and(is_conflict)
+    }
+
+    /// Returns the error of a statement. Returns None if the error is of another kind.
+    fn of_statement(&self) -> Option<&DieselError> {
         match self {
-            Error::LostRace => true,
-            Error::Statement(error) => is_conflict(error),
-            _ => false,
+            Error::Statement(error) | Error::Migration { error, .. } => Some(error),
+            _ => None,
         }
     }
 
@@ -63,10 +72,7 @@ impl Error {
     ///
     /// If a transaction gets such an error before its COMMIT is sent, the database keeps nothing of the transaction.
     pub fn is_gone(&self) -> bool {
-        match self {
-            Error::Statement(error) => is_gone(error),
-            _ => false,
-        }
+        self.of_statement().is_some_and(is_gone)
     }
 
     /// Returns true if a text in the statement has characters that the database's tables can't store.
@@ -94,16 +100,18 @@ impl Error {
             | Error::Unregistered(_)
             | Error::FeedUnread(_)
             | Error::CutShort => true,
-            Error::Statement(error) => is_gone(error) || is_cut_off(error) || self.is_wait_over(),
-            _ => false,
+            _ => {
+                self.is_wait_over()
+                    || self.of_statement().is_some_and(|error| is_gone(error) || is_cut_off(error))
+            }
         }
     }
 
     /// Returns true if the server has waited too long for a lock. A node of a Galera cluster also reports this error if
     /// a read has waited too long for the writes of other nodes, for example because the node has lost these nodes.
     pub fn is_wait_over(&self) -> bool {
-        match self {
-            Error::Statement(DieselError::DatabaseError(_, info)) => {
+        match self.of_statement() {
+            Some(DieselError::DatabaseError(_, info)) => {
                 contains_any(info.message(), &[WAIT_IS_OVER, "due to lock timeout"])
             }
             _ => false,
@@ -363,6 +371,11 @@ mod tests {
             let error = statement(DatabaseErrorKind::Unknown, message);
             assert!(error.is_retryable() && error.is_undone() && !error.is_gone() && !error.is_unavailable());
         }
+        let error = DieselError::DatabaseError(
+            DatabaseErrorKind::UniqueViolation,
+            Box::new("Duplicate entry '20261123000000' for key 'PRIMARY'".to_owned()),
+        );
+        assert!(Error::Migration { name: "placement", error }.is_retryable());
         // A read has waited in vain for the writes of other nodes.
         let error =
             statement(DatabaseErrorKind::Unknown, "Lock wait timeout exceeded; try restarting transaction");

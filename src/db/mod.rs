@@ -32,7 +32,6 @@ mod watch;
 
 pub(crate) use connection::on_backend;
 pub use connection::{DbConnection, MultiBackend};
-pub(crate) use error::is_conflict_message;
 pub use error::{Error, is_unstorable_text};
 pub use settings::{DatabaseSettings, ForeignWriters};
 pub use target::{DbTarget, Kind, Times};

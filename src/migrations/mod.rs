@@ -1,32 +1,23 @@
 //! Applies the migrations of the schema, each once, even if several replicas start at the same time.
 
 mod standard;
+mod steps;
 pub mod triggers;
 
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use self::steps::Migration;
 use crate::commit::transaction::{commit, savepoint, transaction};
 use crate::commit::{Db, Tx};
 use crate::db::establish::establish;
 use crate::db::schema::alembic_version;
 use crate::db::statement::load_rows;
-use crate::db::{
-    DatabaseSettings, DbConnection, Error, ForeignWriters, Kind, MultiBackend, is_conflict_message,
-};
-
-#[cfg(feature = "sqlite")]
-const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-#[cfg(feature = "postgres")]
-const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
-#[cfg(feature = "mysql")]
-const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
+use crate::db::{DatabaseSettings, DbConnection, Error, ForeignWriters, Kind};
 
 /// The only revision of Placement's schema that can be taken over. Placement has this revision since release 10.0.0.
 const PLACEMENT_REVISION: &str = "a082b8bb98d0";
@@ -48,7 +39,7 @@ pub fn migrate(db: &Db) -> Result<usize, Error> {
     without_rivals(db, |tx| {
         under_lock(tx, |tx| {
             refuse_other_revisions(tx)?;
-            let done = on_source(tx.kind(), |source| Ok(tx.conn().run_pending_migrations(source)?.len()))?;
+            let done = steps::run_pending(tx)?;
             synchronise(tx)?;
             Ok(done)
         })
@@ -62,7 +53,7 @@ pub fn migrate(db: &Db) -> Result<usize, Error> {
 fn without_rivals<T>(db: &Db, work: impl Fn(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
     for _ in 1..MOST_RUNS {
         match db.without_limits(&work) {
-            Err(error) if db.kind() == Kind::Mysql && met_rival(&error) => {
+            Err(error) if db.kind() == Kind::Mysql && error.is_retryable() => {
                 log::info!("another service is bringing the schema up to date");
                 std::thread::sleep(PAUSE);
             }
@@ -70,13 +61,6 @@ fn without_rivals<T>(db: &Db, work: impl Fn(&mut Tx) -> Result<T, Error>) -> Res
         }
     }
     db.without_limits(work)
-}
-
-fn met_rival(error: &Error) -> bool {
-    match error {
-        Error::Migration(text) => text.contains("Duplicate entry") || is_conflict_message(text),
-        error => error.is_retryable(),
-    }
 }
 
 /// Inserts the missing standard classes and traits. Fails if migrations are missing, which an operator must run.
@@ -105,7 +89,7 @@ pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
     if target.kind == Kind::Sqlite && !std::path::Path::new(&target.path).exists() {
         // Connecting would create the missing file of the SQLite database. Without the file, no migration has
         // run.
-        return on_source(target.kind, |source| missing(&source, &[]));
+        return Ok(names(steps::all(target.kind)));
     }
     let mut conn = establish(&target)?;
     let mut pending = pending(&mut conn)?;
@@ -134,7 +118,7 @@ fn under_lock<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> Result<T, Error>) ->
             let locked: Vec<Option<i64>> = load_rows!(Nullable<BigInt>, tx.conn(), sql.as_str(), &[])?;
             // MariaDB answers 0 after the time, and NULL if somebody ended the statement.
             if locked != [Some(1)] {
-                return Err(Error::Migration("another process is bringing the schema up to date".to_owned()));
+                return Err(Error::Unusable("another process is bringing the schema up to date".to_owned()));
             }
             let outcome = work(tx);
             sql_query(format!("DO RELEASE_LOCK('{LOCK_NAME}')")).execute(tx.conn())?;
@@ -148,37 +132,13 @@ fn synchronise(tx: &mut Tx) -> Result<(), Error> {
     savepoint(tx, standard::synchronise)
 }
 
-/// A row of the table of migrations that have run.
-#[derive(QueryableByName)]
-struct Applied {
-    #[diesel(sql_type = diesel::sql_types::Text)]
-    version: String,
-}
-
 /// Returns the names of the migrations that have not run. Only reads, since the user may not create tables.
 pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
-    let applied = sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(conn);
-    let applied = match applied {
-        Ok(applied) => applied,
-        Err(error) if is_missing_table(&error) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    on_source(conn.kind(), |source| missing(&source, &applied))
+    Ok(names(steps::pending(conn)?))
 }
 
-fn missing(source: &EmbeddedMigrations, applied: &[Applied]) -> Outcome<Vec<String>> {
-    let migrations = MigrationSource::<MultiBackend>::migrations(source)?;
-    let names = migrations.iter().map(|migration| migration.name());
-    let missing = names.filter(|name| {
-        let version = name.version().to_string();
-        applied.iter().all(|applied| applied.version != version)
-    });
-    Ok(missing.map(ToString::to_string).collect())
-}
-
-fn is_missing_table(error: &diesel::result::Error) -> bool {
-    let message = error.to_string();
-    ["does not exist", "doesn't exist", "no such table"].iter().any(|words| message.contains(words))
+fn names<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Vec<String> {
+    migrations.into_iter().map(|migration| migration.name.to_owned()).collect()
 }
 
 /// Returns an error for the database of another Placement release, since the tables of other releases differ.
@@ -190,26 +150,9 @@ fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
         .transaction(|conn| alembic_version::table.select(alembic_version::version_num).load::<String>(conn));
     match found.unwrap_or_default().iter().find(|revision| *revision != PLACEMENT_REVISION) {
         None => Ok(()),
-        Some(other) => Err(Error::Migration(format!(
+        Some(other) => Err(Error::Unusable(format!(
             "the database is of Placement schema revision {other}, and only {PLACEMENT_REVISION} \
              (release 10.0.0 or newer) can be taken over: run placement-manage db sync of such a release first"
         ))),
     }
-}
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-/// Calls `run` with the embedded migrations for this kind of database.
-fn on_source<T>(kind: Kind, run: impl FnOnce(EmbeddedMigrations) -> Outcome<T>) -> Result<T, Error> {
-    let source = match kind {
-        #[cfg(feature = "sqlite")]
-        Kind::Sqlite => SQLITE,
-        #[cfg(feature = "postgres")]
-        Kind::Postgres => POSTGRES,
-        #[cfg(feature = "mysql")]
-        Kind::Mysql => MYSQL,
-        #[allow(unreachable_patterns, reason = "which databases are left depends on the features")]
-        other => return Err(Error::Unusable(format!("built without the {} feature", other.feature()))),
-    };
-    run(source).map_err(|error| Error::Migration(error.to_string()))
 }

@@ -120,6 +120,28 @@ def test_a_write_through_one_node_is_seen_through_each(cluster, replicas):
             assert client('GET', f'/resource_providers?name={name}')['resource_providers']
 
 
+def test_services_on_all_nodes_may_start_at_once(cluster, tmp_path, monkeypatch):
+    """Each makes the schema; a lock of MariaDB is one node's alone."""
+    monkeypatch.setenv(*cluster.assignment())
+    database = databases.Galera('at_once', tmp_path)
+    database.create()
+    together = []
+    for number, node in enumerate(database.nodes):
+        directory = tmp_path / f'service{number}'
+        directory.mkdir()
+        together.append(services.Service(directory, next(drivers.PORTS), node, {}))
+    # A service is killed when the thread that started it ends.
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        try:
+            list(pool.map(lambda service: service.ensure_started(), together))
+            for service in together:
+                assert Api(service.url)('GET', '/traits')['traits']
+        finally:
+            for service in together:
+                service.stop()
+    database.drop()
+
+
 def test_writes_that_meet_between_nodes_run_again(cluster, replicas):
     """Each claim is a commit that conflicts with those of the other nodes; all are done, once each."""
     clients = [Api(replica.url) for replica in replicas]
