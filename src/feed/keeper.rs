@@ -75,15 +75,37 @@ impl Keeper {
             }
             self.sleep(pause);
         }
-        let own = self.feed.state.lock().own;
-        let token = self.token.clone();
-        if let Ok(conn) = self.connection()
-            && let Err(error) = rows::leave(conn, own, &token)
-        {
-            log::debug!("the other replicas can't be told that this one stops: {error}");
-        }
+        self.leave();
         self.feed.state.lock().has_left = true;
         self.feed.changed.notify_all();
+    }
+
+    /// Registers this replica, and skips all entries and marks that exist by now.
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
+        self.beat()?;
+        let feed = Arc::clone(&self.feed);
+        let own = feed.state.lock().own;
+        let conn = self.connection()?;
+        let positions = rows::behind_all(conn, own)?;
+        *feed.positions.lock() = positions;
+        // The picture will contain the marked writes, which are committed.
+        let marks = feed.marks.unread(conn)?;
+        feed.marks.advance(&marks);
+        feed.state.lock().read_at = up();
+        Ok(())
+    }
+
+    /// Tells the other replicas that this replica stops, if this replica is registered.
+    pub(super) fn leave(&mut self) {
+        let own = self.feed.state.lock().own;
+        let token = self.token.clone();
+        let outcome = match own {
+            0 => Ok(()),
+            _ => self.connection().and_then(|conn| Ok(rows::leave(conn, own, &token)?)),
+        };
+        if let Err(error) = outcome {
+            log::debug!("the other replicas can't be told that this one stops: {error}");
+        }
     }
 
     /// Sleeps for `pause`, or until a write waits for this replica to be registered.
@@ -98,7 +120,7 @@ impl Keeper {
         state.is_wanted = false;
     }
 
-    pub(super) fn connection(&mut self) -> Result<&mut DbConnection, Error> {
+    fn connection(&mut self) -> Result<&mut DbConnection, Error> {
         let conn = match self.conn.take() {
             Some(conn) => conn,
             None => {

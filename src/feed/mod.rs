@@ -145,13 +145,8 @@ impl Feed {
             hints: OnceLock::new(),
         });
         let mut keeper = Keeper::new(&feed);
-        keeper.beat()?;
-        let own = feed.state.lock().own;
-        let conn = keeper.connection()?;
-        *feed.positions.lock() = rows::behind_all(conn, own)?;
-        // The picture will contain the marked writes, which are committed.
-        feed.marks.advance(&feed.marks.unread(conn)?);
-        feed.state.lock().read_at = up();
+        // The row of a registration that is given up would count as another replica.
+        keeper.begin().inspect_err(|_| keeper.leave())?;
         let run = move || keeper.run();
         let started = thread::Builder::new().name("replica".to_owned()).spawn(run).map(drop);
         let started = started.and_then(|()| feed.start_hints(hear));

@@ -1,5 +1,5 @@
-//! Opens the database at the start of the service. If the database can't be reached, the service tries again for
-//! `database.start_seconds`.
+//! Opens the database at the start of the service, and loads the objects that the service keeps in memory. If the
+//! database can't be reached, the service tries again for `database.start_seconds`.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,19 @@ use crate::migrations::{self, triggers};
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Opens the database, and runs pending migrations if `database.migrate_at_start` is set. Returns the last error
-/// if no attempt succeeded within `database.start_seconds`.
-pub fn open(settings: &DatabaseSettings) -> Result<Db, Error> {
+/// Opens the database, and runs pending migrations if `database.migrate_at_start` is set. Then calls `load`, which
+/// reads the database. If the database goes away meanwhile, all of this is done again. Returns the last error if no
+/// attempt succeeded within `database.start_seconds`.
+pub fn open<T>(
+    settings: &DatabaseSettings,
+    load: impl Fn(&Db) -> Result<T, Error>,
+) -> Result<(Db, T), Error> {
     let (begun, patience) = (Instant::now(), Duration::from_secs(settings.start_seconds));
     let mut tries = 0;
     loop {
         tries += 1;
-        let error = match open_once(settings) {
+        let attempt = open_once(settings).and_then(|db| load(&db).map(|loaded| (db, loaded)));
+        let error = match attempt {
             Err(error) if error.is_unavailable() => error,
             outcome => return outcome,
         };

@@ -53,12 +53,13 @@ fn authenticator(settings: &AuthSettings) -> Result<Authenticator, Unusable> {
 }
 
 fn app(settings: &Settings, clock: Option<Arc<dyn Clock>>, policy: Enforcer) -> Result<App, Error> {
-    let db = database::open(&settings.database)?;
-    // The fleet is loaded after this replica is registered. So the fleet misses no transaction of another replica.
-    db.join_replicas()?;
-    let fleet = Fleet::load(&db)?;
+    let (db, (fleet, waitlist)) = database::open(&settings.database, |db| {
+        // The fleet is loaded after this replica is registered. So the fleet misses no transaction of another replica.
+        db.join_replicas()?;
+        let fleet = Fleet::load(db)?;
+        Ok((fleet, Waitlist::new(settings.waitlist.clone(), clock.clone(), db)?))
+    })?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
-    let waitlist = Waitlist::new(settings.waitlist.clone(), clock, &db)?;
     let searchers = Searchers::new().map_err(Error::Threads)?;
     let searching = Arc::clone(searchers.searching());
     let admin = Admin::new(db.clone(), Arc::clone(&fleet), searching, Arc::clone(&waitlist));

@@ -1,5 +1,6 @@
 """The start of the service: a database that is not there yet, and one whose schema others take care of."""
 
+import contextlib
 import signal
 import subprocess
 
@@ -70,6 +71,20 @@ def test_a_database_that_comes_later_is_waited_for(start, kind, url):
                 connection.cursor().execute('CREATE DATABASE test_start')
         service.await_log('listening on')
         assert httpx.get(service.url + '/', trust_env=False).status_code == 200
+
+
+LOCKS = {'postgres': 'LOCK TABLE allotment_replicas', 'mysql': 'LOCK TABLES allotment_replicas WRITE'}
+
+
+@pytest.mark.parametrize('database', LOCKS, indirect=True)
+def test_a_database_that_answers_too_late_is_waited_for(start, migrate, database):
+    """The connections are made, and the statements after them wait for somebody's lock."""
+    assert migrate(database.url).returncode == 0
+    with contextlib.closing(database._connect()) as holder:
+        holder.cursor().execute(LOCKS['mysql' if 'mysql' in database.url else 'postgres'])
+        service = start(database.url, statement_seconds=1)
+        service.await_log('try 2: ')
+    service.await_log('listening on')
 
 
 # A port on which nothing listens.
