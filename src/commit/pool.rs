@@ -214,6 +214,9 @@ impl Pool {
         let loss = outcome.as_ref().err().and_then(E::database).filter(|error| error.is_gone());
         if let Some(error) = loss {
             log::debug!("a database connection has ended: {error}");
+            if error.is_of_read_only_server() {
+                self.target.hosts.refuse_write(conn.made_at(), Instant::now());
+            }
             self.lose(conn);
         }
         loss.is_some()

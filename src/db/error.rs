@@ -75,6 +75,15 @@ impl Error {
         self.of_statement().is_some_and(is_gone)
     }
 
+    /// Returns true if the server has refused a write because the server is read-only.
+    pub fn is_of_read_only_server(&self) -> bool {
+        match self.of_statement() {
+            Some(DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)) => true,
+            Some(DieselError::DatabaseError(_, info)) => contains_any(info.message(), &READ_ONLY),
+            _ => false,
+        }
+    }
+
     /// Returns true if a text in the statement has characters that the database's tables can't store.
     pub fn is_unstorable_text(&self) -> bool {
         matches!(self, Error::Statement(error) if is_unstorable_text(error))
@@ -157,7 +166,10 @@ fn is_refusal(error: &DieselError) -> bool {
 }
 
 /// Messages of MariaDB's errors 1047, 1290 and 1836.
-const REFUSALS: [&str; 3] = ["WSREP has not yet prepared", "--read-only option", "read-only mode"];
+const REFUSALS: [&str; 3] = ["WSREP has not yet prepared", READ_ONLY[0], READ_ONLY[1]];
+
+/// Messages of MariaDB's errors 1290 and 1836.
+const READ_ONLY: [&str; 2] = ["--read-only option", "read-only mode"];
 
 /// Returns advice for an error whose message does not explain the cause. Returns an empty text for all other errors.
 fn advice(error: &DieselError) -> &'static str {
@@ -346,6 +358,12 @@ mod tests {
             let error = statement(DatabaseErrorKind::Unknown, message);
             assert!(error.is_gone() && error.is_unavailable() && !error.is_retryable(), "{message}");
         }
+        let refused = |kind, message| statement(kind, message).is_of_read_only_server();
+        let read_only =
+            "The MariaDB server is running with the --read-only option so it cannot execute this statement";
+        assert!(refused(DatabaseErrorKind::Unknown, read_only));
+        assert!(refused(DatabaseErrorKind::ReadOnlyTransaction, "cannot execute UPDATE"));
+        assert!(!refused(DatabaseErrorKind::Unknown, "WSREP has not yet prepared node for application use"));
         for kind in [DatabaseErrorKind::ClosedConnection, DatabaseErrorKind::UnableToSendCommand] {
             assert!(statement(kind, "").is_gone());
         }

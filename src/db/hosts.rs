@@ -97,6 +97,18 @@ impl Hosts {
         }
     }
 
+    /// Records that the server of a connection has refused a write, because the server has become read-only. `made_at`
+    /// is the time at which the connection was made. Connections of the same age may still tell of the same change.
+    pub(crate) fn refuse_write(&self, made_at: Instant, now: Instant) {
+        if self.have_changed_since(made_at) {
+            return;
+        }
+        self.0.states.lock().demoted_at = Some(now);
+        if self.are_several() {
+            log::warn!("a host of the database has become read-only, and all connections are made anew");
+        }
+    }
+
     /// Returns true if a host was found to have become read-only since a connection was made. The connection may lead
     /// to this host, which may lag behind the host that takes writes now.
     pub fn have_changed_since(&self, made_at: Instant) -> bool {
@@ -140,5 +152,18 @@ mod tests {
         // The host was read-only before.
         hosts.fail(0, Fault::ReadOnly, &"read-only", made + 3 * LAST_FOR);
         assert!(!hosts.have_changed_since(made + 2 * LAST_FOR));
+    }
+
+    #[test]
+    fn a_refused_write_tells_of_older_connections_alone() {
+        let (hosts, made) = (three(), Instant::now());
+        let later = |seconds| made + Duration::from_secs(seconds);
+        hosts.refuse_write(made, later(1));
+        assert!(hosts.have_changed_since(made) && hosts.have_changed_since(later(1)));
+        // Another old connection leads to the same host. The new connections stay.
+        hosts.refuse_write(made, later(3));
+        assert!(!hosts.have_changed_since(later(2)));
+        hosts.refuse_write(later(2), later(4));
+        assert!(hosts.have_changed_since(later(3)));
     }
 }

@@ -159,18 +159,53 @@ def test_writes_that_meet_between_nodes_run_again(cluster, replicas):
 
 @pytest.fixture
 def everywhere(cluster, tmp_path, monkeypatch):
-    """A database whose URL names all nodes."""
+    """A database whose URL names all nodes, and a user who has to obey read_only."""
     monkeypatch.setenv(*cluster.assignment())
     database = databases.Galera('everywhere', tmp_path)
     database.create()
+    administer(cluster.nodes[0], f"CREATE USER {database.name}@localhost")
+    administer(cluster.nodes[0], f"GRANT ALL ON {database.name}.* TO {database.name}@localhost")
     through = copy.copy(database)
     nodes = ','.join(f'127.0.0.1:{node.port}' for node in cluster.nodes)
-    through.url = f'mysql://root@{nodes}/{database.name}'
+    through.url = f'mysql://{database.name}@{nodes}/{database.name}'
     yield through
     cluster.heal()
+    administer(cluster.nodes[0], f"DROP USER {database.name}@localhost")
     database.drop()
 
 
 def administer(node, statement):
     with contextlib.closing(pymysql.connect(host='127.0.0.1', port=node.port, user='root')) as connection:
         connection.cursor().execute(statement)
+
+
+def test_a_service_goes_on_through_another_node(cluster, everywhere, tmp_path):
+    first, second, third = cluster.nodes
+    service = services.Service(tmp_path, next(drivers.PORTS), everywhere, {})
+    service.ensure_started()
+    try:
+        with load.Load(service.url, clients=4) as crowd:
+            crowd.await_answers()
+            first.kill()
+            crowd.await_answers()
+            service.await_log(f'host 127.0.0.1:{first.port} is left out')
+            cluster.heal()
+
+            # The connections lead to the second node now.
+            administer(second, 'SET GLOBAL read_only = ON')
+            crowd.await_answers()
+            service.await_log('a host of the database has become read-only')
+            administer(second, 'SET GLOBAL read_only = OFF')
+
+            # A node alone is not a cluster, and refuses statements. The service is ready again once the nodes are.
+            for node in (first, third):
+                node.suspend()
+            services.await_true(lambda: not ready(service), 'ready without a cluster')
+            # A request waits for a node, but not for ever.
+            services.await_true(lambda: crowd.refused('GET') + crowd.refused('PUT'), 'nothing is refused')
+            cluster.heal()
+            crowd.await_answers()
+            services.await_true(lambda: ready(service), 'not ready with a cluster')
+        crowd.check(everywhere)
+    finally:
+        service.stop()
