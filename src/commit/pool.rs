@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::lanes::{Lane, Lanes};
 use crate::commit::transaction::TransactionError;
 use crate::commit::tx::Tx;
-use crate::db::connection::{is_broken, ping};
+use crate::db::connection::{close_statements, is_broken, ping};
 use crate::db::establish::establish;
 use crate::db::{DbTarget, Error, Kind};
 use crate::metrics;
@@ -190,7 +190,8 @@ impl Pool {
         another: impl Fn() -> Result<Pooled, Error>,
         work: impl Fn(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
-        for _ in 1..MAX_RUNS {
+        let mut runs = 1;
+        loop {
             let outcome = work(&mut conn);
             let error = outcome.as_ref().err().and_then(E::database);
             // A read waits for no lock. So the server is a node of a Galera cluster that has lost the other nodes.
@@ -200,26 +201,33 @@ impl Pool {
             } else if !self.note_loss(&mut conn, &outcome) {
                 return outcome;
             }
+            if runs == MAX_RUNS {
+                return outcome;
+            }
+            runs += 1;
             drop(conn);
             conn = another()?;
         }
-        let outcome = work(&mut conn);
-        self.note_loss(&mut conn, &outcome);
-        outcome
     }
 
-    /// Returns true if the work failed because its connection has ended. The pool then drops this connection, and
-    /// also each connection that was idle at that moment.
+    /// Returns true if the work failed because its connection has ended. The pool then drops this connection, and also
+    /// each connection that was idle at that moment.
     pub fn note_loss<T, E: TransactionError>(&self, conn: &mut Tx, outcome: &Result<T, E>) -> bool {
-        let loss = outcome.as_ref().err().and_then(E::database).filter(|error| error.is_gone());
-        if let Some(error) = loss {
-            log::debug!("a database connection has ended: {error}");
-            if error.is_of_read_only_server() {
-                self.target.hosts.refuse_write(conn.made_at(), Instant::now());
+        let Some(error) = outcome.as_ref().err().and_then(E::database) else {
+            return false;
+        };
+        if !error.is_gone() {
+            if error.may_end_rows() {
+                close_statements(conn);
             }
-            self.lose(conn);
+            return false;
         }
-        loss.is_some()
+        log::debug!("a database connection has ended: {error}");
+        if error.is_of_read_only_server() {
+            self.target.hosts.refuse_write(conn.made_at(), Instant::now());
+        }
+        self.lose(conn);
+        true
     }
 
     /// Marks a connection as lost, so that the pool drops the connection.

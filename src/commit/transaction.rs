@@ -10,6 +10,7 @@ use diesel::connection::{SimpleConnection, TransactionManager};
 use rand::Rng;
 
 use crate::commit::tx::Tx;
+use crate::db::connection::close_statements;
 use crate::db::{DbConnection, Error, Kind};
 use crate::metrics;
 
@@ -78,6 +79,8 @@ fn finish<T, E: TransactionError>(
             // will drop the connection.
             if let Err(second) = roll_back(tx) {
                 log::warn!("rollback failed: {second}");
+            } else if error.database().is_some_and(Error::may_end_rows) {
+                close_statements(tx);
             }
             Err(error)
         }

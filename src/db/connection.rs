@@ -1,8 +1,8 @@
 //! One connection type for the three databases.
 
-use diesel::QueryResult;
-use diesel::connection::SimpleConnection;
+use diesel::connection::{CacheSize, SimpleConnection};
 use diesel::r2d2::R2D2Connection;
+use diesel::{Connection, QueryResult};
 
 use super::target::Kind;
 
@@ -75,6 +75,17 @@ pub fn ping(conn: &mut DbConnection) -> QueryResult<()> {
         // Such a node would answer SELECT 1 without an error.
         Kind::Mysql => conn.batch_execute("DO 1"),
         Kind::Postgres | Kind::Sqlite => conn.batch_execute("SELECT 1"),
+    }
+}
+
+/// Closes the prepared statements of a connection to MariaDB. Called after an error of a statement.
+///
+/// If an error ends the rows of a statement, libmariadb believes that more rows follow. When such a statement is
+/// executed again, libmariadb first reads the rest of the old rows, and waits until the server ends the connection.
+pub fn close_statements(conn: &mut DbConnection) {
+    if conn.kind() == Kind::Mysql {
+        conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+        conn.set_prepared_statement_cache_size(CacheSize::Unbounded);
     }
 }
 

@@ -75,6 +75,11 @@ impl Error {
         self.of_statement().is_some_and(is_gone)
     }
 
+    /// Returns true if a statement may have failed after its first row, and false if the statement has no rows.
+    pub fn may_end_rows(&self) -> bool {
+        self.of_statement().is_some() && self.violated_key().is_none()
+    }
+
     /// Returns true if the server has refused a write because the server is read-only.
     pub fn is_of_read_only_server(&self) -> bool {
         match self.of_statement() {

@@ -13,6 +13,7 @@ use super::members::{ALONE, Members, WRITING};
 use super::numbers::Numbers;
 use super::{Feed, RETENTION, marks, process, rows};
 use crate::clock::up;
+use crate::db::connection::close_statements;
 use crate::db::establish::establish;
 use crate::db::{DbConnection, Error, Kind};
 
@@ -187,6 +188,7 @@ impl Keeper {
             if !registered.as_ref().is_err_and(Error::is_retryable) {
                 break;
             }
+            close_statements(self.connection()?);
             thread::sleep(SHORT_BEAT);
             registered = rows::register(self.connection()?, &token, &identity, newest).map_err(Error::from);
         }
