@@ -193,15 +193,7 @@ impl Pool {
         let mut runs = 1;
         loop {
             let outcome = work(&mut conn);
-            let error = outcome.as_ref().err().and_then(E::database);
-            // A read waits for no lock. So the server is a node of a Galera cluster that has lost the other nodes.
-            let has_waited = error.is_some_and(Error::is_wait_over);
-            if has_waited {
-                self.lose(&mut conn);
-            } else if !self.note_loss(&mut conn, &outcome) {
-                return outcome;
-            }
-            if runs == MAX_RUNS {
+            if !self.note_loss(&mut conn, &outcome) || runs == MAX_RUNS {
                 return outcome;
             }
             runs += 1;
@@ -210,13 +202,15 @@ impl Pool {
         }
     }
 
-    /// Returns true if the work failed because its connection has ended. The pool then drops this connection, and also
-    /// each connection that was idle at that moment.
+    /// Returns true if the work failed because its connection has ended, or because its server waits for too long. The
+    /// pool then drops this connection, and also each connection that was idle at that moment.
     pub fn note_loss<T, E: TransactionError>(&self, conn: &mut Tx, outcome: &Result<T, E>) -> bool {
         let Some(error) = outcome.as_ref().err().and_then(E::database) else {
             return false;
         };
-        if !error.is_gone() {
+        // No statement of requests waits so long for a lock, since the time limit for statements is shorter. So the
+        // server is a node of a Galera cluster that has lost the other nodes.
+        if !error.is_gone() && !error.is_wait_over() {
             if error.may_end_rows() {
                 close_statements(conn);
             }

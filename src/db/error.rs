@@ -122,7 +122,8 @@ impl Error {
     }
 
     /// Returns true if the server has waited too long for a lock. A node of a Galera cluster also reports this error if
-    /// a read has waited too long for the writes of other nodes, for example because the node has lost these nodes.
+    /// a read, or the first statement of a transaction, has waited too long for the writes of other nodes, for example
+    /// because the node has lost these nodes.
     pub fn is_wait_over(&self) -> bool {
         match self.of_statement() {
             Some(DieselError::DatabaseError(_, info)) => {
@@ -240,7 +241,7 @@ pub fn is_unstorable_text(error: &DieselError) -> bool {
 }
 
 /// Returns true for the messages of conflicts that diesel reports without a kind: PostgreSQL's 40P01, MariaDB's 1213
-/// (also from a commit on Galera, where some releases have another message), 1205 and 1020, and SQLite's SQLITE_BUSY.
+/// (also from a commit on Galera, where some releases have another message) and 1020, and SQLite's SQLITE_BUSY.
 pub(crate) fn is_conflict_message(message: &str) -> bool {
     contains_any(
         message,
@@ -248,7 +249,6 @@ pub(crate) fn is_conflict_message(message: &str) -> bool {
             "deadlock detected",
             "Deadlock found",
             "WSREP detected deadlock/conflict",
-            WAIT_IS_OVER,
             "Record has changed since last read",
             "database is locked",
         ],
@@ -399,10 +399,10 @@ mod tests {
             Box::new("Duplicate entry '20261123000000' for key 'PRIMARY'".to_owned()),
         );
         assert!(Error::Migration { name: "placement", error }.is_retryable());
-        // A read has waited in vain for the writes of other nodes.
+        // A statement has waited in vain for the writes of other nodes.
         let error =
             statement(DatabaseErrorKind::Unknown, "Lock wait timeout exceeded; try restarting transaction");
-        assert!(error.is_retryable() && error.is_wait_over() && error.is_unavailable());
+        assert!(!error.is_retryable() && error.is_wait_over() && error.is_unavailable());
     }
 
     #[test]

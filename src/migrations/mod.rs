@@ -53,7 +53,7 @@ pub fn migrate(db: &Db) -> Result<usize, Error> {
 fn without_rivals<T>(db: &Db, work: impl Fn(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
     for _ in 1..MOST_RUNS {
         match db.without_limits(&work) {
-            Err(error) if db.kind() == Kind::Mysql && error.is_retryable() => {
+            Err(error) if db.kind() == Kind::Mysql && (error.is_retryable() || error.is_wait_over()) => {
                 log::info!("another service is bringing the schema up to date");
                 std::thread::sleep(PAUSE);
             }
