@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::admin::Admin;
+use crate::api::fence::FencedWrite;
 use crate::api::searches::searchers::Searchers;
 use crate::api::settings::Settings;
 use crate::auth::policy::Enforcer;
-use crate::commit::Db;
+use crate::commit::{Db, Joint};
 use crate::fleet::Fleet;
+use crate::placement::writes::ReplaceAllocations;
 use crate::store::known_traits::KnownTraits;
 use crate::waitlist::Waitlist;
 
@@ -19,6 +21,8 @@ pub struct App {
     pub policy: Enforcer,
     /// The database.
     pub db: Db,
+    /// The claims that wait for each other, and that one transaction may write together.
+    pub(crate) claims: Arc<Joint<FencedWrite<ReplaceAllocations>>>,
     /// A cache of the names of traits (features of providers) by their row ids.
     pub known_traits: Arc<KnownTraits>,
     /// The in-memory copy of all providers, for searches.

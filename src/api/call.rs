@@ -8,7 +8,9 @@ use crate::api::app::App;
 use crate::api::fence::{self, Fenced, FencedWrite};
 use crate::auth::Identity;
 use crate::commit::Write;
+use crate::placement;
 use crate::placement::resource_providers;
+use crate::placement::writes::ReplaceAllocations;
 use crate::wire::error::ApiError;
 use crate::wire::json;
 use crate::wire::microversion::Microversion;
@@ -82,6 +84,16 @@ impl Call {
         let most = self.app.waitlist.settings().group_tickets;
         let tickets = fence::tickets(self.fence.as_deref(), most).map_err(Fenced::Header)?;
         self.app.db.write(FencedWrite { tickets, write }).await
+    }
+
+    /// Executes claims as [`Self::write`] does. Claims on one provider may share a transaction.
+    pub(crate) async fn write_claims(
+        &self,
+        write: ReplaceAllocations,
+    ) -> Result<(), Fenced<placement::Error>> {
+        let most = self.app.waitlist.settings().group_tickets;
+        let tickets = fence::tickets(self.fence.as_deref(), most).map_err(Fenced::Header)?;
+        self.app.db.write_jointly(&self.app.claims, FencedWrite { tickets, write }).await
     }
 
     /// Parses the body of a request whose path names a provider. Returns a 404 if the provider does not exist,

@@ -253,19 +253,18 @@ impl Refresher {
     }
 
     /// Waits until the follower has seen a commit. `caught_up` is the receiver that [`Self::commit`] returned
-    /// for this commit. Returns false if the follower is late.
-    pub async fn catches_up(&self, mut caught_up: oneshot::Receiver<()>) -> bool {
-        if caught_up.try_recv().is_ok() {
-            return true;
-        }
-        if self.shared.is_late() {
-            return false;
-        }
+    /// for this commit, or a copy. Returns false if the follower is late.
+    pub async fn catches_up(&self, caught_up: impl Future) -> bool {
+        let late = async {
+            if !self.shared.is_late() {
+                self.told_late().await;
+            }
+        };
         tokio::select! {
             biased;
             // The receiver fails only at the end of the service, when nobody needs the picture any more.
             _ = caught_up => true,
-            () = self.told_late() => false,
+            () = late => false,
         }
     }
 }

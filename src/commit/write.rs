@@ -29,6 +29,14 @@ pub trait Write: Send + 'static {
     /// database.
     fn in_transaction(&self, tx: &mut Tx) -> Result<Self::Output, Self::Error>;
 
+    /// Does all these writes, which have the same lane, in one transaction. Returns their results in the same order.
+    fn all_in_transaction(writes: &[&Self], tx: &mut Tx) -> Result<Vec<Self::Output>, Self::Error>
+    where
+        Self: Sized,
+    {
+        writes.iter().map(|write| write.in_transaction(tx)).collect()
+    }
+
     /// Does the write by one statement, which commits by itself and touches the usage of one provider. Returns None
     /// if the statement wrote nothing, and the write then runs in a transaction. Only PostgreSQL can write to several
     /// tables by one statement, so this method is called on PostgreSQL only.
@@ -191,7 +199,7 @@ impl Inner {
 
     /// Runs a write in a transaction. If the connection ends before the COMMIT is sent, the database keeps nothing,
     /// and the whole transaction runs again on another connection.
-    fn write_transaction<T, E: TransactionError>(
+    pub(super) fn write_transaction<T, E: TransactionError>(
         &self,
         name: &str,
         place: &Place,
@@ -278,7 +286,7 @@ impl Inner {
     }
 
     /// Makes the follower read the commits, on the connection that committed.
-    fn follow(&self, tx: &mut Tx) {
+    pub(super) fn follow(&self, tx: &mut Tx) {
         let outcome = match &self.writing {
             Writing::Pool(refresher) => refresher.follow(tx),
             Writing::OneThread(_) => Ok(()),

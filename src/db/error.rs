@@ -44,6 +44,9 @@ pub enum Error {
         /// The error of the statement.
         error: DieselError,
     },
+    /// The transaction that did the writes of several requests has failed. The text is the error of the database.
+    #[error("a transaction for several requests has failed: {0}")]
+    Joint(String),
     /// The work was dropped before its end, because the service stops or the code panicked.
     #[error("the database work was cut short")]
     CutShort,
@@ -113,6 +116,7 @@ impl Error {
             | Error::Busy(_)
             | Error::Unregistered(_)
             | Error::FeedUnread(_)
+            | Error::Joint(_)
             | Error::CutShort => true,
             _ => {
                 self.is_wait_over()

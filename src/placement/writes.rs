@@ -1,5 +1,7 @@
 //! The writes that PostgreSQL can do with one statement: a claim, and the deletion of a consumer.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDateTime;
 
 use crate::commit::{StatementStep, Tx, Write};
@@ -34,7 +36,21 @@ impl Write for ReplaceAllocations {
     }
 
     fn in_transaction(&self, tx: &mut Tx) -> Result<()> {
-        replace_all(tx, &self.claims)
+        replace_all(tx, &self.claims.iter().collect::<Vec<_>>(), 1)
+    }
+
+    /// Writes the claims of several clients on one provider as if one client had claimed for several consumers. Two
+    /// claims of one consumer are written one after the other.
+    fn all_in_transaction(writes: &[&Self], tx: &mut Tx) -> Result<Vec<()>> {
+        let claims: Vec<&Claim> = writes.iter().flat_map(|write| &write.claims).collect();
+        let consumers: BTreeSet<String> =
+            claims.iter().map(|claim| claim.consumer_uuid.to_lowercase()).collect();
+        if consumers.len() < claims.len() {
+            return writes.iter().map(|write| write.in_transaction(tx)).collect();
+        }
+        let steps = i32::try_from(writes.len()).unwrap_or(1);
+        replace_all(tx, &claims, steps)?;
+        Ok(vec![(); writes.len()])
     }
 
     /// Tries to write the claim of a new consumer on one provider with one statement. Returns `None` if the

@@ -63,8 +63,8 @@ fn app(settings: &Settings, clock: Option<Arc<dyn Clock>>, policy: Enforcer) -> 
     let searchers = Searchers::new().map_err(Error::Threads)?;
     let searching = Arc::clone(searchers.searching());
     let admin = Admin::new(db.clone(), Arc::clone(&fleet), searching, Arc::clone(&waitlist));
-    let (settings, known_traits) = (api_settings(settings), Arc::default());
-    Ok(App { settings, policy, db, known_traits, fleet, searchers, waitlist, admin })
+    let (settings, claims, known_traits) = (api_settings(settings), Arc::default(), Arc::default());
+    Ok(App { settings, policy, db, claims, known_traits, fleet, searchers, waitlist, admin })
 }
 
 fn api_settings(settings: &Settings) -> api::Settings {

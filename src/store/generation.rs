@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::commit::{Part, Tx};
 use crate::db::Kind;
 use crate::db::schema::waitlist_tickets as tickets;
-use crate::db::statement::{execute, execute_listed, named, returning_numbers};
+use crate::db::statement::{Bind, execute, execute_listed, named, returning_numbers};
 use crate::ids::{ConsumerId, Generation, ProviderId};
 
 use super::now;
@@ -41,14 +41,19 @@ pub fn bump_provider(tx: &mut Tx, id: ProviderId) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
-/// Locks the row of the provider with this uuid and increments the generation. Returns the row id, if any.
-pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<ProviderId>> {
+/// Locks the row of the provider with this uuid and increments the generation, on MariaDB by `steps`. Returns the row
+/// id, if any.
+pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str, steps: i32) -> QueryResult<Option<ProviderId>> {
     // MariaDB has no UPDATE … RETURNING, so the row id is read before the UPDATE.
     if tx.kind() == Kind::Mysql {
         let Some(ProviderKey { id, .. }) = resource_providers::find_key(tx, uuid)? else {
             return Ok(None);
         };
-        return Ok(bump_provider(tx, id)?.then_some(id));
+        tx.touch_provider(id, Part::Usage);
+        let sql =
+            named!("UPDATE resource_providers SET generation = generation + ?, updated_at = ? WHERE id = ?");
+        let found = execute(tx, sql, &[Bind::Int(steps), now().into(), id.into()])? == 1;
+        return Ok(found.then_some(id));
     }
     let sql = named!(concat!(bump_provider_sql!(), " WHERE uuid = ? RETURNING id"));
     let id = returning_numbers(tx, sql, &[now().into(), uuid.into()])?.pop().map(ProviderId::new);

@@ -293,7 +293,7 @@ pub async fn replace_several(call: Call) -> HandlerResult {
 }
 
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {
-    let written = call.write(ReplaceAllocations::new(claims)).await;
+    let written = call.write_claims(ReplaceAllocations::new(claims)).await;
     written.map_err(Fenced::told(|error| refusal(error, unknown_class)))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
