@@ -1,4 +1,4 @@
-//! The command line of the program, with its subcommands: serve, migrate, policy, openapi, lock and tickets.
+//! The command line of the program, with its subcommands: serve, migrate, policy, openapi, lock, tickets and status.
 
 mod commands;
 
@@ -13,7 +13,7 @@ use allotment::migrations::{self, triggers};
 use allotment::wire::microversion::Microversion;
 use allotment::{logging, server};
 use clap::{Args, Parser, Subcommand};
-use commands::{lock, openapi, policy, tickets};
+use commands::{lock, openapi, policy, status, tickets};
 
 /// The OpenStack Placement API in one binary.
 #[derive(Parser)]
@@ -26,7 +26,8 @@ struct Cli {
 const EXIT_CODES: &str = "Settings can also stand in a TOML file (--config) or in the environment \
 (ALLOTMENT_LISTEN, ALLOTMENT_DATABASE__URL, ...: two underscores separate a table from a key). \
 ALLOTMENT_LOG sets the level of the log (error, warn, info, debug). docs/configuration.md lists all settings.\n\n\
-Exit codes: 0 success, 1 failure (or pending migrations, or denied by the policy), 2 wrong usage or settings.";
+Exit codes: 0 success, 1 failure (or pending migrations, a bad status, or denied by the policy), 2 wrong usage or \
+settings (or a status that is not known).";
 
 #[derive(Subcommand)]
 enum Command {
@@ -53,6 +54,14 @@ enum Command {
         /// Only remove the triggers that database.foreign_writers = "triggers" has made
         #[arg(long, conflicts_with = "check")]
         remove_triggers: bool,
+    },
+    /// Tell the state of the database and of the services that run on it, without changing anything. The exit code is 0
+    /// if all is well, 1 if anything is wrong, and 2 if the database can't be asked
+    Status {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: status::Options,
     },
     /// Show the rules of authorization, and decide by them
     Policy {
@@ -115,6 +124,10 @@ fn main() -> ExitCode {
                 (false, false) => Box::new(migrate),
             };
             (flags, task)
+        }
+        Command::Status { common: Common { config, database }, options } => {
+            let flags = Flags { config, database, insecure_noauth2: true, listen: None };
+            (flags, Box::new(move |settings| Ok(status::run(&settings, &options))))
         }
         Command::Policy { command, config } => {
             let flags = Flags { config, insecure_noauth2: true, ..Flags::default() };

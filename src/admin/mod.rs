@@ -2,11 +2,13 @@
 //!
 //! - [`health`]: whether the service is ready for requests
 //! - `metrics`: the text of the metrics, for Prometheus
+//! - [`overview`]: the state of a database and of all replicas, for `allotment status`
 //! - `lookup`: caches values from the database
 
 pub mod health;
 mod lookup;
 mod metrics;
+pub mod overview;
 
 use std::sync::Arc;
 

@@ -7,5 +7,6 @@ pub mod lock;
 pub mod openapi;
 pub mod policy;
 mod service;
+pub mod status;
 pub mod tickets;
 mod token;

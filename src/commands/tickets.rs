@@ -124,7 +124,7 @@ fn text(value: &Value) -> String {
 
 /// Escapes control characters. The text comes from other clients, and control characters could change the
 /// terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_unicode().collect() } else { String::from(c) };
     text.chars().map(shown).collect()
 }
@@ -161,13 +161,13 @@ fn age(time: &Value) -> String {
     let since = time.as_str().and_then(|time| humantime::parse_rfc3339_weak(time).ok());
     // If this host's clock is behind the service's clock, the age is zero.
     let age = since.map(|since| clock::now().duration_since(since).unwrap_or_default());
-    age.map_or_else(
-        || "-".to_owned(),
-        |age| {
-            let whole = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
-            whole.split(' ').take(2).collect::<Vec<_>>().join(" ")
-        },
-    )
+    age.map_or_else(|| "-".to_owned(), two_units)
+}
+
+/// Returns a time in its two largest units, such as `2h 5m`.
+pub(super) fn two_units(time: Duration) -> String {
+    let whole = humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
+    whole.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

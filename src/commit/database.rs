@@ -14,8 +14,7 @@ use crate::commit::tx::Tx;
 use crate::commit::writer::Writer;
 use crate::db::establish::establish;
 use crate::db::{DatabaseSettings, DbConnection, DbTarget, Error, ForeignWriters, Kind, file_lock};
-use crate::feed::Feed;
-use crate::feed::Touched;
+use crate::feed::{Feed, Reporter, Touched};
 use crate::metrics;
 
 /// A handle of the open database. All requests share the database, and a clone of the handle is cheap.
@@ -126,6 +125,14 @@ impl Db {
         match &self.inner.writing {
             Writing::Pool(refresher) => refresher.join(self.inner.target.clone(), self.inner.reads_marks),
             Writing::OneThread(_) => Ok(()),
+        }
+    }
+
+    /// Makes this replica publish the facts that `reporter` returns, for `allotment status`. Does nothing on SQLite,
+    /// which has no replicas. The database keeps `reporter`, which must therefore keep no handle of the database.
+    pub fn publish(&self, reporter: Reporter) {
+        if let Writing::Pool(refresher) = &self.inner.writing {
+            refresher.set_reporter(reporter);
         }
     }
 

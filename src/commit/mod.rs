@@ -15,7 +15,7 @@ mod tx;
 mod write;
 mod writer;
 
-pub use crate::feed::{Number, Part, Touched, USAGE_ENTRY, WaitlistChanges};
+pub use crate::feed::{Number, Part, Report, Touched, USAGE_ENTRY, WaitlistChanges};
 pub use database::Db;
 pub use follower::{Follower, IsWhole, Listener};
 pub use joint::Joint;

@@ -17,7 +17,7 @@ use crate::commit::tx::Tx;
 use crate::db::DbTarget;
 use crate::db::establish::establish;
 use crate::db::{DbConnection, Error};
-use crate::feed::{Feed, Touched, entry_text};
+use crate::feed::{Feed, Report, Reporter, Touched, entry_text};
 
 /// The pause between two attempts to read while the database can't be reached.
 const RETRY: Duration = Duration::from_millis(200);
@@ -191,6 +191,19 @@ impl Refresher {
         // The thread waits for commits alone until it knows of the feed.
         self.wake();
         Ok(())
+    }
+
+    /// Makes this replica publish the facts that `reporter` returns. The facts lack the time for which the follower is
+    /// behind, which this function adds.
+    pub fn set_reporter(&self, reporter: Reporter) {
+        let shared = Arc::downgrade(&self.shared);
+        if let Some(feed) = self.feed() {
+            feed.set_reporter(Box::new(move || {
+                let since = shared.upgrade().and_then(|shared| shared.behind_since());
+                let behind = since.map(|since| since.elapsed().as_millis()).unwrap_or_default();
+                Report { behind_ms: u64::try_from(behind).unwrap_or(u64::MAX), ..reporter() }
+            }));
+        }
     }
 
     /// This replica's part in the change feed. None before the replica is registered.

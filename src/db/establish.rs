@@ -24,6 +24,15 @@ pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
     }
 }
 
+/// Opens a connection for reads alone. A missing SQLite file is not created, and its journal is not changed.
+pub fn establish_to_read(target: &DbTarget) -> ConnectionResult<DbConnection> {
+    match target.kind {
+        #[cfg(feature = "sqlite")]
+        Kind::Sqlite => sqlite_file::establish_to_read(target),
+        _ => establish(target),
+    }
+}
+
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod tests {

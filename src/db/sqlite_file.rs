@@ -16,6 +16,19 @@ pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
     Ok(conn)
 }
 
+/// Opens a connection that only reads an existing SQLite file.
+pub fn establish_to_read(target: &DbTarget) -> ConnectionResult<DbConnection> {
+    // SQLite reads a path that begins with `file:` as a URL, in which some characters of the path need an escape.
+    let path = target.path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    // Two slashes at the beginning would come before a host's name.
+    let path = path.strip_prefix("//").map_or_else(|| path.clone(), |rest| format!("/{rest}"));
+    let url = format!("file:{path}?mode=ro");
+    let mut conn = DbConnection::Sqlite(diesel::SqliteConnection::establish(&url)?);
+    conn.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA query_only = ON")
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}
+
 /// The largest number of attempts to set up a connection.
 const SET_UP_TRIES: u32 = 500;
 /// The pause between two attempts to set up a connection.

@@ -173,8 +173,9 @@ impl Keeper {
 
     /// Tells the other replicas that this one runs. Returns false if this replica is not registered any more.
     fn tell(&mut self, own: i32, known: i32) -> Result<bool, Error> {
-        let token = self.token.clone();
-        Ok(rows::beat(self.connection()?, own, &token, known)?)
+        let (token, read_at) = (self.token.clone(), self.feed.state.lock().read_at);
+        let report = self.feed.facts.text(up().saturating_sub(read_at));
+        Ok(rows::beat(self.connection()?, own, &token, known, &report)?)
     }
 
     /// Registers this replica under a new id. The entries with the old id stay.

@@ -19,9 +19,12 @@
 //! - `keeper`: the thread that keeps this replica registered
 //! - `hints`: hints between replicas on PostgreSQL to look at the feed
 //! - `process`: whether a process of this host has ended
+//! - `report`: the facts about a process that it writes with each beat
+//! - [`census`]: the replicas as a reader sees them that is no replica
 //! - `rows`: the SQL
 //! - `touched`: the parts of the database that a transaction has touched
 
+pub mod census;
 mod entry;
 #[cfg(feature = "postgres")]
 mod hints;
@@ -31,6 +34,7 @@ mod members;
 mod numbers;
 mod positions;
 mod process;
+mod report;
 mod rows;
 mod touched;
 
@@ -52,6 +56,8 @@ use self::members::WRITING;
 pub use self::numbers::Number;
 use self::numbers::Numbers;
 use self::positions::Positions;
+use self::report::Facts;
+pub use self::report::{Report, Reporter};
 pub use self::touched::{Part, Touched, WaitlistChanges};
 use crate::clock::up;
 #[cfg(feature = "postgres")]
@@ -104,6 +110,7 @@ pub struct Feed {
     /// Empty if the database is not PostgreSQL.
     #[cfg(feature = "postgres")]
     hints: OnceLock<Hints>,
+    facts: Facts,
 }
 
 #[derive(Debug, Default)]
@@ -143,6 +150,7 @@ impl Feed {
             marks: Marks::new(reads_marks),
             #[cfg(feature = "postgres")]
             hints: OnceLock::new(),
+            facts: Facts::default(),
         });
         let mut keeper = Keeper::new(&feed);
         // The row of a registration that is given up would count as another replica.
@@ -207,6 +215,11 @@ impl Feed {
         if let Some(hints) = self.hints.get() {
             hints.end();
         }
+    }
+
+    /// Makes each later beat write the facts about this process. Only the first call has an effect.
+    pub fn set_reporter(&self, reporter: Reporter) {
+        self.facts.set(reporter);
     }
 
     /// Returns true if others may write. The feed must then be read before the picture is searched.

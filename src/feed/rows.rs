@@ -112,15 +112,21 @@ pub(super) fn register(
     ids.first().copied().ok_or(diesel::result::Error::NotFound)
 }
 
-/// Tells the other replicas that this replica runs, and that the newest replica that it knows is `known`. Returns
-/// false if this replica is no longer registered.
-pub(super) fn beat(conn: &mut DbConnection, own: i32, token: &str, known: i32) -> QueryResult<bool> {
+/// Tells the other replicas that this replica runs, and that the newest replica that it knows is `known`. `report` has
+/// the facts about this process. Returns false if this replica is no longer registered.
+pub(super) fn beat(
+    conn: &mut DbConnection,
+    own: i32,
+    token: &str,
+    known: i32,
+    report: &str,
+) -> QueryResult<bool> {
     let sql = format!(
-        "UPDATE allotment_replicas SET beat = beat + 1, known = ?, seen_at = {} \
+        "UPDATE allotment_replicas SET beat = beat + 1, known = ?, report = ?, seen_at = {} \
          WHERE id = ? AND token = ? AND has_left = 0",
         now(conn)
     );
-    Ok(execute(conn, sql.as_str(), &[known.into(), own.into(), token.into()])? == 1)
+    Ok(execute(conn, sql.as_str(), &[known.into(), report.into(), own.into(), token.into()])? == 1)
 }
 
 /// Tells the other replicas that this replica stops.
@@ -131,10 +137,7 @@ pub(super) fn leave(conn: &mut DbConnection, own: i32, token: &str) -> QueryResu
 
 /// Returns the rows of all replicas.
 pub(super) fn members(conn: &mut DbConnection) -> QueryResult<Vec<Member>> {
-    let age = match conn.kind() {
-        Kind::Mysql => "TIMESTAMPDIFF(MICROSECOND, seen_at, UTC_TIMESTAMP(6))",
-        _ => "CAST(1000000 * EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - seen_at) AS bigint)",
-    };
+    let age = age_of(conn.kind(), "seen_at");
     let sql =
         format!("SELECT id, identity, beat, known, has_left, {age} FROM allotment_replicas ORDER BY id");
     type Found = (i32, String, i64, i32, i32, i64);
@@ -169,6 +172,14 @@ pub(super) fn prune(conn: &mut DbConnection, replica: i32, before: i64) -> Query
 pub(super) fn forget(conn: &mut DbConnection, replica: i32) -> QueryResult<()> {
     prune(conn, replica, i64::MAX)?;
     execute(conn, "DELETE FROM allotment_replicas WHERE id = ?", &[replica.into()]).map(drop)
+}
+
+/// Returns the SQL expression for the time in microseconds since the time in a column.
+pub(super) fn age_of(kind: Kind, column: &str) -> String {
+    match kind {
+        Kind::Mysql => format!("TIMESTAMPDIFF(MICROSECOND, {column}, UTC_TIMESTAMP(6))"),
+        _ => format!("CAST(1000000 * EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - {column}) AS bigint)"),
+    }
 }
 
 /// Returns the SQL expression for the database's current time in UTC.

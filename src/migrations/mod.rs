@@ -20,7 +20,7 @@ use crate::db::statement::load_rows;
 use crate::db::{DatabaseSettings, DbConnection, Error, ForeignWriters, Kind};
 
 /// The only revision of Placement's schema that can be taken over. Placement has this revision since release 10.0.0.
-const PLACEMENT_REVISION: &str = "a082b8bb98d0";
+pub const PLACEMENT_REVISION: &str = "a082b8bb98d0";
 
 /// The name of the lock that a migrating process acquires on MariaDB.
 const LOCK_NAME: &str = "allotment_migrate";
@@ -82,6 +82,42 @@ pub fn keep_schema(db: &Db) -> Result<(), Error> {
     })
 }
 
+/// The state of a database's schema.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    /// The revision of Placement's schema. None if the database has no tables of Placement.
+    pub revision: Option<String>,
+    /// The names of the migrations that have not run, and of the triggers that the settings want and that are missing.
+    pub pending: Vec<String>,
+}
+
+impl Schema {
+    /// Reads the state of the schema. The settings say whether triggers are wanted.
+    pub fn read(conn: &mut DbConnection, settings: &DatabaseSettings) -> Result<Schema, Error> {
+        let revision = revisions(conn).into_iter().next();
+        let mut pending = pending(conn)?;
+        if settings.foreign_writers == ForeignWriters::Triggers {
+            pending.extend(triggers::missing(conn)?);
+        }
+        Ok(Schema { revision, pending })
+    }
+
+    /// Returns true if the tables of Placement are there, and are of the only release that can be used.
+    pub fn is_placement(&self) -> bool {
+        self.revision.as_deref() == Some(PLACEMENT_REVISION)
+    }
+
+    /// Returns true if all migrations have run.
+    pub fn is_current(&self) -> bool {
+        self.is_placement() && self.pending.is_empty()
+    }
+
+    /// Returns true if the migration with this name has run. The name is without the time.
+    pub fn has(&self, migration: &str) -> bool {
+        self.is_placement() && !self.pending.iter().any(|pending| pending.ends_with(&format!("_{migration}")))
+    }
+}
+
 /// Returns the names of the migrations that have not run on the database of `settings`, and of the triggers that the
 /// settings want and that are missing. This function only reads, so a service may use the database at the same time.
 pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
@@ -91,12 +127,7 @@ pub fn pending_on(settings: &DatabaseSettings) -> Result<Vec<String>, Error> {
         // run.
         return Ok(names(steps::all(target.kind)));
     }
-    let mut conn = establish(&target)?;
-    let mut pending = pending(&mut conn)?;
-    if settings.foreign_writers == ForeignWriters::Triggers {
-        pending.extend(triggers::missing(&mut conn)?);
-    }
-    Ok(pending)
+    Ok(Schema::read(&mut establish(&target)?, settings)?.pending)
 }
 
 /// Runs `work` while no other process runs such work on the same database.
@@ -141,14 +172,19 @@ fn names<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Vec<String>
     migrations.into_iter().map(|migration| migration.name.to_owned()).collect()
 }
 
-/// Returns an error for the database of another Placement release, since the tables of other releases differ.
+/// Returns the revisions of Placement's schema. Returns nothing for a database without Placement's tables.
 #[expect(clippy::disallowed_methods, reason = "a question that may fail, not a write")]
-fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
+fn revisions(conn: &mut DbConnection) -> Vec<String> {
     // A new database has no table `alembic_version`, so the query may fail. The query runs in a transaction
     // of its own, since a failed query aborts the surrounding transaction on PostgreSQL.
     let found = conn
         .transaction(|conn| alembic_version::table.select(alembic_version::version_num).load::<String>(conn));
-    match found.unwrap_or_default().iter().find(|revision| *revision != PLACEMENT_REVISION) {
+    found.unwrap_or_default()
+}
+
+/// Returns an error for the database of another Placement release, since the tables of other releases differ.
+fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
+    match revisions(conn).iter().find(|revision| *revision != PLACEMENT_REVISION) {
         None => Ok(()),
         Some(other) => Err(Error::Unusable(format!(
             "the database is of Placement schema revision {other}, and only {PLACEMENT_REVISION} \

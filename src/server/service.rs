@@ -11,6 +11,7 @@ use crate::admin::Admin;
 use crate::api::{self, App, Searchers};
 use crate::auth::policy::Enforcer;
 use crate::auth::{AuthSettings, AuthStrategy, Authenticator, Keystone};
+use crate::commit::{Db, Report};
 use crate::config::Settings;
 use crate::edge::{self, Edge};
 use crate::fleet::Fleet;
@@ -60,11 +61,23 @@ fn app(settings: &Settings, clock: Option<Arc<dyn Clock>>, policy: Enforcer) -> 
         Ok((fleet, Waitlist::new(settings.waitlist.clone(), clock.clone(), db)?))
     })?;
     log::info!("{} resource providers are loaded", fleet.read().present().len());
+    publish_facts(&db, &fleet, &waitlist);
     let searchers = Searchers::new().map_err(Error::Threads)?;
     let searching = Arc::clone(searchers.searching());
     let admin = Admin::new(db.clone(), Arc::clone(&fleet), searching, Arc::clone(&waitlist));
     let (settings, claims, known_traits) = (api_settings(settings), Arc::default(), Arc::default());
     Ok(App { settings, policy, db, claims, known_traits, fleet, searchers, waitlist, admin })
+}
+
+/// Makes this replica publish the size of its picture and the number of its waiting requests. The functions keep weak
+/// references, because both objects keep the database.
+fn publish_facts(db: &Db, fleet: &Arc<Fleet>, waitlist: &Arc<Waitlist>) {
+    let (fleet, waitlist) = (Arc::downgrade(fleet), Arc::downgrade(waitlist));
+    db.publish(Box::new(move || Report {
+        resource_providers: fleet.upgrade().map_or(0, |fleet| fleet.read().present().len()),
+        waiting: waitlist.upgrade().map_or(0, |waitlist| waitlist.waiting() as u64),
+        ..Report::default()
+    }));
 }
 
 fn api_settings(settings: &Settings) -> api::Settings {

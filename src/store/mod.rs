@@ -11,6 +11,7 @@ pub mod allocations;
 pub mod capacity;
 pub mod claims;
 pub mod consumers;
+pub mod counts;
 pub mod fleet;
 pub mod generation;
 pub mod inventories;

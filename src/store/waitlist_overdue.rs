@@ -38,6 +38,19 @@ pub fn list(
     )
 }
 
+/// Counts the live tickets whose expiry passed before the time `before`.
+pub fn count(conn: &mut DbConnection, before: NaiveDateTime) -> QueryResult<i64> {
+    let mut found = 0;
+    for status in Status::LIVE {
+        found += tickets::table
+            .filter(tickets::status.eq(status))
+            .filter(tickets::expires_at.le(micros(before)))
+            .count()
+            .get_result::<i64>(conn)?;
+    }
+    Ok(found)
+}
+
 /// Returns the earliest expiry of all live tickets. Returns None if no live ticket has an expiry.
 pub fn earliest_expiry(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateTime>> {
     let mut next = None;
