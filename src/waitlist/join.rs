@@ -69,8 +69,8 @@ pub fn join(
     created.pop().ok_or_else(Error::lost_race)
 }
 
-/// Creates a ticket for each entry of `new`, and the group of these tickets. The order of the entries does not matter. If
-/// one ticket is refused, no ticket is created.
+/// Creates a ticket for each entry of `new`, and the group of these tickets. The order of the entries does not matter.
+/// If one ticket is refused, no ticket is created.
 pub fn join_together(
     tx: &mut Tx,
     new: &[NewTicket],
