@@ -38,8 +38,8 @@ const LOOK_WITH_HINTS: Duration = Duration::from_millis(100);
 /// The longest time that a search waits for a look at the change feed while other replicas run.
 const LOOK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest time that a search waits until the change feed is read, if no other replica ran when the database was
-/// last reached.
+/// The longest time that a search waits until the change feed is read, if nobody else wrote when the database was last
+/// reached.
 const LOOK_ALONE: Duration = Duration::from_millis(250);
 
 /// The state that the writers and the refresher's thread share.
@@ -220,7 +220,7 @@ impl Refresher {
         if feed.was_read_within(max_age) {
             return Ok(());
         }
-        let is_alone = feed.running() == 0;
+        let is_alone = feed.was_alone();
         let patience = if is_alone { LOOK_ALONE } else { LOOK_PATIENCE };
         let (done, seen) = oneshot::channel();
         self.shared.books.lock().asked.push(done);

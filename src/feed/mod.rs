@@ -222,9 +222,15 @@ impl Feed {
         self.facts.set(reporter);
     }
 
-    /// Returns true if others may write. The feed must then be read before the picture is searched.
+    /// Returns true if others may write. The feed must be read before a search.
     pub fn has_others(&self) -> bool {
         self.marks.are_read || up() >= self.state.lock().alone_until
+    }
+
+    /// Returns true if no other replica ran, and no other program was expected to write, when the database was last
+    /// reached.
+    pub fn was_alone(&self) -> bool {
+        !self.marks.are_read && self.running() == 0
     }
 
     /// Returns true if the feed was read less than `age` ago.
@@ -326,6 +332,7 @@ impl Feed {
         drop(positions);
         self.marks.advance(&news.marks);
         metrics::feed::ENTRIES.inc_by(news.entries.len() as u64);
+        metrics::feed::MARKS.inc_by(news.marks.len() as u64);
         let mut state = self.state.lock();
         state.read_at = state.read_at.max(news.asked);
     }

@@ -40,3 +40,10 @@ pub static HINTS_RECEIVED: LazyLock<IntCounter> = LazyLock::new(|| {
     let help = "Hints of other replicas that the waitlist has changed.";
     counters("allotment_feed_hints_received_total", help, none).with_label_values(none)
 });
+
+/// The number of marks of other programs that this replica has read.
+pub static MARKS: LazyLock<IntCounter> = LazyLock::new(|| {
+    let none: &[&str] = &[];
+    let help = "Rows that programs other than replicas have written, as the triggers of database.foreign_writers tell.";
+    counters("allotment_feed_marks_total", help, none).with_label_values(none)
+});

@@ -90,6 +90,7 @@ mod tests {
         searching.abandon_waiting();
         feed::LOOKS.inc();
         feed::ENTRIES.inc();
+        feed::MARKS.inc();
         feed::RELOADS.inc();
         feed::HINTS_SENT.inc();
         feed::HINTS_RECEIVED.inc();
@@ -116,6 +117,7 @@ mod tests {
             "searches_abandoned_total{state=\"waiting\"}",
             "feed_looks_total",
             "feed_entries_total",
+            "feed_marks_total",
             "feed_reloads_total",
             "feed_hints_sent_total",
             "feed_hints_received_total",

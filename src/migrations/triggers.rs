@@ -191,10 +191,16 @@ pub fn remove(db: &Db) -> Result<(), Error> {
 }
 
 /// Runs each statement in a transaction of its own. So no other writer waits for more than one table.
+///
+/// The functions of PostgreSQL keep the search path of this transaction. The path has the schema of the tables alone, so
+/// that another user can't put a table of the same name before the table of marks.
 fn run_each(db: &Db, statements: impl Iterator<Item = String>) -> Result<(), Error> {
     let limit = match db.kind() {
         Kind::Mysql => format!("SET SESSION lock_wait_timeout = {LOCK_SECONDS}"),
-        _ => format!("SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"),
+        _ => format!(
+            "SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; \
+             SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)"
+        ),
     };
     for statement in statements {
         without_rivals(db, |tx| {

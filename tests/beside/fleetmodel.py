@@ -53,15 +53,16 @@ class Model:
 
     # Usage
 
-    def used(self, uuid, name, besides=None):
-        return sum(consumer.claims.get(uuid, {}).get(name, 0)
-                   for key, consumer in self.consumers.items() if key != besides)
+    def used(self, uuid, name):
+        return sum(consumer.claims.get(uuid, {}).get(name, 0) for consumer in self.consumers.values())
 
-    def has_room(self, uuid, name, amount, besides=None):
+    def has_room(self, uuid, name, amount, used_before=0):
         inventory = self.providers[uuid].inventories.get(name)
-        return (inventory is not None and inventory['min_unit'] <= amount <= inventory['max_unit']
-                and amount % inventory['step_size'] == 0
-                and self.used(uuid, name, besides) + amount <= capacity(inventory))
+        if inventory is None or amount % inventory['step_size'] \
+                or not inventory['min_unit'] <= amount <= inventory['max_unit']:
+            return False
+        # A provider that has become too small keeps its claims, also in another form.
+        return self.used(uuid, name) + amount <= max(capacity(inventory), used_before)
 
     # Writes; each is refused or done as a whole
 
@@ -79,7 +80,7 @@ class Model:
         for claims in changed.values():
             for uuid, amounts in claims.items():
                 for name, amount in amounts.items():
-                    if not later.has_room(uuid, name, amount):
+                    if not later.has_room(uuid, name, amount, self.used(uuid, name)):
                         raise Refused
             later.consumers[object()] = Consumer(None, claims)
 
