@@ -19,7 +19,7 @@ target="$(cargo metadata --format-version 1 --no-deps |
 export ALLOTMENT_BIN="${ALLOTMENT_BIN:-$target/debug/allotment}"
 # Settings that a developer has for a server of their own.
 for name in $(compgen -e ALLOTMENT_); do
-    case "$name" in ALLOTMENT_BIN | ALLOTMENT_TEST_*) ;; *) unset "$name" ;; esac
+    case "$name" in ALLOTMENT_BIN | ALLOTMENT_OLD_BIN | ALLOTMENT_TEST_*) ;; *) unset "$name" ;; esac
 done
 
 suite() { # NAME COMMAND…: run it, keep its output, note whether it failed
@@ -74,6 +74,12 @@ replicas() {
     for database in $REPLICAS_ON; do
         [ "$database" = mysql ] || upstreams_suite "replicas-conformance-$database" replicas "$database"
     done
+    if [ -n "${ALLOTMENT_OLD_BIN:-}" ]; then
+        for driver in upgrade beside-older older-beside; do
+            upstreams_suite "$driver-conformance-postgres" "$driver" postgres
+            upstreams_suite "$driver-conformance-mysql" "$driver" mysql
+        done
+    fi
     python_tests replicas replicas
 }
 

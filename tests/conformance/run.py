@@ -22,6 +22,7 @@ import drivers
 import notyet
 import onefile
 import replicated  # noqa: F401 (a driver)
+import upgrading  # noqa: F401 (drivers)
 
 
 class Job:

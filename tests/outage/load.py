@@ -129,14 +129,19 @@ class Client(threading.Thread):
             f'/allocations/{new_uuid(self.rng)}',
             f'/allocation_candidates?resources=VCPU:1&in_tree={self.own}']))
 
-    def losses(self):
-        """The answered writes that the service does not know, or has done twice."""
+    def losses(self, held=None):
+        """The answered writes that the service does not know, or has done twice. `held` may have the amounts of each
+        consumer, as `allocated` reads them, in place of a question for each consumer.
+        """
         expected = {**{consumer: [amounts] for consumer, amounts in self.held.items()},
                     **{consumer: [{}] for consumer in self.gone}, **self.unsure}
         found = []
         for consumer, possible in expected.items():
-            held = self.api('GET', f'/allocations/{consumer}')['allocations']
-            amounts = {provider: claimed['resources']['VCPU'] for provider, claimed in held.items()}
+            if held is None:
+                found = self.api('GET', f'/allocations/{consumer}')['allocations']
+                amounts = {provider: claimed['resources']['VCPU'] for provider, claimed in found.items()}
+            else:
+                amounts = held.get(consumer, {})
             if amounts not in possible:
                 found.append(f'{consumer} has {amounts}, not one of {possible}')
         generation = self.api('GET', f'/resource_providers/{self.own}')['generation']
@@ -199,6 +204,16 @@ def stored(database):
         'SELECT p.uuid, p.generation, coalesce((SELECT sum(used) FROM allocations a '
         'WHERE a.resource_provider_id = p.id), 0) FROM resource_providers p')
     return {uuid: (generation, int(used)) for uuid, generation, used in rows}
+
+
+def allocated(database):
+    """The amounts of each consumer, by provider."""
+    held = {}
+    for consumer, provider, used in database.query(
+            'SELECT a.consumer_id, p.uuid, a.used FROM allocations a '
+            'JOIN resource_providers p ON p.id = a.resource_provider_id'):
+        held.setdefault(consumer, {})[provider] = used
+    return held
 
 
 def pictured(client):
