@@ -26,6 +26,7 @@ macro_rules! migrations {
             "2026-11-24-000000_waitlist",
             "2026-11-30-000000_feed",
             "2026-11-30-000001_marks",
+            "2026-11-30-000002_replica_report",
         )
     };
     ($database:literal: $($name:literal,)*) => {
