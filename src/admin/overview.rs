@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::commit::file_lock;
 use crate::commit::{Db, transaction};
 use crate::db::establish::establish_to_read;
-use crate::db::{DatabaseSettings, DbConnection, DbTarget, Error, Kind, file_lock};
+use crate::db::{DatabaseSettings, DbConnection, DbTarget, Error, Kind};
 use crate::feed::census::{self, Entries, Replica, SILENT_AFTER};
 use crate::migrations::Schema;
 use crate::store::counts::{self, Counts};

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::commit::file_lock;
 use crate::commit::follower::{Follower, FollowerSlot, Listener, ListenerSlot};
 use crate::commit::pool::{Pool, PoolUse};
 use crate::commit::refresher::Refresher;
@@ -13,7 +14,7 @@ use crate::commit::transaction::{self, TransactionError};
 use crate::commit::tx::Tx;
 use crate::commit::writer::Writer;
 use crate::db::establish::establish;
-use crate::db::{DatabaseSettings, DbConnection, DbTarget, Error, ForeignWriters, Kind, file_lock};
+use crate::db::{DatabaseSettings, DbConnection, DbTarget, Error, ForeignWriters, Kind};
 use crate::feed::{Feed, Reporter, Touched};
 use crate::metrics;
 

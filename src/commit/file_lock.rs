@@ -11,7 +11,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::Error;
+use crate::db::Error;
 
 /// The mode of new files: only the owner may read and write. SQLite uses the mode of the database file for its other
 /// files too.

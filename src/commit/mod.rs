@@ -4,6 +4,7 @@
 mod books;
 mod commits;
 mod database;
+pub mod file_lock;
 mod follower;
 mod joint;
 mod lanes;

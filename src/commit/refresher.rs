@@ -17,7 +17,7 @@ use crate::commit::tx::Tx;
 use crate::db::DbTarget;
 use crate::db::establish::establish;
 use crate::db::{DbConnection, Error};
-use crate::feed::{Feed, Report, Reporter, Touched, entry_text};
+use crate::feed::{self, Feed, Report, Reporter, Touched, entry_text};
 
 /// The pause between two attempts to read while the database can't be reached.
 const RETRY: Duration = Duration::from_millis(200);
@@ -185,7 +185,7 @@ impl Refresher {
                 let _ = wake.send(());
             }
         };
-        let joined = Feed::join(target, reads_marks, hear)?;
+        let joined = feed::join(target, reads_marks, hear)?;
         let taken = |_| Error::Unusable("this replica is registered already".to_owned());
         self.shared.feed.set(joined).map_err(taken)?;
         // The thread waits for commits alone until it knows of the feed.

@@ -4,7 +4,6 @@ pub mod among;
 pub mod connection;
 mod error;
 pub mod establish;
-pub mod file_lock;
 pub mod functions;
 #[cfg_attr(not(any(feature = "postgres", feature = "mysql")), expect(dead_code))]
 mod hosts;

@@ -11,11 +11,12 @@ use uuid::Uuid;
 
 use super::members::{ALONE, Members, WRITING};
 use super::numbers::Numbers;
-use super::{Feed, RETENTION, marks, process, rows};
+use super::replica::{Feed, RETENTION};
+use super::{marks, process, rows};
 use crate::clock::up;
 use crate::db::connection::close_statements;
 use crate::db::establish::establish;
-use crate::db::{DbConnection, Error, Kind};
+use crate::db::{DbConnection, DbTarget, Error, Kind};
 
 /// The interval between two beats (updates of this replica's row in `allotment_replicas`).
 const BEAT: Duration = Duration::from_secs(1);
@@ -33,8 +34,28 @@ const GAP: Duration = Duration::from_secs(2);
 /// The interval at which old entries are deleted.
 const PRUNING: Duration = Duration::from_secs(30);
 
+/// Registers this replica, and starts the thread that keeps this replica registered. The feed is read from this
+/// moment on, so the picture (the copy of all providers in memory) must be loaded afterwards. `reads_marks` tells
+/// whether triggers mark the writes of other programs. `hear` is called when another replica hints that the waitlist
+/// has changed, and must not block.
+pub fn join(
+    target: DbTarget,
+    reads_marks: bool,
+    hear: impl Fn() + Send + 'static,
+) -> Result<Arc<Feed>, Error> {
+    let feed = Arc::new(Feed::new(target, reads_marks));
+    let mut keeper = Keeper::new(&feed);
+    // The row of a registration that is given up would count as another replica.
+    keeper.begin().inspect_err(|_| keeper.leave())?;
+    let run = move || keeper.run();
+    let started = thread::Builder::new().name("replica".to_owned()).spawn(run).map(drop);
+    let started = started.and_then(|()| feed.start_hints(hear));
+    started.map_err(|e| Error::Unusable(format!("cannot start a thread for the change feed: {e}")))?;
+    Ok(feed)
+}
+
 /// The thread that keeps the replica registered.
-pub(super) struct Keeper {
+struct Keeper {
     feed: Arc<Feed>,
     conn: Option<DbConnection>,
     /// The token in this replica's row. A database server that lacks the last writes may give the id to another replica.
@@ -45,7 +66,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(feed: &Arc<Feed>) -> Keeper {
+    fn new(feed: &Arc<Feed>) -> Keeper {
         Keeper {
             feed: Arc::clone(feed),
             conn: None,
@@ -56,7 +77,7 @@ impl Keeper {
     }
 
     /// Beats at intervals until the service ends.
-    pub(super) fn run(mut self) {
+    fn run(mut self) {
         let mut failures = 0_u32;
         while !self.feed.state.lock().is_leaving {
             let outcome = self.beat();
@@ -82,7 +103,7 @@ impl Keeper {
     }
 
     /// Registers this replica, and skips all entries and marks that exist by now.
-    pub(super) fn begin(&mut self) -> Result<(), Error> {
+    fn begin(&mut self) -> Result<(), Error> {
         self.beat()?;
         let feed = Arc::clone(&self.feed);
         let own = feed.state.lock().own;
@@ -97,7 +118,7 @@ impl Keeper {
     }
 
     /// Tells the other replicas that this replica stops, if this replica is registered.
-    pub(super) fn leave(&mut self) {
+    fn leave(&mut self) {
         let own = self.feed.state.lock().own;
         let token = self.token.clone();
         let outcome = match own {
@@ -136,7 +157,7 @@ impl Keeper {
     }
 
     /// Tells the other replicas that this replica runs, and finds out which other replicas run.
-    pub(super) fn beat(&mut self) -> Result<(), Error> {
+    fn beat(&mut self) -> Result<(), Error> {
         let begun = up();
         let (mut own, beat_at) = {
             let state = self.feed.state.lock();
