@@ -4,7 +4,7 @@
 -- A row for each row of Placement's tables that another program has written. provider_id is the provider whose data has
 -- changed. 0 stands for the names of resource classes and traits, and -1 for everything.
 CREATE TABLE IF NOT EXISTS allotment_marks (
-    id INTEGER NOT NULL,
+    id BIGINT NOT NULL,
     provider_id INTEGER NOT NULL,
     PRIMARY KEY (id)
 );

@@ -102,7 +102,7 @@ fn a_number_that_is_left_out_is_waited_for_and_then_closed(backend: Backend) {
     let provider = client.new_stocked_provider(&[("VCPU", 4)]);
     let now = "'2026-01-01 00:00:00'";
     app.database.execute(&format!(
-        "INSERT INTO allotment_replicas VALUES (2, '{}', '', '0', 1, 2, 0, {now}, {now});
+        "INSERT INTO allotment_replicas VALUES (2, '{}', '', '0', 1, 2, 0, {now}, {now}, '');
          UPDATE inventories SET total = 8, max_unit = 8;
          INSERT INTO allotment_changes VALUES (2, 2, '{{\"whole\":[1]}}')",
         uuid()
@@ -156,8 +156,8 @@ fn replicas_that_are_gone_are_forgotten(backend: Backend) {
     let app = replicas(backend, 1);
     let now = "'2026-01-01 00:00:00'";
     app.database.execute(&format!(
-        "INSERT INTO allotment_replicas VALUES (2, '{}', '', '0', 1, 2, 0, {now}, {now});
-         INSERT INTO allotment_replicas VALUES (3, '{}', '', '0', 1, 3, 0, {now}, {now});
+        "INSERT INTO allotment_replicas VALUES (2, '{}', '', '0', 1, 2, 0, {now}, {now}, '');
+         INSERT INTO allotment_replicas VALUES (3, '{}', '', '0', 1, 3, 0, {now}, {now}, '');
          INSERT INTO allotment_changes VALUES (2, 1, '{{}}')",
         uuid(),
         uuid()

@@ -75,7 +75,7 @@ fn traits_that_come_and_go_are_named_right_by_all(backend: Backend) {
 /// Each migration and each standard name once.
 fn assert_set_up_once(database: &Database) {
     for (sql, expected) in [
-        ("SELECT COUNT(*) AS n FROM __diesel_schema_migrations", 3),
+        ("SELECT COUNT(*) AS n FROM __diesel_schema_migrations", 5),
         ("SELECT COUNT(*) AS n FROM alembic_version", 1),
         ("SELECT COUNT(*) AS n FROM resource_classes", 21),
         ("SELECT COUNT(DISTINCT name) AS n FROM resource_classes", 21),
