@@ -62,10 +62,13 @@ impl Notifications {
 
     /// Returns the texts of the notifications that have arrived.
     pub fn received(&mut self) -> Result<Vec<String>, Error> {
-        let DbConnection::Postgres(conn) = &mut self.conn else {
-            return Ok(Vec::new());
-        };
-        conn.notifications_iter().map(|found| Ok(found?.payload)).collect()
+        match &mut self.conn {
+            DbConnection::Postgres(conn) => {
+                conn.notifications_iter().map(|found| Ok(found?.payload)).collect()
+            }
+            #[cfg(any(feature = "sqlite", feature = "mysql"))]
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Tests whether the server still answers.
