@@ -138,8 +138,8 @@ class Client(threading.Thread):
         found = []
         for consumer, possible in expected.items():
             if held is None:
-                found = self.api('GET', f'/allocations/{consumer}')['allocations']
-                amounts = {provider: claimed['resources']['VCPU'] for provider, claimed in found.items()}
+                shown = self.api('GET', f'/allocations/{consumer}')['allocations']
+                amounts = {provider: claimed['resources']['VCPU'] for provider, claimed in shown.items()}
             else:
                 amounts = held.get(consumer, {})
             if amounts not in possible:
