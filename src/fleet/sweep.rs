@@ -5,14 +5,12 @@
 //! changes rows by hand, or if a COMMIT happens after its connection has ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use super::Fleet;
-use super::names;
 use super::provider::Stock;
 use crate::commit::{Db, Part, Touched};
 use crate::db::Error;
@@ -50,16 +48,16 @@ pub async fn keep(fleet: Arc<Fleet>, db: Db, every: Duration) {
 /// Compares all providers with the database, and makes the picture read differing providers again. Returns the number
 /// of providers that differ for certain.
 async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
-    let mut names = differing_names(fleet, db).await?;
+    let mut are_other_names = names_differ(fleet, db).await?;
     let mut doubtful = doubtful(fleet, db).await?;
     let mut wrong = BTreeSet::new();
     for _ in 0..LOOKS {
-        if doubtful.is_empty() && names.is_empty() {
+        if doubtful.is_empty() && !are_other_names {
             break;
         }
         sleep(LOOK_PAUSE).await;
-        if !names.is_empty() {
-            names = differing_names(fleet, db).await?;
+        if are_other_names {
+            are_other_names = names_differ(fleet, db).await?;
         }
         doubtful = look_again(fleet, db, doubtful, &mut wrong).await?;
     }
@@ -70,9 +68,10 @@ async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
     wrong.extend(doubtful);
     let touched = Touched {
         providers: wrong.into_iter().map(|id| (id, Part::Whole)).collect(),
-        names: names.differ,
-        // The JSON texts of providers' traits contain the names, so all providers must be read.
-        everything: names.renamed,
+        names: are_other_names,
+        // The JSON texts of providers contain the names. A provider may have been read before its new name was known. So
+        // all providers must be read.
+        everything: are_other_names,
     };
     if !touched.is_empty() {
         db.read_again(touched).await;
@@ -80,34 +79,13 @@ async fn sweep(fleet: &Fleet, db: &Db) -> Result<usize, Error> {
     Ok(count)
 }
 
-/// The differences between the names in the database and the names in the picture.
-#[derive(Clone, Copy, Default)]
-struct Names {
-    differ: bool,
-    renamed: bool,
-}
-
-impl Names {
-    fn is_empty(self) -> bool {
-        !self.differ
-    }
-}
-
-async fn differing_names(fleet: &Fleet, db: &Db) -> Result<Names, Error> {
+/// Returns true if the names in the database differ from the names in the picture.
+async fn names_differ(fleet: &Fleet, db: &Db) -> Result<bool, Error> {
     let found = db.read_snapshot(|conn| Ok::<_, Error>(rows::load_names(conn)?)).await?;
+    // Names that other replicas have made are then in the picture too.
+    db.see_others().await?;
     let picture = fleet.read();
-    let classes = compare_names(picture.classes(), &found.classes);
-    let traits = compare_names(picture.traits(), &found.traits);
-    Ok(Names { differ: classes.differ || traits.differ, renamed: classes.renamed || traits.renamed })
-}
-
-/// Compares the names of one kind with their rows in the database.
-fn compare_names<I: Copy + Eq + Hash>(known: &names::Names<I>, rows: &[(I, String)]) -> Names {
-    let is_renamed = |known: &str, name: &str| !known.is_empty() && known != name;
-    Names {
-        differ: !known.are(rows),
-        renamed: rows.iter().any(|(id, name)| is_renamed(known.name(*id), name)),
-    }
+    Ok(!picture.classes().are(&found.classes) || !picture.traits().are(&found.traits))
 }
 
 /// Returns the row ids of the providers that differ between picture and database. Reads the database page by page.

@@ -86,7 +86,8 @@ def test_a_hint_is_sent_and_nothing_depends_on_it(replica, database, pool):
 
     def counted(each, name):
         text = httpx.get(each.url + '/metrics', timeout=60, trust_env=False).text
-        return int(re.search(rf'^allotment_feed_{name}_total (\d+)', text, re.M)[1])
+        found = re.search(rf'^allotment_feed_{name}_total (\d+)', text, re.M)
+        return int(found[1]) if found else 0
 
     queue = Queue(clients[0])
     held, _ = queue.take(clients[0])
