@@ -5,23 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus::{Histogram, IntCounterVec};
 
-use super::{COUNTS, counters, histograms};
+use super::{COUNTS, counters, histogram};
 
-static VISITED: LazyLock<Histogram> =
-    LazyLock::new(|| plain("allotment_candidates_visited", "Providers that a search for candidates tried."));
+static VISITED: LazyLock<Histogram> = LazyLock::new(|| {
+    histogram("allotment_candidates_visited", "Providers that a search for candidates tried.", &COUNTS)
+});
 
 static RETURNED: LazyLock<Histogram> =
-    LazyLock::new(|| plain("allotment_candidates_returned", "Candidates that a search found."));
+    LazyLock::new(|| histogram("allotment_candidates_returned", "Candidates that a search found.", &COUNTS));
 
 static ABANDONED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     let help = "Searches and lists whose client went away, while they were running or waiting for a thread.";
     counters("allotment_searches_abandoned_total", help, &["state"])
 });
-
-fn plain(name: &str, help: &str) -> Histogram {
-    let none: &[&str] = &[];
-    histograms(name, help, &COUNTS, none).with_label_values(none)
-}
 
 /// Records the numbers of one finished search: the providers that were visited, and the candidates that were
 /// found.

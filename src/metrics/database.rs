@@ -4,32 +4,23 @@ use std::sync::LazyLock;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
-use super::{SECONDS, counters, histograms};
+use super::{SECONDS, counter, counters, histogram};
 
 /// The time for which work waited for a database connection, in seconds.
 pub static CHECKOUT: LazyLock<Histogram> = LazyLock::new(|| {
-    let none: &[&str] = &[];
-    histograms(
-        "allotment_database_checkout_seconds",
-        "Time for which work waited for a database connection; 0 where one was idle.",
-        &SECONDS,
-        none,
-    )
-    .with_label_values(none)
+    let help = "Time for which work waited for a database connection; 0 where one was idle.";
+    histogram("allotment_database_checkout_seconds", help, &SECONDS)
 });
 
 /// The number of times that a wait for a connection exceeded its time limit.
 pub static TIMEOUTS: LazyLock<IntCounter> = LazyLock::new(|| {
-    let none: &[&str] = &[];
-    counters("allotment_database_checkout_timeouts_total", "Waits for a connection that were given up.", none)
-        .with_label_values(none)
+    counter("allotment_database_checkout_timeouts_total", "Waits for a connection that were given up.")
 });
 
 /// The number of connections that had ended, or were dropped because they had probably ended.
 pub static LOST: LazyLock<IntCounter> = LazyLock::new(|| {
-    let none: &[&str] = &[];
     let help = "Database connections that were found to have ended, while idle or in use.";
-    counters("allotment_database_connections_lost_total", help, none).with_label_values(none)
+    counter("allotment_database_connections_lost_total", help)
 });
 
 static RETRIES: LazyLock<IntCounterVec> = LazyLock::new(|| {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use prometheus::{Histogram, IntCounter};
 
-use super::{SECONDS, counters, histograms};
+use super::{SECONDS, counter, histogram};
 
 /// The histogram bounds for very short times, in seconds.
 const MOMENTS: [f64; 10] = [1e-6, 1e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.01, 0.1, 1.0, 10.0];
@@ -13,22 +13,19 @@ const MOMENTS: [f64; 10] = [1e-6, 1e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.01, 0.1, 1.
 /// The time of one refresh, in seconds. A refresh reads changed providers from the database and changes the
 /// picture.
 pub static REFRESH: LazyLock<Histogram> = LazyLock::new(|| {
-    let none: &[&str] = &[];
     let help = "Time that the picture of the fleet took to catch up with writes.";
-    histograms("allotment_fleet_refresh_seconds", help, &SECONDS, none).with_label_values(none)
+    histogram("allotment_fleet_refresh_seconds", help, &SECONDS)
 });
 
 /// The number of providers that differed between the picture and the database in the recurring comparison.
 pub static MENDED: LazyLock<IntCounter> = LazyLock::new(|| {
-    let none: &[&str] = &[];
     let help = "Resource providers that differed between the picture of the fleet and the database, and were read again.";
-    counters("allotment_fleet_mended_total", help, none).with_label_values(none)
+    counter("allotment_fleet_mended_total", help)
 });
 
 /// The time for which a change waited until the picture was unlocked, in seconds.
 pub static CHANGE_WAIT: LazyLock<Histogram> = LazyLock::new(|| {
-    let none: &[&str] = &[];
     let help =
         "Time for which a change waited for other changes and for readers, before the picture showed it.";
-    histograms("allotment_fleet_change_wait_seconds", help, &MOMENTS, none).with_label_values(none)
+    histogram("allotment_fleet_change_wait_seconds", help, &MOMENTS)
 });

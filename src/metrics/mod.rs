@@ -22,7 +22,10 @@ pub mod waitlist;
 use std::sync::LazyLock;
 
 use prometheus::core::Collector;
-use prometheus::{Encoder, Error, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    TextEncoder,
+};
 
 /// The `Content-Type` of the result of [`text`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -52,6 +55,18 @@ pub fn text(more: impl FnOnce(&Registry) -> Result<(), Error>) -> Result<Vec<u8>
 fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     #[expect(clippy::expect_used, reason = "names and labels are constants, which a test goes through")]
     registered(IntCounterVec::new(Opts::new(name, help), labels).expect("a good name"))
+}
+
+/// Creates a counter without labels.
+fn counter(name: &str, help: &str) -> IntCounter {
+    let none: &[&str] = &[];
+    counters(name, help, none).with_label_values(none)
+}
+
+/// Creates a histogram without labels.
+fn histogram(name: &str, help: &str, bounds: &[f64]) -> Histogram {
+    let none: &[&str] = &[];
+    histograms(name, help, bounds, none).with_label_values(none)
 }
 
 /// Creates a histogram for each combination of label values.
