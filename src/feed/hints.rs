@@ -51,9 +51,6 @@ impl Hints {
         let (wake, woken) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
-        // A counter is shown once it was used, so both counters begin at 0 here.
-        metrics::feed::HINTS_SENT.inc_by(0);
-        metrics::feed::HINTS_RECEIVED.inc_by(0);
         let shared = Arc::new(Shared::default());
         let thread =
             Thread { target, shared: Arc::clone(&shared), woken, own: Uuid::new_v4().to_string(), hear };

@@ -51,6 +51,25 @@ pub fn text(more: impl FnOnce(&Registry) -> Result<(), Error>) -> Result<Vec<u8>
     Ok(text)
 }
 
+/// Shows the counters without labels from now on, with the value 0. A counter is otherwise shown after its first use, and
+/// a query for its rate then misses this first use.
+pub fn show_counters() {
+    let counters = [
+        &database::TIMEOUTS,
+        &database::LOST,
+        &feed::LOOKS,
+        &feed::ENTRIES,
+        &feed::MARKS,
+        &feed::RELOADS,
+        &feed::HINTS_SENT,
+        &feed::HINTS_RECEIVED,
+        &fleet::MENDED,
+    ];
+    for counter in counters {
+        LazyLock::force(counter);
+    }
+}
+
 /// Creates a counter for each combination of label values.
 fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     #[expect(clippy::expect_used, reason = "names and labels are constants, which a test goes through")]
@@ -96,21 +115,13 @@ mod tests {
         http::count(Some(&ROUTE), &actix_web::http::Method::GET, 404, std::time::Duration::from_millis(2));
         database::retried("test", true);
         database::CHECKOUT.observe(0.1);
-        database::TIMEOUTS.inc();
-        database::LOST.inc();
         conflicts::count(conflicts::Entity::Consumer);
         candidates::count(7, 2);
         let searching = candidates::Searching::default();
         searching.come();
         searching.abandon_waiting();
-        feed::LOOKS.inc();
-        feed::ENTRIES.inc();
-        feed::MARKS.inc();
-        feed::RELOADS.inc();
-        feed::HINTS_SENT.inc();
-        feed::HINTS_RECEIVED.inc();
+        show_counters();
         fleet::REFRESH.observe(0.1);
-        fleet::MENDED.inc();
         fleet::CHANGE_WAIT.observe(0.1);
         waitlist::handed_off(waitlist::WokenBy::Recheck, std::time::Duration::from_secs(1));
         let text = text(|more| {

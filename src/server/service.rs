@@ -15,6 +15,7 @@ use crate::commit::{Db, Report};
 use crate::config::Settings;
 use crate::edge::{self, Edge};
 use crate::fleet::Fleet;
+use crate::metrics;
 use crate::setting::Unusable;
 use crate::waitlist::{Clock, Waitlist};
 
@@ -29,6 +30,7 @@ impl Service {
     /// Reads the files that the settings name (certificate, policy), opens the database, and loads all providers
     /// into memory. `clock` decides when tickets expire. With None, tickets expire by the service's own clock.
     pub(super) fn open(settings: Settings, clock: Option<Arc<dyn Clock>>) -> Result<Service, Error> {
+        metrics::show_counters();
         let tls = Tls::load(&settings.tls)?;
         let options = settings.policy.options(settings.auth.strategy);
         let policy = Enforcer::new(settings.policy.file.as_deref(), options)?;
