@@ -392,8 +392,13 @@ struct Thread {
 impl Thread {
     fn run(&self, woken: &Receiver<()>) {
         let mut conn = None;
-        while self.sleep(woken) {
-            self.shared.books.lock().announce_due();
+        let mut looked_at = Instant::now();
+        while self.sleep(woken, looked_at) {
+            let is_look = {
+                let mut books = self.shared.books.lock();
+                books.announce_due();
+                books.is_look_due
+            };
             while self.shared.is_wanted() {
                 let is_used = conn.is_some();
                 let following = self.shared.following.lock();
@@ -414,21 +419,23 @@ impl Thread {
                     }
                 }
             }
+            if is_look {
+                looked_at = Instant::now();
+            }
         }
     }
 
     /// Sleeps until another thread wakes this thread, until the next check of an unsettled commit is due, or until
-    /// the next look at the change feed. Returns false when the service ends.
-    fn sleep(&self, woken: &Receiver<()>) -> bool {
+    /// the next look at the change feed. `looked_at` is the moment of the last look. Returns false when the service ends.
+    fn sleep(&self, woken: &Receiver<()>, looked_at: Instant) -> bool {
         let due = self.shared.books.lock().unsettled.iter().map(|unsettled| unsettled.due).min();
-        let until_due = due.map(|due| due.saturating_duration_since(Instant::now()));
-        let until_look = self.shared.until_look();
-        let outcome = match [until_due, until_look].into_iter().flatten().min() {
+        let next_look = self.shared.until_look().map(|interval| looked_at + interval);
+        let outcome = match [due, next_look].into_iter().flatten().min() {
             None => woken.recv().map_err(RecvTimeoutError::from),
-            Some(pause) => woken.recv_timeout(pause),
+            Some(moment) => woken.recv_timeout(moment.saturating_duration_since(Instant::now())),
         };
-        let is_over = matches!(outcome, Err(RecvTimeoutError::Timeout));
-        if is_over && until_look.is_some() {
+        // Writers may wake the thread more often than a look is due.
+        if next_look.is_some_and(|moment| moment <= Instant::now()) {
             self.shared.books.lock().is_look_due = true;
         }
         !matches!(outcome, Err(RecvTimeoutError::Disconnected))

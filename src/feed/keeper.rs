@@ -158,6 +158,8 @@ impl Keeper {
 
     /// Tells the other replicas that this replica runs, and finds out which other replicas run.
     fn beat(&mut self) -> Result<(), Error> {
+        // A registration is no older than its connection, which may take long.
+        self.connection()?;
         let begun = up();
         let (mut own, beat_at) = {
             let state = self.feed.state.lock();

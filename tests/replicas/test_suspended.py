@@ -2,6 +2,7 @@
 
 import os
 import concurrent.futures
+import re
 import time
 
 import harm
@@ -62,6 +63,21 @@ def compare(pool, url, made):
     asked = [(name, expected, pool.submit(send, url, hosts.LOOKS[name](host))) for name, host, expected in made]
     return lambda: [f'{name}: {hosts.short(hosts.seen(answer.result()))}, not {hosts.short(expected)}'
                     for name, expected, answer in asked if is_old(answer.result(), expected)]
+
+
+def test_a_replica_that_runs_alone_reads_the_feed_while_writers_wake_it(replica):
+    """A replica that does not read the feed for ten seconds is not ready."""
+    alone = replica()
+    alone.ensure_started()
+    with load.Load(alone.url, clients=24) as crowd:
+        crowd.await_answers()
+        before = looks_at_feed(alone)
+        await_true(lambda: looks_at_feed(alone) >= before + 5, 'the feed is not read')
+
+
+def looks_at_feed(replica):
+    metrics = httpx.get(replica.url + '/metrics', timeout=60, trust_env=False).text
+    return int(re.search(r'^allotment_feed_looks_total (\d+)', metrics, re.M)[1])
 
 
 def test_a_replica_that_hangs_shows_nothing_old(three):
