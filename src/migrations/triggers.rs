@@ -3,11 +3,13 @@
 //! A trigger on a table of Placement inserts a mark (see `feed`) for each written row, unless a replica of this service
 //! writes, or no replica reads marks. The tables, the columns and the rows of Placement stay as they are.
 
+use std::time::{Duration, Instant};
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
 
-use super::{under_lock, without_rivals};
+use super::under_lock;
 use crate::commit::Db;
 use crate::db::{DbConnection, Error, Kind};
 
@@ -44,9 +46,16 @@ const EVENTS: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
 const FUNCTIONS: [&str; 3] =
     ["allotment_mark_id", "allotment_mark_resource_provider_id", "allotment_mark_number"];
 
-/// The longest time in seconds that the creation of a trigger waits for other transactions. Meanwhile, other writers wait
-/// behind the creation.
-const LOCK_SECONDS: u32 = 10;
+/// The longest time in seconds that a statement waits for other transactions. Meanwhile, other programs wait behind the
+/// statement. A request of Placement may hold a table with one connection and ask for the table with another connection.
+/// Then the statement waits for this request, and the request for the statement, and no database notices the deadlock.
+const LOCK_SECONDS: u32 = 1;
+
+/// The time within which a statement is tried again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The pause between two tries, in which the other programs go on.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// A trigger: its table, its event, and the value of its marks.
 #[derive(Clone, Copy)]
@@ -194,7 +203,7 @@ pub fn remove(db: &Db) -> Result<(), Error> {
 ///
 /// The functions of PostgreSQL keep the search path of this transaction. The path has the schema of the tables alone, so
 /// that another user can't put a table of the same name before the table of marks.
-fn run_each(db: &Db, statements: impl Iterator<Item = String>) -> Result<(), Error> {
+fn run_each(db: &Db, mut statements: impl Iterator<Item = String>) -> Result<(), Error> {
     let limit = match db.kind() {
         Kind::Mysql => format!("SET SESSION lock_wait_timeout = {LOCK_SECONDS}"),
         _ => format!(
@@ -202,15 +211,29 @@ fn run_each(db: &Db, statements: impl Iterator<Item = String>) -> Result<(), Err
              SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)"
         ),
     };
-    for statement in statements {
-        without_rivals(db, |tx| {
+    let run = |statement: &str| {
+        db.without_limits(|tx| {
             under_lock(tx, |tx| {
                 tx.conn().batch_execute(&limit)?;
-                Ok(tx.conn().batch_execute(&statement)?)
+                Ok(tx.conn().batch_execute(statement)?)
             })
-        })?;
+        })
+    };
+    statements.try_for_each(|statement| until_free(|| run(&statement)))
+}
+
+/// Runs `work` again while other transactions keep its table, for [`PATIENCE`] at most.
+fn until_free(work: impl Fn() -> Result<(), Error>) -> Result<(), Error> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match work() {
+            Err(error) if (error.is_retryable() || error.is_wait_over()) && Instant::now() < end => {
+                log::info!("a table is in use, so a trigger is tried again: {error}");
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
+        }
     }
-    Ok(())
 }
 
 /// Adds the setting to an error that an operator must settle.

@@ -1,5 +1,7 @@
 """The endpoint moves from upstream Placement to the service and back while clients work, as docs/migrating.md says."""
 
+import concurrent.futures
+import contextlib
 import pathlib
 import re
 import subprocess
@@ -11,6 +13,7 @@ import worlds
 from api import Api
 from crowd import Crowd
 from pair import ours_on, running, upstream_on
+from waiting import until
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / 'docs' / 'migrating.md'
 on_servers = pytest.mark.parametrize('database, kind', [(kind, kind) for kind in ('postgres', 'mysql')],
@@ -36,6 +39,11 @@ def run(command, database):
     done = subprocess.run([drivers.binary(), *command.split()[1:]], env={**drivers.environment(), **settings},
                           capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout + done.stderr
+
+
+def succeed(command, database):
+    status, output = run(command, database)
+    assert status == 0, output
 
 
 def sorted_lists(value):
@@ -76,7 +84,7 @@ def test_the_move(tmp_path, database, kind, way):
             crowd.go_on()
             check, migrate = shown('Beside each other', 'allotment migrate')[:2]
             assert run(check, database)[0] == 1
-            assert run(migrate, database)[0] == 0
+            succeed(migrate, database)
             assert run(check, database) == (0, '')
             with running(ours):
                 crowd.go_on()
@@ -90,7 +98,7 @@ def test_the_move(tmp_path, database, kind, way):
                     crowd.go_on()
                     # A restart of a service alone is a stop for its clients, so the settings stay in this test.
                     remove = shown('Beside each other', 'allotment migrate --remove')[0]
-                    assert run(remove, database)[0] == 0
+                    succeed(remove, database)
                     crowd.go_on()
                     crowd.stop()
             if way == 'back':
@@ -112,7 +120,7 @@ def go_back(crowd, database, kind):
     crowd.go_on()
     assert last_mark(database) == before
     [remove] = shown('Back to Placement', 'allotment migrate')
-    assert run(remove, database)[0] == 0
+    succeed(remove, database)
     crowd.go_on()
     assert triggers(database, kind) == []
     tables = database.query(f'SELECT table_name FROM information_schema.tables WHERE table_schema = {SCHEMA[kind]}')
@@ -126,9 +134,33 @@ def go_back(crowd, database, kind):
 @on_servers
 def test_the_triggers_are_removed_in_sql(database, kind):
     migrate = shown('Beside each other', 'allotment migrate')[1]
-    assert run(migrate, database)[0] == 0
+    succeed(migrate, database)
     assert len(triggers(database, kind)) > 15
     remove_in_sql(database, kind)
+    assert triggers(database, kind) == []
+
+
+WAITING = {
+    'postgres': "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'allocations'::regclass",
+    'mysql': 'SELECT count(*) FROM information_schema.processlist '
+             "WHERE db = DATABASE() AND state = 'Waiting for table metadata lock'"}
+
+
+@on_servers
+def test_a_request_that_waits_for_the_removal_of_triggers_goes_on(database, kind):
+    """The request has two connections, as some of Placement's requests do. No database sees that such a request and the
+    removal wait for each other.
+    """
+    succeed(shown('Beside each other', 'allotment migrate')[1], database)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        with contextlib.closing(database._connect()) as first:
+            first.cursor().execute('SELECT count(*) FROM allocations')
+            [remove] = shown('Back to Placement', 'allotment migrate')
+            removal = pool.submit(run, remove, database)
+            until(lambda: database.query(WAITING[kind])[0][0], 'the removal waits')
+            database.execute(['DELETE FROM allocations'])
+        status, output = removal.result()
+    assert status == 0, output
     assert triggers(database, kind) == []
 
 
