@@ -23,6 +23,7 @@ mod settings;
 mod sqlite_file;
 pub mod statement;
 mod target;
+pub mod unindexed;
 mod url;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod url_parts;

@@ -8,6 +8,7 @@ use crate::commit::{Part, Tx};
 use crate::db::schema::{
     allocations as alloc, inventories as inv, resource_classes as rc, resource_providers as rp,
 };
+use crate::db::unindexed::unindexed;
 use crate::db::{DbConnection, on_backend};
 use crate::ids::{ClassId, Generation, ProviderId};
 
@@ -132,7 +133,7 @@ pub fn list_with_used(
         ($of_provider:expr, $of_class:expr) => {{
             let used = alloc::table
                 .filter(alloc::resource_provider_id.eq(inv::resource_provider_id))
-                .filter(super::of_inventory_class())
+                .filter(unindexed(alloc::resource_class_id).eq(inv::resource_class_id))
                 .select(sum(alloc::used))
                 .single_value();
             inv::table

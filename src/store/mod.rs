@@ -119,13 +119,6 @@ macro_rules! by_database {
 }
 use by_database;
 
-/// Returns the condition that an allocation is of the inventory's class. The addition keeps databases from finding the
-/// allocation by an index on classes alone. MariaDB would do so while its statistics are those of an empty table, and
-/// would read the allocations of all providers.
-fn of_inventory_class() -> diesel::expression::SqlLiteral<diesel::sql_types::Bool> {
-    diesel::dsl::sql("allocations.resource_class_id + 0 = inventories.resource_class_id")
-}
-
 /// Runs a query for chunks of `values` that are small enough for every database, and joins the rows.
 fn chunked<V, R, E>(values: &[V], mut query: impl FnMut(&[V]) -> Result<Vec<R>, E>) -> Result<Vec<R>, E> {
     let mut rows = Vec::new();

@@ -8,6 +8,7 @@ use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, inventories as inv, projects, resource_classes as rc,
     resource_providers as rp, users,
 };
+use crate::db::unindexed::unindexed;
 use crate::ids::Generation;
 
 use super::{Found, OfProvider, load_typed};
@@ -15,16 +16,17 @@ use super::{Found, OfProvider, load_typed};
 /// Returns a provider's generation, and the class name and allocated amount of each inventory.
 pub fn list_by_provider_uuid(conn: &mut DbConnection, uuid: &str) -> QueryResult<OfProvider<(String, i64)>> {
     type Row = (Option<Generation>, Option<String>, Option<i64>);
-    let query =
-        rp::table
-            .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
-            .left_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
-            .left_join(alloc::table.on(
-                alloc::resource_provider_id.eq(inv::resource_provider_id).and(super::of_inventory_class()),
-            ))
-            .filter(rp::uuid.eq(uuid))
-            .group_by((rp::generation, rc::name))
-            .select((rp::generation, rc::name.nullable(), sum(alloc::used.nullable())));
+    let query = rp::table
+        .left_join(inv::table.on(inv::resource_provider_id.eq(rp::id)))
+        .left_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
+        .left_join(
+            alloc::table.on(alloc::resource_provider_id
+                .eq(inv::resource_provider_id)
+                .and(unindexed(alloc::resource_class_id).eq(inv::resource_class_id))),
+        )
+        .filter(rp::uuid.eq(uuid))
+        .group_by((rp::generation, rc::name))
+        .select((rp::generation, rc::name.nullable(), sum(alloc::used.nullable())));
     let rows: QueryResult<Vec<Row>> = load_typed!(conn, query);
     let rows = rows.found()?.unwrap_or_default().into_iter();
     let rows =
