@@ -39,4 +39,4 @@ pub use call::Call;
 pub use door::Door;
 pub use reply::{Answer, HandlerResult, Reply};
 pub use searches::searchers::Searchers;
-pub use settings::Settings;
+pub use settings::{Nobody, Settings};

@@ -65,7 +65,7 @@ impl Db {
         let others = Arc::new(Notify::new());
         let writing = Writing::start(first, &target, &follower, &listener, &others)
             .map_err(|e| Error::Unusable(format!("cannot start a thread for the database: {e}")))?;
-        let pool = Pool::new(target.clone(), settings.pool_size);
+        let pool = Pool::new(target.clone(), settings);
         let max_staleness = Duration::from_secs_f64(settings.max_staleness_seconds);
         let reads_marks = settings.foreign_writers == ForeignWriters::Triggers;
         let inner = Inner {

@@ -11,14 +11,11 @@ use crate::commit::transaction::TransactionError;
 use crate::commit::tx::Tx;
 use crate::db::connection::{close_statements, is_broken, ping};
 use crate::db::establish::establish;
-use crate::db::{DbTarget, Error, Kind};
+use crate::db::{DatabaseSettings, DbTarget, Error, Kind};
 use crate::metrics;
 
-/// The longest time that a request waits for a connection.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// The time that a request may wait for another connection if its connection ended during the work. The
-/// request may wait for this time even if the request has already used up [`PATIENCE`].
+/// request may wait for this time even if the request has already used up the time limit of the pool.
 const PATIENCE_AGAIN: Duration = Duration::from_secs(5);
 
 /// The largest number of runs of the same work. Work runs again if its connection ends.
@@ -74,6 +71,8 @@ pub struct Pool {
     target: DbTarget,
     /// One permit for each connection that the pool may have.
     places: Arc<Semaphore>,
+    /// The longest time that a request waits for a connection.
+    patience: Duration,
     lanes: Lanes,
     /// When a connection was last found to have ended.
     outage: Mutex<Option<Instant>>,
@@ -100,10 +99,13 @@ pub struct PoolUse {
 }
 
 impl Pool {
-    /// Returns a pool of at most `size` connections to `target`. The pool opens connections when requests need them.
-    pub fn new(target: DbTarget, size: u32) -> Pool {
+    /// Returns a pool of connections to `target`. The pool opens connections when requests need them.
+    pub fn new(target: DbTarget, settings: &DatabaseSettings) -> Pool {
+        let size = settings.most_connections();
+        let recycle = Duration::from_secs(settings.connection_recycle_seconds);
         let pool = r2d2::Pool::builder()
             .max_size(size)
+            .max_lifetime(Some(recycle).filter(|age| !age.is_zero()))
             .min_idle(Some(0))
             .test_on_check_out(false)
             // r2d2 pauses at most half of this time between two attempts to connect. So r2d2 notices soon that the
@@ -112,7 +114,8 @@ impl Pool {
             .error_handler(Box::new(LogErrors::default()))
             .build_unchecked(Manager::new(target.clone()));
         let places = Arc::new(Semaphore::new(size as usize));
-        Pool { pool, target, places, lanes: Lanes::default(), outage: Mutex::default() }
+        let patience = Duration::from_secs(settings.pool_timeout_seconds);
+        Pool { pool, target, places, patience, lanes: Lanes::default(), outage: Mutex::default() }
     }
 
     /// Returns how many connections are in use and idle, and the largest number of connections.
@@ -127,7 +130,7 @@ impl Pool {
 
     /// Waits for a place, which is the right to use a connection. If `lane` is given, waits for that lane (see
     /// [`Lanes`]) first. So a request that waits for a lane keeps no connection from other requests. Returns
-    /// [`Error::Busy`] after 20 seconds.
+    /// [`Error::Busy`] after `database.pool_timeout_seconds`.
     ///
     /// r2d2 can also wait for a connection. But r2d2 would block a thread for each waiter, and would not serve the
     /// waiters in the order of their arrival.
@@ -142,19 +145,19 @@ impl Pool {
             let permit = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::CutShort)?;
             Ok(Place { _permit: permit, lane, since })
         };
-        match tokio::time::timeout(PATIENCE, place).await {
+        match tokio::time::timeout(self.patience, place).await {
             Ok(place) => place,
             Err(_) => {
                 metrics::database::TIMEOUTS.inc();
-                Err(Error::Busy(PATIENCE))
+                Err(Error::Busy(self.patience))
             }
         }
     }
 
     /// Returns a connection for a caller that has a place. If no connection is idle, opens a new connection. Blocks
-    /// the thread, at most until 20 seconds after the wait for the place began.
+    /// the thread, at most until `database.pool_timeout_seconds` after the wait for the place began.
     pub fn connection(&self, place: &Place) -> Result<Pooled, Error> {
-        let conn = self.alive(place.since + PATIENCE, false)?;
+        let conn = self.alive(place.since + self.patience, false)?;
         metrics::database::CHECKOUT.observe(place.since.elapsed().as_secs_f64());
         Ok(conn)
     }
@@ -162,7 +165,7 @@ impl Pool {
     /// Returns another connection for a caller whose connection has ended during the work. Other connections
     /// may have ended at the same time. So each connection that was open at that time is tested before use.
     pub fn connection_again(&self, place: &Place) -> Result<Pooled, Error> {
-        self.alive((place.since + PATIENCE).max(Instant::now() + PATIENCE_AGAIN), true)
+        self.alive((place.since + self.patience).max(Instant::now() + PATIENCE_AGAIN), true)
     }
 
     /// Returns a connection for a caller that has no place (the right from [`Self::queue_up`]). Blocks the
@@ -172,9 +175,9 @@ impl Pool {
     }
 
     /// Returns a connection for a caller that has no place (the right from [`Self::queue_up`]). Blocks the
-    /// thread for 20 seconds at most.
+    /// thread for `database.pool_timeout_seconds` at most.
     pub fn any_connection(&self) -> Result<Pooled, Error> {
-        self.connection_in(PATIENCE)
+        self.connection_in(self.patience)
     }
 
     /// Returns an idle connection. Returns None if no connection is idle.
@@ -298,5 +301,30 @@ impl r2d2::HandleError<Error> for LogErrors {
             log::warn!("database pool: {text}");
             *last = Some((Instant::now(), text));
         }
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn overflow_adds_connections_and_a_request_beyond_all_of_them_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = DatabaseSettings {
+            url: format!("sqlite:{}", directory.path().join("a.db").display()),
+            pool_size: 1,
+            max_overflow: 1,
+            pool_timeout_seconds: 1,
+            ..DatabaseSettings::default()
+        };
+        let pool = Pool::new(settings.target().unwrap(), &settings);
+        let places = [pool.queue_up(None).await.unwrap(), pool.queue_up(None).await.unwrap()];
+        let connections = places.each_ref().map(|place| pool.connection(place).unwrap());
+        assert_eq!(pool.usage(), PoolUse { in_use: 2, idle: 0, max: 2 });
+        let refused = pool.queue_up(None).await.err();
+        assert!(matches!(refused, Some(Error::Busy(limit)) if limit == Duration::from_secs(1)));
+        drop((connections, places));
+        assert!(pool.queue_up(None).await.is_ok());
     }
 }

@@ -27,6 +27,12 @@ pub struct DatabaseSettings {
     pub url: String,
     /// The largest number of open connections of the pool.
     pub pool_size: u32,
+    /// The number of connections that may be opened beyond `pool_size` while all others are in use.
+    pub max_overflow: u32,
+    /// The longest time for which a request waits for a connection, in seconds.
+    pub pool_timeout_seconds: u64,
+    /// The age at which an idle connection is replaced, in seconds. 0 means no limit.
+    pub connection_recycle_seconds: u64,
     /// The time limit for opening a connection to a server, in seconds.
     pub connect_seconds: u64,
     /// The time limit for the answer to a statement, in seconds. 0 means no limit.
@@ -55,6 +61,9 @@ impl Default for DatabaseSettings {
         DatabaseSettings {
             url: "sqlite:allotment.db".to_owned(),
             pool_size: 16,
+            max_overflow: 0,
+            pool_timeout_seconds: 20,
+            connection_recycle_seconds: 1_800,
             connect_seconds: times.connect.as_secs(),
             statement_seconds: times.statement.unwrap_or_default().as_secs(),
             network_seconds: times.network.as_secs(),
@@ -74,6 +83,9 @@ impl fmt::Debug for DatabaseSettings {
         f.debug_struct("DatabaseSettings")
             .field("url", &format_args!("{scheme}:…"))
             .field("pool_size", &self.pool_size)
+            .field("max_overflow", &self.max_overflow)
+            .field("pool_timeout_seconds", &self.pool_timeout_seconds)
+            .field("connection_recycle_seconds", &self.connection_recycle_seconds)
             .field("connect_seconds", &self.connect_seconds)
             .field("statement_seconds", &self.statement_seconds)
             .field("network_seconds", &self.network_seconds)
@@ -89,6 +101,9 @@ impl fmt::Debug for DatabaseSettings {
 /// The largest allowed number of seconds, which is a day.
 const LONGEST_SECONDS: u64 = 86_400;
 
+/// The largest allowed number of connections. A server of a database allows fewer.
+const MOST_CONNECTIONS: u64 = 100_000;
+
 /// The largest allowed value of `max_staleness_seconds`.
 const MOST_STALENESS: f64 = 60.0;
 
@@ -103,9 +118,17 @@ impl DatabaseSettings {
         Ok(DbTarget { times, keeps_sessions: self.prepared_statements, ..target })
     }
 
+    /// Returns the largest number of connections of the pool.
+    #[must_use]
+    pub fn most_connections(&self) -> u32 {
+        self.pool_size.saturating_add(self.max_overflow)
+    }
+
     /// Returns an error with the key of the first value that is not allowed.
     pub fn check(&self) -> Result<(), Unusable> {
         for (key, least, seconds) in [
+            ("database.pool_timeout_seconds", 1, self.pool_timeout_seconds),
+            ("database.connection_recycle_seconds", 0, self.connection_recycle_seconds),
             ("database.connect_seconds", 1, self.connect_seconds),
             ("database.statement_seconds", 0, self.statement_seconds),
             ("database.network_seconds", 3, self.network_seconds),
@@ -132,6 +155,10 @@ impl DatabaseSettings {
         }
         if self.pool_size == 0 {
             return refuse("database.pool_size", "at least one connection is needed");
+        }
+        if u64::from(self.pool_size) + u64::from(self.max_overflow) > MOST_CONNECTIONS {
+            let problem = format!("is more than {MOST_CONNECTIONS} together with database.pool_size");
+            return refuse("database.max_overflow", problem);
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ pub(super) fn raise() -> usize {
 pub(super) fn connections(settings: &Settings, files: usize) -> usize {
     let workers = settings.workers.unwrap_or_else(|| available_parallelism().map_or(2, NonZeroUsize::get));
     let addresses = 1 + usize::from(settings.waitlist.cnapi_listen.is_some());
-    let most = most(files, workers, addresses, settings.database.pool_size as usize);
+    let most = most(files, workers, addresses, settings.database.most_connections() as usize);
     let wanted = settings.limits.connections;
     if most < wanted {
         log::warn!(

@@ -86,6 +86,10 @@ fn api_settings(settings: &Settings) -> api::Settings {
     api::Settings {
         reference_url: settings.api_ref_url.clone(),
         search: settings.placement.options(settings.limits.candidate_visits),
+        incomplete_consumer: api::Nobody {
+            project_id: settings.placement.incomplete_consumer_project_id.clone(),
+            user_id: settings.placement.incomplete_consumer_user_id.clone(),
+        },
         candidate_seconds: settings.limits.candidate_seconds,
         candidate_bytes: settings.limits.candidate_bytes,
     }

@@ -4,6 +4,7 @@
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::api::Nobody;
 use crate::api::fence::Fenced;
 use crate::api::operation::{SHOWN, Shapes, empty, json, operation};
 use crate::api::refusal::provider_missing;
@@ -101,10 +102,6 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
 ];
 
-/// The project id and the user id that are stored if a request names neither, which is possible before microversion
-/// 1.8.
-const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
-
 type Resources = Ordered<String, Integer>;
 
 /// The claim of a consumer (all its new allocations) in a request body. This form occurs in `PUT
@@ -146,7 +143,12 @@ struct ObjectItem {
 
 impl ClaimBody {
     /// Converts the body into a claim of the consumer.
-    pub(crate) fn into_claim(self, consumer_uuid: String, version: Microversion) -> Result<Claim, ApiError> {
+    pub(crate) fn into_claim(
+        self,
+        consumer_uuid: String,
+        version: Microversion,
+        nobody: &Nobody,
+    ) -> Result<Claim, ApiError> {
         let by_provider: Ordered<String, Resources> = match self.allocations {
             AllocationsBody::List(list) => {
                 list.into_iter().map(|item| (item.resource_provider.uuid, item.resources)).collect()
@@ -171,7 +173,7 @@ impl ClaimBody {
         // By the schemas, a body has both ids or neither id.
         let (project_id, user_id) = match (self.project_id, self.user_id) {
             (Some(project), Some(user)) => (project, user),
-            _ => (NOBODY.to_owned(), NOBODY.to_owned()),
+            _ => (nobody.project_id.clone(), nobody.user_id.clone()),
         };
         let consumer_type = self.consumer_type.filter(|_| version >= V1_38);
         Ok(Claim { consumer_uuid, project_id, user_id, consumer_type, expected, allocations })
@@ -179,14 +181,12 @@ impl ClaimBody {
 }
 
 /// Converts the bodies of several consumers into claims. `bodies` has the consumers' uuids as keys.
-pub(crate) fn claims(
-    bodies: Ordered<String, ClaimBody>,
-    version: Microversion,
-) -> Result<Vec<Claim>, ApiError> {
+pub(crate) fn claims(bodies: Ordered<String, ClaimBody>, call: &Call) -> Result<Vec<Claim>, ApiError> {
+    let nobody = &call.app.settings.incomplete_consumer;
     bodies
         .distinct_uuids()?
         .into_iter()
-        .map(|(consumer_uuid, body)| body.into_claim(consumer_uuid, version))
+        .map(|(consumer_uuid, body)| body.into_claim(consumer_uuid, call.version, nobody))
         .collect()
 }
 
@@ -283,13 +283,14 @@ pub async fn replace(call: Call) -> HandlerResult {
         .ok_or_else(|| ApiError::bad_request(format!("Malformed consumer_uuid: {given}")))?;
     let body: ClaimBody = call.json(ALLOCATIONS_PUT.at(call.version))?;
     let unknown_class = format!("Unable to allocate inventory for consumer {uuid}: ");
-    write(&call, vec![body.into_claim(uuid, call.version)?], &unknown_class).await
+    let claim = body.into_claim(uuid, call.version, &call.app.settings.incomplete_consumer)?;
+    write(&call, vec![claim], &unknown_class).await
 }
 
 /// Handles `POST /allocations`, which replaces the allocations of several consumers.
 pub async fn replace_several(call: Call) -> HandlerResult {
     let bodies: Ordered<String, ClaimBody> = call.json(ALLOCATIONS_POST.at(call.version))?;
-    write(&call, claims(bodies, call.version)?, "Unable to allocate inventory ").await
+    write(&call, claims(bodies, &call)?, "Unable to allocate inventory ").await
 }
 
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {

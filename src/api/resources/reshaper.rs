@@ -62,7 +62,7 @@ pub async fn reshape(call: Call) -> HandlerResult {
                 .collect(),
         })
         .collect();
-    let claims = claims(body.allocations, call.version)?;
+    let claims = claims(body.allocations, &call)?;
     let work = move |conn: &mut _| reshaper::reshape(conn, &providers, &claims);
     call.write(Plain::new("reshape", work)).await.map_err(Fenced::told(|error| match error {
         Error::ProviderNotFound(uuid) => ApiError::bad_request_with(

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, TestApp, allocations, claim, uuid};
+use crate::support::{Answer, Backend, Client, TestApp, allocations, claim, uuid};
 
 on_each_database!(a_claim_is_written_and_shown);
 on_each_database!(the_body_changes_with_the_versions);
+on_each_database!(nobody_may_have_other_ids: Backend);
 on_each_database!(generations_of_consumers_count_from_1_28_on);
 on_each_database!(consumers_have_types_from_1_38_on);
 on_each_database!(no_allocations_end_a_consumer);
@@ -92,6 +93,20 @@ fn the_body_changes_with_the_versions(app: TestApp) {
         let shown = client.at(version).get(&path(&consumer)).ok();
         assert_eq!(shown.as_object().unwrap().len(), keys, "{version}: {shown}");
     }
+}
+
+fn nobody_may_have_other_ids(backend: Backend) {
+    let app = TestApp::start_with(backend, |settings| {
+        settings.placement.incomplete_consumer_project_id = "no project".to_owned();
+        settings.placement.incomplete_consumer_user_id = "no user".to_owned();
+    });
+    let client = app.client();
+    let provider = client.new_stocked_provider(&[("VCPU", 80)]);
+    let list = json!([{ "resource_provider": { "uuid": provider }, "resources": { "VCPU": 1 } }]);
+    let consumer = uuid();
+    put(&client.at("1.7"), &consumer, &json!({ "allocations": list })).expect(204);
+    let shown = client.get(&path(&consumer)).ok();
+    assert_eq!((&shown["project_id"], &shown["user_id"]), (&json!("no project"), &json!("no user")));
 }
 
 fn generations_of_consumers_count_from_1_28_on(app: TestApp) {
