@@ -9,7 +9,7 @@ import pytest
 
 KEYS = ('auth_url', 'www_authenticate_uri', 'username', 'password', 'project_name', 'system_scope',
         'application_credential_id', 'application_credential_secret', 'region_name', 'interface',
-        'ca_file', 'service_token_roles', 'cache_seconds', 'cache_size', 'connect_seconds',
+        'ca_file', 'cert_file', 'key_file', 'insecure', 'service_token_roles', 'cache_seconds', 'cache_size', 'connect_seconds',
         'timeout_seconds', 'connections')
 
 

@@ -212,6 +212,28 @@ def test_tls_with_an_authority_of_our_own(placement, keystone, cloud, authority)
     assert refused_for_now(stranger.ask('/traits', token))
     assert tls.requests().count('POST /v3/auth/tokens') == log_ins
     assert 'invalid peer certificate' in stranger.log()
+    stranger.stop()
+    # An insecure client believes any certificate.
+    careless = placement(insecure=True, **settings)
+    assert careless.status('/traits', token) == 200
+    assert 'auth.keystone.insecure is true' in careless.log()
+
+
+def test_a_certificate_of_the_service(placement, keystone, cloud, authority):
+    """This Keystone speaks only to clients with a certificate of its authority."""
+    ca, certificate, key = authority
+    tls = keystone.beside('clients', tls=(certificate, key, ca))
+    keystone.endpoint('identity', tls.url, region='clients', interface='admin')
+    settings = {'auth_url': tls.url, 'region_name': 'clients', 'interface': 'admin', 'ca_file': str(ca)}
+    token = keystone.token('boss', project='lab')
+    both = ca.with_name('both.pem')
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    for files in [{'cert_file': str(certificate), 'key_file': str(key)}, {'cert_file': str(both)}]:
+        server = placement(**files, **settings)
+        assert server.status('/traits', token) == 200
+        server.stop()
+    stranger = placement(**settings)
+    assert refused_for_now(stranger.ask('/traits', token))
 
 
 def test_what_can_not_be_used_stops_the_start(placement, keystone, cloud, tmp_path):
@@ -220,6 +242,8 @@ def test_what_can_not_be_used_stops_the_start(placement, keystone, cloud, tmp_pa
         ({'password': None}, 'auth.keystone.password: is needed, or an application credential'),
         ({'auth_url': 'http://u:hush-hush@k'}, 'do not belong into the URL'),
         ({'ca_file': '/nonexistent.pem'}, 'auth.keystone.ca_file: /nonexistent.pem: '),
+        ({'cert_file': '/nonexistent.pem'}, 'auth.keystone.cert_file: /nonexistent.pem: '),
+        ({'key_file': '/key.pem'}, 'auth.keystone.cert_file: is needed'),
         ({'timeout_seconds': 0}, 'auth.keystone.timeout_seconds: 0 is not between'),
     ]:
         with pytest.raises(drivers.ServerError) as error:

@@ -37,7 +37,7 @@ class Threaded(socketserver.ThreadingMixIn, simple_server.WSGIServer):
     daemon_threads = True
 
 
-def main(config_dir, port, certificate=None, key=None):
+def main(config_dir, port, certificate=None, key=None, clients=None):
     os.environ['OS_KEYSTONE_CONFIG_DIR'] = config_dir
     # Keystone would take ours for its own.
     del sys.argv[1:]
@@ -50,6 +50,10 @@ def main(config_dir, port, certificate=None, key=None):
         return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if clients:
+        # Only clients with a certificate of this authority may speak.
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients)
     server = simple_server.make_server('127.0.0.1', int(port), application, server_class=Threaded)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.serve_forever()

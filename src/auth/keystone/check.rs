@@ -18,6 +18,9 @@ impl Settings {
             check_url("auth.keystone.www_authenticate_uri", uri)?;
         }
         Credentials::new(self)?;
+        if self.key_file.is_some() && self.cert_file.is_none() {
+            return wrong("auth.keystone.cert_file", "is needed with auth.keystone.key_file");
+        }
         if self.service_token_roles.is_empty() {
             return wrong("auth.keystone.service_token_roles", "at least one role is needed");
         }

@@ -62,8 +62,19 @@ impl Client {
     /// Reads the CA file, and makes a client. The client does not connect to Keystone yet.
     pub fn new(settings: &Settings) -> Result<Self, Unusable> {
         let unusable = |key, problem: String| Unusable { key, problem };
-        let tls = tls_roots::client_config(settings.ca_file.as_deref())
-            .map_err(|error| unusable("auth.keystone.ca_file", error.to_string()))?;
+        let key =
+            if settings.own_files().is_some() { "auth.keystone.cert_file" } else { "auth.keystone.ca_file" };
+        let tls = tls_roots::Client {
+            ca_file: settings.ca_file.as_deref(),
+            own: settings.own_files(),
+            is_insecure: settings.insecure,
+        };
+        let tls = tls.config().map_err(|error| unusable(key, error.to_string()))?;
+        if settings.insecure {
+            log::warn!(
+                "auth.keystone.insecure is true: any server that answers in place of Keystone is believed"
+            );
+        }
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(Duration::from_secs(settings.connect_seconds))

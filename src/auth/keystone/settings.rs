@@ -1,7 +1,7 @@
 //! The `[auth.keystone]` table: the address of Keystone, the service's credentials, and the cache of tokens.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,12 @@ pub struct Settings {
     pub interface: Interface,
     /// The PEM file of trusted certificate authorities. By default, the system's authorities are trusted.
     pub ca_file: Option<PathBuf>,
+    /// The PEM file of the certificate with which the service identifies itself to Keystone.
+    pub cert_file: Option<PathBuf>,
+    /// The PEM file of the private key of `cert_file`. By default, the key is in `cert_file`.
+    pub key_file: Option<PathBuf>,
+    /// Whether any certificate of Keystone is accepted.
+    pub insecure: bool,
     /// The names of the roles of services. A service token is valid only if it has one of these roles.
     pub service_token_roles: Vec<String>,
     /// The type of this service in the access rules of application credentials.
@@ -152,6 +158,9 @@ impl Default for Settings {
             region_name: None,
             interface: Interface::Internal,
             ca_file: None,
+            cert_file: None,
+            key_file: None,
+            insecure: false,
             service_token_roles: vec!["service".to_owned()],
             service_type: "placement".to_owned(),
             cache_seconds: 300,
@@ -164,6 +173,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Returns the paths of the service's own certificate and of its key, if there is a certificate.
+    pub(super) fn own_files(&self) -> Option<(&Path, &Path)> {
+        let certificate = self.cert_file.as_deref()?;
+        Some((certificate, self.key_file.as_deref().unwrap_or(certificate)))
+    }
+
     /// Returns the time for which a validated token is stored in the cache.
     #[must_use]
     pub fn cache_time(&self) -> Duration {
