@@ -96,9 +96,12 @@ impl Command {
 
 impl Source {
     fn rules(&self, settings: &Settings) -> Result<std::sync::Arc<Rules>, policy::Error> {
-        let file = self.file.as_ref().or(settings.policy.file.as_ref());
-        let options = settings.policy.options(settings.auth.strategy);
-        Ok(Enforcer::new(file.map(PathBuf::as_path), options)?.rules())
+        let mut policy = settings.policy.clone();
+        if let Some(file) = &self.file {
+            policy.file = Some(file.clone());
+            policy.dirs.clear();
+        }
+        Ok(Enforcer::new(&policy, policy.options(settings.auth.strategy))?.rules())
     }
 }
 

@@ -33,7 +33,7 @@ impl Service {
         metrics::show_counters();
         let tls = Tls::load(&settings.tls)?;
         let options = settings.policy.options(settings.auth.strategy);
-        let policy = Enforcer::new(settings.policy.file.as_deref(), options)?;
+        let policy = Enforcer::new(&settings.policy, options)?;
         let auth = authenticator(&settings.auth)?;
         let app = web::Data::new(app(&settings, clock, policy)?);
         let edge = web::Data::new(Edge::new(app, edge_settings(&settings), auth));

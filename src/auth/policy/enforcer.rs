@@ -1,6 +1,7 @@
-//! The rules in force. When the policy file changes, the rules are read again.
+//! The rules in force. When a policy file changes, the rules are read again.
 
 use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,28 +11,35 @@ use parking_lot::{Mutex, RwLock};
 
 use super::file::Error;
 use super::rules::{Options, Rules};
+use super::settings::PolicySettings;
 
-/// The rules in force, and the policy file from which the rules are read.
+/// The rules in force, and the policy files from which the rules are read.
 #[derive(Debug)]
 pub struct Enforcer {
     options: Options,
+    sources: Sources,
     rules: RwLock<Arc<Rules>>,
-    watch: Option<Watch>,
-}
-
-#[derive(Debug)]
-struct Watch {
-    path: PathBuf,
     seen: Mutex<Seen>,
 }
 
-/// The states of the policy file that were seen before.
+/// The policy files, and the name of the fallback rule.
+#[derive(Debug)]
+struct Sources {
+    file: Option<PathBuf>,
+    directories: Vec<PathBuf>,
+    default_rule: String,
+}
+
+/// The states of the policy files that were seen before.
 #[derive(Debug)]
 struct Seen {
-    /// The state at the last reading of the file, even if the reading failed. `None` if there was no file.
-    read: Option<Stamp>,
-    found: Option<Stamp>,
+    /// The state at the last reading of the files, even if the reading failed.
+    read: State,
+    found: State,
 }
+
+/// The policy files with their attributes. The attributes are `None` if a file is missing.
+type State = Vec<(PathBuf, Option<Stamp>)>;
 
 /// The attributes that show whether the policy file has changed. A tool may put a new file with the same modification
 /// time in place of the policy file. The new file has another inode number.
@@ -48,17 +56,18 @@ impl Enforcer {
     /// The interval at which the service calls [`Self::look`].
     pub const INTERVAL: Duration = Duration::from_millis(500);
 
-    /// Reads the rules. If `file` is `None`, the default rules are in force and never change.
-    pub fn new(file: Option<&Path>, options: Options) -> Result<Self, Error> {
-        let Some(path) = file else {
-            let rules = Rules::parse("", options).map_err(|wrong| wrong.in_file(Path::new("defaults")))?;
-            return Ok(Self { options, rules: RwLock::new(Arc::new(rules)), watch: None });
+    /// Reads the rules. If the settings name neither a file nor a directory, the default rules are in force and never
+    /// change.
+    pub fn new(settings: &PolicySettings, options: Options) -> Result<Self, Error> {
+        let sources = Sources {
+            file: settings.file.clone(),
+            directories: settings.dirs.clone(),
+            default_rule: settings.default_rule.clone(),
         };
-        let stamp = Stamp::of(path);
-        let rules = read(path, options)?;
-        let seen = Seen { read: stamp.clone(), found: stamp };
-        let watch = Watch { path: path.to_owned(), seen: Mutex::new(seen) };
-        Ok(Self { options, rules: RwLock::new(Arc::new(rules)), watch: Some(watch) })
+        let state = sources.state();
+        let rules = RwLock::new(Arc::new(sources.read(options)?));
+        let seen = Mutex::new(Seen { read: state.clone(), found: state });
+        Ok(Self { options, sources, rules, seen })
     }
 
     /// Returns the rules in force.
@@ -67,58 +76,95 @@ impl Enforcer {
         self.rules.read().clone()
     }
 
-    /// Returns whether the rules come from a file, which may change.
+    /// Returns whether the rules come from files, which may change.
     #[must_use]
     pub fn has_file(&self) -> bool {
-        self.watch.is_some()
+        self.sources.file.is_some() || !self.sources.directories.is_empty()
     }
 
-    /// Checks whether the policy file has changed, and reads a changed file. A new state of the file must be seen in
-    /// two successive calls before the file is read, since another program may still be writing the file.
+    /// Checks whether the policy files have changed, and reads changed files. A new state of the files must be seen in
+    /// two successive calls before the files are read, since another program may still be writing a file.
     pub fn look(&self) {
-        let Some(watch) = &self.watch else {
-            return;
-        };
-        let mut seen = watch.seen.lock();
-        let stamp = Stamp::of(&watch.path);
-        let settled = stamp == seen.found;
-        seen.found.clone_from(&stamp);
-        if settled && stamp != seen.read {
-            self.take(watch, &mut seen, stamp);
+        let mut seen = self.seen.lock();
+        let state = self.sources.state();
+        let settled = state == seen.found;
+        seen.found.clone_from(&state);
+        if settled && state != seen.read {
+            self.take(&mut seen, state);
         }
     }
 
-    /// Reads the file again, even if it has not changed.
+    /// Reads the files again, even if they have not changed.
     pub fn reload(&self) {
-        if let Some(watch) = &self.watch {
-            let mut seen = watch.seen.lock();
-            let stamp = Stamp::of(&watch.path);
-            seen.found.clone_from(&stamp);
-            self.take(watch, &mut seen, stamp);
+        if self.has_file() {
+            let mut seen = self.seen.lock();
+            let state = self.sources.state();
+            seen.found.clone_from(&state);
+            self.take(&mut seen, state);
         }
     }
 
-    /// Reads the policy file and puts its rules in force. After a failure, the old rules stay in force.
-    fn take(&self, watch: &Watch, seen: &mut Seen, stamp: Option<Stamp>) {
-        seen.read = stamp;
-        match read(&watch.path, self.options) {
+    /// Reads the policy files and puts their rules in force. After a failure, the old rules stay in force.
+    fn take(&self, seen: &mut Seen, state: State) {
+        seen.read = state;
+        match self.sources.read(self.options) {
             Ok(rules) => {
                 *self.rules.write() = Arc::new(rules);
-                log::info!("{}: the policy is read again", watch.path.display());
+                for path in self.sources.file.iter().chain(&self.sources.directories) {
+                    log::info!("{}: the policy is read again", path.display());
+                }
             }
             Err(error) => log::error!("the policy of before stays in force: {error}"),
         }
     }
 }
 
-fn read(path: &Path, options: Options) -> Result<Rules, Error> {
-    let text =
-        fs::read_to_string(path).map_err(|cause| Error::Unreadable { path: path.to_owned(), cause })?;
-    let rules = Rules::parse(&text, options).map_err(|wrong| wrong.in_file(path))?;
-    for warning in rules.warnings() {
-        log::warn!("{}: {warning}", path.display());
+impl Sources {
+    /// Returns the policy files in the order in which they are read: the file, then those of each directory in the order
+    /// of their names. Hidden files and subdirectories of a directory are left out.
+    fn paths(&self) -> io::Result<Vec<PathBuf>> {
+        let mut paths: Vec<PathBuf> = self.file.iter().cloned().collect();
+        for directory in &self.directories {
+            let unreadable = |error| io::Error::other(format!("{}: {error}", directory.display()));
+            let mut found = Vec::new();
+            for entry in fs::read_dir(directory).map_err(unreadable)? {
+                let path = entry.map_err(unreadable)?.path();
+                let is_hidden =
+                    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+                if !is_hidden && path.is_file() {
+                    found.push(path);
+                }
+            }
+            found.sort();
+            paths.extend(found);
+        }
+        Ok(paths)
     }
-    Ok(rules)
+
+    fn state(&self) -> State {
+        let stamped = |path: PathBuf| {
+            let stamp = Stamp::of(&path);
+            (path, stamp)
+        };
+        // A directory that can't be read is a state of its own, which differs from all others.
+        self.paths().unwrap_or_default().into_iter().map(stamped).collect()
+    }
+
+    fn read(&self, options: Options) -> Result<Rules, Error> {
+        let unreadable = |path: &Path, cause| Error::Unreadable { path: path.to_owned(), cause };
+        let first = || self.directories.first().map_or(Path::new(""), PathBuf::as_path);
+        let paths = self.paths().map_err(|cause| unreadable(first(), cause))?;
+        let read = |path: PathBuf| match fs::read_to_string(&path) {
+            Ok(text) => Ok((path, text)),
+            Err(cause) => Err(unreadable(&path, cause)),
+        };
+        let files = paths.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let rules = Rules::of_files(&files, options, &self.default_rule)?;
+        for warning in rules.warnings() {
+            log::warn!("{warning}");
+        }
+        Ok(rules)
+    }
 }
 
 impl Stamp {
@@ -149,6 +195,10 @@ mod tests {
         rules.check(RULE, &who, &Target::default()).is_ok()
     }
 
+    fn settings(file: &Path) -> PolicySettings {
+        PolicySettings { file: Some(file.to_owned()), ..PolicySettings::default() }
+    }
+
     struct Fixture {
         _directory: tempfile::TempDir,
         path: PathBuf,
@@ -160,7 +210,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("policy.yaml");
             fs::write(&path, format!("'{RULE}': role:reader\n")).unwrap();
-            let enforcer = Enforcer::new(Some(&path), OPTIONS).unwrap();
+            let enforcer = Enforcer::new(&settings(&path), OPTIONS).unwrap();
             Self { _directory: directory, path, enforcer }
         }
 
@@ -201,7 +251,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("first", at("..data")).unwrap();
         std::os::unix::fs::symlink("..data/policy.yaml", at("policy.yaml")).unwrap();
-        let enforcer = Enforcer::new(Some(&at("policy.yaml")), OPTIONS).unwrap();
+        let enforcer = Enforcer::new(&settings(&at("policy.yaml")), OPTIONS).unwrap();
         assert!(allows(&enforcer.rules()));
         std::os::unix::fs::symlink("second", at("..data_tmp")).unwrap();
         fs::rename(at("..data_tmp"), at("..data")).unwrap();
@@ -239,9 +289,44 @@ mod tests {
     fn a_bad_file_is_refused_at_the_start() {
         let fixture = Fixture::new();
         fixture.write("a: '@'\nb: role\n");
-        let error = Enforcer::new(Some(&fixture.path), OPTIONS).unwrap_err().to_string();
+        let error = Enforcer::new(&settings(&fixture.path), OPTIONS).unwrap_err().to_string();
         assert!(error.contains("policy.yaml:2: b: \"role\" is no check"), "{error}");
-        let error = Enforcer::new(Some(Path::new("/nonexistent")), OPTIONS).unwrap_err().to_string();
+        let error = Enforcer::new(&settings(Path::new("/nonexistent")), OPTIONS).unwrap_err().to_string();
         assert!(error.contains("cannot read /nonexistent"), "{error}");
+    }
+
+    #[test]
+    fn files_of_directories_replace_the_rules_of_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let settings = PolicySettings {
+            file: Some(write("policy.yaml", &format!("'{RULE}': '!'\n'fallback': role:reader\n"))),
+            dirs: vec![directory.path().join("policy.d")],
+            default_rule: "fallback".to_owned(),
+            ..PolicySettings::default()
+        };
+        let told = Enforcer::new(&settings, OPTIONS).unwrap_err().to_string();
+        assert!(told.contains("policy.d"), "{told}");
+        write("policy.d/.hidden", "nonsense: [");
+        write("policy.d/inner/1.yaml", "nonsense: [");
+        let enforcer = Enforcer::new(&settings, OPTIONS).unwrap();
+        assert!(!allows(&enforcer.rules()));
+        // The last file counts, and a missing rule is the fallback rule.
+        let first = write("policy.d/1.yaml", &format!("'{RULE}': rule:nowhere\n"));
+        enforcer.look();
+        enforcer.look();
+        assert!(allows(&enforcer.rules()));
+        write("policy.d/2.yaml", &format!("'{RULE}': '!'\n"));
+        enforcer.reload();
+        assert!(!allows(&enforcer.rules()));
+        // An error names its own file.
+        fs::write(&first, "a: '@'\nb: rule:b\n").unwrap();
+        let told = Enforcer::new(&settings, OPTIONS).unwrap_err().to_string();
+        assert!(told.contains("1.yaml:2: b: the rule leads back to itself"), "{told}");
     }
 }

@@ -34,6 +34,8 @@ pub enum Error {
 /// A fault in the text of a policy file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wrong {
+    /// The place of the file in the list of files.
+    pub file: usize,
     /// The number of the wrong line. The first line is 1.
     pub line: usize,
     /// A message about the fault.
@@ -53,6 +55,8 @@ pub struct FileRule {
     pub name: String,
     /// The rule as a tree of checks.
     pub check: Check,
+    /// The place of the file in the list of files.
+    pub file: usize,
     /// The number of the line with the rule's name. The first line is 1.
     pub line: usize,
 }
@@ -74,7 +78,8 @@ pub fn parse(text: &str) -> Result<Vec<FileRule>, Wrong> {
 /// Returns the only YAML document of the file, or `None` for an empty file. All values stay texts. Otherwise
 /// YAML would read `no` as a boolean and `1e3` as a number.
 fn document(text: &str) -> Result<Option<MarkedYaml<'_>>, Wrong> {
-    let syntax = |error: &ScanError| Wrong { line: error.marker().line(), problem: error.info().to_owned() };
+    let syntax =
+        |error: &ScanError| Wrong { file: 0, line: error.marker().line(), problem: error.info().to_owned() };
     let mut loader = YamlLoader::<MarkedYaml<'_>>::default();
     loader.early_parse(false);
     Parser::new_from_str(text).load(&mut loader, true).map_err(|error| syntax(&error))?;
@@ -93,9 +98,9 @@ fn rule(name: &MarkedYaml<'_>, value: &MarkedYaml<'_>) -> Result<FileRule, Wrong
     let Some(text) = text(&name.data) else {
         return Err(wrong(name, "the name of a rule is a text"));
     };
-    let problem = |problem| Wrong { line: line(value), problem: format!("{text}: {problem}") };
+    let problem = |problem| Wrong { file: 0, line: line(value), problem: format!("{text}: {problem}") };
     let check = check(value).map_err(problem)?;
-    Ok(FileRule { name: text.to_owned(), check, line: line(name) })
+    Ok(FileRule { name: text.to_owned(), check, file: 0, line: line(name) })
 }
 
 fn check(value: &MarkedYaml<'_>) -> Result<Check, String> {
@@ -134,7 +139,7 @@ fn line(node: &MarkedYaml<'_>) -> usize {
 }
 
 fn wrong(node: &MarkedYaml<'_>, problem: &str) -> Wrong {
-    Wrong { line: line(node), problem: problem.to_owned() }
+    Wrong { file: 0, line: line(node), problem: problem.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! The rules in force: default rules, and rules of a policy file that replace them by name.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use super::check::{Check, Credentials, Target};
 use super::defaults::{DEFAULTS, DefaultRule};
-use super::file::{self, FileRule, Wrong};
+use super::file::{self, Error, FileRule, Wrong};
 use super::parser;
 use crate::auth::TokenScope;
 
-/// The name of the fallback rule. If another rule refers to a rule that does not exist, the fallback rule
+/// The usual name of the fallback rule. If another rule refers to a rule that does not exist, the fallback rule
 /// applies instead.
-const FALLBACK: &str = "default";
+pub const FALLBACK: &str = "default";
 
 /// The deepest nesting of checks. If a rule refers to another rule, the checks of the other rule count too.
 const MAX_DEPTH: usize = 200;
@@ -41,29 +42,56 @@ pub enum Denied {
 pub struct Rules {
     checks: HashMap<String, Check>,
     scopes: HashMap<&'static str, &'static [TokenScope]>,
+    /// The name of the fallback rule.
+    fallback: String,
     warnings: Vec<String>,
 }
 
+/// The place of a rule: the number of the file in the list of files, and the number of the line.
+type Lines = HashMap<String, (usize, usize)>;
+
 impl Rules {
-    /// Reads the text of a policy file, and replaces the default rules of the same names.
-    pub fn parse(text: &str, options: Options) -> Result<Self, Wrong> {
-        Self::new(file::parse(text)?, options)
+    /// Reads the texts of several policy files, each with its path. A rule in a later file replaces the rule of the same
+    /// name in an earlier file. `fallback` is the name of the fallback rule.
+    pub fn of_files(files: &[(PathBuf, String)], options: Options, fallback: &str) -> Result<Self, Error> {
+        let mut given = Vec::new();
+        for (number, (path, text)) in files.iter().enumerate() {
+            let rules = file::parse(text).map_err(|wrong| wrong.in_file(path))?;
+            given.extend(rules.into_iter().map(|rule| FileRule { file: number, ..rule }));
+        }
+        Self::new(given, options, fallback, files).map_err(|wrong| {
+            let path = files.get(wrong.file).map_or(Path::new("defaults"), |(path, _)| path);
+            wrong.in_file(path)
+        })
     }
 
-    fn new(given: Vec<FileRule>, options: Options) -> Result<Self, Wrong> {
-        let lines: HashMap<String, usize> = given.iter().map(|rule| (rule.name.clone(), rule.line)).collect();
+    /// Reads the text of a policy file, and replaces the default rules of the same names.
+    pub fn parse(text: &str, options: Options) -> Result<Self, Wrong> {
+        Self::new(file::parse(text)?, options, FALLBACK, &[])
+    }
+
+    fn new(
+        given: Vec<FileRule>,
+        options: Options,
+        fallback: &str,
+        files: &[(PathBuf, String)],
+    ) -> Result<Self, Wrong> {
+        let lines: Lines = given.iter().map(|rule| (rule.name.clone(), (rule.file, rule.line))).collect();
         let mut checks: HashMap<String, Check> =
             given.into_iter().map(|rule| (rule.name, rule.check)).collect();
         for default in DEFAULTS.iter().filter(|default| !lines.contains_key(default.name)) {
             // A unit test reads all default rules, so this error does not occur in a release.
-            let check = in_force(default, &checks, options)
-                .map_err(|problem| Wrong { line: 0, problem: format!("{}: {problem}", default.name) })?;
+            let check = in_force(default, &checks, options).map_err(|problem| Wrong {
+                file: 0,
+                line: 0,
+                problem: format!("{}: {problem}", default.name),
+            })?;
             checks.insert(default.name.to_owned(), check);
         }
         let scoped = DEFAULTS.iter().filter(|_| options.enforce_scope);
         let scopes = scoped.map(|default| (default.name, default.scopes)).collect();
-        let mut rules = Self { checks, scopes, warnings: Vec::new() };
-        rules.check_references(&lines)?;
+        let mut rules = Self { checks, scopes, fallback: fallback.to_owned(), warnings: Vec::new() };
+        rules.check_references(&lines, files)?;
         Ok(rules)
     }
 
@@ -77,10 +105,10 @@ impl Rules {
         if allowed { Ok(()) } else { Err(Denied::Rule(rule.to_owned())) }
     }
 
-    /// Returns the rule of this name. If there is no such rule, returns the rule named `default`.
+    /// Returns the rule of this name. If there is no such rule, returns the fallback rule.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Check> {
-        self.checks.get(name).or_else(|| self.checks.get(FALLBACK))
+        self.checks.get(name).or_else(|| self.checks.get(&self.fallback))
     }
 
     /// Returns all rules with their names: first the default rules, then the other rules of the file, sorted by name.
@@ -101,14 +129,15 @@ impl Rules {
 
     /// Fails if a rule refers back to itself, or if references are nested too deeply. Records a warning for
     /// each reference to a rule that does not exist.
-    fn check_references(&mut self, lines: &HashMap<String, usize>) -> Result<(), Wrong> {
+    fn check_references(&mut self, lines: &Lines, files: &[(PathBuf, String)]) -> Result<(), Wrong> {
         let mut walk = Walk { rules: self, depths: HashMap::new(), path: Vec::new(), missing: Vec::new() };
         for name in self.checks.keys() {
             walk.rule(name).map_err(|problem| {
                 // A default rule has no line in the file. So the error names the first rule of the file that leads to
                 // the faulty rule.
-                let line = walk.path.iter().find_map(|name| lines.get(*name)).copied().unwrap_or_default();
-                Wrong { line, problem }
+                let place = walk.path.iter().find_map(|name| lines.get(*name)).copied();
+                let (file, line) = place.unwrap_or_default();
+                Wrong { file, line, problem }
             })?;
         }
         let mut missing = walk.missing;
@@ -116,8 +145,12 @@ impl Rules {
         self.warnings = missing
             .into_iter()
             .map(|(rule, name)| {
-                let line = lines.get(rule).copied().unwrap_or_default();
-                format!("line {line}: {rule}: there is no rule {name:?}, so that check is never fulfilled")
+                let (file, line) = lines.get(rule).copied().unwrap_or_default();
+                let path =
+                    files.get(file).map(|(path, _)| format!("{}, ", path.display())).unwrap_or_default();
+                format!(
+                    "{path}line {line}: {rule}: there is no rule {name:?}, so that check is never fulfilled"
+                )
             })
             .collect();
         Ok(())
@@ -178,7 +211,8 @@ impl<'r> Walk<'r> {
                 Some((name, _)) => Some(name.as_str()),
                 None => {
                     let rule = self.path.last().copied().unwrap_or_default();
-                    let fallback = self.rules.checks.contains_key(FALLBACK).then_some(FALLBACK);
+                    let fallback = self.rules.fallback.as_str();
+                    let fallback = self.rules.checks.contains_key(fallback).then_some(fallback);
                     if fallback.is_none() {
                         self.missing.push((rule, name));
                     }

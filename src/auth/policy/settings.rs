@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::Options;
+use super::rules::{FALLBACK, Options};
 use crate::auth::settings::AuthStrategy;
 
 /// The `[policy]` table of the configuration.
@@ -13,6 +13,10 @@ use crate::auth::settings::AuthStrategy;
 pub struct PolicySettings {
     /// The path of the policy file. The rules of the file replace the default rules of the same names.
     pub file: Option<PathBuf>,
+    /// The directories of more policy files. The rules of their files replace those of `file`.
+    pub dirs: Vec<PathBuf>,
+    /// The name of the rule that applies where a rule refers to a rule that does not exist.
+    pub default_rule: String,
     /// Whether the rules of older Placement releases are ignored. The older rules allow the role `admin` everything.
     /// By default, the older rules are ignored with Keystone, and are in force with noauth2.
     pub enforce_new_defaults: Option<bool>,
@@ -22,7 +26,13 @@ pub struct PolicySettings {
 
 impl Default for PolicySettings {
     fn default() -> Self {
-        PolicySettings { file: None, enforce_new_defaults: None, enforce_scope: true }
+        PolicySettings {
+            file: None,
+            dirs: Vec::new(),
+            default_rule: FALLBACK.to_owned(),
+            enforce_new_defaults: None,
+            enforce_scope: true,
+        }
     }
 }
 
