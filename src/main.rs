@@ -1,4 +1,5 @@
-//! The command line of the program, with its subcommands: serve, migrate, policy, openapi, lock, tickets and status.
+//! The command line of the program, with its subcommands: serve, migrate, config, policy, openapi, lock, tickets and
+//! status.
 
 mod commands;
 
@@ -13,7 +14,7 @@ use allotment::migrations::{self, triggers};
 use allotment::wire::microversion::Microversion;
 use allotment::{logging, server};
 use clap::{Args, Parser, Subcommand};
-use commands::{lock, openapi, policy, status, tickets};
+use commands::{config, lock, openapi, policy, status, tickets};
 
 /// The OpenStack Placement API in one binary.
 #[derive(Parser)]
@@ -63,6 +64,11 @@ enum Command {
         #[command(flatten)]
         options: status::Options,
     },
+    /// Translate the configuration of OpenStack Placement
+    Config {
+        #[command(subcommand)]
+        command: config::Command,
+    },
     /// Show the rules of authorization, and decide by them
     Policy {
         #[command(subcommand)]
@@ -70,6 +76,9 @@ enum Command {
         /// TOML file with settings
         #[arg(long, value_name = "FILE", global = true)]
         config: Option<PathBuf>,
+        /// Configuration file of OpenStack Placement, below the TOML file
+        #[arg(long, value_name = "FILE", global = true)]
+        placement_conf: Vec<PathBuf>,
     },
     /// Print the OpenAPI 3.1 document
     Openapi {
@@ -91,6 +100,11 @@ struct Common {
     /// TOML file with settings
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Configuration file of OpenStack Placement, such as /etc/placement/placement.conf, with the files of
+    /// placement.conf.d beside it. The TOML file and the environment beat it. May be given several times, also with a
+    /// directory of files *.conf
+    #[arg(long, value_name = "FILE")]
+    placement_conf: Vec<PathBuf>,
     /// Database: sqlite:PATH, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME. A password
     /// is better placed in the environment, as ALLOTMENT_DATABASE__URL, or in the file of settings, since others
     /// can see a process's arguments
@@ -102,7 +116,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::set_filter(None);
     let (flags, task): (Flags, Task) = match cli.command {
-        Command::Serve { common: Common { config, database }, listen, insecure_noauth2 } => {
+        Command::Serve { common: Common { config, placement_conf, database }, listen, insecure_noauth2 } => {
             // Signals are handled first of all, since an unhandled SIGHUP ends the process.
             let signals = match server::Signals::listen() {
                 Ok(signals) => signals,
@@ -111,13 +125,13 @@ fn main() -> ExitCode {
                     return ExitCode::FAILURE;
                 }
             };
-            let flags = Flags { config, listen, database, insecure_noauth2 };
+            let flags = Flags { config, placement_conf, listen, database, insecure_noauth2 };
             let again = flags.clone();
             (flags, Box::new(move |settings| serve(signals, settings, again)))
         }
-        Command::Migrate { common: Common { config, database }, check, remove_triggers } => {
+        Command::Migrate { common: Common { config, placement_conf, database }, check, remove_triggers } => {
             // A migration opens no port, so an address is accepted that `serve` would refuse with noauth2.
-            let flags = Flags { config, database, insecure_noauth2: true, listen: None };
+            let flags = Flags { config, placement_conf, database, insecure_noauth2: true, listen: None };
             let task: Task = match (check, remove_triggers) {
                 (true, _) => Box::new(check_migrations),
                 (false, true) => Box::new(do_remove_triggers),
@@ -125,22 +139,26 @@ fn main() -> ExitCode {
             };
             (flags, task)
         }
-        Command::Status { common: Common { config, database }, options } => {
-            let flags = Flags { config, database, insecure_noauth2: true, listen: None };
+        Command::Status { common: Common { config, placement_conf, database }, options } => {
+            let flags = Flags { config, placement_conf, database, insecure_noauth2: true, listen: None };
             (flags, Box::new(move |settings| Ok(status::run(&settings, &options))))
         }
-        Command::Policy { command, config } => {
-            let flags = Flags { config, insecure_noauth2: true, ..Flags::default() };
+        Command::Policy { command, config, placement_conf } => {
+            let flags = Flags { config, placement_conf, insecure_noauth2: true, ..Flags::default() };
             (flags, Box::new(move |settings| command.run(&settings)))
         }
+        Command::Config { command } => return command.run(),
         Command::Openapi { microversion } => return openapi::run(microversion),
         Command::Lock(arguments) => return lock::run(&arguments),
         Command::LockGuard => return lock::guard::run(),
         Command::Tickets(arguments) => return tickets::run(&arguments),
     };
-    let settings = match Settings::load(&flags) {
-        Ok(settings) => {
+    let settings = match Settings::load_with_remarks(&flags) {
+        Ok((settings, remarks)) => {
             logging::set_filter(settings.log.as_deref());
+            for remark in remarks {
+                log::warn!("{remark}");
+            }
             settings
         }
         Err(error) => {

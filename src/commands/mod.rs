@@ -2,6 +2,7 @@
 
 mod clock;
 mod cloud;
+pub mod config;
 mod failure;
 pub mod lock;
 pub mod openapi;

@@ -28,6 +28,17 @@ pub enum Error {
     /// A key is unknown, or its value has the wrong type.
     #[error("{0}")]
     Value(String),
+    /// A value of `placement.conf` is not allowed.
+    #[error("{problem} (from {origin})")]
+    FromPlacement {
+        /// The error about the setting.
+        problem: String,
+        /// The place of the option: file, line, section and name.
+        origin: String,
+    },
+    /// No file and no variable names the database, although `placement.conf` is read.
+    #[error("{0}: [placement_database] connection is missing")]
+    NoDatabase(PathBuf),
     /// A value has the right type, but its content is not allowed.
     #[error(transparent)]
     Unusable(#[from] Unusable),

@@ -1,5 +1,5 @@
-//! Loads the settings: defaults, then the TOML file, then environment variables, then command line flags. A later
-//! source overrides earlier sources.
+//! Loads the settings: defaults, then `placement.conf`, then the TOML file, then environment variables, then command
+//! line flags. A later source overrides earlier sources.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::error::Error;
+use super::placement_conf::Import;
 use super::settings::Settings;
 use super::{environment, values};
 
 /// The settings on the command line. A flag overrides the file and the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
+    /// The paths of `placement.conf` and of other files or directories (`--placement-conf`).
+    pub placement_conf: Vec<PathBuf>,
     /// The path of the TOML file (`--config`).
     pub config: Option<PathBuf>,
     /// The setting `listen` (`--listen`).
@@ -40,12 +43,33 @@ impl Flags {
 impl Settings {
     /// Loads the settings from all sources, and checks the settings.
     pub fn load(flags: &Flags) -> Result<Settings, Error> {
-        let mut table = flags.config.as_deref().map_or_else(|| Ok(Table::new()), read)?;
+        Self::load_with_remarks(flags).map(|(settings, _)| settings)
+    }
+
+    /// Loads the settings from all sources, and checks the settings. Also returns the remarks about `placement.conf`,
+    /// such as the options that are not honoured.
+    pub fn load_with_remarks(flags: &Flags) -> Result<(Settings, Vec<String>), Error> {
+        let import = match flags.placement_conf.as_slice() {
+            [] => Import::default(),
+            paths => Import::read(paths)?,
+        };
+        let mut table = import.table().clone();
+        values::merge(&mut table, flags.config.as_deref().map_or_else(|| Ok(Table::new()), read)?);
         environment::add_to(&mut table)?;
         flags.add_to(&mut table);
-        let settings: Settings = values::read(table).map_err(|misfit| Error::Value(misfit.to_string()))?;
-        settings.check()?;
-        Ok(settings)
+        if let Some(path) = flags.placement_conf.last()
+            && values::get(&table, "database.url").is_none()
+        {
+            return Err(Error::NoDatabase(path.clone()));
+        }
+        let in_placement_conf = |key: &str, error: Error| match import.origin(key, &table) {
+            Some(origin) => Error::FromPlacement { problem: error.to_string(), origin },
+            None => error,
+        };
+        let settings: Settings = values::read(table.clone())
+            .map_err(|misfit| in_placement_conf(&misfit.key(), Error::Value(misfit.to_string())))?;
+        settings.check().map_err(|wrong| in_placement_conf(wrong.key, wrong.into()))?;
+        Ok((settings, import.remarks().to_vec()))
     }
 }
 
@@ -91,6 +115,7 @@ mod tests {
             listen: Some("127.0.0.1:2".parse().unwrap()),
             database: Some("sqlite:/x.db".to_owned()),
             insecure_noauth2: true,
+            placement_conf: Vec::new(),
         };
         let settings = Settings::load(&flags).unwrap();
         assert_eq!(settings.listen.port(), 2);

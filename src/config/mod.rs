@@ -5,6 +5,7 @@
 //! - `admin`, `tls`: the tables for `server`
 //! - `load`: loads and checks the settings; `environment`: reads environment variables; `values`: converts TOML
 //!   values into settings
+//! - [`placement_conf`]: reads the configuration file of OpenStack Placement
 //! - `checks`: the checks of all settings
 //! - `changes`: compares newly read settings with the settings in use
 //! - `error`: the errors of reading the settings
@@ -17,6 +18,7 @@ mod documented;
 mod environment;
 mod error;
 mod load;
+pub mod placement_conf;
 mod settings;
 mod tls;
 mod values;

@@ -38,9 +38,32 @@ pub(super) fn set(table: &mut Table, path: &[&str], value: Value) {
     }
 }
 
+/// Returns the value of a key such as `database.url`.
+pub(super) fn get<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
+    match key.split_once('.') {
+        Some((first, rest)) => get(table.get(first)?.as_table()?, rest),
+        None => table.get(key),
+    }
+}
+
+/// Puts all values of `over` into `table`, and replaces existing values.
+pub(super) fn merge(table: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(over)) => merge(inner, over),
+            (_, value) => drop(table.insert(key, value)),
+        }
+    }
+}
+
 impl Misfit {
     fn new(problem: String) -> Self {
         Misfit { path: Vec::new(), problem }
+    }
+
+    /// Returns the key, such as `database.url`.
+    pub(super) fn key(&self) -> String {
+        self.path.iter().rev().map(String::as_str).collect::<Vec<_>>().join(".")
     }
 
     fn below(mut self, key: &str) -> Self {
@@ -51,8 +74,7 @@ impl Misfit {
 
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path: Vec<_> = self.path.iter().rev().map(String::as_str).collect();
-        write!(f, "{}: {}", path.join("."), self.problem)
+        write!(f, "{}: {}", self.key(), self.problem)
     }
 }
 
@@ -241,5 +263,10 @@ mod tests {
         set(&mut table, &["b", "x", "y"], Value::Integer(6));
         set(&mut table, &["c", "d"], Value::Integer(7));
         assert_eq!(table, "a = 5\nb = { x = { y = 6 } }\nc = { d = 7, e = 4 }".parse().unwrap());
+        merge(&mut table, "a = { f = 1 }\nc = { e = 8, g = 9 }".parse().unwrap());
+        let merged = "a = { f = 1 }\nb = { x = { y = 6 } }\nc = { d = 7, e = 8, g = 9 }";
+        assert_eq!(table, merged.parse().unwrap());
+        assert_eq!(get(&table, "b.x.y"), Some(&Value::Integer(6)));
+        assert_eq!((get(&table, "b.x.z"), get(&table, "c.d.e")), (None, None));
     }
 }

@@ -20,9 +20,12 @@ pub(super) async fn on_hangup(mut hangups: Signal, service: Arc<Service>, flags:
 
 fn reload(service: &Service, flags: &Flags) {
     service.app().policy.reload();
-    let fresh = match Settings::load(flags) {
-        Ok(fresh) => {
+    let fresh = match Settings::load_with_remarks(flags) {
+        Ok((fresh, remarks)) => {
             logging::set_filter(fresh.log.as_deref());
+            for remark in &remarks {
+                log::warn!("{remark}");
+            }
             let late = service.settings.changes_for_the_next_start(&fresh);
             if !late.is_empty() {
                 log::warn!("these settings have changed, for the next start only: {}", late.join(", "));
