@@ -19,6 +19,7 @@ pub mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod server;
 mod settings;
+mod sql_log;
 #[cfg(feature = "sqlite")]
 mod sqlite_file;
 pub mod statement;

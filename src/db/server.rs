@@ -10,6 +10,7 @@ use super::connection::DbConnection;
 use super::hosts::{Fault, Host};
 #[cfg(feature = "postgres")]
 use super::postgres_url;
+use super::sql_log;
 use super::target::{DbTarget, Kind, lacking};
 use super::watch::{self, Socket};
 
@@ -96,10 +97,16 @@ fn connect_to(
     };
     let socket = attempt.socket(times);
     match socket.clone() {
-        Some(socket) => conn.set_instrumentation(move |event: InstrumentationEvent<'_>| socket.note(&event)),
-        None => log::warn!(
-            "the socket of a database connection is not found: an answer that never comes is waited for"
-        ),
+        Some(socket) => conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            socket.note(&event);
+            sql_log::note(&event);
+        }),
+        None => {
+            conn.set_instrumentation(|event: InstrumentationEvent<'_>| sql_log::note(&event));
+            log::warn!(
+                "the socket of a database connection is not found: an answer that never comes is waited for"
+            );
+        }
     }
     if target.needs_tls {
         refuse_plain_text(&mut conn)?;

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::{Connection, ConnectionError, ConnectionResult, QueryResult};
 
 use super::connection::DbConnection;
 use super::error::is_conflict_message;
+use super::sql_log;
 use super::target::DbTarget;
 
 /// Opens a connection to an SQLite file, and sets up the connection.
 pub fn establish(target: &DbTarget) -> ConnectionResult<DbConnection> {
     let mut conn = DbConnection::Sqlite(diesel::SqliteConnection::establish(&target.path)?);
+    conn.set_instrumentation(|event: InstrumentationEvent<'_>| sql_log::note(&event));
     set_up_file(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
