@@ -115,7 +115,7 @@ pub fn replace(tx: &mut Tx, uuid: &str, given: i64, names: &[String]) -> Result<
 /// Deletes all traits of a provider. If the provider has no traits, its generation stays unchanged.
 pub fn delete_by_provider(tx: &mut Tx, uuid: &str) -> Result<()> {
     let id = find_key(tx, uuid)?.id;
-    if rows::list_by_provider(tx, id)?.is_empty() {
+    if rows::ids_of_provider(tx, id)?.is_empty() {
         return Ok(());
     }
     bump_id(tx, id)?;
@@ -131,6 +131,6 @@ fn difference(
     wanted: &[Trait],
 ) -> Result<(Vec<TraitId>, Vec<TraitId>)> {
     let wanted: HashSet<TraitId> = wanted.iter().map(|t| t.id).collect();
-    let present: HashSet<TraitId> = rows::list_by_provider(conn, provider_id)?.iter().map(|t| t.id).collect();
+    let present = rows::ids_of_provider(conn, provider_id)?;
     Ok((wanted.difference(&present).copied().collect(), present.difference(&wanted).copied().collect()))
 }

@@ -92,14 +92,11 @@ pub(super) fn trait_time() -> _ {
     coalesce(traits::updated_at.nullable(), traits::created_at.nullable())
 }
 
-/// Returns the traits of a provider, in the order of row ids.
-pub fn list_by_provider(conn: &mut DbConnection, provider_id: ProviderId) -> QueryResult<Vec<Trait>> {
-    rpt::table
-        .inner_join(traits::table.on(traits::id.eq(rpt::trait_id)))
-        .filter(rpt::resource_provider_id.eq(provider_id))
-        .order(traits::id)
-        .select(COLUMNS)
-        .load(conn)
+/// Returns the row ids of a provider's traits.
+pub fn ids_of_provider(conn: &mut DbConnection, provider_id: ProviderId) -> QueryResult<HashSet<TraitId>> {
+    let found: Vec<TraitId> =
+        rpt::table.filter(rpt::resource_provider_id.eq(provider_id)).select(rpt::trait_id).load(conn)?;
+    Ok(found.into_iter().collect())
 }
 
 /// Returns true if at least one provider has the trait.

@@ -1,5 +1,7 @@
 //! Queries on tickets by the time of expiry.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
@@ -72,17 +74,17 @@ pub fn earliest_expiry(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateT
 /// Returns the groups (tickets that were created together) out of `uuids` in which an active ticket has a lease that
 /// has not started.
 pub fn list_idle_groups(conn: &mut DbConnection, uuids: &[&str]) -> QueryResult<Vec<String>> {
-    let found: Vec<Option<String>> = super::chunked(uuids, |chunk| {
+    // The query has no condition on the status, since a database may then read all tickets of this status.
+    let found: Vec<(Option<String>, Status)> = super::chunked(uuids, |chunk| {
         load_typed!(
             conn,
             tickets::table
                 .filter(tickets::group_uuid.eq_any(chunk))
-                .filter(tickets::status.eq(Status::Active))
                 .filter(tickets::lease_seconds.is_not_null())
                 .filter(tickets::expires_at.is_null())
-                .select(tickets::group_uuid)
-                .distinct()
+                .select((tickets::group_uuid, tickets::status))
         )
     })?;
-    Ok(found.into_iter().flatten().collect())
+    let active = found.into_iter().filter(|(_, status)| *status == Status::Active);
+    Ok(active.filter_map(|(group_uuid, _)| group_uuid).collect::<BTreeSet<_>>().into_iter().collect())
 }

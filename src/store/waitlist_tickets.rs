@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::commit::Tx;
 use crate::db::schema::{waitlist_queues as queues, waitlist_tickets as tickets};
@@ -14,10 +17,13 @@ use super::load_typed;
 use super::ticket::{NewTicket, Status, Ticket, from_micros, micros};
 use super::waitlist_queues::QueueFilter;
 
-/// Builds the query for the columns of [`Ticket`], joined with the queue.
+/// Builds the query for the columns of [`Ticket`], joined with the queue. The argument is the condition of the join.
 macro_rules! full_rows {
     () => {
-        tickets::table.inner_join(queues::table.on(tickets::queue_id.eq(queues::id))).select((
+        full_rows!(tickets::queue_id.eq(queues::id))
+    };
+    ($of_queue:expr) => {
+        tickets::table.inner_join(queues::table.on($of_queue)).select((
             tickets::queue_id,
             tickets::position,
             tickets::uuid,
@@ -41,6 +47,17 @@ macro_rules! full_rows {
             tickets::activated_at,
         ))
     };
+}
+
+/// Returns the condition that a ticket is of a queue. If the owner of the queues is given, the addition keeps MariaDB
+/// from reading the tickets of all owners before their queues. MariaDB does so while its statistics are those of empty
+/// tables.
+fn of_queue(has_owner: bool) -> SqlLiteral<Bool> {
+    sql(if has_owner {
+        "waitlist_tickets.queue_id = waitlist_queues.id + 0"
+    } else {
+        "waitlist_tickets.queue_id = waitlist_queues.id"
+    })
 }
 
 /// Returns the ticket with this uuid.
@@ -119,7 +136,7 @@ pub struct TicketFilter {
 macro_rules! filtered_rows {
     ($filter:expr) => {{
         let filter: &TicketFilter = $filter;
-        let mut query = full_rows!().into_boxed::<MultiBackend>();
+        let mut query = full_rows!(of_queue(filter.queues.owner.is_some())).into_boxed::<MultiBackend>();
         if let Some(owner) = &filter.queues.owner {
             query = query.filter(queues::owner.eq(owner));
         }
@@ -161,7 +178,7 @@ pub fn list_by_creation(
 
 /// Returns at most `limit` tickets of an owner's queues. The last ticket of each queue comes first.
 pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> QueryResult<Vec<Ticket>> {
-    full_rows!()
+    full_rows!(of_queue(true))
         .filter(queues::owner.eq(owner))
         .order((tickets::queue_id, tickets::position.desc()))
         .limit(limit)
@@ -170,15 +187,14 @@ pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> Q
 
 /// Returns the tickets in `uuids` that are queued.
 pub fn list_queued(conn: &mut DbConnection, uuids: &[String]) -> QueryResult<Vec<String>> {
-    super::chunked(uuids, |chunk| {
+    // The query has no condition on the status, since a database may then read all tickets of this status.
+    let found: Vec<(String, Status)> = super::chunked(uuids, |chunk| {
         load_typed!(
             conn,
-            tickets::table
-                .filter(tickets::uuid.eq_any(chunk))
-                .filter(tickets::status.eq(Status::Queued))
-                .select(tickets::uuid)
+            tickets::table.filter(tickets::uuid.eq_any(chunk)).select((tickets::uuid, tickets::status))
         )
-    })
+    })?;
+    Ok(found.into_iter().filter(|(_, status)| *status == Status::Queued).map(|(uuid, _)| uuid).collect())
 }
 
 /// Returns the groups in `uuids` that wait. A group waits if a ticket of the group is queued and no ticket has ended.
@@ -211,7 +227,9 @@ pub fn insert(tx: &mut Tx, ticket: &NewTicket<'_>) -> QueryResult<()> {
 /// The lock is a write, since a Galera cluster detects conflicts only between writes.
 #[must_use = "a ticket that is not active proves nothing"]
 pub fn prove_active(tx: &mut Tx, uuid: &str) -> QueryResult<bool> {
-    let sql = "UPDATE waitlist_tickets SET fenced_writes = fenced_writes + 1 WHERE uuid = ? AND status = ?";
+    // No index is used for a condition inside CASE. So the row is found by uuid, and no other row is read.
+    let sql = "UPDATE waitlist_tickets SET fenced_writes = fenced_writes + 1 \
+               WHERE uuid = ? AND CASE WHEN status = ? THEN 1 ELSE 0 END = 1";
     Ok(execute(tx, sql, &[uuid.into(), Status::Active.as_str().into()])? == 1)
 }
 
@@ -222,18 +240,27 @@ pub const KEPT_ALIVE_AT_ONCE: usize = 100;
 ///
 /// The generations of the tickets stay unchanged, since the waiting clients would not learn the new generations.
 pub fn keep_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
-    restart_leases(tx, "status = 'queued' AND uuid", uuids, now)
+    restart_leases(tx, "status = 'queued'", "uuid", uuids, now)
 }
 
 /// Restarts the leases of all live tickets in these groups, as far as the leases run already.
 pub fn keep_groups_alive(tx: &mut Tx, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
-    restart_leases(tx, "status IN ('queued', 'active') AND group_uuid", uuids, now)
+    restart_leases(tx, "status IN ('queued', 'active')", "group_uuid", uuids, now)
 }
 
-fn restart_leases(tx: &mut Tx, named: &str, uuids: &[String], now: NaiveDateTime) -> QueryResult<()> {
+/// Restarts the leases of the tickets that meet `condition` and have one of `uuids` in `column`.
+fn restart_leases(
+    tx: &mut Tx,
+    condition: &str,
+    column: &str,
+    uuids: &[String],
+    now: NaiveDateTime,
+) -> QueryResult<()> {
+    // No index is used for a condition inside CASE. So the rows are found by uuid, and no other row is locked.
     let sql = format!(
         "UPDATE waitlist_tickets SET expires_at = ? + ? * lease_seconds \
-         WHERE lease_seconds IS NOT NULL AND expires_at IS NOT NULL AND {named}"
+         WHERE CASE WHEN lease_seconds IS NOT NULL AND expires_at IS NOT NULL AND {condition} \
+         THEN 1 ELSE 0 END = 1 AND {column}"
     );
     let uuids: Vec<&str> = uuids.iter().map(String::as_str).collect();
     execute_listed(tx, &sql, &[micros(now).into(), 1_000_000_i64.into()], &uuids)?;
