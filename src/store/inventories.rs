@@ -137,7 +137,7 @@ pub fn list_with_used(
                 .select(sum(alloc::used))
                 .single_value();
             inv::table
-                .inner_join(rc::table.on(rc::id.eq(inv::resource_class_id)))
+                .inner_join(rc::table.on(rc::id.eq(unindexed(inv::resource_class_id))))
                 .filter($of_provider)
                 .filter($of_class)
                 .select((inv::resource_provider_id, rc::id, rc::name, AMOUNTS, used))
