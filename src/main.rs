@@ -2,6 +2,7 @@
 //! status.
 
 mod commands;
+mod upstream_commands;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -93,6 +94,9 @@ enum Command {
     LockGuard,
     /// List the queues of the waitlist with their tickets
     Tickets(tickets::Arguments),
+    /// Run the service under the name placement-api
+    #[command(skip)]
+    PlacementApi(upstream_commands::Api),
 }
 
 #[derive(Args)]
@@ -113,21 +117,27 @@ struct Common {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = match upstream_commands::Name::of_program() {
+        None => Cli::parse().command,
+        Some(upstream_commands::Name::Api) => Command::PlacementApi(upstream_commands::Api::read()),
+        Some(name) => {
+            logging::set_filter(Some("warn"));
+            return upstream_commands::run(name);
+        }
+    };
     logging::set_filter(None);
-    let (flags, task): (Flags, Task) = match cli.command {
+    let (flags, task): (Flags, Task) = match command {
+        Command::PlacementApi(api) => match signals() {
+            Ok(signals) => serving(signals, api.flags()),
+            Err(code) => return code,
+        },
         Command::Serve { common: Common { config, placement_conf, database }, listen, insecure_noauth2 } => {
-            // Signals are handled first of all, since an unhandled SIGHUP ends the process.
-            let signals = match server::Signals::listen() {
+            let signals = match signals() {
                 Ok(signals) => signals,
-                Err(error) => {
-                    eprintln!("allotment: cannot listen to signals: {error}");
-                    return ExitCode::FAILURE;
-                }
+                Err(code) => return code,
             };
             let flags = Flags { config, placement_conf, listen, database, insecure_noauth2 };
-            let again = flags.clone();
-            (flags, Box::new(move |settings| serve(signals, settings, again)))
+            serving(signals, flags)
         }
         Command::Migrate { common: Common { config, placement_conf, database }, check, remove_triggers } => {
             // A migration opens no port, so an address is accepted that `serve` would refuse with noauth2.
@@ -180,6 +190,20 @@ fn main() -> ExitCode {
 
 type Outcome = Result<ExitCode, server::Error>;
 type Task = Box<dyn FnOnce(Settings) -> Outcome>;
+
+/// Handles the signals, which is done first of all, since an unhandled SIGHUP ends the process.
+fn signals() -> Result<server::Signals, ExitCode> {
+    server::Signals::listen().map_err(|error| {
+        eprintln!("allotment: cannot listen to signals: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Returns the task to run the service.
+fn serving(signals: server::Signals, flags: Flags) -> (Flags, Task) {
+    let again = flags.clone();
+    (flags, Box::new(move |settings| serve(signals, settings, again)))
+}
 
 fn serve(signals: server::Signals, settings: Settings, flags: Flags) -> Outcome {
     server::run(signals, settings, flags)?;

@@ -14,6 +14,7 @@ use std::slice::Iter;
 const ROOMS: &[&str] = &[
     "main",
     "commands",
+    "upstream_commands",
     "server",
     "config",
     "edge",

@@ -1,5 +1,6 @@
 //! Applies the migrations of the schema, each once, even if several replicas start at the same time.
 
+pub mod data;
 mod standard;
 mod steps;
 pub mod triggers;
