@@ -12,9 +12,8 @@ states take turns in one run, and the median of the turns counts.
 import argparse
 import concurrent.futures
 
-import databases
-import drivers
-from compare import Allotment, Load, cpu_seconds, fill, load_driver, median, surroundings
+from compare import (
+    Allotment, Load, cpu_seconds, databases, drivers, fill, load_driver, median, surroundings)
 
 STALE = 'ALLOTMENT_DATABASE__MAX_STALENESS_SECONDS=1'
 
