@@ -191,6 +191,8 @@ impl Keeper {
             let known = self.feed.positions.lock().newest();
             self.tell(own, known)?;
         }
+        // Each replica whose entries are looked for makes each look longer.
+        self.feed.positions.lock().retain(|id| !others.complete.contains(&id));
         self.tidy(own, &others.forgotten)
     }
 
@@ -250,7 +252,6 @@ impl Keeper {
             if !is_done(rows::forget(self.connection()?, *replica))? {
                 break;
             }
-            self.feed.positions.lock().retain(|id| id != *replica);
         }
         if self.heights.back().is_none_or(|(at, _)| now >= *at + PRUNING) {
             let last = self.feed.state.lock().numbers.last();

@@ -21,6 +21,11 @@ pub(super) const ALONE: Duration = Duration::from_secs(6);
 /// seconds.
 const LONG_DEAD: Duration = Duration::from_secs(60);
 
+/// If a row does not change for this time, the entries of its replica are not looked for any more. The replica has written
+/// nothing since [`WRITING`] after the last change, and the server has ended the transactions that the replica left open.
+/// This host's clock counts, because the database's clock may be set while the replica runs.
+const COMPLETE_AFTER: Duration = Duration::from_secs(120);
+
 /// If a row's last change is this old, the row and all entries of its replica are deleted.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -39,6 +44,8 @@ pub(super) struct Others {
     pub(super) running: usize,
     /// True if all other running replicas know this replica.
     pub(super) know_this: bool,
+    /// The ids of the replicas that have ended, and that have no entries which could still appear.
+    pub(super) complete: Vec<i32>,
     /// The ids of the replicas that ended long ago.
     pub(super) forgotten: Vec<i32>,
     /// The id of the newest replica.
@@ -56,13 +63,18 @@ impl Members {
     ) -> Others {
         self.beats.retain(|id, _| members.iter().any(|member| member.id == *id));
         let newest = members.last().map_or(own, |member| member.id.max(own));
-        let mut others = Others { running: 0, know_this: true, forgotten: Vec::new(), newest };
+        let mut others =
+            Others { running: 0, know_this: true, complete: Vec::new(), forgotten: Vec::new(), newest };
         for member in members.iter().filter(|member| member.id != own) {
             let (beat, since) = self.beats.entry(member.id).or_insert((member.beat, now));
             if *beat != member.beat {
                 (*beat, *since) = (member.beat, now);
             }
-            let is_silent = now.saturating_sub(*since) >= DEAD_AFTER || member.age >= LONG_DEAD;
+            let silence = now.saturating_sub(*since);
+            if silence >= COMPLETE_AFTER {
+                others.complete.push(member.id);
+            }
+            let is_silent = silence >= DEAD_AFTER || member.age >= LONG_DEAD;
             if !member.has_left && !is_silent && !has_ended(&member.identity) {
                 others.running += 1;
                 others.know_this &= member.known >= own;
@@ -111,6 +123,20 @@ mod tests {
         // A replica that has ended need not know this replica.
         assert_eq!(look(&[member(1, 1, 1), Member { has_left: true, ..member(2, 1, 2) }]), (0, true));
         assert_eq!(look(&[Member { age: LONG_DEAD, ..member(2, 1, 2) }]), (0, true));
+    }
+
+    #[test]
+    fn the_feed_of_a_silent_replica_is_complete_some_time_later() {
+        let mut members = Members::default();
+        // The database's clock was set, so the age tells nothing.
+        let mut look = |beat, now| {
+            let other = Member { age: seconds(7_200), ..member(1, beat, 1) };
+            members.look(&[other, member(2, 1, 2)], 2, seconds(now), |_| false).complete
+        };
+        assert_eq!(
+            [look(1, 10), look(1, 129), look(1, 130), look(2, 131)],
+            [vec![], vec![], vec![1], vec![]]
+        );
     }
 
     #[test]
