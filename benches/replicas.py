@@ -3,17 +3,18 @@
 
     benches/replicas.py [--database postgres|mysql] [--hosts 1000] [--seconds 3] [--turns 5]
 
-All replicas use one database with fsync on. A search on one replica asks the feed for the changes by the others, or
-shows a picture that is at most a second old (`database.max_staleness_seconds = 1`). Claims come from 9 clients, on one
-replica or on three replicas with 3 clients each. CPU time is the time of all replicas and of the database together. The
-states take turns in one run, and the median of the turns counts.
+A service that runs alone on a database and three replicas on a copy of this database do the same work in turn, in one run,
+with fsync on. A search on one of the replicas asks the feed for the changes by the others, or shows a picture that is at
+most a second old (`database.max_staleness_seconds = 1`, a fourth replica). Claims come from 9 clients, on the service
+alone or on three replicas with 3 clients each. CPU time is the time of all services and of the database together. The
+median of the turns counts.
 """
 
 import argparse
 import concurrent.futures
 
 from compare import (
-    Allotment, Load, cpu_seconds, databases, drivers, fill, load_driver, median, surroundings)
+    Allotment, Load, analyze, copy, cpu_seconds, databases, drivers, fill, load_driver, median, surroundings)
 
 STALE = 'ALLOTMENT_DATABASE__MAX_STALENESS_SECONDS=1'
 
@@ -25,9 +26,9 @@ class Stale(Allotment):
         return ['env', STALE, *super().command()]
 
 
-def measure(load, replicas, database, work, clients, seconds, seed):
-    """Runs the work on all of the replicas at the same time."""
-    pids = [replica.process.pid for replica in replicas] + [database.process.pid]
+def measure(load, replicas, every, database, work, clients, seconds, seed):
+    """Runs the work on all of the replicas at the same time. The time of the services that only listen counts too."""
+    pids = [service.process.pid for service in every] + [database.process.pid]
     before = [cpu_seconds(pid) for pid in pids]
     options = ['--clients', clients // len(replicas), '--seconds', seconds, '--seed', seed]
     with concurrent.futures.ThreadPoolExecutor(len(replicas)) as pool:
@@ -42,37 +43,43 @@ def measure(load, replicas, database, work, clients, seconds, seed):
 
 def run(arguments, workdir, server):
     ports = drivers.free_ports()
-    database = databases.KINDS[arguments.database]('bench_replicas', workdir)
-    database.create()
-
-    def make(name, kind=Allotment):
+    made = {}
+    for name in ('alone', 'shared'):
         (workdir / name).mkdir()
-        return kind(workdir / name, next(ports), database)
-    first, second, third, stale = make('first'), make('second'), make('third'), make('stale', Stale)
-    first.ensure_started()
+        made[name] = databases.KINDS[arguments.database](f'bench_{name}', workdir / name)
+    made['alone'].create()
+
+    def make(name, database, kind=Allotment):
+        (workdir / name).mkdir()
+        return kind(workdir / name, next(ports), made[database])
+    alone, *replicas = [make('service', 'alone'), *(make(f'replica{number}', 'shared') for number in range(3))]
+    stale = make('stale', 'shared', Stale)
+    alone.ensure_started()
     load = Load(arguments.load or load_driver(), arguments.hosts)
-    fill(load, first, database, False)
+    fill(load, alone, made['alone'], False)
+    copy(made['alone'], made['shared'])
+    if arguments.database == 'mysql':
+        for database in made.values():
+            analyze(database)
     states = [
-        ('search, alone', [first], 'candidates-10', 1, []),
-        ('search, two other replicas run', [first], 'candidates-10', 1, [second, third]),
-        ('search, two other replicas run, a second old', [stale], 'candidates-10', 1, [second, third]),
-        ('claim, alone', [first], 'claim', 9, []),
-        ('claim, through three replicas', [first, second, third], 'claim', 9, [])]
+        ('search, alone', [alone], 'candidates-10', 1),
+        ('search, three other replicas run', replicas[:1], 'candidates-10', 1),
+        ('search, three other replicas run, a second old', [stale], 'candidates-10', 1),
+        ('claim, alone', [alone], 'claim', 9),
+        ('claim, through three replicas', replicas, 'claim', 9)]
     found = {name: [] for name, *_ in states}
+    every = [alone, *replicas, stale]
     try:
+        for service in every:
+            service.ensure_started()
+        for _, asked, work, clients in states:
+            measure(load, asked, every, server, work, clients, 1, 99)
         for turn in range(arguments.turns):
-            for name, asked, work, clients, others in states:
-                for replica in (first, second, third, stale):
-                    if replica in asked or replica in others:
-                        replica.ensure_started()
-                    else:
-                        replica.stop()
-                # The first turn of each state warms up the caches, and connections.
-                measure(load, asked, server, work, clients, 1, 99)
-                found[name].append(measure(load, asked, server, work, clients, arguments.seconds, turn + 1))
+            for name, asked, work, clients in states:
+                found[name].append(measure(load, asked, every, server, work, clients, arguments.seconds, turn + 1))
     finally:
-        for replica in (first, second, third, stale):
-            replica.stop()
+        for service in every:
+            service.stop()
     print('\n| work | CPU/op (servers alone) | p50 | p99 | rate |\n| --- | --- | --- | --- | --- |')
     for name, reports in found.items():
         row = {key: median([report[key] for report in reports]) for key in reports[0]}
