@@ -11,6 +11,7 @@ use diesel::sql_types::Bool;
 use crate::commit::Tx;
 use crate::db::schema::{waitlist_queues as queues, waitlist_tickets as tickets};
 use crate::db::statement::{execute, execute_listed};
+use crate::db::unindexed::unindexed;
 use crate::db::{DbConnection, MultiBackend};
 
 use super::load_typed;
@@ -51,7 +52,8 @@ macro_rules! full_rows {
 
 /// Returns the condition that a ticket is of a queue. If the owner of the queues is given, the addition keeps MariaDB
 /// from reading the tickets of all owners before their queues. MariaDB does so while its statistics are those of empty
-/// tables.
+/// tables. The condition is SQL text, because the query of a list is built for all databases at once. So diesel prepares
+/// the list anew each time.
 fn of_queue(has_owner: bool) -> SqlLiteral<Bool> {
     sql(if has_owner {
         "waitlist_tickets.queue_id = waitlist_queues.id + 0"
@@ -178,11 +180,11 @@ pub fn list_by_creation(
 
 /// Returns at most `limit` tickets of an owner's queues. The last ticket of each queue comes first.
 pub fn list_last_by_owner(conn: &mut DbConnection, owner: &str, limit: i64) -> QueryResult<Vec<Ticket>> {
-    full_rows!(of_queue(true))
+    let query = full_rows!(tickets::queue_id.eq(unindexed(queues::id)))
         .filter(queues::owner.eq(owner))
         .order((tickets::queue_id, tickets::position.desc()))
-        .limit(limit)
-        .load(conn)
+        .limit(limit);
+    load_typed!(conn, query)
 }
 
 /// Returns the tickets in `uuids` that are queued.
