@@ -136,12 +136,12 @@ fn main() -> ExitCode {
                 Ok(signals) => signals,
                 Err(code) => return code,
             };
-            let flags = Flags { config, placement_conf, listen, database, insecure_noauth2 };
+            let is_offline = false;
+            let flags = Flags { config, placement_conf, listen, database, insecure_noauth2, is_offline };
             serving(signals, flags)
         }
         Command::Migrate { common: Common { config, placement_conf, database }, check, remove_triggers } => {
-            // A migration opens no port, so an address is accepted that `serve` would refuse with noauth2.
-            let flags = Flags { config, placement_conf, database, insecure_noauth2: true, listen: None };
+            let flags = Flags { config, placement_conf, database, is_offline: true, ..Flags::default() };
             let task: Task = match (check, remove_triggers) {
                 (true, _) => Box::new(check_migrations),
                 (false, true) => Box::new(do_remove_triggers),
@@ -150,11 +150,11 @@ fn main() -> ExitCode {
             (flags, task)
         }
         Command::Status { common: Common { config, placement_conf, database }, options } => {
-            let flags = Flags { config, placement_conf, database, insecure_noauth2: true, listen: None };
+            let flags = Flags { config, placement_conf, database, is_offline: true, ..Flags::default() };
             (flags, Box::new(move |settings| Ok(status::run(&settings, &options))))
         }
         Command::Policy { command, config, placement_conf } => {
-            let flags = Flags { config, placement_conf, insecure_noauth2: true, ..Flags::default() };
+            let flags = Flags { config, placement_conf, is_offline: true, ..Flags::default() };
             (flags, Box::new(move |settings| command.run(&settings)))
         }
         Command::Config { command } => return command.run(),

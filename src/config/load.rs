@@ -24,6 +24,8 @@ pub struct Flags {
     pub database: Option<String>,
     /// The setting `auth.insecure_noauth2` (`--insecure-noauth2`).
     pub insecure_noauth2: bool,
+    /// Whether the command neither listens nor asks Keystone. The settings of authentication may then be incomplete.
+    pub is_offline: bool,
 }
 
 impl Flags {
@@ -68,7 +70,7 @@ impl Settings {
         };
         let settings: Settings = values::read(table.clone())
             .map_err(|misfit| in_placement_conf(&misfit.key(), Error::Value(misfit.to_string())))?;
-        settings.check().map_err(|wrong| in_placement_conf(wrong.key, wrong.into()))?;
+        settings.check(flags.is_offline).map_err(|wrong| in_placement_conf(wrong.key, wrong.into()))?;
         Ok((settings, import.remarks().to_vec()))
     }
 }
@@ -115,7 +117,7 @@ mod tests {
             listen: Some("127.0.0.1:2".parse().unwrap()),
             database: Some("sqlite:/x.db".to_owned()),
             insecure_noauth2: true,
-            placement_conf: Vec::new(),
+            ..Flags::default()
         };
         let settings = Settings::load(&flags).unwrap();
         assert_eq!(settings.listen.port(), 2);

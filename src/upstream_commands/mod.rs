@@ -69,7 +69,7 @@ impl Common {
         }
         placement_conf.extend(self.config_dir.iter().cloned());
         let config = self.allotment_config.clone();
-        Flags { placement_conf, config, insecure_noauth2: true, ..Flags::default() }
+        Flags { placement_conf, config, is_offline: true, ..Flags::default() }
     }
 
     /// Loads the settings. The error is told already.
@@ -137,7 +137,7 @@ impl Api {
                 Some(SocketAddr::new(host, port.unwrap_or(8778)))
             }
         };
-        Flags { listen, insecure_noauth2: false, ..self.common.flags() }
+        Flags { listen, is_offline: false, ..self.common.flags() }
     }
 }
 

@@ -193,3 +193,21 @@ def test_the_file_is_found_where_upstream_finds_it(commands, database, tmp_path)
         assert (done.returncode, done.stdout) == (0, 'None\n'), done
     for arguments in ([], ['db'], ['db', 'nonsense']):
         assert commands.ours('placement-manage', *arguments)[0] != 0
+
+
+def test_the_database_alone_is_enough(commands, database, tmp_path):
+    """As with upstream, a command that asks no Keystone needs no settings of Keystone, though it is the default."""
+    path = tmp_path / 'placement.conf'
+    path.write_text(f'[placement_database]\nconnection = {database.sqlalchemy_url}\n')
+    assert commands.ours('placement-manage', 'db', 'sync')[0] == 0
+    for side in (commands.ours, commands.theirs):
+        assert side('placement-status', 'upgrade', 'check')[0] == 0
+    # No service runs, so status finds a problem.
+    for expected, *command in ((0, 'migrate'), (0, 'migrate', '--check'), (1, 'status'), (0, 'policy', 'list')):
+        done = subprocess.run([drivers.binary(), *command, '--placement-conf', path], capture_output=True, text=True,
+                              timeout=300, env=drivers.environment())
+        assert done.returncode == expected, done
+    # The rules in force are those that a service with Keystone has.
+    assert '"placement:reshaper:reshape": "rule:service_api"' in done.stdout
+    code, _, told = commands.ours('placement-api')
+    assert code == 2 and 'auth.keystone.auth_url: is needed' in told
