@@ -60,15 +60,30 @@ pub(super) struct Books {
     pub(super) unsettled: Vec<Unsettled>,
     /// One sender for each request that waits until the change feed is read.
     pub(super) asked: Vec<oneshot::Sender<()>>,
+    /// The number of commits that were left to the next search, and the number of these that the follower has seen.
+    pub(super) left_to_searches: u64,
+    pub(super) read_of_left: u64,
     /// Whether the change feed must be read, since its last reading was some time ago.
     pub(super) is_look_due: bool,
 }
 
 impl Books {
+    /// Returns true if the follower has not seen all commits that were left to the searches.
+    pub(super) fn has_left_to_searches(&self) -> bool {
+        self.read_of_left < self.left_to_searches
+    }
+
+    /// Announces what a commit touched. The receiver gets a message when the follower has seen the commit.
     pub(super) fn announce(&mut self, touched: Touched) -> oneshot::Receiver<()> {
         let (done, caught_up) = oneshot::channel();
         self.announced.merge(Announced { touched, told: vec![done], since: Some(Instant::now()) });
         caught_up
+    }
+
+    /// Announces what a commit touched, and leaves the reading to the next search.
+    pub(super) fn leave_to_searches(&mut self, touched: Touched) {
+        self.left_to_searches += 1;
+        self.announced.merge(Announced { touched, told: Vec::new(), since: Some(Instant::now()) });
     }
 
     /// Announces the unsettled commits whose next check is due. Forgets a commit after its last check.

@@ -32,8 +32,6 @@ pub(super) struct Inner {
     pub(super) writing: Writing,
     /// Notified when another process has written.
     others: Arc<Notify>,
-    /// If the changes by other replicas were read within this time, a search does not wait until they are read again.
-    max_staleness: Duration,
     /// True if triggers mark the writes of programs that are not replicas.
     reads_marks: bool,
     /// The lock that keeps other processes away from SQLite's file. None for the other databases.
@@ -63,22 +61,12 @@ impl Db {
         let follower = FollowerSlot::default();
         let listener = ListenerSlot::default();
         let others = Arc::new(Notify::new());
-        let writing = Writing::start(first, &target, &follower, &listener, &others)
+        let max_staleness = Duration::from_secs_f64(settings.max_staleness_seconds);
+        let writing = Writing::start(first, &target, &follower, &listener, &others, max_staleness)
             .map_err(|e| Error::Unusable(format!("cannot start a thread for the database: {e}")))?;
         let pool = Pool::new(target.clone(), settings);
-        let max_staleness = Duration::from_secs_f64(settings.max_staleness_seconds);
         let reads_marks = settings.foreign_writers == ForeignWriters::Triggers;
-        let inner = Inner {
-            target,
-            pool,
-            follower,
-            listener,
-            writing,
-            others,
-            max_staleness,
-            reads_marks,
-            _lock: lock,
-        };
+        let inner = Inner { target, pool, follower, listener, writing, others, reads_marks, _lock: lock };
         Ok(Db { inner: Arc::new(inner) })
     }
 
@@ -167,7 +155,7 @@ impl Db {
     /// once if the changes by other replicas were read within `database.max_staleness_seconds`.
     pub async fn see_others(&self) -> Result<(), Error> {
         match &self.inner.writing {
-            Writing::Pool(refresher) => refresher.see_others(self.inner.max_staleness).await,
+            Writing::Pool(refresher) => refresher.see_others().await,
             Writing::OneThread(_) => Ok(()),
         }
     }
@@ -281,6 +269,7 @@ impl Writing {
         follower: &FollowerSlot,
         listener: &ListenerSlot,
         others: &Arc<Notify>,
+        max_staleness: Duration,
     ) -> std::io::Result<Writing> {
         let follower = Arc::clone(follower);
         match target.kind {
@@ -291,7 +280,12 @@ impl Writing {
             }
             _ => {
                 drop(first);
-                Ok(Writing::Pool(Refresher::start(target.clone(), follower, listener.clone())?))
+                Ok(Writing::Pool(Refresher::start(
+                    target.clone(),
+                    follower,
+                    listener.clone(),
+                    max_staleness,
+                )?))
             }
         }
     }

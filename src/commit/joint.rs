@@ -145,7 +145,7 @@ impl Inner {
     }
 
     /// Does all these writes in one transaction. If one is refused, or in conflict too often, does each alone. Returns
-    /// the connection of the last transaction that has committed.
+    /// the connection of the last transaction that has committed, if the follower must read a commit.
     fn write_jobs<W: Write>(&self, mut jobs: Vec<Job<W>>, place: &Place, tx: Pooled) -> Option<Pooled> {
         let outcome = {
             let writes: Vec<&W> = jobs.iter().map(|job| &job.write).collect();
@@ -155,11 +155,12 @@ impl Inner {
         match outcome {
             Ok(((values, caught_up), tx)) => {
                 let caught_up = caught_up.map(FutureExt::shared);
+                let is_followed = caught_up.is_some();
                 for (job, value) in jobs.into_iter().zip(values) {
                     // The send fails if the caller no longer waits.
                     let _ = job.caller.send(Ok((value, caught_up.clone())));
                 }
-                Some(tx)
+                is_followed.then_some(tx)
             }
             // Nobody knows whether the transaction is committed, so the writes can't be done again.
             Err(error) if jobs.len() == 1 || error.database().is_some_and(Error::is_unavailable) => {

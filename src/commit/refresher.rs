@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
@@ -64,14 +64,17 @@ struct Shared {
 pub struct Refresher {
     shared: Arc<Shared>,
     wake: Sender<()>,
+    max_staleness: Duration,
 }
 
 impl Refresher {
-    /// Starts the two threads of the refresher. The threads end after the `Refresher` is dropped.
+    /// Starts the two threads of the refresher. The threads end after the `Refresher` is dropped. Searches may show a
+    /// picture that is as old as `max_staleness`.
     pub fn start(
         target: DbTarget,
         follower: FollowerSlot,
         listener: ListenerSlot,
+        max_staleness: Duration,
     ) -> std::io::Result<Refresher> {
         let (wake, woken) = channel();
         let (books, following, feed, late) = Default::default();
@@ -80,7 +83,7 @@ impl Refresher {
         std::thread::Builder::new().name("refresher-clock".to_owned()).spawn(move || watch(&watched))?;
         let thread = Thread { target, shared: Arc::clone(&shared) };
         std::thread::Builder::new().name("refresher".to_owned()).spawn(move || thread.run(&woken))?;
-        Ok(Refresher { shared, wake })
+        Ok(Refresher { shared, wake, max_staleness })
     }
 
     /// Commits, and announces the touched parts, which the follower reads next. The returned receiver gets a message
@@ -97,20 +100,29 @@ impl Refresher {
         let number = (!touched.is_one_piece()).then(|| self.shared.books.lock().commits.begin(&touched));
         let outcome = self.commit_entry(tx);
         let is_unsettled = outcome.as_ref().is_err_and(|error| !error.is_undone());
-        let caught_up = {
-            let mut books = self.shared.books.lock();
-            if is_unsettled {
-                let (touched, due) = (touched.clone(), Instant::now() + LOOK_AGAIN);
-                books.unsettled.push(Unsettled { touched, number, due, looks: 0 });
-            } else if let Some(number) = number {
-                books.commits.end(number);
-            }
-            books.announce(touched)
-        };
+        let mut books = self.shared.books.lock();
+        if is_unsettled {
+            let (touched, due) = (touched.clone(), Instant::now() + LOOK_AGAIN);
+            books.unsettled.push(Unsettled { touched, number, due, looks: 0 });
+        } else if let Some(number) = number {
+            books.commits.end(number);
+        }
+        let caught_up = self.announce(books, touched);
         if outcome.is_err() {
             self.wake();
         }
-        outcome.map(|()| Some(caught_up))
+        outcome.map(|()| caught_up)
+    }
+
+    /// Announces what a commit touched. Returns no receiver if the next search makes the follower read the commit. While
+    /// others may write, each search waits until the follower has read the change feed. The follower then reads the commits
+    /// of this process too, many at a time.
+    fn announce(&self, mut books: MutexGuard<'_, Books>, touched: Touched) -> Option<oneshot::Receiver<()>> {
+        if self.max_staleness.is_zero() && self.feed().is_some_and(Feed::has_others) {
+            books.leave_to_searches(touched);
+            return None;
+        }
+        Some(books.announce(touched))
     }
 
     /// Commits. If the transaction is certainly not committed, its number in the change feed is used again.
@@ -151,11 +163,11 @@ impl Refresher {
             return None;
         }
         debug_assert!(touched.everything || touched.is_one_piece());
-        let caught_up = self.shared.books.lock().announce(touched);
+        let caught_up = self.announce(self.shared.books.lock(), touched);
         if !is_done {
             self.wake();
         }
-        Some(caught_up)
+        caught_up
     }
 
     /// Makes the follower (the picture of all providers) read the parts of the database that another process
@@ -211,13 +223,15 @@ impl Refresher {
         self.shared.feed.get().map(AsRef::as_ref)
     }
 
-    /// Waits until the follower has seen all transactions of other replicas that have committed by now. Returns at
-    /// once if no other replica runs, or if the change feed was read within `max_age`.
-    pub async fn see_others(&self, max_age: Duration) -> Result<(), Error> {
-        let Some(feed) = self.shared.feed.get().filter(|feed| feed.has_others()) else {
+    /// Waits until the follower has seen all transactions that have committed by now. Returns at once if no other
+    /// replica runs, or if the change feed was read within the allowed staleness, unless commits of this process were left
+    /// to the searches.
+    pub async fn see_others(&self) -> Result<(), Error> {
+        let Some(feed) = self.shared.feed.get() else {
             return Ok(());
         };
-        if feed.was_read_within(max_age) {
+        let is_fresh = !feed.has_others() || feed.was_read_within(self.max_staleness);
+        if is_fresh && !self.shared.books.lock().has_left_to_searches() {
             return Ok(());
         }
         let is_alone = feed.was_alone();
@@ -352,7 +366,7 @@ impl Shared {
         let Some(follower) = self.follower.get() else {
             return Ok(());
         };
-        let (mut announced, asked, is_look) = {
+        let (mut announced, asked, is_look, left) = {
             let mut books = self.books.lock();
             let asked = if more { std::mem::take(&mut books.asked) } else { Vec::new() };
             let is_look = more && (std::mem::take(&mut books.is_look_due) || !asked.is_empty());
@@ -363,7 +377,7 @@ impl Shared {
             books.reading = announced.since;
             books.commits.look();
             books.commits.widen(&mut announced.touched);
-            (announced, asked, is_look)
+            (announced, asked, is_look, books.left_to_searches)
         };
         let feed = self.feed.get().filter(|feed| is_look || feed.has_others());
         let (books, listener) = (&self.books, &self.listener);
@@ -372,6 +386,7 @@ impl Shared {
         let mut books = self.books.lock();
         books.reading = None;
         if matches!(followed, Ok(true)) {
+            books.read_of_left = left;
             drop(books);
             announced.told.extend(asked);
             announced.tell();
@@ -476,7 +491,7 @@ mod tests {
         let target: DbTarget = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
         let follower = Arc::new(OnceLock::new());
         follower.set(Arc::new(Blind) as Arc<dyn Follower>).ok().unwrap();
-        let refresher = Refresher::start(target, follower, ListenerSlot::default()).unwrap();
+        let refresher = Refresher::start(target, follower, ListenerSlot::default(), Duration::ZERO).unwrap();
         let announce = || {
             let touched =
                 Touched { providers: [(ProviderId::new(7), Part::Usage)].into(), ..Touched::default() };

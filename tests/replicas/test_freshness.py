@@ -12,10 +12,13 @@ import hosts
 import load
 import pytest
 from api import Api
+from service import await_true
 
 KINDS = os.environ.get('REPLICAS_ON', 'postgres mysql').split()
 on_standing = pytest.mark.parametrize('standing', KINDS, indirect=True)
 on_each = pytest.mark.parametrize('database', KINDS, indirect=True)
+# The query that reads what providers have used, in the trace of a replica's statements.
+READ = re.compile(r'allotment::sql\] SELECT .resource_providers.\..id.*?, sum\(')
 SEED = int(os.environ.get('REPLICAS_SEED', random.randrange(2**32)))
 
 
@@ -174,3 +177,32 @@ def test_a_change_that_was_not_looked_for_yet_is_no_difference(replica):
         client('PUT', f'/allocations/{uuid.uuid4()}', load.claim_body({provider: 1}))
     metrics = Api(idle.url).client.get('/metrics').text
     assert re.findall(r'^allotment_fleet_mended_total (\S+)', metrics, re.M) == ['0']
+
+
+@on_each
+def test_commits_are_read_by_the_next_search(replica):
+    """While another replica runs, a search reads many commits at once. A replica alone reads each commit by itself."""
+    first, second = replica(log='info,allotment::sql=trace'), replica()
+    for each in (first, second):
+        each.ensure_started()
+    client = Api(first.url)
+    provider = load.make_provider(client)
+
+    def await_others(count):
+        words = f'\nallotment_other_replicas {count}\n'
+        await_true(lambda: words in client.client.get('/metrics').text, f'not {count} other replicas')
+
+    def reads_of_claims(count):
+        before = len(READ.findall(first.log()))
+        for _ in range(count):
+            client('PUT', f'/allocations/{uuid.uuid4()}', load.claim_body({provider: 1}))
+        found = client('GET', f'/allocation_candidates?resources=VCPU:1&in_tree={provider}')
+        return len(READ.findall(first.log())) - before, found['provider_summaries'][provider]['resources']['VCPU']['used']
+
+    await_others(1)
+    reads, used = reads_of_claims(30)
+    # A replica looks at the change feed each second without being asked.
+    assert reads < 10 and used == 30
+    second.stop()
+    await_others(0)
+    assert reads_of_claims(30) == (30, 60)
