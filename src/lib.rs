@@ -24,6 +24,7 @@
 //! - [`logging`]: the log
 //! - [`metrics`]: the counters
 //! - [`clock`]: the host's clocks
+//! - [`facts`]: the facts about the request on which a task works
 //! - [`ids`]: the types of row ids and generations
 //! - [`setting`]: the error about an unusable setting
 //! - [`shared_text`]: texts that share long parts instead of copying them
@@ -39,6 +40,7 @@ pub mod commit;
 pub mod config;
 pub mod db;
 pub mod edge;
+pub mod facts;
 pub mod feed;
 pub mod fleet;
 pub mod ids;

@@ -34,8 +34,8 @@ settings (or a status that is not known).";
 #[derive(Subcommand)]
 enum Command {
     /// Run the service until SIGTERM, which lets requests under way end, or SIGINT, which does not. SIGHUP
-    /// reloads the policy, the certificate and the log filter. The defaults are an SQLite file in the working
-    /// directory and the address 127.0.0.1:8778
+    /// reloads the policy, the certificate and the settings of the log, and opens the log file again. The defaults are
+    /// an SQLite file in the working directory and the address 127.0.0.1:8778
     Serve {
         #[command(flatten)]
         common: Common,
@@ -121,11 +121,11 @@ fn main() -> ExitCode {
         None => Cli::parse().command,
         Some(upstream_commands::Name::Api) => Command::PlacementApi(upstream_commands::Api::read()),
         Some(name) => {
-            logging::set_filter(Some("warn"));
+            log_to_standard_error(Some("warn"));
             return upstream_commands::run(name);
         }
     };
-    logging::set_filter(None);
+    log_to_standard_error(None);
     let (flags, task): (Flags, Task) = match command {
         Command::PlacementApi(api) => match signals() {
             Ok(signals) => serving(signals, api.flags()),
@@ -165,7 +165,12 @@ fn main() -> ExitCode {
     };
     let settings = match Settings::load_with_remarks(&flags) {
         Ok((settings, remarks)) => {
-            logging::set_filter(settings.log.as_deref());
+            // Only the service writes the log file, since other commands may run as another user.
+            let settings = if flags.is_offline { Settings { log_file: None, ..settings } } else { settings };
+            if let Err(error) = settings.apply_to_log() {
+                eprintln!("allotment: {error}");
+                return ExitCode::from(2);
+            }
             for remark in remarks {
                 log::warn!("{remark}");
             }
@@ -186,6 +191,12 @@ fn main() -> ExitCode {
             _ => ExitCode::FAILURE,
         }
     })
+}
+
+/// Sends the log to standard error, before the settings are known.
+fn log_to_standard_error(filter: Option<&str>) {
+    // Only a log file can't be opened.
+    let _ = logging::set(logging::Settings { filter, ..logging::Settings::default() });
 }
 
 type Outcome = Result<ExitCode, server::Error>;

@@ -33,6 +33,7 @@ const ROOMS: &[&str] = &[
     "db",
     "metrics",
     "logging",
+    "facts",
     "clock",
     "setting",
     "stop",

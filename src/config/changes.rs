@@ -15,10 +15,13 @@ impl Settings {
             return keys;
         };
         compare("", &before, &after, &mut keys);
-        // At SIGHUP, the service applies a changed `log` and the certificate files of a changed `tls`. Only a
-        // restart can turn TLS on or off. So the keys of `tls` are kept only if TLS was turned on or off.
+        // At SIGHUP, the service applies the changed settings of the log and the certificate files of a changed `tls`.
+        // Only a restart can turn TLS on or off. So the keys of `tls` are kept only if TLS was turned on or off.
         let same_kind = self.tls.files().is_some() == fresh.tls.files().is_some();
-        keys.retain(|key| key != "log" && !(same_kind && key.starts_with("tls.")));
+        let is_applied = |key: &str| {
+            ["log", "log_format", "log_file"].contains(&key) || (same_kind && key.starts_with("tls."))
+        };
+        keys.retain(|key| !is_applied(key));
         keys
     }
 }
@@ -45,6 +48,7 @@ mod tests {
         let before = Settings::default();
         let mut after = before.clone();
         after.log = Some("debug".to_owned());
+        after.log_file = Some("a".into());
         assert!(before.changes_for_the_next_start(&after).is_empty());
         after.database.url = "sqlite:other.db".to_owned();
         after.workers = Some(3);

@@ -28,6 +28,14 @@ pub enum Error {
     /// A key is unknown, or its value has the wrong type.
     #[error("{0}")]
     Value(String),
+    /// The log file can't be opened.
+    #[error("log_file: cannot write {path}: {cause}")]
+    Log {
+        /// The path of the log file.
+        path: PathBuf,
+        /// The error of the operating system.
+        cause: std::io::Error,
+    },
     /// A value of `placement.conf` is not allowed.
     #[error("{problem} (from {origin})")]
     FromPlacement {

@@ -1,15 +1,18 @@
 //! All settings as one struct. Each table is a struct of the module that uses the table.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::admin::AdminSettings;
+use super::error::Error;
 use super::tls::TlsSettings;
 use crate::auth::AuthSettings;
 use crate::auth::policy::PolicySettings;
 use crate::db::DatabaseSettings;
 use crate::edge::{BasePath, CorsSettings, Limits, ProxyHeaders, TrustedProxies};
+use crate::logging::{self, LogFormat};
 use crate::search::PlacementSettings;
 use crate::waitlist::WaitlistSettings;
 
@@ -35,6 +38,10 @@ pub struct Settings {
     /// The log filter: a level (error, warn, info, debug, trace), or a level for each part of the program
     /// (`info,allotment::access=off`). With None, the filter is the environment variable `RUST_LOG`, or else info.
     pub log: Option<String>,
+    /// The form of the log's lines.
+    pub log_format: LogFormat,
+    /// The file to which the log goes. With None, the log goes to standard error.
+    pub log_file: Option<PathBuf>,
     /// The `[tls]` table: the certificate of the service.
     pub tls: TlsSettings,
     /// The `[admin]` table: the address for health checks and metrics.
@@ -66,6 +73,8 @@ impl Default for Settings {
             workers: None,
             api_ref_url: None,
             log: None,
+            log_format: LogFormat::Text,
+            log_file: None,
             tls: TlsSettings::default(),
             admin: AdminSettings::default(),
             database: DatabaseSettings::default(),
@@ -76,5 +85,15 @@ impl Default for Settings {
             waitlist: WaitlistSettings::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Settings {
+    /// Puts the settings of the log in force, and opens the log file again. The error names the file.
+    pub fn apply_to_log(&self) -> Result<(), Error> {
+        let file = self.log_file.as_deref();
+        let settings = logging::Settings { filter: self.log.as_deref(), format: self.log_format, file };
+        logging::set(settings)
+            .map_err(|cause| Error::Log { path: self.log_file.clone().unwrap_or_default(), cause })
     }
 }

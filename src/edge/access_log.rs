@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use log::Level;
 
+use crate::facts::Facts;
 use crate::wire::microversion::Microversion;
 
 /// The facts in one line of the access log.
@@ -18,13 +19,7 @@ pub(crate) struct Entry<'a> {
     pub status: StatusCode,
     pub length: usize,
     pub version: Option<Microversion>,
-    pub request_id: &'a str,
-    /// The ids of the user and of the project. None if the request was not authenticated.
-    pub user: Option<&'a str>,
-    pub project: Option<&'a str>,
-    /// The request id that the client sent. OpenStack services send this id along with each call, so that one task
-    /// can be found in the logs of several services.
-    pub caller_id: Option<&'a str>,
+    pub facts: &'a Facts,
     pub took: Duration,
 }
 
@@ -32,10 +27,8 @@ pub(crate) struct Entry<'a> {
 /// for such a request.
 pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The longest user id or project id that the log shows, in bytes. Keystone's ids are not longer. With `noauth2`
-/// (no real authentication), the user id is the token that the client sent. If a client sends a Keystone token by
-/// mistake, the token is longer than this limit. So the token, which is a secret, does not appear in the log.
-const LONGEST_ID: usize = 64;
+/// The text in place of a fact that is not known.
+const ABSENT: &str = "-";
 
 pub(crate) fn write(level: Level, entry: &Entry<'_>) {
     log::log!(target: "allotment::access", level, "{}", line(entry));
@@ -51,22 +44,12 @@ fn line(entry: &Entry<'_>) -> String {
         entry.status.as_u16(),
         entry.length,
         version,
-        entry.request_id,
-        entry.caller_id.unwrap_or("-"),
-        shown(entry.user),
-        shown(entry.project),
+        entry.facts.request_id,
+        entry.facts.caller_id.as_deref().unwrap_or(ABSENT),
+        entry.facts.user().unwrap_or(ABSENT),
+        entry.facts.project().unwrap_or(ABSENT),
         entry.took.as_secs_f64() * 1000.0,
     )
-}
-
-/// Returns an id with `?` in place of each character that could be read as another part of the line. Returns `-`
-/// for an absent, empty or too long id.
-fn shown(id: Option<&str>) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '?' };
-    match id.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {
-        Some(id) => id.chars().map(plain).collect(),
-        None => "-".to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -76,6 +59,8 @@ mod tests {
 
     #[test]
     fn a_line_has_everything() {
+        let facts = Facts::new("req-1".to_owned(), Some("req-2".to_owned()));
+        facts.set_client("3fa4d1", Some("a \"b\nc"));
         let mut entry = Entry {
             client: Some(IpAddr::from([192, 0, 2, 1])),
             method: &Method::GET,
@@ -83,10 +68,7 @@ mod tests {
             status: StatusCode::OK,
             length: 17,
             version: Some(V1_28),
-            request_id: "req-1",
-            user: Some("3fa4d1"),
-            project: Some("a \"b\nc"),
-            caller_id: Some("req-2"),
+            facts: &facts,
             took: Duration::from_micros(1250),
         };
         assert_eq!(
@@ -96,10 +78,8 @@ mod tests {
         );
         entry.client = None;
         entry.version = None;
-        entry.caller_id = None;
-        let token = "gAAAA".repeat(40);
-        entry.user = Some(&token);
-        entry.project = Some("");
+        let unknown = Facts::new("req-1".to_owned(), None);
+        entry.facts = &unknown;
         assert!(line(&entry).starts_with("- \"GET"));
         assert!(line(&entry).contains("microversion: - request: req-1 caller: - user: - project: - ms: "));
     }

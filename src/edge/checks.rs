@@ -72,7 +72,7 @@ impl Exchange {
     }
 
     fn unknown_client(&self, why: &str) -> Refusal {
-        permission::log_unknown(&self.request_id, why);
+        permission::log_unknown(self.request_id(), why);
         Refusal::Unauthorized
     }
 
@@ -179,7 +179,7 @@ impl Exchange {
                 .with("project_id", identity.project.as_deref())
                 .with("user_id", Some(identity.user.as_str())),
         };
-        permission::check(&self.edge.app, rule, identity, &target, &self.request_id)
+        permission::check(&self.edge.app, rule, identity, &target, self.request_id())
     }
 }
 

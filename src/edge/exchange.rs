@@ -1,5 +1,6 @@
 //! A request during its processing: the facts about the request, and its access log line.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
@@ -15,6 +16,7 @@ use super::{access_log, address};
 use crate::api::Door;
 use crate::api::routes::{self, Dialect, Resolved, Route};
 use crate::auth::Identity;
+use crate::facts::Facts;
 use crate::metrics;
 use crate::wire::accept::Accept;
 use crate::wire::error::ApiError;
@@ -26,7 +28,7 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-r
 pub(super) struct Exchange {
     pub(super) edge: web::Data<Edge>,
     pub(super) request: HttpRequest,
-    pub(super) request_id: String,
+    pub(super) facts: Arc<Facts>,
     pub(super) started: Instant,
     pub(super) origin: Origin,
     pub(super) path: RequestPath,
@@ -38,8 +40,6 @@ pub(super) struct Exchange {
     pub(super) version: Option<Microversion>,
     /// True after the body was read to its end.
     pub(super) is_read: bool,
-    /// The ids of the client's user and project. None before authentication.
-    who: Option<(String, Option<String>)>,
     is_logged: bool,
 }
 
@@ -55,7 +55,7 @@ impl Exchange {
         Exchange {
             resolved: routes::resolve(door, request.method(), path.routed.as_deref()),
             accept: Accept::new(joined(request.headers(), &header::ACCEPT).as_deref()),
-            request_id: format!("req-{}", uuid::Uuid::new_v4()),
+            facts: Arc::new(facts(request.headers())),
             edge,
             request,
             started,
@@ -63,7 +63,6 @@ impl Exchange {
             path,
             version: None,
             is_read: false,
-            who: None,
             is_logged: false,
         }
     }
@@ -72,9 +71,14 @@ impl Exchange {
         self.resolved.dialect == dialect
     }
 
-    /// Stores the ids of the client for the access log.
-    pub(super) fn set_client(&mut self, identity: &Identity) {
-        self.who = Some((identity.user.clone(), identity.project.clone()));
+    /// Returns the id of the request.
+    pub(super) fn request_id(&self) -> &str {
+        &self.facts.request_id
+    }
+
+    /// Stores the ids of the client for the log.
+    pub(super) fn set_client(&self, identity: &Identity) {
+        self.facts.set_client(&identity.user, identity.project.as_deref());
     }
 
     pub(super) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
@@ -128,10 +132,7 @@ impl Exchange {
             status,
             length: if method == Method::HEAD { 0 } else { length },
             version: self.version,
-            request_id: &self.request_id,
-            user: self.who.as_ref().map(|who| who.0.as_str()),
-            project: self.who.as_ref().and_then(|who| who.1.as_deref()),
-            caller_id: self.header(REQUEST_ID).filter(|id| is_request_id(id)),
+            facts: &self.facts,
             took,
         };
         access_log::write(level, &entry);
@@ -148,6 +149,12 @@ impl Drop for Exchange {
             self.log(status, 0);
         }
     }
+}
+
+/// Returns the facts about a new request.
+fn facts(headers: &HeaderMap) -> Facts {
+    let caller_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_request_id(id));
+    Facts::new(format!("req-{}", uuid::Uuid::new_v4()), caller_id.map(str::to_owned))
 }
 
 /// Returns the values of a repeated header as one text, joined by commas. Returns None if the header is absent.

@@ -32,6 +32,7 @@ use crate::api::fence::TICKET_HEADER;
 use crate::api::reply::Reply;
 use crate::api::routes::{BodyKind, Dialect};
 use crate::api::{Answer, Call, HandlerResult};
+use crate::facts;
 use crate::wire::error::ApiError;
 use crate::wire::microversion::MIN;
 use crate::wire::query::Query;
@@ -39,21 +40,25 @@ use crate::wire::query::Query;
 /// Answers a request at any path. Closes the connection after the response if a part of the body is still unread.
 pub(crate) async fn serve(
     request: HttpRequest,
-    mut payload: web::Payload,
+    payload: web::Payload,
     edge: web::Data<Edge>,
 ) -> HttpResponse {
-    let mut exchange = Exchange::new(request, edge);
-    let result = exchange.process(&mut payload).await;
-    let is_over = exchange.is_read || exchange.is_over(&mut payload).await;
-    let (mut response, length) = exchange.respond(result);
-    if !is_over {
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
-    exchange.log(response.status(), length);
-    response
+    let exchange = Exchange::new(request, edge);
+    facts::about(exchange.facts.clone(), exchange.answer(payload)).await
 }
 
 impl Exchange {
+    async fn answer(mut self, mut payload: web::Payload) -> HttpResponse {
+        let result = self.process(&mut payload).await;
+        let is_over = self.is_read || self.is_over(&mut payload).await;
+        let (mut response, length) = self.respond(result);
+        if !is_over {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        self.log(response.status(), length);
+        response
+    }
+
     async fn process(&mut self, payload: &mut web::Payload) -> Result<Reply, Refusal> {
         self.asked_host()?;
         self.check_origin()?;
@@ -76,7 +81,7 @@ impl Exchange {
             app: self.edge.app.clone(),
             version,
             identity,
-            request_id: self.request_id.clone(),
+            request_id: self.request_id().to_owned(),
             prefix: self.path.prefix.clone(),
             params,
             query,

@@ -34,14 +34,14 @@ impl Exchange {
         if matches!(self.resolved.door, Door::Api { .. }) && !self.is_of(Dialect::Admin) {
             self.tell_pages(&mut response, &mut length);
         }
-        set(response.headers_mut(), REQUEST_ID, &self.request_id);
+        set(response.headers_mut(), REQUEST_ID, self.request_id());
         if self.edge.app.admin.is_stopping() {
             // The client's next request needs a new connection, which a proxy opens to another replica.
             set(response.headers_mut(), header::CONNECTION, "close");
         }
         if self.is_of(Dialect::Cnapi) {
             let asked = self.request.headers();
-            cnapi::decorate(response.headers_mut(), asked, &self.request_id, self.started);
+            cnapi::decorate(response.headers_mut(), asked, self.request_id(), self.started);
         }
         (response, length)
     }
@@ -101,7 +101,7 @@ impl Exchange {
         }
         let rendered = match self.resolved.dialect {
             Dialect::Placement | Dialect::Admin => {
-                error_body::render(error, self.accept.error_format(), self.version, &self.request_id)
+                error_body::render(error, self.accept.error_format(), self.version, self.request_id())
             }
             Dialect::Cnapi => cnapi::render(error),
         };
@@ -125,10 +125,10 @@ impl Exchange {
     fn log_error(&self, error: &ApiError) {
         if let Some(cause) = &error.cause {
             let (method, path) = (self.request.method(), self.request.uri().path());
-            log::error!("{method} {path} failed ({}): {cause}", self.request_id);
+            log::error!("{method} {path} failed ({}): {cause}", self.request_id());
         }
         if let Some(setting) = error.limit {
-            log::info!(target: "allotment::limits", "{}: refused by {setting}", self.request_id);
+            log::info!(target: "allotment::limits", "{}: refused by {setting}", self.request_id());
         }
     }
 

@@ -1,4 +1,4 @@
-//! SIGHUP: the service reloads the policy file, the certificate and the log filter.
+//! SIGHUP: the service reloads the policy files, the certificate and the settings of the log, and opens the log file again.
 
 use std::sync::Arc;
 
@@ -7,7 +7,6 @@ use tokio::signal::unix::Signal;
 use super::manager;
 use super::service::Service;
 use crate::config::{Flags, Settings};
-use crate::logging;
 
 /// Reloads the files at each SIGHUP while the service runs.
 pub(super) async fn on_hangup(mut hangups: Signal, service: Arc<Service>, flags: Flags) {
@@ -22,7 +21,9 @@ fn reload(service: &Service, flags: &Flags) {
     service.app().policy.reload();
     let fresh = match Settings::load_with_remarks(flags) {
         Ok((fresh, remarks)) => {
-            logging::set_filter(fresh.log.as_deref());
+            if let Err(error) = fresh.apply_to_log() {
+                log::error!("the log of before goes on: {error}");
+            }
             for remark in &remarks {
                 log::warn!("{remark}");
             }
@@ -44,6 +45,6 @@ fn reload(service: &Service, flags: &Flags) {
         }
     }
     log::info!(
-        "SIGHUP: policy, certificate and log filter are read again; the other changes take effect at the next start"
+        "SIGHUP: policy, certificate and settings of the log are read again; the other changes take effect at the next start"
     );
 }

@@ -76,7 +76,9 @@ impl Common {
     fn settings(&self) -> Result<Settings, ExitCode> {
         match Settings::load_with_remarks(&self.flags()) {
             Ok((settings, remarks)) => {
-                logging::set_filter(self.debug.then_some("debug").or(settings.log.as_deref()));
+                let filter = self.debug.then_some("debug").or(settings.log.as_deref());
+                // Only a log file can't be opened.
+                let _ = logging::set(logging::Settings { filter, ..logging::Settings::default() });
                 remarks.iter().for_each(|remark| log::debug!("{remark}"));
                 Ok(settings)
             }

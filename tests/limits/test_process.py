@@ -121,7 +121,7 @@ def test_a_sighup_while_it_starts_ends_nothing(tmp_path, database):
             server.process.send_signal(signal.SIGHUP)
         server.await_log('listening on')
         # The SIGHUP is obeyed once the service has started.
-        server.await_log('SIGHUP: policy, certificate and log filter are read again')
+        server.await_log('SIGHUP: policy, certificate and settings of the log are read again')
         assert server.process.poll() is None
     finally:
         server.stop()

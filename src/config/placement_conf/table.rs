@@ -40,18 +40,16 @@ pub(super) const LOGGING: &[Opt] = &[
         )
         .older(&[("DEFAULT", "log_config")]),
     GENERAL.has("log_date_format", Text, Remark(NO_FORMAT)).default("%Y-%m-%d %H:%M:%S"),
+    GENERAL.has("log_file", Text, Counts("log_file")).older(&[("DEFAULT", "logfile")]),
+    GENERAL.has("log_dir", Text, Counts("log_file")).older(&[("DEFAULT", "logdir")]),
     GENERAL
-        .has("log_file", Text, Remark("the log goes to standard error"))
-        .older(&[("DEFAULT", "logfile")]),
-    GENERAL.has("log_dir", Text, Remark("the log goes to standard error")).older(&[("DEFAULT", "logdir")]),
-    GENERAL
-        .has("use_syslog", Flag, Remark("the log goes to standard error, which systemd hands to the journal"))
+        .has("use_syslog", Flag, Remark("the log goes to log_file, or to standard error, which systemd hands to the journal"))
         .default("false"),
     GENERAL
-        .has("use_journal", Flag, Remark("the log goes to standard error, which systemd hands to the journal"))
+        .has("use_journal", Flag, Remark("the log goes to log_file, or to standard error, which systemd hands to the journal"))
         .default("false"),
     GENERAL.has("syslog_log_facility", Text, Silent).default("LOG_USER"),
-    GENERAL.has("use_json", Flag, Remark("the log is text")).default("false"),
+    GENERAL.has("use_json", Flag, Counts("log_format")).default("false"),
     GENERAL.has("use_stderr", Flag, Silent).default("false"),
     GENERAL.has("log_color", Flag, Silent).default("false"),
     GENERAL.has("log_rotate_interval", Integer, Silent).default("1"),
@@ -68,7 +66,7 @@ pub(super) const LOGGING: &[Opt] = &[
         .has(
             "log_rotation_type",
             AnyCase(&["interval", "size", "none"]),
-            Remark("another program, such as logrotate, has to replace the file"),
+            Remark("a program such as logrotate moves the file, and SIGHUP opens it again"),
         )
         .default("none"),
     GENERAL

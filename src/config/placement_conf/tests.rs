@@ -1,12 +1,13 @@
 //! Tests that read whole files of `placement.conf`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::options::Fate;
 use super::table::all;
 use super::{Import, typed};
 use crate::config::{Flags, Settings};
+use crate::logging::LogFormat;
 
 struct Fixture {
     directory: tempfile::TempDir,
@@ -95,7 +96,7 @@ fn a_usual_file_becomes_toml() {
          validated tokens in its own memory: auth.keystone.cache_size\n\
          # placement.conf, line 28: [placement] randomize_allocation_candidate: is no option of Placement; the nearest \
          is randomize_allocation_candidates\n\
-         log = \"info,allotment=debug\"\n\n[auth]\nstrategy = \"keystone\"\n\n[auth.keystone]\n\
+         log = \"info,allotment=debug\"\nlog_format = \"oslo\"\n\n[auth]\nstrategy = \"keystone\"\n\n[auth.keystone]\n\
          auth_url = \"http://k:5000\"\nca_file = \"/ca\"\npassword = \"$ecret\"\nproject_name = \"service\"\n\
          user_domain_name = \"Default\"\nusername = \"placement\"\n\n[cors]\n\
          allowed_origins = [\"https://a\", \"https://b\"]\n\n[database]\nconnection_recycle_seconds = 10\n\
@@ -311,4 +312,32 @@ fn each_option_is_on_the_page_with_its_fate() {
         assert!(rows.contains(row), "docs/placement-conf.md lacks the row {row}");
     }
     assert_eq!(rows.len(), expected.len(), "docs/placement-conf.md has rows for options that are not known");
+}
+
+#[test]
+fn a_log_file_and_standard_error_do_not_go_together() {
+    let both = Fixture::new("[DEFAULT]\nuse_stderr = true\nlog_file = /a.log\n");
+    let told =
+        "placement.conf, line 2: [DEFAULT] use_stderr: is not honoured: the log goes to log_file alone";
+    assert_eq!(both.remarks(), [told]);
+    assert_eq!(Fixture::new("[DEFAULT]\nuse_stderr = true\n").remarks(), [""; 0]);
+}
+
+#[test]
+fn the_log_goes_where_oslo_log_would_write_it() {
+    for (text, file, format) in [
+        ("", None, LogFormat::Oslo),
+        ("log_file = a.log\nuse_json = true", Some("a.log"), LogFormat::Json),
+        ("log_dir = /l\nlog_file = a.log", Some("/l/a.log"), LogFormat::Oslo),
+        ("logdir = /l\nlogfile = /b/a.log", Some("/b/a.log"), LogFormat::Oslo),
+        ("log_dir = /l\nlog_file =", Some("/l/placement-api.log"), LogFormat::Oslo),
+    ] {
+        let text = format!("{NOAUTH}[placement_database]\nconnection = sqlite:////x\n[DEFAULT]\n{text}");
+        let settings = Fixture::new(&text).load().unwrap();
+        assert_eq!(
+            (settings.log_file.as_deref(), settings.log_format),
+            (file.map(Path::new), format),
+            "{text}"
+        );
+    }
 }

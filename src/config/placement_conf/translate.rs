@@ -32,6 +32,15 @@ pub(super) fn translate(paths: &[PathBuf], source: &Source, into: &mut Import) -
     if let Some(given) = get("DEFAULT", "debug")?.filter(|given| given.value == Value::Boolean(true)) {
         into.set("log", given.with(Value::String(DEBUG.to_owned())));
     }
+    log_file(get("DEFAULT", "log_dir")?, get("DEFAULT", "log_file")?, into);
+    let both = get("DEFAULT", "use_stderr")?.filter(|given| given.value == Value::Boolean(true));
+    if let Some(given) = both.filter(|_| into.has("log_file")) {
+        into.remark(&given.origin, "is not honoured: the log goes to log_file alone");
+    }
+    match get("DEFAULT", "use_json")?.filter(|given| given.value == Value::Boolean(true)) {
+        Some(given) => into.set("log_format", given.with(Value::String("json".to_owned()))),
+        None => into.set_default("log_format", Value::String("oslo".to_owned())),
+    }
     let parsing = get("oslo_middleware", "enable_proxy_headers_parsing")?;
     if let Some(given) = parsing.filter(|given| given.value == Value::Boolean(true)) {
         into.set("trusted_proxies", given.with(texts(&EVERYBODY)));
@@ -66,6 +75,22 @@ pub(super) fn translate(paths: &[PathBuf], source: &Source, into: &mut Import) -
         }
     }
     Ok(())
+}
+
+/// Sets the log file. A directory alone gets a file with the name of Placement's service.
+fn log_file(directory: Option<Given>, file: Option<Given>, into: &mut Import) {
+    let text = |given: &Option<Given>| {
+        let text = given.as_ref().and_then(|given| given.value.as_str()).unwrap_or_default();
+        Some(text.to_owned()).filter(|text| !text.is_empty())
+    };
+    let path = match (text(&directory), text(&file)) {
+        (None, None) => return,
+        (None, Some(file)) => PathBuf::from(file),
+        (Some(directory), file) => Path::new(&directory).join(file.as_deref().unwrap_or("placement-api.log")),
+    };
+    if let Some(given) = file.or(directory) {
+        into.set("log_file", given.with(Value::String(path.to_string_lossy().into_owned())));
+    }
 }
 
 /// Sets the time for which a starting service tries to reach the database.
