@@ -1,6 +1,8 @@
-//! The facts about the request on which a task works, for the lines of the log.
+//! The facts about the request on which a task works, for the lines of the log and for requests to Keystone.
 
 use std::sync::{Arc, OnceLock};
+
+use crate::trace::Trace;
 
 /// The longest user id or project id that the log shows, in bytes. Keystone's ids are not longer. With `noauth2`
 /// (no real authentication), the user id is the token that the client sent. If a client sends a Keystone token by
@@ -15,6 +17,8 @@ pub struct Facts {
     /// The request id that the client sent. OpenStack services send this id along with each call, so that one task
     /// can be found in the logs of several services.
     pub caller_id: Option<String>,
+    /// The trace of the client's request.
+    pub trace: Option<Trace>,
     client: OnceLock<Client>,
 }
 
@@ -43,8 +47,8 @@ pub fn current() -> Option<Arc<Facts>> {
 impl Facts {
     /// Returns the facts at the beginning of a request.
     #[must_use]
-    pub fn new(request_id: String, caller_id: Option<String>) -> Facts {
-        Facts { request_id, caller_id, client: OnceLock::new() }
+    pub fn new(request_id: String, caller_id: Option<String>, trace: Option<Trace>) -> Facts {
+        Facts { request_id, caller_id, trace, client: OnceLock::new() }
     }
 
     /// Adds the ids of the client. Ids are kept as the log shows them. The first call counts.
@@ -91,7 +95,7 @@ mod tests {
     async fn facts_are_those_of_one_task() {
         let id = || current().map(|facts| facts.request_id.clone());
         let ask = |name: &str| {
-            let facts = Arc::new(Facts::new(name.to_owned(), None));
+            let facts = Arc::new(Facts::new(name.to_owned(), None, None));
             about(facts, async move {
                 tokio::task::yield_now().await;
                 id()

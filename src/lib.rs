@@ -30,6 +30,7 @@
 //! - [`shared_text`]: texts that share long parts instead of copying them
 //! - [`standard`]: the standard resource classes and traits
 //! - [`stop`]: ends long work that nobody needs any more
+//! - [`trace`]: the trace to which a caller's request belongs
 //! - [`tls_roots`]: the certificate authorities for https URLs
 
 pub mod admin;
@@ -56,5 +57,6 @@ pub mod standard;
 pub mod stop;
 pub mod store;
 pub mod tls_roots;
+pub mod trace;
 pub mod waitlist;
 pub mod wire;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::facts::{self, Facts};
+use crate::trace::Trace;
 
 /// The default filter. With this filter, each request is logged on one line.
 const DEFAULT_FILTER: &str = "info";
@@ -141,6 +142,7 @@ fn json(record: &Record<'_>, facts: Option<&Facts>, now: DateTime<Utc>) -> Value
             ("global_request_id", facts.caller_id.as_deref()),
             ("user_id", facts.user()),
             ("project_id", facts.project()),
+            ("trace_id", facts.trace.as_ref().map(Trace::id)),
         ]
     });
     for (name, value) in known.into_iter().flatten() {
@@ -168,7 +170,7 @@ mod tests {
     }
 
     fn facts() -> Facts {
-        let facts = Facts::new("req-1".to_owned(), None);
+        let facts = Facts::new("req-1".to_owned(), None, None);
         facts.set_client("u", None);
         facts
     }

@@ -34,6 +34,7 @@ const ROOMS: &[&str] = &[
     "metrics",
     "logging",
     "facts",
+    "trace",
     "clock",
     "setting",
     "stop",

@@ -37,8 +37,9 @@ pub(crate) fn write(level: Level, entry: &Entry<'_>) {
 fn line(entry: &Entry<'_>) -> String {
     let version = entry.version.map_or_else(|| "-".to_owned(), |version| version.to_string());
     let client = entry.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
+    let trace = entry.facts.trace.as_ref().map(|trace| format!(" trace: {}", trace.id())).unwrap_or_default();
     format!(
-        "{client} \"{} {}\" status: {} len: {} microversion: {} request: {} caller: {} user: {} project: {} ms: {:.1}",
+        "{client} \"{} {}\" status: {} len: {} microversion: {} request: {} caller: {} user: {} project: {} ms: {:.1}{trace}",
         entry.method,
         entry.target,
         entry.status.as_u16(),
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_line_has_everything() {
-        let facts = Facts::new("req-1".to_owned(), Some("req-2".to_owned()));
+        let facts = Facts::new("req-1".to_owned(), Some("req-2".to_owned()), None);
         facts.set_client("3fa4d1", Some("a \"b\nc"));
         let mut entry = Entry {
             client: Some(IpAddr::from([192, 0, 2, 1])),
@@ -78,7 +79,7 @@ mod tests {
         );
         entry.client = None;
         entry.version = None;
-        let unknown = Facts::new("req-1".to_owned(), None);
+        let unknown = Facts::new("req-1".to_owned(), None, None);
         entry.facts = &unknown;
         assert!(line(&entry).starts_with("- \"GET"));
         assert!(line(&entry).contains("microversion: - request: req-1 caller: - user: - project: - ms: "));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, web};
 use log::Level;
@@ -18,6 +18,7 @@ use crate::api::routes::{self, Dialect, Resolved, Route};
 use crate::auth::Identity;
 use crate::facts::Facts;
 use crate::metrics;
+use crate::trace::{self, Trace};
 use crate::wire::accept::Accept;
 use crate::wire::error::ApiError;
 use crate::wire::microversion::Microversion;
@@ -154,7 +155,9 @@ impl Drop for Exchange {
 /// Returns the facts about a new request.
 fn facts(headers: &HeaderMap) -> Facts {
     let caller_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_request_id(id));
-    Facts::new(format!("req-{}", uuid::Uuid::new_v4()), caller_id.map(str::to_owned))
+    let all = |name| headers.get_all(HeaderName::from_static(name)).map(HeaderValue::as_bytes);
+    let trace = Trace::read(all(trace::PARENT), all(trace::STATE));
+    Facts::new(format!("req-{}", uuid::Uuid::new_v4()), caller_id.map(str::to_owned), trace)
 }
 
 /// Returns the values of a repeated header as one text, joined by commas. Returns None if the header is absent.

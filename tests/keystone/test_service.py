@@ -315,3 +315,19 @@ def test_the_sdk_finds_us_and_gets_a_new_token(in_catalog, keystone, cloud, monk
     in_catalog.stop()
     in_catalog.ensure_started()
     assert [found.id for found in connection.placement.resource_providers()] == [made.id]
+
+
+def test_a_trace_is_handed_on_to_keystone(placement, keystone, cloud):
+    """Keystone's part of a request belongs to the trace of the request, and only to that."""
+    server = placement()
+    token, other = keystone.token('boss', project='lab'), keystone.token('nova', project='service')
+    trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    for who, parent, state in ((token, trace, 'a=1,b=2'), (other, trace[:-1], 'a=1')):
+        before = len(keystone.traces())
+        assert server.status('/traits', who, traceparent=parent, tracestate=state) == 200
+        found = [line for line in keystone.traces()[before:] if line[0] == 'GET']
+        # The second header is no valid one, so nothing is handed on.
+        expected = [trace, state] if parent == trace else ['-', '-']
+        assert found and all(line[1:] == expected for line in found), found
+    [line] = [line for line in server.log().splitlines() if ' trace: ' in line]
+    assert line.endswith(' trace: 4bf92f3577b34da6a3ce929d0e0e4736') and '"GET /traits" status: 200' in line

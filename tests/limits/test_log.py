@@ -39,10 +39,10 @@ def logging(tmp_path, database):
         server.stop()
 
 
-def ask(server, path='/traits'):
+def ask(server, path='/traits', **headers):
     return httpx.get(server.url + path, trust_env=False, headers={
         'x-auth-token': 'boss:lab', 'x-roles': 'admin', 'x-openstack-request-id': CALLER,
-        'openstack-api-version': 'placement 1.39'})
+        'openstack-api-version': 'placement 1.39', **headers})
 
 
 def test_fluentd_parses_each_line_of_oslo(logging, tmp_path):
@@ -68,7 +68,8 @@ def test_fluentd_parses_each_line_of_oslo(logging, tmp_path):
 
 def test_json_is_an_object_on_each_line(logging, tmp_path):
     server = logging(log_format='json', log_file=str(tmp_path / 'log'))
-    answer = ask(server)
+    trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    answer = ask(server, traceparent=trace)
     head = (b'Host: x\r\nX-Auth-Token: boss:lab\r\nContent-Type: application/json\r\n'
             b'OpenStack-API-Version: placement 1.39\r\nContent-Length: 10\r\n')
     connection = server.connect()
@@ -87,9 +88,11 @@ def test_json_is_an_object_on_each_line(logging, tmp_path):
     assert request['request_id'] == answer.headers['x-openstack-request-id']
     assert (request['global_request_id'], request['user_id'], request['project_id']) == (CALLER, 'boss', 'lab')
     assert request['module'] == 'allotment::access' and request['level'] == 'INFO'
+    assert request['trace_id'] == trace.split('-')[1]
     # Other lines about a request have its facts too, as far as they are known, and so has a request that is given up.
     [denied] = [record for record in found if record['module'] == 'allotment::policy']
-    assert (denied['user_id'], denied['project_id']) == ('boss', 'lab') and 'global_request_id' not in denied
+    assert (denied['user_id'], denied['project_id']) == ('boss', 'lab')
+    assert not {'global_request_id', 'trace_id'} & set(denied)
     [given_up] = [record for record in found if 'status: 499' in record['message']]
     assert given_up['request_id'] in given_up['message'] and given_up['user_id'] == 'boss'
     [start] = [record for record in found if 'listening on http' in record['message']]

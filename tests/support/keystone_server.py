@@ -99,6 +99,11 @@ password_hash_rounds = 4
         path = self.directory / 'REQUESTS'
         return path.read_text().splitlines() if path.exists() else []
 
+    def traces(self):
+        """Method, traceparent and tracestate of each request so far; a missing header is "-"."""
+        path = self.directory / 'TRACES'
+        return [line.split(' ') for line in path.read_text().splitlines()] if path.exists() else []
+
     def validations(self):
         return [line for line in self.requests() if line.startswith('GET /v3/auth/tokens')]
 

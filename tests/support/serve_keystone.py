@@ -1,8 +1,8 @@
 """Serve Keystone over HTTP: serve_keystone.py CONFIG_DIR PORT [CERTIFICATE KEY].
 
-With a certificate it is HTTPS. REQUESTS in CONFIG_DIR has a line for each request. The servers of
-one directory answer one at a time, since they share a database of SQLite, where two log-ins at once may
-end in "database is locked".
+With a certificate it is HTTPS. REQUESTS in CONFIG_DIR has a line for each request, and
+TRACES one with its headers about traces. The servers of one directory answer one at a time, since they
+share a database of SQLite, where two log-ins at once may end in "database is locked".
 """
 
 import fcntl
@@ -19,7 +19,7 @@ class Recorded:
 
     def __init__(self, application, config_dir):
         self.application = application
-        self.path = config_dir / 'REQUESTS'
+        self.path, self.traces = config_dir / 'REQUESTS', config_dir / 'TRACES'
         self.turn = config_dir.parent / 'TURN'
 
     def __call__(self, environ, start_response):
@@ -30,6 +30,9 @@ class Recorded:
             fcntl.flock(turn, fcntl.LOCK_EX)
             with open(self.path, 'a') as requests:
                 requests.write(f'{environ["REQUEST_METHOD"]} {target}\n')
+            trace = [environ.get(f'HTTP_{name}', '-') for name in ('TRACEPARENT', 'TRACESTATE')]
+            with open(self.traces, 'a') as traces:
+                traces.write(' '.join([environ['REQUEST_METHOD'], *trace]) + '\n')
             return self.application(environ, start_response)
 
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::answer;
-use super::log_in::{LogIn, SUBJECT_TOKEN, tokens_of};
+use super::log_in::{LogIn, SUBJECT_TOKEN, in_trace, tokens_of};
 use super::settings::{Interface, Settings};
 use super::token::{Body, Validated};
 use crate::setting::Unusable;
@@ -134,8 +134,10 @@ impl Client {
                 .header(AUTH_TOKEN, own.token.clone())
                 .header(SUBJECT_TOKEN, subject.clone())
                 .header(ACCESS_RULES, "1");
-            let response =
-                request.send().await.map_err(|error| Failure::Unavailable(answer::network(&error)))?;
+            let response = in_trace(request)
+                .send()
+                .await
+                .map_err(|error| Failure::Unavailable(answer::network(&error)))?;
             match response.status() {
                 StatusCode::OK => {
                     return Ok(answer::read::<Body>(response).await.map_err(Failure::Unavailable)?.into());

@@ -4,13 +4,15 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 
 use super::answer;
 use super::credentials::Credentials;
 use super::settings::{Interface, Settings};
+use crate::facts;
 use crate::setting::Unusable;
+use crate::trace::Trace;
 
 pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 
@@ -82,7 +84,7 @@ impl LogIn {
     /// Gets a new token from Keystone.
     pub async fn log_in(&self) -> Result<Issued, NoToken> {
         let unavailable = |cause: String| Err(NoToken::Unavailable(cause));
-        let request = self.http.post(self.at.clone()).json(self.credentials.body());
+        let request = in_trace(self.http.post(self.at.clone()).json(self.credentials.body()));
         let response = request.send().await.map_err(|error| NoToken::Unavailable(answer::network(&error)))?;
         match response.status() {
             StatusCode::CREATED => {}
@@ -132,6 +134,14 @@ impl Issued {
             })
             .map(|endpoint| endpoint.url.as_str())
     }
+}
+
+/// Adds the headers of the trace to which the present request of a client belongs.
+pub(super) fn in_trace(request: RequestBuilder) -> RequestBuilder {
+    let facts = facts::current();
+    let trace = facts.as_ref().and_then(|facts| facts.trace.as_ref());
+    let headers = trace.into_iter().flat_map(Trace::headers);
+    headers.fold(request, |request, (name, value)| request.header(name, value))
 }
 
 /// Returns the URL `…/v3/auth/tokens` of a Keystone. `base` is the URL of Keystone with or without `/v3`.
