@@ -150,6 +150,31 @@ pub fn execute_listed(
     Ok(changed)
 }
 
+/// The possible numbers of rows in a statement of [`insert_rows`], beside all numbers below the smallest one.
+const ROW_COUNTS: [usize; 4] = [64, 32, 16, 8];
+
+/// Runs the statement `head`, which ends with `VALUES`, for these rows. `row` is the text for one row, for example
+/// `(?, ?)`. The rows are inserted in their order.
+///
+/// The list is split into pieces of a few different lengths. So there are only a few different texts, which stay
+/// prepared.
+pub fn insert_rows(
+    conn: &mut DbConnection,
+    head: &str,
+    row: &str,
+    rows: &[Vec<Bind<'_>>],
+) -> QueryResult<()> {
+    let mut left = rows;
+    while !left.is_empty() {
+        let count = ROW_COUNTS.into_iter().find(|count| *count <= left.len()).unwrap_or(left.len());
+        let (now, later) = left.split_at(count);
+        let text = format!("{head} {}", vec![row; count].join(", "));
+        execute(conn, text.as_str(), &now.concat())?;
+        left = later;
+    }
+    Ok(())
+}
+
 /// Runs the statement `sql`, which ends in `RETURNING` and a column of numbers. Returns the numbers.
 ///
 /// Must not be called on MariaDB. MariaDB announces the result of RETURNING only during the execution, so the client

@@ -10,8 +10,8 @@ use crate::db::schema::{
     allocations as alloc, consumer_types, consumers, projects, resource_classes as rc,
     resource_providers as rp, users,
 };
-use crate::db::statement::{Bind, execute, named, returning_numbers};
-use crate::db::{DbConnection, Kind, on_backend};
+use crate::db::statement::{Bind, execute, insert_rows, named, returning_numbers};
+use crate::db::{DbConnection, Kind};
 use crate::ids::{ClassId, Generation, ProviderId};
 
 use super::joined_rows::JoinedRows;
@@ -208,52 +208,20 @@ pub fn classes_in_use(
         .load(conn)
 }
 
-/// The largest number of rows that one prepared INSERT can insert. Each number of rows has its own statement.
+/// The largest number of amounts of a claim that one statement of PostgreSQL may write.
 pub const MAX_PREPARED_ROWS: usize = 8;
 
-/// Inserts allocations.
+/// Inserts allocations, in their order.
 pub fn insert(tx: &mut Tx, rows: &[NewAllocation<'_>]) -> QueryResult<()> {
     rows.iter().for_each(|row| tx.touch_provider(row.held.provider_id, Part::Usage));
-    let created_at = now();
-    if rows.len() <= MAX_PREPARED_ROWS {
-        return insert_few(tx, rows, created_at);
-    }
-    for chunk in rows.chunks(super::CHUNK) {
-        let rows: Vec<_> = chunk
-            .iter()
-            .map(|row| {
-                (
-                    alloc::consumer_id.eq(row.consumer_uuid),
-                    alloc::resource_provider_id.eq(row.held.provider_id),
-                    alloc::resource_class_id.eq(row.held.class_id),
-                    alloc::used.eq(row.held.used),
-                    alloc::created_at.eq(created_at),
-                )
-            })
-            .collect();
-        on_backend!(tx.conn(), c => diesel::insert_into(alloc::table).values(&rows).execute(c))?;
-    }
-    Ok(())
-}
-
-fn insert_few(tx: &mut Tx, rows: &[NewAllocation<'_>], created_at: NaiveDateTime) -> QueryResult<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "INSERT INTO allocations (consumer_id, resource_provider_id, resource_class_id, used, created_at) \
-         VALUES {}",
-        vec!["(?, ?, ?, ?, ?)"; rows.len()].join(", ")
-    );
-    let binds: Vec<Bind<'_>> = rows
-        .iter()
-        .flat_map(|NewAllocation { consumer_uuid, held }| {
-            let numbers = [held.provider_id.into(), held.class_id.into(), Bind::Int(held.used)];
-            [Bind::Text(consumer_uuid)].into_iter().chain(numbers).chain([Bind::Time(created_at)])
-        })
-        .collect();
-    execute(tx, sql.as_str(), &binds)?;
-    Ok(())
+    let created_at = Bind::Time(now());
+    let binds = rows.iter().map(|NewAllocation { consumer_uuid, held }| {
+        let (provider, class, used) = (held.provider_id.into(), held.class_id.into(), held.used.into());
+        vec![Bind::Text(consumer_uuid), provider, class, used, created_at]
+    });
+    let head = "INSERT INTO allocations \
+                (consumer_id, resource_provider_id, resource_class_id, used, created_at) VALUES";
+    insert_rows(tx, head, "(?, ?, ?, ?, ?)", &binds.collect::<Vec<_>>())
 }
 
 /// Deletes all allocations of a consumer. Returns the number of deleted allocations.
