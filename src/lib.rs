@@ -14,6 +14,7 @@
 //! - [`waitlist`]: the rules for queues and tickets, and the requests that wait for a ticket
 //! - [`fleet`]: the picture, which is the in-memory copy of all providers
 //! - [`migrations`]: the versions of the schema, and the standard names
+//! - [`claims`]: the statements that write claims
 //! - [`store`]: the database queries, and the generations of rows
 //! - [`commit`]: transactions, and the updates of the picture after them
 //! - [`feed`]: the changes that the replicas on one database tell each other
@@ -36,6 +37,7 @@
 pub mod admin;
 pub mod api;
 pub mod auth;
+pub mod claims;
 pub mod clock;
 pub mod commit;
 pub mod config;

@@ -27,6 +27,7 @@ const ROOMS: &[&str] = &[
     "waitlist",
     "fleet",
     "migrations",
+    "claims",
     "store",
     "commit",
     "feed",

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
 
+use crate::claims::alone::{self as statements, NewClaim};
 use crate::commit::{StatementStep, Tx, Write};
 use crate::store::allocations::{self as rows, MAX_PREPARED_ROWS};
-use crate::store::claims::{self, NewClaim};
 use crate::store::now;
 
 use super::allocations::{Claim, Expected, delete, replace_all};
@@ -70,8 +70,8 @@ impl Write for ReplaceAllocations {
             now: self.now,
         };
         let is_written = match step {
-            StatementStep::Write => claims::insert(tx, &new)?,
-            StatementStep::Look => claims::exists(tx, new.consumer_uuid, Some(self.now))?,
+            StatementStep::Write => statements::insert(tx, &new)?,
+            StatementStep::Look => statements::exists(tx, new.consumer_uuid, Some(self.now))?,
         };
         Ok(is_written.then_some(()))
     }
@@ -142,9 +142,9 @@ impl Write for EndConsumer {
     /// exists.
     fn in_statement(&self, tx: &mut Tx, step: StatementStep) -> Result<Option<()>> {
         let is_written = match step {
-            StatementStep::Write => claims::delete(tx, &self.uuid)?,
+            StatementStep::Write => statements::delete(tx, &self.uuid)?,
             StatementStep::Look => {
-                !claims::exists(tx, &self.uuid, None)? && rows::orphans_of(tx, &self.uuid)?.is_empty()
+                !statements::exists(tx, &self.uuid, None)? && rows::orphans_of(tx, &self.uuid)?.is_empty()
             }
         };
         Ok(is_written.then_some(()))

@@ -1,7 +1,7 @@
 //! Decides whether a claim fits into an inventory, by a rule in Rust and by an equivalent rule in SQL.
 //!
 //! The two rules agree for an inventory that is not over its capacity; `tests/integration/api/capacity.rs` compares
-//! the two rules. Claims of one statement ([`super::claims`]) use the rule in SQL. If the rule in SQL refuses such a
+//! the two rules. Claims of one statement ([`crate::claims::alone`]) use the rule in SQL. If the rule in SQL refuses such a
 //! claim, the rule in Rust checks the claim again, and the second result counts.
 
 use super::inventories::Amounts;
@@ -68,7 +68,7 @@ macro_rules! fits_sql {
         )
     };
 }
-pub(super) use fits_sql;
+pub(crate) use fits_sql;
 
 #[cfg(test)]
 mod tests;

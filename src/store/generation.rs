@@ -20,7 +20,7 @@ macro_rules! bump_provider_sql {
         "UPDATE resource_providers SET generation = generation + 1, updated_at = ?"
     };
 }
-pub(super) use bump_provider_sql;
+pub(crate) use bump_provider_sql;
 
 /// Increments a provider's generation if it still is `seen`. Returns false if another writer was first.
 ///

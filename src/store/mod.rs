@@ -9,7 +9,6 @@
 pub mod aggregates;
 pub mod allocations;
 pub mod capacity;
-pub mod claims;
 pub mod consumers;
 pub mod counts;
 pub mod fleet;
@@ -48,7 +47,7 @@ pub fn now() -> NaiveDateTime {
 }
 
 /// Converts the result of a look-up by a text that a client sent.
-trait Found<T> {
+pub(crate) trait Found<T> {
     /// Returns the found row. Returns None if no row was found, or if the tables can't store the text.
     fn found(self) -> QueryResult<Option<T>>;
 }

@@ -1,8 +1,8 @@
 //! The rule of capacity in Rust against the same rule in SQL, on random inventories.
 
+use allotment::claims::alone::{self, NewClaim};
 use allotment::commit::{Db, Number};
 use allotment::migrations;
-use allotment::store::claims::{self, NewClaim};
 use allotment::store::inventories::Amounts;
 use allotment::store::now;
 use diesel::connection::SimpleConnection;
@@ -52,7 +52,7 @@ fn the_rules_in_rust_and_in_sql_agree() {
                 now: now(),
             };
             tx.set_entry(Some(Number { replica: 1, number: 1 }));
-            fits.push(claims::insert(tx, &claim)?);
+            fits.push(alone::insert(tx, &claim)?);
             tx.conn().batch_execute("ROLLBACK")?;
         }
         Ok(fits)

@@ -11,9 +11,9 @@ use crate::db::schema::consumers;
 use crate::db::statement::{Bind, Sql, named, returning_numbers};
 use crate::ids::ProviderId;
 
-use super::Found;
-use super::capacity::fits_sql;
-use super::generation::bump_provider_sql;
+use crate::store::Found;
+use crate::store::capacity::fits_sql;
+use crate::store::generation::bump_provider_sql;
 
 /// A new consumer and the consumer's claim on one provider, with the names and uuids that the client sent.
 #[derive(Clone, Copy, Debug)]

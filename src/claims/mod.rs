@@ -1,0 +1,3 @@
+//! The statements that write claims and end consumers.
+
+pub mod alone;
