@@ -9,7 +9,7 @@ use crate::api::settings::Settings;
 use crate::auth::policy::Enforcer;
 use crate::commit::{Db, Joint};
 use crate::fleet::Fleet;
-use crate::placement::writes::ReplaceAllocations;
+use crate::placement::writes::{EndConsumer, ReplaceAllocations};
 use crate::store::known_traits::KnownTraits;
 use crate::waitlist::Waitlist;
 
@@ -21,8 +21,10 @@ pub struct App {
     pub policy: Enforcer,
     /// The database.
     pub db: Db,
-    /// The claims that wait for each other, and that one transaction may write together.
+    /// The claims that wait at the same time, and that one transaction may write together.
     pub(crate) claims: Arc<Joint<FencedWrite<ReplaceAllocations>>>,
+    /// The ends of consumers that wait at the same time, and that one transaction may write together.
+    pub(crate) ends: Arc<Joint<FencedWrite<EndConsumer>>>,
     /// A cache of the names of traits (features of providers) by their row ids.
     pub known_traits: Arc<KnownTraits>,
     /// The in-memory copy of all providers, for searches.

@@ -1,5 +1,7 @@
 //! A request that has passed all checks, in the form that handlers receive.
 
+use std::sync::Arc;
+
 use actix_web::web;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -7,10 +9,8 @@ use serde::de::DeserializeOwned;
 use crate::api::app::App;
 use crate::api::fence::{self, Fenced, FencedWrite};
 use crate::auth::Identity;
-use crate::commit::Write;
-use crate::placement;
+use crate::commit::{Joint, Write};
 use crate::placement::resource_providers;
-use crate::placement::writes::ReplaceAllocations;
 use crate::wire::error::ApiError;
 use crate::wire::json;
 use crate::wire::microversion::Microversion;
@@ -86,14 +86,15 @@ impl Call {
         self.app.db.write(FencedWrite { tickets, write }).await
     }
 
-    /// Executes claims as [`Self::write`] does. Claims on one provider may share a transaction.
-    pub(crate) async fn write_claims(
+    /// Executes a write as [`Self::write`] does. The write may share a transaction with other writes of `joint`.
+    pub(crate) async fn write_jointly<W: Write>(
         &self,
-        write: ReplaceAllocations,
-    ) -> Result<(), Fenced<placement::Error>> {
+        joint: &Arc<Joint<FencedWrite<W>>>,
+        write: W,
+    ) -> Result<W::Output, Fenced<W::Error>> {
         let most = self.app.waitlist.settings().group_tickets;
         let tickets = fence::tickets(self.fence.as_deref(), most).map_err(Fenced::Header)?;
-        self.app.db.write_jointly(&self.app.claims, FencedWrite { tickets, write }).await
+        self.app.db.write_jointly(joint, FencedWrite { tickets, write }).await
     }
 
     /// Parses the body of a request whose path names a provider. Returns a 404 if the provider does not exist,

@@ -84,13 +84,14 @@ impl<W: Write> Write for FencedWrite<W> {
         self.write.in_transaction(tx).map_err(Fenced::Work)
     }
 
-    /// Does all these writes. Each proves its own tickets, if any write names tickets.
-    fn all_in_transaction(writes: &[&Self], tx: &mut Tx) -> Result<Vec<W::Output>, Self::Error> {
-        if writes.iter().any(|fenced| !fenced.tickets.is_empty()) {
-            return writes.iter().map(|fenced| fenced.in_transaction(tx)).collect();
-        }
+    fn all_in_transaction(writes: &[&Self], tx: &mut Tx) -> Result<Vec<Option<W::Output>>, Self::Error> {
         let writes: Vec<&W> = writes.iter().map(|fenced| &fenced.write).collect();
         W::all_in_transaction(&writes, tx).map_err(Fenced::Work)
+    }
+
+    /// Returns an empty list if the request names tickets, since their check and the write must be in one transaction.
+    fn lanes(&self) -> Vec<&str> {
+        if self.tickets.is_empty() { self.write.lanes() } else { Vec::new() }
     }
 
     /// Tries the write as a single SQL statement, without a transaction. Returns None if the request names

@@ -1,250 +1,197 @@
-//! Joint writes: on MariaDB, writes that wait for the same lane are done together, by one transaction.
+//! Joint writes: on MariaDB, writes that wait at the same time are done together, by one transaction.
 //!
-//! On a Galera cluster, transactions of different nodes that change the same row cost each other their commits, over
-//! and over. Joint writes need fewer transactions.
+//! A transaction costs a sync of the disk and several round trips, however much it writes. On a Galera cluster,
+//! transactions of different nodes that change the same row also cost each other their commits, over and over.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, oneshot};
 
-use crate::commit::database::{Db, Inner, Writing};
-use crate::commit::pool::{Place, Pooled};
-use crate::commit::transaction::TransactionError;
 use crate::commit::write::Write;
-use crate::db::{Error, Kind};
 
 /// The largest number of writes in one transaction.
 const MOST: usize = 32;
 
-/// The writes of one kind that wait, by lane.
+/// The largest number of waiting writes among which the next transaction looks for writes.
+const LOOKED_THROUGH: usize = 1_000;
+
+/// The largest number of joint transactions of one kind at the same time. The writes that come meanwhile wait, and share
+/// the next transaction.
+const MOST_GROUPS: usize = 4;
+
+/// After a conflict, for this time each transaction has the writes of one lane only. On a Galera cluster, a transaction
+/// with many providers is more often in conflict with the transactions of other nodes.
+const NARROW: Duration = Duration::from_secs(1);
+
+/// The writes of one kind that wait to be done together.
 pub struct Joint<W: Write> {
-    waiting: Mutex<HashMap<Box<str>, VecDeque<Job<W>>>>,
+    queue: Mutex<Queue<W>>,
+    /// Notified when a group ends although writes may wait for it.
+    deserted: Notify,
+}
+
+struct Queue<W: Write> {
+    /// The waiting writes, in the order of their arrival.
+    waiting: VecDeque<Job<W>>,
+    /// The number of the next write.
+    next: u64,
+    /// The lanes of the writes that are being done.
+    busy: HashSet<Box<str>>,
+    /// The number of transactions that run.
+    groups: usize,
+    /// Until this moment, each transaction has the writes of one lane only.
+    narrow_until: Option<Instant>,
 }
 
 /// A message when the follower (the picture of all providers) has seen a transaction.
-type CaughtUp = Shared<oneshot::Receiver<()>>;
+pub(super) type CaughtUp = Shared<oneshot::Receiver<()>>;
 
-/// The result of a write, and a message when the follower has seen it.
-type Answer<W> = Result<(<W as Write>::Output, Option<CaughtUp>), <W as Write>::Error>;
+/// The answer to the caller of a write.
+pub(super) enum Answer<W: Write> {
+    /// The result of the write, and a message when the follower has seen it.
+    Done(Result<(W::Output, Option<CaughtUp>), W::Error>),
+    /// The write, if it has to be done alone. Nothing of it is done.
+    Alone(W),
+}
 
 /// A write that waits, and the way to its caller.
-struct Job<W: Write> {
-    write: W,
-    caller: oneshot::Sender<Answer<W>>,
+pub(super) struct Job<W: Write> {
+    number: u64,
+    pub(super) write: W,
+    pub(super) caller: oneshot::Sender<Answer<W>>,
 }
 
 impl<W: Write> Default for Joint<W> {
     fn default() -> Self {
-        Joint { waiting: Mutex::default() }
+        let queue =
+            Queue { waiting: VecDeque::new(), next: 0, busy: HashSet::new(), groups: 0, narrow_until: None };
+        Joint { queue: Mutex::new(queue), deserted: Notify::new() }
     }
 }
 
 impl<W: Write> Joint<W> {
-    fn add(&self, lane: &str, job: Job<W>) {
-        self.waiting.lock().entry(lane.into()).or_default().push_back(job);
+    /// Adds a write. Returns the number of the write.
+    pub(super) fn add(&self, write: W, caller: oneshot::Sender<Answer<W>>) -> u64 {
+        let mut queue = self.queue.lock();
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiting.push_back(Job { number, write, caller });
+        number
     }
 
-    /// Returns the first writes of a lane whose callers still wait, and removes these writes.
-    fn take(&self, lane: &str) -> Vec<Job<W>> {
-        let mut waiting = self.waiting.lock();
-        let Some(jobs) = waiting.get_mut(lane) else {
-            return Vec::new();
-        };
-        jobs.retain(|job| !job.caller.is_closed());
-        let taken = jobs.drain(..jobs.len().min(MOST)).collect();
-        if jobs.is_empty() {
-            waiting.remove(lane);
+    /// Returns a group if writes wait and one more transaction may run.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<Group<W>> {
+        let mut queue = self.queue.lock();
+        if queue.waiting.is_empty() || queue.groups == MOST_GROUPS {
+            return None;
+        }
+        queue.groups += 1;
+        Some(Group { joint: Arc::clone(self), lanes: HashSet::new(), is_counted: true })
+    }
+
+    /// Waits until a group ends although writes may wait for it, as when the thread stops on which the group runs.
+    pub(super) fn deserted(&self) -> Notified<'_> {
+        self.deserted.notified()
+    }
+
+    /// Removes the write with this number if the write still waits. Returns false if a transaction has begun it.
+    pub(super) fn withdraw(&self, number: u64) -> bool {
+        let mut queue = self.queue.lock();
+        let place = queue.waiting.iter().position(|job| job.number == number);
+        place.is_some_and(|place| queue.waiting.remove(place).is_some())
+    }
+
+    /// Removes the writes whose callers no longer wait.
+    pub(super) fn sweep(&self) {
+        self.queue.lock().waiting.retain(|job| !job.caller.is_closed());
+    }
+}
+
+/// The right to do writes in a transaction, and the lanes of these writes.
+pub(super) struct Group<W: Write> {
+    joint: Arc<Joint<W>>,
+    lanes: HashSet<Box<str>>,
+    is_counted: bool,
+}
+
+impl<W: Write> Group<W> {
+    /// Returns the writes for the next transaction, and removes them from the queue. Their lanes are busy until
+    /// [`Self::leave_lanes`] is called. Returns an empty list if no write can be done now; the group has then ended.
+    ///
+    /// The writes of one lane are done in the order of their arrival.
+    pub(super) fn take(&mut self) -> Vec<Job<W>> {
+        let joint = Arc::clone(&self.joint);
+        let mut queue = joint.queue.lock();
+        let is_narrow = queue.narrow_until.is_some_and(|until| Instant::now() < until);
+        let (mut taken, mut left) = (Vec::new(), Vec::new());
+        let mut barred: HashSet<Box<str>> = HashSet::new();
+        while taken.len() < MOST
+            && left.len() < LOOKED_THROUGH
+            && let Some(job) = queue.waiting.pop_front()
+        {
+            if job.caller.is_closed() {
+                continue;
+            }
+            let lanes = job.write.lanes();
+            let is_free = !lanes.iter().any(|lane| queue.busy.contains(*lane) || barred.contains(*lane));
+            let is_near =
+                !is_narrow || taken.is_empty() || lanes.iter().all(|lane| self.lanes.contains(*lane));
+            if is_free && is_near {
+                self.lanes.extend(lanes.into_iter().map(Box::from));
+                taken.push(job);
+            } else {
+                barred.extend(lanes.into_iter().map(Box::from));
+                left.push(job);
+            }
+        }
+        left.into_iter().rev().for_each(|job| queue.waiting.push_front(job));
+        queue.busy.extend(self.lanes.iter().cloned());
+        if taken.is_empty() {
+            queue.groups -= 1;
+            self.is_counted = false;
         }
         taken
     }
 
-    /// Removes the writes of a lane whose callers no longer wait.
-    fn sweep(&self, lane: &str) {
-        let mut waiting = self.waiting.lock();
-        if let Some(jobs) = waiting.get_mut(lane) {
-            jobs.retain(|job| !job.caller.is_closed());
-            if jobs.is_empty() {
-                waiting.remove(lane);
-            }
+    /// Lets other transactions do writes in the lanes of this group's last transaction.
+    pub(super) fn leave_lanes(&mut self) {
+        let mut queue = self.joint.queue.lock();
+        for lane in self.lanes.drain() {
+            queue.busy.remove(&lane);
         }
+    }
+
+    /// Gives the next transactions the writes of one lane only, since this group's transaction met a conflict.
+    pub(super) fn keep_narrow(&self) {
+        self.joint.queue.lock().narrow_until = Some(Instant::now() + NARROW);
+    }
+
+    /// Returns true if the writes of this group's transaction have different lanes.
+    pub(super) fn is_wide(&self) -> bool {
+        self.lanes.len() > 1
     }
 }
 
-/// A caller that waits in a lane. When it gives up, its write is removed.
-struct Caller<'a, W: Write> {
-    joint: &'a Joint<W>,
-    lane: &'a str,
-}
-
-impl<W: Write> Drop for Caller<'_, W> {
+impl<W: Write> Drop for Group<W> {
     fn drop(&mut self) {
-        self.joint.sweep(self.lane);
-    }
-}
-
-impl Db {
-    /// Runs a write as [`Self::write`] does. On MariaDB, the write shares a transaction with the other writes of
-    /// `joint` that wait for the same lane. If one of them is refused, each runs in a transaction of its own.
-    pub async fn write_jointly<W: Write + Sync>(
-        &self,
-        joint: &Arc<Joint<W>>,
-        write: W,
-    ) -> Result<W::Output, W::Error> {
-        let (refresher, lane) = match (&self.inner.writing, write.lane()) {
-            (Writing::Pool(refresher), Some(lane)) if self.kind() == Kind::Mysql => {
-                (refresher, lane.to_owned())
-            }
-            _ => return self.write(write).await,
-        };
-        let _caller = Caller { joint: joint.as_ref(), lane: &lane };
-        let (caller, mut answered) = oneshot::channel();
-        joint.add(&lane, Job { write, caller });
-        let place = self.inner.pool.queue_up(Some(&lane)).await?;
-        let answer = match answered.try_recv() {
-            // An earlier caller in the lane has done this write.
-            Ok(answer) => answer,
-            Err(_) => {
-                let (inner, joint, lane) = (Arc::clone(&self.inner), Arc::clone(joint), lane.clone());
-                tokio::task::spawn_blocking(move || inner.write_waiting(&joint, &lane, place));
-                answered.await.unwrap_or_else(|_| Err(W::Error::from(Error::CutShort)))
-            }
-        };
-        let (value, caught_up) = answer?;
-        if let Some(caught_up) = caught_up
-            && !refresher.catches_up(caught_up).await
-        {
-            log::debug!("answered before it could be read back");
-        }
-        Ok(value)
-    }
-}
-
-impl Inner {
-    /// Does the writes that wait in a lane, and answers their callers.
-    fn write_waiting<W: Write>(&self, joint: &Joint<W>, lane: &str, mut place: Place) {
-        let jobs = joint.take(lane);
-        if jobs.is_empty() {
-            return;
-        }
-        let written = match self.pool.connection(&place) {
-            Ok(tx) => self.write_jobs(jobs, &place, tx),
-            Err(error) => {
-                fail(jobs, error.into());
-                None
-            }
-        };
-        // The next writes in the lane need not wait until the follower has read these ones.
-        place.lane = None;
-        if let Some(mut tx) = written {
-            self.follow(&mut tx);
-        }
-    }
-
-    /// Does all these writes in one transaction. If one is refused, or in conflict too often, does each alone. Returns
-    /// the connection of the last transaction that has committed, if the follower must read a commit.
-    fn write_jobs<W: Write>(&self, mut jobs: Vec<Job<W>>, place: &Place, tx: Pooled) -> Option<Pooled> {
-        let outcome = {
-            let writes: Vec<&W> = jobs.iter().map(|job| &job.write).collect();
-            let name = writes.first()?.name();
-            self.write_transaction(name, place, tx, |tx| W::all_in_transaction(&writes, tx))
-        };
-        match outcome {
-            Ok(((values, caught_up), tx)) => {
-                let caught_up = caught_up.map(FutureExt::shared);
-                let is_followed = caught_up.is_some();
-                for (job, value) in jobs.into_iter().zip(values) {
-                    // The send fails if the caller no longer waits.
-                    let _ = job.caller.send(Ok((value, caught_up.clone())));
-                }
-                is_followed.then_some(tx)
-            }
-            // Nobody knows whether the transaction is committed, so the writes can't be done again.
-            Err(error) if jobs.len() == 1 || error.database().is_some_and(Error::is_unavailable) => {
-                fail(jobs, error);
-                None
-            }
-            Err(_) => {
-                let mut last = None;
-                for job in jobs.drain(..) {
-                    match self.pool.connection_again(place) {
-                        Ok(tx) => last = self.write_jobs(vec![job], place, tx).or(last),
-                        Err(error) => fail(vec![job], error.into()),
-                    }
-                }
-                last
-            }
+        self.leave_lanes();
+        if self.is_counted {
+            self.joint.queue.lock().groups -= 1;
+            self.joint.deserted.notify_waiters();
         }
     }
 }
 
-/// Tells all callers that their transaction has failed.
-fn fail<W: Write>(jobs: Vec<Job<W>>, error: W::Error) {
-    let text = error.database().map(ToString::to_string).unwrap_or_default();
-    let others = std::iter::repeat_with(|| W::Error::from(Error::Joint(text.clone())));
-    for (job, error) in jobs.into_iter().zip(std::iter::once(error).chain(others)) {
-        let _ = job.caller.send(Err(error));
-    }
+/// Returns a copy of the message that the follower has seen a transaction, for each of its callers.
+pub(super) fn shared(caught_up: Option<oneshot::Receiver<()>>) -> Option<CaughtUp> {
+    caught_up.map(FutureExt::shared)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commit::Tx;
-
-    struct Nothing;
-
-    impl Write for Nothing {
-        type Output = ();
-        type Error = Error;
-
-        fn name(&self) -> &'static str {
-            "nothing"
-        }
-
-        fn in_transaction(&self, _: &mut Tx) -> Result<(), Error> {
-            Ok(())
-        }
-    }
-
-    fn add(joint: &Joint<Nothing>, lane: &str) -> oneshot::Receiver<Answer<Nothing>> {
-        let (caller, answered) = oneshot::channel();
-        joint.add(lane, Job { write: Nothing, caller });
-        answered
-    }
-
-    #[test]
-    fn writes_of_one_lane_are_taken_together_without_those_given_up() {
-        let joint = Joint::default();
-        let (_first, second, _third) = (add(&joint, "a"), add(&joint, "a"), add(&joint, "a"));
-        let _other = add(&joint, "b");
-        drop(second);
-        assert_eq!(joint.take("a").len(), 2);
-        assert_eq!((joint.take("a").len(), joint.take("b").len()), (0, 1));
-        let many: Vec<_> = (0..=MOST).map(|_| add(&joint, "a")).collect();
-        assert_eq!((joint.take("a").len(), joint.take("a").len()), (MOST, 1));
-        drop(many);
-    }
-
-    #[test]
-    fn a_caller_that_gives_up_leaves_nothing_behind() {
-        let joint = Joint::default();
-        let caller = Caller { joint: &joint, lane: "a" };
-        drop(add(&joint, "a"));
-        drop(caller);
-        assert!(joint.waiting.lock().is_empty());
-    }
-
-    #[test]
-    fn all_callers_of_a_failed_transaction_are_told() {
-        let joint = Joint::default();
-        let (mut first, mut second) = (add(&joint, "a"), add(&joint, "a"));
-        fail(joint.take("a"), Error::CutShort);
-        assert!(matches!(first.try_recv(), Ok(Err(Error::CutShort))));
-        let Ok(Err(error)) = second.try_recv() else { panic!("the second caller is not told") };
-        assert!(error.is_unavailable() && !error.is_retryable(), "{error}");
-    }
-}
+mod tests;

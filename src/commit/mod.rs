@@ -6,6 +6,7 @@ mod commits;
 mod database;
 pub mod file_lock;
 mod follower;
+mod grouped;
 mod joint;
 mod lanes;
 mod pool;

@@ -118,6 +118,11 @@ impl Pool {
         Pool { pool, target, places, patience, lanes: Lanes::default(), outage: Mutex::default() }
     }
 
+    /// Returns the longest time that a request waits for a connection.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Returns how many connections are in use and idle, and the largest number of connections.
     pub fn usage(&self) -> PoolUse {
         let state = self.pool.state();

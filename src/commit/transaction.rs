@@ -15,7 +15,7 @@ use crate::db::{DbConnection, Error, Kind};
 use crate::metrics;
 
 /// The largest number of runs of a transaction. A conflict in the last run is an error.
-const MAX_RUNS: u32 = 30;
+pub const MAX_RUNS: u32 = 30;
 
 /// The number of times in a row that a transaction may violate the same unique key.
 ///
@@ -87,13 +87,14 @@ fn finish<T, E: TransactionError>(
     }
 }
 
-/// Runs `work` in a transaction, and again from the start after each conflict, at most 30 times. `name` is the name
+/// Runs `work` in a transaction, and again from the start after each conflict, at most `runs` times. `name` is the name
 /// of the work in the log and in the metrics.
 ///
 /// `work` may run many times, so `work` must have no effect outside the database.
 pub fn retrying<T, E: TransactionError>(
     tx: &mut Tx,
     name: &str,
+    runs: u32,
     work: impl Fn(&mut Tx) -> Result<T, E>,
     commit: impl Fn(&mut Tx) -> Result<(), Error>,
 ) -> Result<T, E> {
@@ -117,9 +118,9 @@ pub fn retrying<T, E: TransactionError>(
         }
         let retryable = error.database().is_some_and(Error::is_retryable);
         if retryable {
-            metrics::database::retried(name, run < MAX_RUNS);
+            metrics::database::retried(name, run < runs);
         }
-        if !retryable || run == MAX_RUNS {
+        if !retryable || run == runs {
             return Err(error);
         }
         log::debug!("{name}: run {run} met a conflict, running again");

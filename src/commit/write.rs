@@ -29,12 +29,21 @@ pub trait Write: Send + 'static {
     /// database.
     fn in_transaction(&self, tx: &mut Tx) -> Result<Self::Output, Self::Error>;
 
-    /// Does all these writes, which have the same lane, in one transaction. Returns their results in the same order.
-    fn all_in_transaction(writes: &[&Self], tx: &mut Tx) -> Result<Vec<Self::Output>, Self::Error>
+    /// Does as many of these writes as possible in one transaction. Returns a result for each write, in the same order, or
+    /// None for a write that has to be done alone and has changed nothing. If this method fails, the transaction is
+    /// rolled back, and each write is done alone.
+    fn all_in_transaction(writes: &[&Self], _: &mut Tx) -> Result<Vec<Option<Self::Output>>, Self::Error>
     where
         Self: Sized,
     {
-        writes.iter().map(|write| write.in_transaction(tx)).collect()
+        Ok(writes.iter().map(|_| None).collect())
+    }
+
+    /// Returns the names of the things that the write changes, for example the uuids of providers, if
+    /// [`Self::all_in_transaction`] may do the write. Two transactions with a common name do not run at the same time.
+    /// Returns an empty list if the write has to be done alone.
+    fn lanes(&self) -> Vec<&str> {
+        Vec::new()
     }
 
     /// Does the write by one statement, which commits by itself and touches the usage of one provider. Returns None
@@ -96,6 +105,20 @@ where
 
     fn in_transaction(&self, tx: &mut Tx) -> Result<T, E> {
         (self.work)(tx)
+    }
+}
+
+/// The failure of a transaction.
+pub(super) struct Failure<E> {
+    pub(super) error: E,
+    /// True if only the database knows whether the transaction is committed.
+    pub(super) may_be_written: bool,
+}
+
+impl<E> Failure<E> {
+    /// Returns the failure of a transaction that is certainly not committed.
+    pub(super) fn of(error: E) -> Self {
+        Failure { error, may_be_written: false }
     }
 }
 
@@ -191,21 +214,24 @@ impl Inner {
             }
             write.in_transaction(tx)
         };
-        let ((value, caught_up), tx) = self.write_transaction(write.name(), place, tx, work)?;
+        let ((value, caught_up), tx) = self
+            .write_transaction(write.name(), transaction::MAX_RUNS, place, tx, work)
+            .map_err(|failure| failure.error)?;
         // The lane is left here, so the next write in the lane does not wait until the follower has read this write.
         place.lane = None;
         Ok(((value, caught_up.or(lost.flatten())), tx))
     }
 
-    /// Runs a write in a transaction. If the connection ends before the COMMIT is sent, the database keeps nothing,
-    /// and the whole transaction runs again on another connection.
+    /// Runs a write in a transaction, at most `runs` times after conflicts. If the connection ends before the COMMIT is
+    /// sent, the database keeps nothing, and the whole transaction runs again on another connection.
     pub(super) fn write_transaction<T, E: TransactionError>(
         &self,
         name: &str,
+        runs: u32,
         place: &Place,
         mut tx: Pooled,
         work: impl Fn(&mut Tx) -> Result<T, E>,
-    ) -> Result<(Written<T>, Pooled), E> {
+    ) -> Result<(Written<T>, Pooled), Failure<E>> {
         let (caught_up, may_be_written) = (Cell::new(None), Cell::new(false));
         let commit = |tx: &mut Tx| {
             may_be_written.set(true);
@@ -232,16 +258,22 @@ impl Inner {
             }
             Ok(value)
         };
-        let mut runs = 1;
+        let mut connections = 1;
         loop {
-            let outcome = transaction::retrying(&mut tx, name, work, commit);
-            if !self.pool.note_loss(&mut tx, &outcome) || may_be_written.get() || runs == pool::MAX_RUNS {
-                return outcome.map(|value| ((value, caught_up.take()), tx));
+            let outcome = transaction::retrying(&mut tx, name, runs, work, commit);
+            let is_lost = self.pool.note_loss(&mut tx, &outcome);
+            let may_be_written = may_be_written.get();
+            let error = match outcome {
+                Ok(value) => return Ok(((value, caught_up.take()), tx)),
+                Err(error) => error,
+            };
+            if !is_lost || may_be_written || connections == pool::MAX_RUNS {
+                return Err(Failure { error, may_be_written });
             }
             log::debug!("{name}: the connection ended before the commit, running again on another one");
-            runs += 1;
+            connections += 1;
             drop(tx);
-            tx = self.pool.connection_again(place)?;
+            tx = self.pool.connection_again(place).map_err(|error| Failure::of(error.into()))?;
         }
     }
 

@@ -125,6 +125,12 @@ impl Error {
         }
     }
 
+    /// Returns true if the server stopped the statement, because of a time limit or because an operator stopped the
+    /// statement. The connection can still be used.
+    pub fn is_cut_off(&self) -> bool {
+        self.of_statement().is_some_and(is_cut_off)
+    }
+
     /// Returns true if the server has waited too long for a lock. A node of a Galera cluster also reports this error if
     /// a read, or the first statement of a transaction, has waited too long for the writes of other nodes, for example
     /// because the node has lost these nodes.

@@ -150,6 +150,18 @@ pub fn execute_listed(
     Ok(changed)
 }
 
+/// Fills a list up to the next power of two, but at least to the length `least`, by repeating its values. So there are
+/// only a few different texts of a statement with a list, which stay prepared.
+pub fn filled<'a, T: Copy>(values: &'a [T], least: usize) -> impl Iterator<Item = T> + 'a {
+    let length = values.len().max(least).next_power_of_two();
+    values.iter().copied().cycle().take(length)
+}
+
+/// Returns the text of `number` placeholders, for example `?, ?, ?`.
+pub fn places(number: usize) -> String {
+    vec!["?"; number].join(", ")
+}
+
 /// The possible numbers of rows in a statement of [`insert_rows`], beside all numbers below the smallest one.
 const ROW_COUNTS: [usize; 4] = [64, 32, 16, 8];
 

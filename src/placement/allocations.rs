@@ -116,10 +116,8 @@ pub fn delete(tx: &mut Tx, consumer_uuid: &str) -> Result<()> {
 /// The transaction locks the rows of the consumers, and then the rows of the providers in the order of their
 /// row ids. After that, the capacity is checked. No other transaction can change the use of a locked
 /// provider.
-///
-/// If several clients claim from one provider, the provider's generation grows by `steps`, the number of the clients.
-pub fn replace_all(tx: &mut Tx, claims: &[&Claim], steps: i32) -> Result<()> {
-    let mut claims: Vec<(usize, &Claim)> = claims.iter().copied().enumerate().collect();
+pub fn replace_all(tx: &mut Tx, claims: &[Claim]) -> Result<()> {
+    let mut claims: Vec<(usize, &Claim)> = claims.iter().enumerate().collect();
     claims.sort_by_key(|(_, claim)| &claim.consumer_uuid);
     let mut taken = Vec::with_capacity(claims.len());
     for (place, claim) in claims {
@@ -128,7 +126,7 @@ pub fn replace_all(tx: &mut Tx, claims: &[&Claim], steps: i32) -> Result<()> {
         }
     }
     taken.sort_by_key(|taken| taken.place);
-    let mut items = lock_providers(tx, &taken, steps)?;
+    let mut items = lock_providers(tx, &taken)?;
     check_capacity(tx, &taken, &mut items)?;
     for LockedClaim { consumer, .. } in &taken {
         if !consumer.held.is_empty() && !consumer.given_back {
@@ -235,7 +233,7 @@ fn check_expected(expected: Expected, actual: Option<Generation>) -> Result<()> 
 /// is not locked.
 ///
 /// Returns an `Item` for each claimed amount. `check_capacity` sets the item's `class_id` later.
-fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>], steps: i32) -> Result<Vec<Item<'a>>> {
+fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>]) -> Result<Vec<Item<'a>>> {
     let named = || taken.iter().flat_map(|t| t.claim.allocations.iter().map(move |a| (&t.consumer, a)));
     let uuids = distinct(named().map(|(_, (uuid, _))| uuid.as_str()));
     let ended = taken.iter().filter(|t| t.claim.allocations.is_empty()).flat_map(|t| &t.consumer.held);
@@ -243,7 +241,7 @@ fn lock_providers<'a>(tx: &mut Tx, taken: &'a [LockedClaim<'a>], steps: i32) -> 
     let providers: HashMap<String, ProviderId> = match uuids.as_slice() {
         // Nearly all claims name one provider. One statement finds and locks that provider.
         [uuid] if ids.is_empty() => {
-            let id = generation::bump_provider_by_uuid(tx, uuid, steps)?;
+            let id = generation::bump_provider_by_uuid(tx, uuid)?;
             id.map(|id| ((*uuid).to_owned(), id)).into_iter().collect()
         }
         _ => {

@@ -11,6 +11,7 @@ pub mod reshaper;
 pub mod resource_classes;
 pub mod resource_providers;
 pub mod spelling;
+mod together;
 pub mod traits;
 pub mod usages;
 pub mod writes;

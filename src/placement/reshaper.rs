@@ -43,7 +43,7 @@ pub fn reshape(tx: &mut Tx, providers: &[NewInventories], claims: &[Claim]) -> R
         let union = with_old(tx, *id, &provider.inventories)?;
         set_all(tx, *id, &provider.uuid, &union)?;
     }
-    replace_all(tx, &claims.iter().collect::<Vec<_>>(), 1)?;
+    replace_all(tx, claims)?;
     for (id, provider) in &ordered {
         // Placement increments a provider's generation twice, or once if the provider has no new inventories. Clients
         // read the resulting generation, so this function increments it as often.

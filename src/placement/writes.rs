@@ -1,7 +1,5 @@
 //! The writes that PostgreSQL can do with one statement: a claim, and the deletion of a consumer.
 
-use std::collections::BTreeSet;
-
 use chrono::NaiveDateTime;
 
 use crate::claims::alone::{self as statements, NewClaim};
@@ -10,6 +8,7 @@ use crate::store::allocations::{self as rows, MAX_PREPARED_ROWS};
 use crate::store::now;
 
 use super::allocations::{Claim, Expected, delete, replace_all};
+use super::together::{claim_together, end_together, may_end_together};
 use super::{Error, Result};
 
 /// The write of several claims. Either all claims are written, or none.
@@ -36,21 +35,24 @@ impl Write for ReplaceAllocations {
     }
 
     fn in_transaction(&self, tx: &mut Tx) -> Result<()> {
-        replace_all(tx, &self.claims.iter().collect::<Vec<_>>(), 1)
+        replace_all(tx, &self.claims)
     }
 
-    /// Writes the claims of several clients on one provider as if one client had claimed for several consumers. Two
-    /// claims of one consumer are written one after the other.
-    fn all_in_transaction(writes: &[&Self], tx: &mut Tx) -> Result<Vec<()>> {
+    /// Writes the claims of new consumers that fit.
+    fn all_in_transaction(writes: &[&Self], tx: &mut Tx) -> Result<Vec<Option<()>>> {
         let claims: Vec<&Claim> = writes.iter().flat_map(|write| &write.claims).collect();
-        let consumers: BTreeSet<String> =
-            claims.iter().map(|claim| claim.consumer_uuid.to_lowercase()).collect();
-        if consumers.len() < claims.len() {
-            return writes.iter().map(|write| write.in_transaction(tx)).collect();
+        if claims.len() != writes.len() {
+            return Ok(vec![None; writes.len()]);
         }
-        let steps = i32::try_from(writes.len()).unwrap_or(1);
-        replace_all(tx, &claims, steps)?;
-        Ok(vec![(); writes.len()])
+        Ok(claim_together(tx, &claims)?.into_iter().map(|is_written| is_written.then_some(())).collect())
+    }
+
+    /// Returns the uuids of the providers if the write is one claim that may be written together with others.
+    fn lanes(&self) -> Vec<&str> {
+        match self.claims.as_slice() {
+            [claim] if claim.may_join() => claim.allocations.iter().map(|(uuid, _)| uuid.as_str()).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Tries to write the claim of a new consumer on one provider with one statement. Returns `None` if the
@@ -135,6 +137,17 @@ impl Write for EndConsumer {
 
     fn in_transaction(&self, tx: &mut Tx) -> Result<()> {
         delete(tx, &self.uuid)
+    }
+
+    /// Deletes the consumers that have allocations.
+    fn all_in_transaction(writes: &[&Self], tx: &mut Tx) -> Result<Vec<Option<()>>> {
+        let uuids: Vec<&str> = writes.iter().map(|write| write.uuid.as_str()).collect();
+        Ok(end_together(tx, &uuids)?.into_iter().map(|is_ended| is_ended.then_some(())).collect())
+    }
+
+    /// Returns the consumer's uuid if the consumer may be deleted together with others.
+    fn lanes(&self) -> Vec<&str> {
+        if may_end_together(&self.uuid) { vec![&self.uuid] } else { Vec::new() }
     }
 
     /// Tries to delete the consumer with one statement. The step `Look` runs if the answer to the statement was lost.

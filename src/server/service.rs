@@ -67,8 +67,9 @@ fn app(settings: &Settings, clock: Option<Arc<dyn Clock>>, policy: Enforcer) -> 
     let searchers = Searchers::new().map_err(Error::Threads)?;
     let searching = Arc::clone(searchers.searching());
     let admin = Admin::new(db.clone(), Arc::clone(&fleet), searching, Arc::clone(&waitlist));
-    let (settings, claims, known_traits) = (api_settings(settings), Arc::default(), Arc::default());
-    Ok(App { settings, policy, db, claims, known_traits, fleet, searchers, waitlist, admin })
+    let (claims, ends, known_traits) = Default::default();
+    let settings = api_settings(settings);
+    Ok(App { settings, policy, db, claims, ends, known_traits, fleet, searchers, waitlist, admin })
 }
 
 /// Makes this replica publish the size of its picture and the number of its waiting requests. The functions keep weak

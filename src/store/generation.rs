@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::commit::{Part, Tx};
 use crate::db::Kind;
 use crate::db::schema::waitlist_tickets as tickets;
-use crate::db::statement::{Bind, execute, execute_listed, named, returning_numbers};
+use crate::db::statement::{Bind, execute, execute_listed, filled, named, returning_numbers};
 use crate::ids::{ConsumerId, Generation, ProviderId};
 
 use super::now;
@@ -33,6 +33,42 @@ pub fn swap_provider(tx: &mut Tx, id: ProviderId, seen: Generation) -> QueryResu
     Ok(execute(tx, sql, &[now().into(), id.into(), seen.into()])? == 1)
 }
 
+/// The largest number of providers in one statement of [`swap_providers`].
+const MOST_SWAPS: usize = 32;
+
+/// Adds a number to the generation of each provider if the generation still is the one that was seen. Returns false if
+/// another writer was first at one of the providers. Only MariaDB needs this function.
+///
+/// The rows are locked in the order of their row ids, as other transactions lock them. If `is_impatient` is true, the server
+/// stops the statement when it has waited for a second.
+#[must_use = "a swap that failed is a conflict"]
+pub fn swap_providers(
+    tx: &mut Tx,
+    swaps: &[(ProviderId, Generation, i32)],
+    is_impatient: bool,
+) -> QueryResult<bool> {
+    // MySQL takes this text for a comment.
+    let limit = if is_impatient { "/*M! SET STATEMENT max_statement_time = 1 FOR */ " } else { "" };
+    swaps.iter().for_each(|(id, ..)| tx.touch_provider(*id, Part::Usage));
+    for chunk in swaps.chunks(MOST_SWAPS) {
+        let listed: Vec<_> = filled(chunk, 1).collect();
+        // While its statistics are those of an empty table, MariaDB would read and lock all rows without the hint.
+        let sql = format!(
+            "{limit}UPDATE resource_providers FORCE INDEX (PRIMARY) SET generation = generation + CASE id {} END, \
+             updated_at = ? WHERE {}",
+            vec!["WHEN ? THEN ?"; listed.len()].join(" "),
+            vec!["(id = ? AND generation = ?)"; listed.len()].join(" OR ")
+        );
+        let steps = listed.iter().flat_map(|(id, _, steps)| [Bind::from(*id), Bind::Int(*steps)]);
+        let seen = listed.iter().flat_map(|(id, seen, _)| [Bind::from(*id), Bind::from(*seen)]);
+        let binds: Vec<Bind<'_>> = steps.chain([now().into()]).chain(seen).collect();
+        if execute(tx, sql.as_str(), &binds)? != chunk.len() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Locks a provider's row and increments the generation. Returns false if the provider does not exist.
 #[must_use = "a provider that is gone can't be written to"]
 pub fn bump_provider(tx: &mut Tx, id: ProviderId) -> QueryResult<bool> {
@@ -41,19 +77,14 @@ pub fn bump_provider(tx: &mut Tx, id: ProviderId) -> QueryResult<bool> {
     Ok(execute(tx, sql, &[now().into(), id.into()])? == 1)
 }
 
-/// Locks the row of the provider with this uuid and increments the generation, on MariaDB by `steps`. Returns the row
-/// id, if any.
-pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str, steps: i32) -> QueryResult<Option<ProviderId>> {
+/// Locks the row of the provider with this uuid and increments the generation. Returns the row id, if any.
+pub fn bump_provider_by_uuid(tx: &mut Tx, uuid: &str) -> QueryResult<Option<ProviderId>> {
     // MariaDB has no UPDATE … RETURNING, so the row id is read before the UPDATE.
     if tx.kind() == Kind::Mysql {
         let Some(ProviderKey { id, .. }) = resource_providers::find_key(tx, uuid)? else {
             return Ok(None);
         };
-        tx.touch_provider(id, Part::Usage);
-        let sql =
-            named!("UPDATE resource_providers SET generation = generation + ?, updated_at = ? WHERE id = ?");
-        let found = execute(tx, sql, &[Bind::Int(steps), now().into(), id.into()])? == 1;
-        return Ok(found.then_some(id));
+        return Ok(bump_provider(tx, id)?.then_some(id));
     }
     let sql = named!(concat!(bump_provider_sql!(), " WHERE uuid = ? RETURNING id"));
     let id = returning_numbers(tx, sql, &[now().into(), uuid.into()])?.pop().map(ProviderId::new);

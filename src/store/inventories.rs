@@ -46,7 +46,8 @@ pub struct Inventory {
     pub updated_at: Option<NaiveDateTime>,
 }
 
-type AmountsRow = (i32, i32, i32, i32, i32, f64);
+/// The numbers of an inventory as a row of a query: total, reserved, min_unit, max_unit, step_size and allocation_ratio.
+pub(crate) type AmountsRow = (i32, i32, i32, i32, i32, f64);
 type Row = (ClassId, String, AmountsRow, Option<NaiveDateTime>, Option<NaiveDateTime>);
 
 const AMOUNTS: (
@@ -58,7 +59,8 @@ const AMOUNTS: (
     inv::allocation_ratio,
 ) = (inv::total, inv::reserved, inv::min_unit, inv::max_unit, inv::step_size, inv::allocation_ratio);
 
-fn amounts(conn: &DbConnection, row: AmountsRow) -> Amounts {
+/// Returns the numbers of a row that a query has read.
+pub(crate) fn amounts(conn: &DbConnection, row: AmountsRow) -> Amounts {
     let (total, reserved, min_unit, max_unit, step_size, ratio) = row;
     Amounts { total, reserved, min_unit, max_unit, step_size, allocation_ratio: conn.exact_float(ratio) }
 }

@@ -294,7 +294,7 @@ pub async fn replace_several(call: Call) -> HandlerResult {
 }
 
 async fn write(call: &Call, claims: Vec<Claim>, unknown_class: &str) -> HandlerResult {
-    let written = call.write_claims(ReplaceAllocations::new(claims)).await;
+    let written = call.write_jointly(&call.app.claims, ReplaceAllocations::new(claims)).await;
     written.map_err(Fenced::told(|error| refusal(error, unknown_class)))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
@@ -313,6 +313,6 @@ pub(crate) fn refusal(error: Error, unknown_class: &str) -> ApiError {
 
 /// Handles `DELETE /allocations/{consumer_uuid}`, which deletes all allocations of a consumer.
 pub async fn delete(call: Call) -> HandlerResult {
-    call.write(EndConsumer::new(call.param("consumer_uuid"))).await?;
+    call.write_jointly(&call.app.ends, EndConsumer::new(call.param("consumer_uuid"))).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
