@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::dsl::sum;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer, Nullable, Timestamp};
 
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 use crate::db::schema::resource_provider_traits as rpt;
@@ -12,7 +13,8 @@ use crate::db::schema::{
     allocations as alloc, inventories as inv, placement_aggregates as agg, resource_classes as rc,
     resource_provider_aggregates as rpa, resource_providers as rp, traits,
 };
-use crate::db::{DbConnection, MultiBackend};
+use crate::db::statement::{Bind, filled, load_rows, places};
+use crate::db::{DbConnection, Kind, MultiBackend};
 use crate::ids::{ClassId, Generation, ProviderId, TraitId};
 
 use super::inventories::Amounts;
@@ -137,7 +139,6 @@ pub fn load(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Vec<Prov
 /// Returns generation and usage of the providers with these row ids. A row id without a provider is left out. If
 /// `ids` has at most [`LONGEST_LIST`](crate::db::LONGEST_LIST) elements, one query reads all rows as of one moment.
 pub fn load_usage(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Vec<UsageRow>> {
-    type Row = (ProviderId, Option<Generation>, Option<NaiveDateTime>, Option<ClassId>, Option<i64>);
     macro_rules! query {
         ($of_provider:expr) => {
             rp::table
@@ -154,7 +155,10 @@ pub fn load_usage(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Ve
                 ))
         };
     }
-    let found: Vec<Row> = super::chunked(ids, |chunk| load_listed!(conn, query, (rp::id, chunk)))?;
+    let found: Vec<SumRow> = super::chunked(ids, |chunk| match conn.kind() {
+        Kind::Mysql => sums_on_mariadb(conn, chunk),
+        _ => load_listed!(conn, query, (rp::id, chunk)),
+    })?;
     let mut rows: Vec<UsageRow> = Vec::with_capacity(ids.len());
     for (id, generation, updated_at, class, used) in found {
         if rows.last().is_none_or(|row| row.id != id) {
@@ -166,6 +170,25 @@ pub fn load_usage(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Ve
         }
     }
     Ok(rows)
+}
+
+/// A provider's row id, generation and time of the last change, and the sum of the allocations of one class.
+type SumRow = (ProviderId, Option<Generation>, Option<NaiveDateTime>, Option<ClassId>, Option<i64>);
+
+/// Runs the query of [`load_usage`] on MariaDB. Without the hints, MariaDB would read all providers or all allocations for a
+/// few providers, as long as its statistics are those of empty tables.
+fn sums_on_mariadb(conn: &mut DbConnection, ids: &[ProviderId]) -> QueryResult<Vec<SumRow>> {
+    let binds: Vec<Bind<'_>> = filled(ids, 1).map(Bind::from).collect();
+    let sql = format!(
+        "SELECT p.id, p.generation, p.updated_at, a.resource_class_id, sum(a.used) \
+         FROM resource_providers p FORCE INDEX (PRIMARY) \
+         LEFT JOIN allocations a FORCE INDEX (allocations_resource_provider_class_used_idx) \
+         ON a.resource_provider_id = p.id WHERE p.id IN ({}) \
+         GROUP BY p.id, p.generation, p.updated_at, a.resource_class_id ORDER BY p.id",
+        places(binds.len())
+    );
+    type Types = (Integer, Nullable<Integer>, Nullable<Timestamp>, Nullable<Integer>, Nullable<BigInt>);
+    load_rows!(Types, conn, sql.as_str(), &binds)
 }
 
 fn load_selection(conn: &mut DbConnection, selection: Selection<'_>) -> QueryResult<Vec<ProviderRow>> {

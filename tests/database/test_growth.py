@@ -5,11 +5,13 @@ successes and its refusals. The rows are counted that the database reads, and
 no time is measured.
 """
 
+import concurrent.futures
 import contextlib
 import json
 import pathlib
 import subprocess
 import sys
+import uuid
 
 import databases
 import drivers
@@ -18,6 +20,7 @@ import machines
 import pytest
 import service as services
 import work
+from api import Api
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'api-ref'))
 import exchanges  # noqa: E402
@@ -26,6 +29,10 @@ import scenario  # noqa: E402
 SMALL, LARGE = 300, 3000
 # A list of tickets of all providers.
 LISTS = {'tickets-list'}
+# The number of clients that claim, each from a host of its own.
+CLIENTS = 24
+# How many of the requests are sent at the same time.
+WAYS = {'one by one': 1, 'at once': CLIENTS}
 
 
 @pytest.fixture(params=work.KINDS)
@@ -71,10 +78,10 @@ def counted(kind, server, database, directory, hosts):
 
 @pytest.fixture
 def of_fleet(kind, server, tmp_path, migrate):
-    """Returns a function that counts the work of all steps beside a fleet of this many hosts."""
+    """Returns a function that counts work, by another function, beside a fleet of this many hosts."""
     name = next(name for name, each in work.KINDS.items() if each is kind)
 
-    def count(hosts):
+    def count(hosts, counted):
         database = databases.KINDS[name](f'growth_{hosts}', tmp_path)
         with contextlib.ExitStack() as stack:
             database.create()
@@ -88,8 +95,50 @@ def of_fleet(kind, server, tmp_path, migrate):
     return count
 
 
+def counted_after_restart(kind, server, database, directory, hosts):
+    """The work for claims and their ends. The database server has started anew, so that it knows of no row that was
+    written since its statistics were taken."""
+    server.stop()
+    server.start()
+    server.wait_until_ready()
+    directory.mkdir()
+    service = services.Service(directory, next(drivers.PORTS), database, {
+        'auth': {'strategy': 'noauth2'}, 'placement': {'recheck_seconds': 3600}})
+    service.ensure_started()
+    found = {}
+    try:
+        counter = kind(server, database, service)
+        for name, clients in WAYS.items():
+            consumers = [str(uuid.uuid4()) for _ in range(CLIENTS)]
+            for method in ('PUT', 'DELETE'):
+                with counter.counting() as of_requests:
+                    assert set(allocations(service.url, clients, method, consumers)) == {204}
+                found[f'{method} {name}'] = of_requests
+        return found
+    finally:
+        service.stop()
+
+
+def allocations(url, clients, method, consumers):
+    """Claims for these consumers, or deletes them; returns the statuses."""
+    def send(number, consumer):
+        body = scenario.claim((fleet.host_uuid(number), {name: used for name, (_, used) in fleet.CLASSES.items()}))
+        return Api(url).send(method, f'/allocations/{consumer}', body if method == 'PUT' else None).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(clients) as threads:
+        return list(threads.map(send, range(1, len(consumers) + 1), consumers))
+
+
+@pytest.mark.parametrize('kind', ['mysql'], indirect=True)
+def test_claims_read_no_more_rows_after_a_restart(kind, of_fleet):
+    small, large = (of_fleet(hosts, counted_after_restart) for hosts in (SMALL, LARGE))
+    grown = [f'{name}: {small[name].work}, then {large[name].work}' for name in small
+             if abs(large[name].work - small[name].work) > kind.margin * CLIENTS]
+    assert not grown, '\n'.join(grown)
+
+
 def test_no_request_reads_more_rows_in_a_larger_fleet(kind, of_fleet):
-    small, large = of_fleet(SMALL), of_fleet(LARGE)
+    small, large = of_fleet(SMALL, counted), of_fleet(LARGE, counted)
     # Reads of one provider are counted at all.
     assert small['claim'].work > small['provider-show'].work > 0
     grown = [f'{name}: {small[name].work}, then {large[name].work}; {large[name].most}' for name in small
