@@ -8,7 +8,7 @@
 #                    for it
 #   make replicas    several replicas: upstream's suite through HAProxy, and
 #                    tests of replicas, on PostgreSQL, MariaDB and Galera
-#   make storm       three replicas in a storm, for ten minutes on each of two databases
+#   make storm       three replicas in a storm, for ten minutes on each of three databases
 #   make api-ref     the API reference, a site in target/api-ref
 #   make api-ref-update
 #                    its generated parts, after a change of the API
@@ -46,9 +46,9 @@ replicas: setup
 unit integration conformance upstream candidates openstack crash outage beside policy readme openapi apiref examples limits database keystone: setup
 	$(RUN) $@
 
-# Takes ten minutes on each of two databases; "make test" has one minute on PostgreSQL.
+# Takes ten minutes on each of three databases; "make test" has one minute on PostgreSQL.
 storm: export STORM_SECONDS ?= 600
-storm: export STORM_ON ?= postgres galera
+storm: export STORM_ON ?= postgres mysql galera
 storm: setup
 	$(RUN) $@
 

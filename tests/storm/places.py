@@ -123,19 +123,29 @@ class Place:
 class DurablePostgreSql(servers.PostgreSql):
     """An answered COMMIT is with the operating system, so that a crash of the server loses none."""
 
+    crash = signal.SIGQUIT
+
     def command(self):
         return [*super().command(), '-c', 'synchronous_commit=on']
 
 
-class OnPostgreSql(Place):
-    name = 'postgres'
-    kind = databases.PostgreSql
+class DurableMariaDb(servers.MariaDb):
+    """The same for MariaDB, whose pages may be written by halves at a crash."""
+
+    crash = signal.SIGKILL
+
+    def command(self):
+        return [*super().command(), '--innodb-flush-log-at-trx-commit=2', '--innodb-doublewrite=1']
+
+
+class OnServer(Place):
+    """One server."""
 
     def start_servers(self):
-        self.server = DurablePostgreSql(self.base, detached=False)
+        self.server = self.machine(self.base, detached=False)
         self.server.start()
         self.server.wait_until_ready()
-        self.harm = harm.PostgreSql(self.server)
+        self.harm = self.harms(self.server)
 
     def assignment(self):
         return self.server.assignment()
@@ -153,7 +163,7 @@ class OnPostgreSql(Place):
         self.server.wait_until_ready()
 
     def crash(self, rng):
-        self.server.process.send_signal(signal.SIGQUIT)
+        self.server.process.send_signal(self.machine.crash)
         self.server.process.wait()
         yield rng.uniform(0, 2)
         self.server.launch()
@@ -174,3 +184,11 @@ class OnPostgreSql(Place):
     def stop_servers(self):
         self.resume()
         self.server.stop()
+
+
+class OnPostgreSql(OnServer):
+    name, kind, machine, harms = 'postgres', databases.PostgreSql, DurablePostgreSql, harm.PostgreSql
+
+
+class OnMariaDb(OnServer):
+    name, kind, machine, harms = 'mysql', databases.MariaDb, DurableMariaDb, harm.MariaDb

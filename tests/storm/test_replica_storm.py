@@ -34,7 +34,7 @@ SHOWN = 20
 PATIENCE = 300
 
 
-PLACES = {place.name: place for place in (places.OnPostgreSql, clusters.OnGalera)}
+PLACES = {place.name: place for place in (places.OnPostgreSql, places.OnMariaDb, clusters.OnGalera)}
 
 
 @pytest.fixture(params=os.environ.get('STORM_ON', 'postgres').split())
