@@ -18,7 +18,7 @@ KINDS = os.environ.get('REPLICAS_ON', 'postgres mysql').split()
 on_standing = pytest.mark.parametrize('standing', KINDS, indirect=True)
 on_each = pytest.mark.parametrize('database', KINDS, indirect=True)
 # The query that reads what providers have used, in the trace of a replica's statements.
-READ = re.compile(r'allotment::sql\] SELECT .resource_providers.\..id.*?, sum\(')
+READ = re.compile(r'allotment::sql\] SELECT (?:.resource_providers.\..id|p\.id).*?, sum\(')
 SEED = int(os.environ.get('REPLICAS_SEED', random.randrange(2**32)))
 
 
