@@ -1,5 +1,5 @@
-//! The command line of the program, with its subcommands: serve, migrate, config, policy, openapi, lock, tickets and
-//! status.
+//! The command line of the program, with its subcommands: serve, migrate, adopt, restore-upstream, config, policy,
+//! openapi, lock, tickets and status.
 
 mod commands;
 mod upstream_commands;
@@ -16,6 +16,7 @@ use allotment::wire::microversion::Microversion;
 use allotment::{logging, server};
 use clap::{Args, Parser, Subcommand};
 use commands::{config, lock, openapi, policy, status, tickets};
+use upstream_commands::{adopt, restore};
 
 /// The OpenStack Placement API in one binary.
 #[derive(Parser)]
@@ -56,6 +57,22 @@ enum Command {
         /// Only remove the triggers that database.foreign_writers = "triggers" has made
         #[arg(long, conflicts_with = "check")]
         remove_triggers: bool,
+    },
+    /// Take over a database of Placement 6.0.0 or newer: bring its schema up to date, and complete rows that old releases
+    /// have left incomplete
+    Adopt {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: adopt::Options,
+    },
+    /// Give a database back to Placement: remove the triggers and tables of this service. Queues and tickets of the
+    /// waitlist are lost
+    RestoreUpstream {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: restore::Options,
     },
     /// Tell the state of the database and of the services that run on it, without changing anything. The exit code is 0
     /// if all is well, 1 if anything is wrong, and 2 if the database can't be asked
@@ -116,6 +133,14 @@ struct Common {
     database: Option<String>,
 }
 
+impl Common {
+    /// Returns the flags of a command that neither listens nor asks Keystone.
+    fn offline(self) -> Flags {
+        let Common { config, placement_conf, database } = self;
+        Flags { config, placement_conf, database, is_offline: true, ..Flags::default() }
+    }
+}
+
 fn main() -> ExitCode {
     let command = match upstream_commands::Name::of_program() {
         None => Cli::parse().command,
@@ -140,18 +165,20 @@ fn main() -> ExitCode {
             let flags = Flags { config, placement_conf, listen, database, insecure_noauth2, is_offline };
             serving(signals, flags)
         }
-        Command::Migrate { common: Common { config, placement_conf, database }, check, remove_triggers } => {
-            let flags = Flags { config, placement_conf, database, is_offline: true, ..Flags::default() };
+        Command::Migrate { common, check, remove_triggers } => {
             let task: Task = match (check, remove_triggers) {
                 (true, _) => Box::new(check_migrations),
                 (false, true) => Box::new(do_remove_triggers),
                 (false, false) => Box::new(migrate),
             };
-            (flags, task)
+            (common.offline(), task)
         }
-        Command::Status { common: Common { config, placement_conf, database }, options } => {
-            let flags = Flags { config, placement_conf, database, is_offline: true, ..Flags::default() };
-            (flags, Box::new(move |settings| Ok(status::run(&settings, &options))))
+        Command::Status { common, options } => {
+            (common.offline(), Box::new(move |settings| Ok(status::run(&settings, &options))))
+        }
+        Command::Adopt { common, options } => return adopt::run(&common.offline(), &options),
+        Command::RestoreUpstream { common, options } => {
+            return restore::run(&common.offline(), &options);
         }
         Command::Policy { command, config, placement_conf } => {
             let flags = Flags { config, placement_conf, is_offline: true, ..Flags::default() };

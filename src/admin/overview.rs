@@ -67,6 +67,11 @@ impl Replicas {
         replica.seen >= SILENT_AFTER && self.first_beats.get(&replica.id) == Some(&replica.beat)
     }
 
+    /// Returns true if the replica still runs, as far as its beats tell.
+    pub fn runs(&self, replica: &Replica) -> bool {
+        !replica.has_left && !replica.has_ended && !self.is_silent(replica)
+    }
+
     /// Returns true if the replica's picture has as many providers as the database, or if the picture is not loaded.
     pub fn agrees(&self, replica: &Replica) -> bool {
         replica.report.is_none() || self.agreeing.contains(&replica.id)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use diesel::sql_types::BigInt;
 
+use super::older::OLDER_REVISION;
 use super::{PLACEMENT_REVISION, revisions, under_lock};
 use crate::commit::transaction::{commit, transaction};
 use crate::commit::{Db, Tx};
@@ -14,7 +15,7 @@ use crate::store::consumers::ensure_owner;
 
 /// The revisions of Placement's schema, from the oldest to the newest.
 const REVISIONS: [&str; 5] =
-    ["b4ed3a175331", "611cd6dffd7b", "b5c396305c25", "422ece571366", PLACEMENT_REVISION];
+    ["b4ed3a175331", "611cd6dffd7b", "b5c396305c25", OLDER_REVISION, PLACEMENT_REVISION];
 
 /// A data migration of Placement. It fills in rows that old releases have left incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

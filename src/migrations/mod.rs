@@ -1,8 +1,11 @@
 //! Applies the migrations of the schema, each once, even if several replicas start at the same time.
 
 pub mod data;
+pub mod older;
+pub mod restore;
 mod standard;
 mod steps;
+pub mod survey;
 pub mod triggers;
 
 use std::time::Duration;
@@ -108,6 +111,11 @@ impl Schema {
         self.revision.as_deref() == Some(PLACEMENT_REVISION)
     }
 
+    /// Returns true if the tables of Placement are there, and lack only the step of [`older`].
+    pub fn is_older(&self) -> bool {
+        self.revision.as_deref() == Some(older::OLDER_REVISION)
+    }
+
     /// Returns true if all migrations have run.
     pub fn is_current(&self) -> bool {
         self.is_placement() && self.pending.is_empty()
@@ -183,13 +191,30 @@ fn revisions(conn: &mut DbConnection) -> Vec<String> {
     found.unwrap_or_default()
 }
 
+/// Returns an error for a database that `allotment adopt` can't bring to the right revision.
+pub fn require_adoptable(schema: &Schema) -> Result<(), Error> {
+    match &schema.revision {
+        None => Err(Error::Unusable("the database has no tables of Placement".to_owned())),
+        Some(_) if schema.is_placement() || schema.is_older() => Ok(()),
+        Some(other) => refuse(other),
+    }
+}
+
 /// Returns an error for the database of another Placement release, since the tables of other releases differ.
 fn refuse_other_revisions(conn: &mut DbConnection) -> Result<(), Error> {
     match revisions(conn).iter().find(|revision| *revision != PLACEMENT_REVISION) {
         None => Ok(()),
-        Some(other) => Err(Error::Unusable(format!(
-            "the database is of Placement schema revision {other}, and only {PLACEMENT_REVISION} \
-             (release 10.0.0 or newer) can be taken over: run placement-manage db sync of such a release first"
-        ))),
+        Some(other) => refuse(other),
     }
+}
+
+fn refuse(other: &str) -> Result<(), Error> {
+    let remedy = match other {
+        older::OLDER_REVISION => "\"allotment adopt\"",
+        _ => "placement-manage db sync of such a release",
+    };
+    Err(Error::Unusable(format!(
+        "the database is of Placement schema revision {other}, and only {PLACEMENT_REVISION} (release 10.0.0 or newer) can \
+         be taken over: run {remedy} first"
+    )))
 }

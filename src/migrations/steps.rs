@@ -52,6 +52,13 @@ pub(super) fn all(kind: Kind) -> &'static [Migration] {
     }
 }
 
+/// Returns the names of the tables that the migrations make, in the order in which they are made.
+pub(super) fn tables(kind: Kind) -> Vec<&'static str> {
+    let texts =
+        all(kind).iter().flat_map(|migration| migration.sql.split("CREATE TABLE IF NOT EXISTS ").skip(1));
+    texts.filter_map(|text| text.split_whitespace().next()).collect()
+}
+
 impl Migration {
     /// Returns the text that stands for the migration in the table of migrations: the digits of the date and time.
     fn version(&self) -> String {
@@ -95,7 +102,8 @@ pub(super) fn pending(conn: &mut DbConnection) -> QueryResult<Vec<&'static Migra
     Ok(all(conn.kind()).iter().filter(is_pending).collect())
 }
 
-fn is_missing_table(error: &diesel::result::Error) -> bool {
+/// Returns true for the error about a table that is not there.
+pub(super) fn is_missing_table(error: &diesel::result::Error) -> bool {
     let message = error.to_string();
     ["does not exist", "doesn't exist", "no such table"].iter().any(|words| message.contains(words))
 }
@@ -118,6 +126,20 @@ mod tests {
                 .collect();
             found.sort();
             assert_eq!(found, all(kind).iter().map(|migration| migration.name).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn all_tables_are_known() {
+        let ours = ["waitlist_", "allotment_"];
+        for kind in [Kind::Sqlite, Kind::Postgres, Kind::Mysql] {
+            let made: usize =
+                all(kind).iter().map(|migration| migration.sql.matches("CREATE TABLE").count()).sum();
+            let tables = tables(kind);
+            assert_eq!(tables.len(), made);
+            assert_eq!((tables[0], tables.len()), ("alembic_version", 21));
+            let own = tables.iter().filter(|name| ours.iter().any(|start| name.starts_with(start)));
+            assert_eq!(own.count(), 8);
         }
     }
 

@@ -144,13 +144,19 @@ struct Found {
 /// Returns the names of the triggers that the database lacks. MariaDB shows triggers only to users who may create
 /// triggers.
 pub fn missing(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
+    let present = present(conn)?;
+    Ok(triggers().map(Trigger::name).filter(|name| !present.contains(name)).collect())
+}
+
+/// Returns the names of the triggers that the database has.
+pub fn present(conn: &mut DbConnection) -> Result<Vec<String>, Error> {
     let schema = if conn.kind() == Kind::Mysql { "DATABASE()" } else { "current_schema()" };
     let sql = format!(
         "SELECT CAST(trigger_name AS CHAR(64)) AS name FROM information_schema.triggers WHERE trigger_schema = {schema}"
     );
     let found: Vec<Found> = sql_query(sql).load(conn)?;
-    let is_missing = |name: &String| found.iter().all(|found| found.name.trim_end() != name);
-    Ok(triggers().map(Trigger::name).filter(is_missing).collect())
+    let is_present = |name: &String| found.iter().any(|found| found.name.trim_end() == name);
+    Ok(triggers().map(Trigger::name).filter(is_present).collect())
 }
 
 /// Creates the missing triggers. Returns the number of triggers that were missing.

@@ -1,7 +1,11 @@
 //! The commands of OpenStack Placement, by the name under which the program is started: `placement-manage`,
 //! `placement-status` and `placement-api`.
+//! Also the commands of this program that take a database of Placement over and give it back.
 
+pub mod adopt;
+mod checks;
 mod manage;
+pub mod restore;
 mod status;
 mod table;
 

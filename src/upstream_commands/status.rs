@@ -9,9 +9,9 @@ use allotment::db::Error;
 use allotment::migrations::Schema;
 use allotment::migrations::data::{self, DataMigration};
 use clap::{Parser, Subcommand};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::table::{framed, wrapped};
+use super::checks::{self, Check, Code};
 use super::{Common, parse};
 
 /// Placement's checks before an upgrade
@@ -47,42 +47,8 @@ enum UpgradeCommand {
 /// The title of the answer.
 const TITLE: &str = "Upgrade Check Results";
 
-/// The width of the lines with details.
-const WIDTH: usize = 60;
-
 /// The exit code if the checks can't run.
 const ERROR: u8 = 255;
-
-/// The result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Code {
-    Success,
-    Warning,
-    Failure,
-}
-
-/// A check with its result.
-struct Check {
-    name: &'static str,
-    code: Code,
-    details: Option<String>,
-}
-
-impl Check {
-    fn new(name: &'static str, problem: Option<(Code, String)>) -> Check {
-        let (code, details) = problem.map_or((Code::Success, None), |(code, text)| (code, Some(text)));
-        Check { name, code, details }
-    }
-
-    fn text(&self) -> String {
-        let details = self.details.as_deref().map_or_else(|| "None".to_owned(), |text| wrapped(text, WIDTH));
-        format!("Check: {}\nResult: {:?}\nDetails: {details}", self.name, self.code)
-    }
-
-    fn json(&self) -> Value {
-        json!({"check": self.name, "result": self.code as u8, "details": self.details})
-    }
-}
 
 /// Runs the command. Returns the exit code, which is that of Placement.
 pub fn run() -> ExitCode {
@@ -96,23 +62,18 @@ pub fn run() -> ExitCode {
         Ok(settings) => settings,
         Err(_) => return ExitCode::from(ERROR),
     };
-    let checks = match checks(&settings) {
+    let checks = match found(&settings) {
         Ok(checks) => checks,
         Err(error) => {
             println!("Error:\n{error}");
             return ExitCode::from(ERROR);
         }
     };
-    if json {
-        println!("{}", json!({"name": TITLE, "checks": checks.iter().map(Check::json).collect::<Vec<_>>()}));
-    } else {
-        print!("{}", framed(TITLE, &checks.iter().map(Check::text).collect::<Vec<_>>()));
-    }
-    let worst = checks.iter().map(|check| check.code).max().unwrap_or(Code::Success);
-    ExitCode::from(worst as u8)
+    checks::print(TITLE, &checks, json);
+    ExitCode::from(checks::worst(&checks) as u8)
 }
 
-fn checks(settings: &Settings) -> Result<Vec<Check>, Error> {
+fn found(settings: &Settings) -> Result<Vec<Check>, Error> {
     let mut conn = data::open_to_read(&settings.database)?;
     let schema = match &mut conn {
         Some(conn) => Schema::read(conn, &settings.database)?,
@@ -150,7 +111,8 @@ fn json_policy(settings: &Settings) -> Option<(Code, String)> {
     Some((Code::Failure, details.to_owned()))
 }
 
-fn wrong_policy(settings: &Settings) -> Option<(Code, String)> {
+/// Returns the fault of a policy file, if the files that the settings name have one.
+pub fn wrong_policy(settings: &Settings) -> Option<(Code, String)> {
     let options = settings.policy.options(settings.auth.strategy);
     let error = Enforcer::new(&settings.policy, options).err()?;
     Some((Code::Failure, error.to_string()))

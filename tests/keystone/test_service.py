@@ -331,3 +331,24 @@ def test_a_trace_is_handed_on_to_keystone(placement, keystone, cloud):
         assert found and all(line[1:] == expected for line in found), found
     [line] = [line for line in server.log().splitlines() if ' trace: ' in line]
     assert line.endswith(' trace: 4bf92f3577b34da6a3ce929d0e0e4736') and '"GET /traits" status: 200' in line
+
+
+def test_the_check_before_an_adoption_asks_keystone(placement, keystone, cloud):
+    """`allotment adopt --check` has Keystone validate a token with the service's own credentials."""
+    server = placement()
+    path = server.workdir / 'allotment.toml'
+    text = path.read_text()
+    for old, new, result, words in [
+        ('', '', 0, 'with the roles service'),
+        # Keystone validates a user's own token for any user.
+        ('"placement"', '"powerless"', 1, 'lets a user validate tokens with the role service'),
+        (f'"{keystone_server.PASSWORD}"', '"wrong"', 2, 'it refuses our credentials'),
+        (keystone.url, f'http://127.0.0.1:{next(drivers.PORTS)}', 2, 'refused'),
+        ('auth_url', '# auth_url', 2, 'auth.keystone.auth_url: is needed'),
+    ]:
+        path.write_text(text.replace(old, new) if old else text)
+        done = subprocess.run([drivers.binary(), 'adopt', '--check', '--json', '--config', path], text=True, timeout=300,
+                              capture_output=True, env=drivers.environment())
+        [found] = [row for row in json.loads(done.stdout)['checks'] if row['check'] == 'Keystone']
+        assert (found['result'], done.returncode) == (result, result // 2), found
+        assert words in found['details']

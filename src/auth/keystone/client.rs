@@ -101,6 +101,12 @@ impl Client {
         self.in_time(self.own()).await.map(drop)
     }
 
+    /// Gets the service's own token, and asks Keystone to validate it.
+    pub async fn validate_own(&self) -> Result<Validated, Failure> {
+        let own = self.in_time(self.own()).await?;
+        self.in_time(self.ask(own.token.clone(), false)).await
+    }
+
     /// Asks Keystone to validate a token. An expired token is accepted only if `allow_expired` is true.
     pub async fn validate(&self, token: &str, allow_expired: bool) -> Result<Validated, Failure> {
         let Ok(mut subject) = HeaderValue::from_str(token) else {

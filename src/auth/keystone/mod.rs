@@ -75,6 +75,13 @@ impl Keystone {
         self.client.try_out().await.map_err(|failure| failure.told(NOT_VALID))
     }
 
+    /// Gets the service's own token, and has Keystone validate this token as it validates those of clients. Returns the
+    /// identity of the service's user.
+    pub async fn validate_own(&self) -> Result<Identity, Error> {
+        let validated = self.client.validate_own().await.map_err(|failure| failure.told(NOT_VALID))?;
+        Ok(validated.identity)
+    }
+
     /// Returns the identity of the user whose token is in the request.
     ///
     /// A request may also have a service token: the token of an OpenStack service that forwards the user's request.
