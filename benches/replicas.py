@@ -65,6 +65,8 @@ def run(arguments, workdir, server):
         ('search, alone', [alone], 'candidates-10', 1),
         ('search, three other replicas run', replicas[:1], 'candidates-10', 1),
         ('search, three other replicas run, a second old', [stale], 'candidates-10', 1),
+        ('search, 8 clients, alone', [alone], 'candidates-10', 8),
+        ('search, 8 clients, three other replicas run', replicas[:1], 'candidates-10', 8),
         ('claim, alone', [alone], 'claim', 9),
         ('claim, through three replicas', replicas, 'claim', 9)]
     found = {name: [] for name, *_ in states}

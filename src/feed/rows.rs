@@ -40,13 +40,19 @@ pub(super) fn insert(conn: &mut DbConnection, replica: i32, number: i64, entry: 
 
 /// Returns all unread entries of other replicas.
 pub(super) fn unread(conn: &mut DbConnection, positions: &Positions) -> QueryResult<Vec<Row>> {
-    // Each part of the union reads a range of the primary key.
-    let mut sql = "SELECT replica_id, number, entry FROM allotment_changes WHERE replica_id > ?".to_owned();
+    // Each part reads a range of the primary key. PostgreSQL reads such ranges only as a union. MariaDB reads several
+    // ranges at once, which costs less than a union.
+    let (table, or) = match conn.kind() {
+        Kind::Mysql => ("allotment_changes FORCE INDEX (PRIMARY)", " OR "),
+        _ => {
+            ("allotment_changes", " UNION ALL SELECT replica_id, number, entry FROM allotment_changes WHERE ")
+        }
+    };
+    let mut sql = format!("SELECT replica_id, number, entry FROM {table} WHERE replica_id > ?");
     let mut binds: Vec<Bind<'_>> = vec![positions.newest().into()];
     for (replica, next) in positions.next() {
-        sql.push_str(
-            " UNION ALL SELECT replica_id, number, entry FROM allotment_changes WHERE replica_id = ? AND number >= ?",
-        );
+        sql.push_str(or);
+        sql.push_str("(replica_id = ? AND number >= ?)");
         binds.extend([Bind::Int(replica), Bind::Long(next)]);
     }
     let mut rows: Vec<Row> = load_rows!((Integer, BigInt, Text), conn, sql.as_str(), &binds)?;

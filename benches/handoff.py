@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""How soon a client is woken whose turn comes at another replica, on a Galera cluster with a replica on each node.
+"""How soon a client is woken whose turn comes at another one of three replicas.
 
-    benches/galera_handoff.py [--turns 300] [--expiries 15]
+    benches/handoff.py [--database galera|postgres|mysql] [--turns 300] [--expiries 15]
+
+On a Galera cluster, each replica has a node of its own. The other databases have fsync on.
 
 Hand-off: the holder releases its ticket through one replica, and the successor waits at another one. The time counts
 from the answer to the release until the answer to the successor. Expiry: the holder does nothing, and its lease ends.
@@ -10,6 +12,7 @@ tickets is killed before the lease ends.
 """
 
 import argparse
+import contextlib
 import datetime
 import http.client
 import json
@@ -17,9 +20,30 @@ import threading
 import time
 import uuid
 
+from compare import databases, drivers, surroundings
 from galera_claims import HEADERS, cluster
 
 LEASE = 2
+
+
+@contextlib.contextmanager
+def three_replicas(kind):
+    if kind == 'galera':
+        with cluster() as (_, _, replicas):
+            yield replicas
+        return
+    with surroundings(kind) as (workdir, _):
+        database, replicas = databases.KINDS[kind]('bench', workdir), []
+        database.create()
+        try:
+            for number in range(3):
+                (workdir / f'replica{number}').mkdir()
+                replicas.append(drivers.AllotmentServer(workdir / f'replica{number}', next(drivers.PORTS), database))
+                replicas[-1].ensure_started()
+            yield replicas
+        finally:
+            for replica in replicas:
+                replica.stop()
 
 
 class Client:
@@ -110,8 +134,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--turns', type=int, default=300, help='of hand-off')
     parser.add_argument('--expiries', type=int, default=15, help='of each kind')
+    parser.add_argument('--database', choices=('galera', 'postgres', 'mysql'), default='galera')
     arguments = parser.parse_args()
-    with cluster() as (_, _, replicas):
+    with three_replicas(arguments.database) as replicas:
         # A new replica writes nothing until the others know of it.
         time.sleep(2)
         print('| | turns | p50 | p99 | longest |\n| --- | --- | --- | --- | --- |')
