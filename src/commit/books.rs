@@ -86,6 +86,23 @@ impl Books {
         self.announced.merge(Announced { touched, told: Vec::new(), since: Some(Instant::now()) });
     }
 
+    /// Returns true if a reader that reads `touched` must read more: the other parts of a transaction, or a commit that was
+    /// left to the searches after the first `left` ones. Writers do not wait for the follower then, so the reader may see
+    /// a later commit that began after that one was answered.
+    pub(super) fn splits(&self, touched: &Touched, left: u64) -> bool {
+        self.commits.splits(touched) || (self.left_to_searches > left && !touched.is_empty())
+    }
+
+    /// Adds all parts to `touched` for which [`Self::splits`] returns true. The commits that were left to the searches stay
+    /// announced, because some of them may be later than what the reader sees. Returns the new `left`.
+    pub(super) fn widen(&self, touched: &mut Touched, left: u64) -> u64 {
+        if self.left_to_searches > left && !touched.is_empty() {
+            touched.merge(self.announced.touched.clone());
+        }
+        self.commits.widen(touched);
+        self.left_to_searches
+    }
+
     /// Announces the unsettled commits whose next check is due. Forgets a commit after its last check.
     pub(super) fn announce_due(&mut self) {
         let now = Instant::now();

@@ -30,10 +30,14 @@ impl Reader<'_> {
     /// Makes the follower read the touched parts. If the follower would see only a part of a transaction, the other
     /// parts of the transaction are added to `touched`. Returns true if the follower has seen all parts. Returns
     /// false if one query is not enough and `more` is false.
+    ///
+    /// `left` is the number of commits that were left to the searches before `touched` was made. The follower never sees
+    /// a commit without the commits of this process that were answered before it.
     pub(super) fn read_back(
         &self,
         conn: &mut DbConnection,
         touched: &mut Touched,
+        mut left: u64,
         more: bool,
     ) -> Result<bool, Error> {
         for _ in 0..TRIES {
@@ -46,7 +50,7 @@ impl Reader<'_> {
             // news of the change feed are the transactions of other replicas.
             let is_whole = |conn: &mut DbConnection| {
                 news.replace(self.news(conn)?);
-                Ok(!self.books.lock().commits.splits(touched) && news.borrow().is_empty())
+                Ok(!self.books.lock().splits(touched, left) && news.borrow().is_empty())
             };
             let is_seen = match touched.is_empty() {
                 true => is_whole(conn)?,
@@ -60,7 +64,7 @@ impl Reader<'_> {
             if !news.is_empty() {
                 break;
             }
-            self.books.lock().commits.widen(touched);
+            left = self.books.lock().widen(touched, left);
         }
         if !more {
             return Ok(false);
@@ -70,7 +74,7 @@ impl Reader<'_> {
         touched.merge(news.touched.clone());
         // The snapshot began earlier than this moment. So the books name each transaction of this process in the
         // snapshot.
-        self.books.lock().commits.widen(touched);
+        self.books.lock().widen(touched, left);
         let is_seen = touched.is_empty() || self.follower.follow(conn, touched, &|_| Ok(true))?;
         end_snapshot(conn)?;
         if is_seen {

@@ -382,7 +382,7 @@ impl Shared {
         let feed = self.feed.get().filter(|feed| is_look || feed.has_others());
         let (books, listener) = (&self.books, &self.listener);
         let reader = Reader { books, listener, follower: follower.as_ref(), feed };
-        let followed = reader.read_back(conn, &mut announced.touched, more);
+        let followed = reader.read_back(conn, &mut announced.touched, left, more);
         let mut books = self.books.lock();
         books.reading = None;
         if matches!(followed, Ok(true)) {

@@ -153,6 +153,44 @@ def test_no_search_sees_half_of_a_transaction(standing):
     assert len(counts) == len(watchers) and min(counts) > 10
 
 
+@on_standing
+def test_no_search_sees_a_commit_without_the_one_before_it(standing):
+    """Claims go to two providers in turn, through one replica or several. A search never finds the second of two claims
+    without the first.
+    """
+    writers = [Api(standing[number].url) for number in (0, 0, 1)]
+    pair = [load.make_provider(writers[0]) for _ in range(2)]
+    aggregate = str(uuid.uuid4())
+    for provider in pair:
+        writers[0]('PUT', f'/resource_providers/{provider}/aggregates', {
+            'resource_provider_generation': 1, 'aggregates': [aggregate]})
+    search = f'/allocation_candidates?resources=VCPU:1&member_of={aggregate}'
+    is_over, wrong, counts = threading.Event(), [], []
+
+    def watch(replica):
+        client, count = Api(replica.url), 0
+        while not is_over.is_set():
+            found = client('GET', search)['provider_summaries']
+            first, second = (found[each]['resources']['VCPU']['used'] for each in pair)
+            if first - second not in (0, 1):
+                wrong.append(f'{first} and {second}')
+            count += 1
+        counts.append(count)
+
+    watchers = [threading.Thread(target=watch, args=[replica]) for replica in (standing[0], standing[0], standing[1])]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        for number in range(600):
+            writers[number % 3]('PUT', f'/allocations/{uuid.uuid4()}', load.claim_body({pair[number % 2]: 1}))
+    finally:
+        is_over.set()
+        for watcher in watchers:
+            watcher.join()
+    assert not wrong, '\n'.join([f'{len(wrong)} times', *wrong[:20]])
+    assert len(counts) == len(watchers) and min(counts) > 10
+
+
 @on_each
 def test_the_load_of_all_is_one_truth(replicas, front, database):
     """Clients claim and release through HAProxy; at the end all pictures are the database, at the first look."""
