@@ -75,9 +75,18 @@ def test_json_is_an_object_on_each_line(logging, tmp_path):
     connection = server.connect()
     connection.send(b'POST /resource_classes HTTP/1.1\r\n' + head + b'\r\n0123456789')
     assert connection.read_answer()[0] == 403
-    # This client closes the connection before it has sent the whole body.
+    # This client hangs up while it waits for its turn.
+    def post(path, body):
+        answer = httpx.post(server.url + path, json=body, trust_env=False, headers={
+            'x-auth-token': 'boss:lab', 'x-roles': 'admin', 'openstack-api-version': 'placement 1.39'})
+        return answer.raise_for_status().json()['uuid']
+
+    tickets = f'/resource_providers/{post("/resource_providers", {"name": "a"})}/waitlist'
+    _, second = (post(tickets, {'scope': 'vm', 'id': 'a', 'lease_seconds': 600}) for _ in range(2))
     gone = server.connect()
-    gone.send(b'POST /resource_classes HTTP/1.1\r\nX-Roles: admin\r\n' + head + b'\r\n0')
+    gone.send(f'GET {tickets}/{second}?wait=true HTTP/1.1\r\nHost: x\r\nX-Auth-Token: boss:lab\r\nX-Roles: admin\r\n'
+              'OpenStack-API-Version: placement 1.39\r\n\r\n'.encode())
+    await_true(lambda: 'allotment_waitlist_waiters 1\n' in httpx.get(server.url + '/metrics').text, 'no waiter')
     gone.close()
     await_true(lambda: 'status: 499' in (tmp_path / 'log').read_text(), 'not given up')
     server.stop()
