@@ -48,7 +48,9 @@ impl r2d2::ManageConnection for Manager {
     type Error = Error;
 
     fn connect(&self) -> Result<Tx, Error> {
-        Ok(Tx::new(establish(&self.target)?))
+        let mut conn = establish(&self.target)?;
+        conn.refuse_stray_writes()?;
+        Ok(Tx::new(conn))
     }
 
     fn is_valid(&self, conn: &mut Tx) -> Result<(), Error> {

@@ -127,8 +127,8 @@ impl Refresher {
 
     /// Commits. If the transaction is certainly not committed, its number in the change feed is used again.
     fn commit_entry(&self, tx: &mut Tx) -> Result<(), Error> {
-        let entry = tx.take_entry();
         let outcome = commit(tx);
+        let entry = tx.take_entry();
         if let (Some(feed), Some(number), Err(error)) = (self.shared.feed.get(), entry, &outcome)
             && error.is_undone()
         {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
 use diesel::connection::AnsiTransactionManager;
 use diesel::connection::{SimpleConnection, TransactionManager};
 use rand::Rng;
@@ -59,8 +59,21 @@ pub fn savepoint<T, E: TransactionError>(
     finish(tx, work, commit)
 }
 
-/// Commits the transaction, or releases the innermost savepoint.
+/// Commits the transaction, or releases the innermost savepoint. Returns [`Error::LostRace`] if the database has ended the
+/// transaction unnoticed (see [`DbConnection::refuse_stray_writes`]).
 pub fn commit(tx: &mut Tx) -> Result<(), Error> {
+    // The entry in the change feed is the last write of a transaction. The entry would have failed after such an end.
+    if tx.entry().is_none() {
+        let error = match tx.conn().is_transaction_open() {
+            Ok(true) => None,
+            Ok(false) => Some(Error::LostRace),
+            Err(error) => Some(error.into()),
+        };
+        if let Some(error) = error {
+            roll_back(tx)?;
+            return Err(error);
+        }
+    }
     Ok(Manager::commit_transaction(tx.conn())?)
 }
 
@@ -184,7 +197,11 @@ fn begin(tx: &mut Tx) -> Result<(), Error> {
         // active. With IMMEDIATE, the transaction waits.
         #[cfg(feature = "sqlite")]
         DbConnection::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?,
-        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        #[cfg(feature = "mysql")]
+        DbConnection::Mysql(c) => {
+            AnsiTransactionManager::begin_transaction_sql(c, "START TRANSACTION READ WRITE")?;
+        }
+        #[cfg(feature = "postgres")]
         conn => Manager::begin_transaction(conn)?,
     }
     Ok(())

@@ -86,6 +86,7 @@ impl Error {
     /// Returns true if the server has refused a write because the server is read-only.
     pub fn is_of_read_only_server(&self) -> bool {
         match self.of_statement() {
+            Some(DieselError::DatabaseError(_, info)) if info.message().contains(STRAY_WRITE) => false,
             Some(DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)) => true,
             Some(DieselError::DatabaseError(_, info)) => contains_any(info.message(), &READ_ONLY),
             _ => false,
@@ -200,6 +201,7 @@ fn advice(error: &DieselError) -> &'static str {
 
 fn is_gone(error: &DieselError) -> bool {
     match error {
+        DieselError::DatabaseError(_, info) if info.message().contains(STRAY_WRITE) => false,
         DieselError::DatabaseError(
             // A read-only transaction means that the server has become a replica. A new connection to the same
             // address then leads to another server.
@@ -250,8 +252,11 @@ pub fn is_unstorable_text(error: &DieselError) -> bool {
         .any(|text| message.contains(text))
 }
 
+/// The message of MariaDB's error 1792: a write after a Galera cluster has ended the transaction unnoticed.
+const STRAY_WRITE: &str = "Cannot execute statement in a READ ONLY transaction";
+
 /// Returns true for the messages of conflicts that diesel reports without a kind: PostgreSQL's 40P01, MariaDB's 1213
-/// (also from a commit on Galera, where some releases have another message) and 1020, and SQLite's SQLITE_BUSY.
+/// (also from a commit on Galera, where some releases have another message), 1020 and 1792, and SQLite's SQLITE_BUSY.
 pub(crate) fn is_conflict_message(message: &str) -> bool {
     contains_any(
         message,
@@ -260,6 +265,7 @@ pub(crate) fn is_conflict_message(message: &str) -> bool {
             "Deadlock found",
             "WSREP detected deadlock/conflict",
             "Record has changed since last read",
+            STRAY_WRITE,
             "database is locked",
         ],
     )

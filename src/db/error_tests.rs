@@ -45,6 +45,11 @@ fn a_connection_that_has_ended_is_told_from_a_statement_that_failed() {
     assert!(refused(DatabaseErrorKind::Unknown, read_only));
     assert!(refused(DatabaseErrorKind::ReadOnlyTransaction, "cannot execute UPDATE"));
     assert!(!refused(DatabaseErrorKind::Unknown, "WSREP has not yet prepared node for application use"));
+    // A Galera cluster has ended the transaction, and the server takes writes.
+    let stray = "Cannot execute statement in a READ ONLY transaction.";
+    assert!(!refused(DatabaseErrorKind::ReadOnlyTransaction, stray));
+    let stray = statement(DatabaseErrorKind::ReadOnlyTransaction, stray);
+    assert!(stray.is_retryable() && stray.is_undone() && !stray.is_gone());
     for kind in [DatabaseErrorKind::ClosedConnection, DatabaseErrorKind::UnableToSendCommand] {
         assert!(statement(kind, "").is_gone());
     }

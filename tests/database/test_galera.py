@@ -166,6 +166,46 @@ def test_writes_that_meet_between_nodes_run_again(cluster, replicas):
     assert [lost_connections(replica) for replica in replicas] == before
 
 
+def come_and_go(service, queue, times):
+    """Takes tickets of a queue, and releases each at once. Returns how many of these changes were done for certain, and
+    how many perhaps: the connection to the node ended during the COMMIT.
+    """
+    client, certain, perhaps = Api(service.url), 0, 0
+
+    def change(method, path, body=None):
+        nonlocal certain, perhaps
+        # With so many clients, a change may meet others in each of its runs.
+        while (answer := client.send(method, path, body)).status_code == 409:
+            pass
+        assert answer.is_success or answer.status_code == 503, answer.text
+        certain += answer.is_success
+        perhaps += not answer.is_success
+        return answer
+
+    for _ in range(times):
+        answer = change('POST', queue, {'scope': 'host', 'id': 'work', 'lease_seconds': 600})
+        if answer.is_success:
+            change('DELETE', f'{queue}/{answer.json()["uuid"]}')
+    return certain, perhaps
+
+
+def test_no_transaction_is_done_by_half(cluster, replicas):
+    """A cluster ends transactions that meet, and reports the end as the answer to a later command, some of which have
+    no answer. No change of a queue is lost then: its generation counts the tickets that came and those that ended.
+    """
+    for each in replicas:
+        services.await_true(lambda each=each: ready(each), 'a replica is not ready')
+    queue = f'/resource_providers/{load.make_provider(Api(replicas[0].url))}/waitlist'
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        running = [pool.submit(come_and_go, replicas[number % 3], queue, 50) for number in range(12)]
+        certain, perhaps = (sum(counts) for counts in zip(*(each.result() for each in running)))
+    last = Api(replicas[0].url)('POST', queue, {'scope': 'host', 'id': 'work', 'lease_seconds': 600})
+    # A ticket's position is the generation of its queue when it came.
+    assert certain + 1 <= last['position'] <= certain + perhaps + 1
+    assert perhaps <= 5
+    assert perhaps or last['status'] == 'active', 'tickets that have ended are counted'
+
+
 @pytest.fixture
 def everywhere(cluster, tmp_path, monkeypatch):
     """A database whose URL names all nodes, and a user who has to obey read_only."""
