@@ -48,9 +48,9 @@ impl r2d2::ManageConnection for Manager {
     type Error = Error;
 
     fn connect(&self) -> Result<Tx, Error> {
-        let mut conn = establish(&self.target)?;
-        conn.refuse_stray_writes()?;
-        Ok(Tx::new(conn))
+        let mut tx = Tx::new(establish(&self.target)?);
+        tx.refuse_stray_writes()?;
+        Ok(tx)
     }
 
     fn is_valid(&self, conn: &mut Tx) -> Result<(), Error> {

@@ -60,21 +60,15 @@ pub fn savepoint<T, E: TransactionError>(
 }
 
 /// Commits the transaction, or releases the innermost savepoint. Returns [`Error::LostRace`] if the database has ended the
-/// transaction unnoticed (see [`DbConnection::refuse_stray_writes`]).
+/// transaction unnoticed (see [`stray_writes`](crate::db::stray_writes)).
 pub fn commit(tx: &mut Tx) -> Result<(), Error> {
-    // The entry in the change feed is the last write of a transaction. The entry would have failed after such an end.
-    if tx.entry().is_none() {
-        let error = match tx.conn().is_transaction_open() {
-            Ok(true) => None,
-            Ok(false) => Some(Error::LostRace),
-            Err(error) => Some(error.into()),
-        };
-        if let Some(error) = error {
-            roll_back(tx)?;
-            return Err(error);
-        }
-    }
-    Ok(Manager::commit_transaction(tx.conn())?)
+    let error = match tx.may_be_over() {
+        Ok(false) => return Ok(Manager::commit_transaction(tx.conn())?),
+        Ok(true) => Error::LostRace,
+        Err(error) => error,
+    };
+    roll_back(tx)?;
+    Err(error)
 }
 
 fn finish<T, E: TransactionError>(

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::NaiveDateTime;
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Error, stray_writes};
 use crate::feed::Number;
 use crate::feed::{Part, Touched, WaitlistChanges};
 use crate::ids::ProviderId;
@@ -24,13 +24,28 @@ pub struct Tx {
     made_at: Instant,
     idle_since: Instant,
     is_lost: bool,
+    refuses_stray_writes: bool,
 }
 
 impl Tx {
     pub(crate) fn new(conn: DbConnection) -> Tx {
         let now = Instant::now();
         let (touched, waitlist) = Default::default();
-        Tx { conn, touched, waitlist, entry: None, made_at: now, idle_since: now, is_lost: false }
+        let (entry, is_lost, refuses_stray_writes) = Default::default();
+        Tx { conn, touched, waitlist, entry, made_at: now, idle_since: now, is_lost, refuses_stray_writes }
+    }
+
+    /// Makes MariaDB refuse each later write of the session that is not in an explicit transaction.
+    pub(crate) fn refuse_stray_writes(&mut self) -> Result<(), Error> {
+        self.refuses_stray_writes = stray_writes::refuse(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// Returns true if the database may have ended the open transaction unnoticed. The entry in the change feed is the last
+    /// write of a transaction, and would have failed after such an end.
+    pub(crate) fn may_be_over(&mut self) -> Result<bool, Error> {
+        let is_asked = self.refuses_stray_writes && self.entry.is_none();
+        Ok(is_asked && !stray_writes::is_transaction_open(&mut self.conn)?)
     }
 
     /// Returns when the connection was opened.

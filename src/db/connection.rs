@@ -2,10 +2,8 @@
 
 use diesel::connection::{CacheSize, SimpleConnection};
 use diesel::r2d2::R2D2Connection;
-use diesel::sql_types::BigInt;
 use diesel::{Connection, QueryResult};
 
-use super::statement::{load_rows, named};
 use super::target::Kind;
 
 /// The connection type, and the further items that its derive macro generates.
@@ -57,31 +55,6 @@ impl DbConnection {
             #[cfg(feature = "sqlite")]
             DbConnection::Sqlite(_) => Kind::Sqlite,
         }
-    }
-
-    /// Makes MariaDB refuse each write outside an explicit transaction.
-    ///
-    /// A Galera cluster may end a transaction between two statements, and reports the end as the answer to the next
-    /// command. The command that closes a prepared statement has no answer, so the report is lost with it. All later
-    /// statements would then be transactions of their own: half of the work would be committed.
-    pub fn refuse_stray_writes(&mut self) -> QueryResult<()> {
-        match self {
-            #[cfg(feature = "mysql")]
-            DbConnection::Mysql(conn) => conn.batch_execute("SET SESSION TRANSACTION READ ONLY"),
-            #[cfg(any(feature = "sqlite", feature = "postgres"))]
-            _ => Ok(()),
-        }
-    }
-
-    /// Returns false if MariaDB has ended the transaction, and true for the other databases.
-    pub fn is_transaction_open(&mut self) -> QueryResult<bool> {
-        if self.kind() != Kind::Mysql {
-            return Ok(true);
-        }
-        // MySQL lacks the variable.
-        let sql = named!("SELECT CAST(1 /*M! * @@in_transaction */ AS SIGNED)");
-        let found: Vec<i64> = load_rows!(BigInt, self, sql, &[])?;
-        Ok(found == [1])
     }
 
     /// Returns the number that was stored, given the number that was read from a FLOAT column.

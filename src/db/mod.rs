@@ -23,6 +23,7 @@ mod sql_log;
 #[cfg(feature = "sqlite")]
 mod sqlite_file;
 pub mod statement;
+pub mod stray_writes;
 mod target;
 pub mod unindexed;
 mod url;
