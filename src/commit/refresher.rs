@@ -231,10 +231,12 @@ impl Refresher {
             return Ok(());
         };
         let is_fresh = !feed.has_others() || feed.was_read_within(self.max_staleness);
-        if is_fresh && !self.shared.books.lock().has_left_to_searches() {
+        let has_left = self.shared.books.lock().has_left_to_searches();
+        if is_fresh && !has_left {
             return Ok(());
         }
-        let is_alone = feed.was_alone();
+        // A commit of this process that nobody has read is not to be missed, even if no other replica runs any more.
+        let is_alone = feed.was_alone() && !has_left;
         let patience = if is_alone { LOOK_ALONE } else { LOOK_PATIENCE };
         let (done, seen) = oneshot::channel();
         self.shared.books.lock().asked.push(done);
