@@ -198,33 +198,15 @@ fn fail<W: Write>(jobs: Vec<Job<W>>, error: W::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commit::joint::tests::In;
 
-    struct Nothing;
+    type Waiting = oneshot::Receiver<Answer<In>>;
 
-    impl Write for Nothing {
-        type Output = ();
-        type Error = Error;
-
-        fn name(&self) -> &'static str {
-            "nothing"
-        }
-
-        fn in_transaction(&self, _: &mut Tx) -> Result<(), Error> {
-            Ok(())
-        }
-
-        fn lanes(&self) -> Vec<&str> {
-            vec!["a"]
-        }
-    }
-
-    type Waiting = oneshot::Receiver<Answer<Nothing>>;
-
-    fn two_jobs() -> (Vec<Job<Nothing>>, [Waiting; 2]) {
-        let joint = Arc::<Joint<Nothing>>::default();
+    fn two_jobs() -> (Vec<Job<In>>, [Waiting; 2]) {
+        let joint = Arc::<Joint<In>>::default();
         let waiting = [(); 2].map(|()| {
             let (caller, answered) = oneshot::channel();
-            joint.add(Nothing, caller);
+            joint.add(In(&["a"]), caller);
             answered
         });
         let jobs = joint.begin().unwrap().take();
@@ -244,7 +226,7 @@ mod tests {
     fn a_write_that_is_not_done_goes_back_to_its_caller() {
         let (jobs, [mut first, mut second]) = two_jobs();
         answer(jobs, vec![None, Some(())], &None);
-        assert!(matches!(first.try_recv(), Ok(Answer::Alone(Nothing))));
+        assert!(matches!(first.try_recv(), Ok(Answer::Alone(In(_)))));
         assert!(matches!(second.try_recv(), Ok(Answer::Done(Ok(((), None))))));
     }
 }

@@ -194,4 +194,4 @@ pub(super) fn shared(caught_up: Option<oneshot::Receiver<()>>) -> Option<CaughtU
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -318,7 +318,7 @@ fn check_capacity(conn: &mut DbConnection, taken: &[LockedClaim<'_>], items: &mu
     Ok(())
 }
 
-fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+pub(super) fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     values.collect::<BTreeSet<_>>().into_iter().collect()
 }
 

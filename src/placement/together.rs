@@ -3,7 +3,7 @@
 //! The transaction does nothing that needs a rule of its own. A claim that is refused, or that changes an existing
 //! consumer, is left out, and has a transaction of its own.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::claims::together::{self, Known, Names, NewConsumer, Stock};
 use crate::commit::Tx;
@@ -11,7 +11,7 @@ use crate::ids::{ClassId, Generation, ProviderId};
 use crate::store::allocations::{self as rows, Held, NewAllocation};
 use crate::store::{generation, now};
 
-use super::allocations::{Claim, Expected};
+use super::allocations::{Claim, Expected, distinct};
 use super::{Error, Result};
 
 /// The largest number of amounts of a claim that is written together with others. A larger claim would keep the others
@@ -106,10 +106,6 @@ fn stocks(tx: &mut Tx, claims: &[&Claim]) -> Result<Vec<Stock>> {
     let classes =
         distinct(allocations().flat_map(|(_, resources)| resources).map(|(class, _)| class.as_str()));
     Ok(together::stocks(tx, &uuids, &classes)?)
-}
-
-fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    values.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Returns the claim's consumer, if it is new and its project, user and type have rows.

@@ -7,7 +7,6 @@ import signal
 import drivers
 import httpx
 import pytest
-import service as services
 from service import await_true
 
 pytestmark = pytest.mark.parametrize('database', ['sqlite'], indirect=True)
@@ -24,30 +23,15 @@ RECORD = re.compile(
 CALLER = 'req-12345678-1234-4234-8234-123456789abc'
 
 
-@pytest.fixture
-def logging(tmp_path, database):
-    made = []
-
-    def start(**settings):
-        server = services.Service(tmp_path, next(drivers.PORTS), database, settings)
-        made.append(server)
-        server.ensure_started()
-        return server
-
-    yield start
-    for server in made:
-        server.stop()
-
-
 def ask(server, path='/traits', **headers):
     return httpx.get(server.url + path, trust_env=False, headers={
         'x-auth-token': 'boss:lab', 'x-roles': 'admin', 'x-openstack-request-id': CALLER,
         'openstack-api-version': 'placement 1.39', **headers})
 
 
-def test_fluentd_parses_each_line_of_oslo(logging, tmp_path):
+def test_fluentd_parses_each_line_of_oslo(service, tmp_path):
     file = tmp_path / 'placement-api.log'
-    server = logging(log_format='oslo', log_file=str(file))
+    server = service(log_format='oslo', log_file=str(file))
     answer = ask(server)
     ask(server, '/nowhere')
     server.stop()
@@ -66,8 +50,8 @@ def test_fluentd_parses_each_line_of_oslo(logging, tmp_path):
     assert 'GET' not in server.log()
 
 
-def test_json_is_an_object_on_each_line(logging, tmp_path):
-    server = logging(log_format='json', log_file=str(tmp_path / 'log'))
+def test_json_is_an_object_on_each_line(service, tmp_path):
+    server = service(log_format='json', log_file=str(tmp_path / 'log'))
     trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     answer = ask(server, traceparent=trace)
     head = (b'Host: x\r\nX-Auth-Token: boss:lab\r\nContent-Type: application/json\r\n'
@@ -108,10 +92,10 @@ def test_json_is_an_object_on_each_line(logging, tmp_path):
     assert set(start) == {'time', 'level', 'module', 'pid', 'message'}
 
 
-def test_the_file_is_opened_again(logging, tmp_path):
+def test_the_file_is_opened_again(service, tmp_path):
     file, moved = tmp_path / 'log', tmp_path / 'log.1'
     file.write_text('kept\n')
-    server = logging(log_file=str(file))
+    server = service(log_file=str(file))
     ask(server, '/traits?name=in:A')
     file.rename(moved)
     ask(server, '/traits?name=in:B')
@@ -136,8 +120,8 @@ def test_the_file_is_opened_again(logging, tmp_path):
     assert 'for the next start only' not in file.read_text()
 
 
-def test_a_file_that_can_not_be_opened_stops_the_start(logging):
+def test_a_file_that_can_not_be_opened_stops_the_start(service):
     with pytest.raises(drivers.ServerError) as error:
-        logging(log_file='/nonexistent/log')
+        service(log_file='/nonexistent/log')
     assert 'exited with 2' in str(error.value)
     assert 'log_file: cannot write /nonexistent/log: ' in str(error.value)

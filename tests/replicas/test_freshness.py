@@ -1,6 +1,7 @@
 """Each write through one replica is found through the others at once."""
 
 import concurrent.futures
+import contextlib
 import os
 import random
 import re
@@ -109,48 +110,66 @@ def test_a_client_of_the_balancer_finds_what_it_wrote(standing_front):
         assert client.send('GET', search).status_code == 400
 
 
-@on_standing
-def test_no_search_sees_half_of_a_transaction(standing):
-    """A claim goes to and fro between two providers, a little larger each time, in one transaction. Each search finds
-    it on one of them, as it was answered last or later.
-    """
-    writer = Api(standing[0].url)
-    pair = [load.make_provider(writer) for _ in range(2)]
-    aggregate, consumer = str(uuid.uuid4()), str(uuid.uuid4())
+def make_pair(client):
+    """Two providers, and the search that finds them alone."""
+    pair, aggregate = [load.make_provider(client) for _ in range(2)], str(uuid.uuid4())
     for provider in pair:
-        writer('PUT', f'/resource_providers/{provider}/aggregates', {
+        client('PUT', f'/resource_providers/{provider}/aggregates', {
             'resource_provider_generation': 1, 'aggregates': [aggregate]})
-    writer('PUT', f'/allocations/{consumer}', load.claim_body({pair[0]: 1}))
-    search = f'/allocation_candidates?resources=VCPU:1&member_of={aggregate}'
-    # The move that was answered last. After move N, the claim has N + 1 units.
-    last, is_over, wrong, counts = [0], threading.Event(), [], []
+    return pair, f'/allocation_candidates?resources=VCPU:1&member_of={aggregate}'
+
+
+@contextlib.contextmanager
+def watched(replicas, look):
+    """Meanwhile a client of each of the replicas looks over and over. `look` returns a complaint, or None."""
+    is_over, wrong, counts = threading.Event(), [], []
 
     def watch(replica):
         client, count = Api(replica.url), 0
         while not is_over.is_set():
-            earlier = last[0]
-            found = client('GET', search)['provider_summaries']
-            # One more may have been done and not been answered.
-            later = last[0] + 1
-            used = tuple(found[each]['resources']['VCPU']['used'] if each in found else None for each in pair)
-            if used not in [[(move + 1, 0), (0, move + 1)][move % 2] for move in range(earlier, later + 1)]:
-                wrong.append(f'{used} between the moves {earlier} and {later}')
+            complaint = look(client)
+            if complaint is not None:
+                wrong.append(complaint)
             count += 1
         counts.append(count)
 
-    watchers = [threading.Thread(target=watch, args=[replica]) for replica in standing[1:] * 2]
+    watchers = [threading.Thread(target=watch, args=[replica]) for replica in replicas]
     for watcher in watchers:
         watcher.start()
     try:
-        for move in range(1, 151):
-            writer('PUT', f'/allocations/{consumer}', load.claim_body({pair[move % 2]: move + 1}, move))
-            last[0] = move
+        yield
     finally:
         is_over.set()
         for watcher in watchers:
             watcher.join()
     assert not wrong, '\n'.join([f'{len(wrong)} times', *wrong[:20]])
     assert len(counts) == len(watchers) and min(counts) > 10
+
+
+@on_standing
+def test_no_search_sees_half_of_a_transaction(standing):
+    """A claim goes to and fro between two providers, a little larger each time, in one transaction. Each search finds
+    it on one of them, as it was answered last or later.
+    """
+    writer, consumer = Api(standing[0].url), str(uuid.uuid4())
+    pair, search = make_pair(writer)
+    writer('PUT', f'/allocations/{consumer}', load.claim_body({pair[0]: 1}))
+    # The move that was answered last. After move N, the claim has N + 1 units.
+    last = [0]
+
+    def look(client):
+        earlier = last[0]
+        found = client('GET', search)['provider_summaries']
+        # One more may have been done and not been answered.
+        later = last[0] + 1
+        used = tuple(found[each]['resources']['VCPU']['used'] if each in found else None for each in pair)
+        if used not in [[(move + 1, 0), (0, move + 1)][move % 2] for move in range(earlier, later + 1)]:
+            return f'{used} between the moves {earlier} and {later}'
+
+    with watched(standing[1:] * 2, look):
+        for move in range(1, 151):
+            writer('PUT', f'/allocations/{consumer}', load.claim_body({pair[move % 2]: move + 1}, move))
+            last[0] = move
 
 
 @on_standing
@@ -159,36 +178,17 @@ def test_no_search_sees_a_commit_without_the_one_before_it(standing):
     without the first.
     """
     writers = [Api(standing[number].url) for number in (0, 0, 1)]
-    pair = [load.make_provider(writers[0]) for _ in range(2)]
-    aggregate = str(uuid.uuid4())
-    for provider in pair:
-        writers[0]('PUT', f'/resource_providers/{provider}/aggregates', {
-            'resource_provider_generation': 1, 'aggregates': [aggregate]})
-    search = f'/allocation_candidates?resources=VCPU:1&member_of={aggregate}'
-    is_over, wrong, counts = threading.Event(), [], []
+    pair, search = make_pair(writers[0])
 
-    def watch(replica):
-        client, count = Api(replica.url), 0
-        while not is_over.is_set():
-            found = client('GET', search)['provider_summaries']
-            first, second = (found[each]['resources']['VCPU']['used'] for each in pair)
-            if first - second not in (0, 1):
-                wrong.append(f'{first} and {second}')
-            count += 1
-        counts.append(count)
+    def look(client):
+        found = client('GET', search)['provider_summaries']
+        first, second = (found[each]['resources']['VCPU']['used'] for each in pair)
+        if first - second not in (0, 1):
+            return f'{first} and {second}'
 
-    watchers = [threading.Thread(target=watch, args=[replica]) for replica in (standing[0], standing[0], standing[1])]
-    for watcher in watchers:
-        watcher.start()
-    try:
+    with watched([standing[0], standing[0], standing[1]], look):
         for number in range(600):
             writers[number % 3]('PUT', f'/allocations/{uuid.uuid4()}', load.claim_body({pair[number % 2]: 1}))
-    finally:
-        is_over.set()
-        for watcher in watchers:
-            watcher.join()
-    assert not wrong, '\n'.join([f'{len(wrong)} times', *wrong[:20]])
-    assert len(counts) == len(watchers) and min(counts) > 10
 
 
 @on_each

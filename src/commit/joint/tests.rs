@@ -5,7 +5,7 @@ use crate::commit::Tx;
 use crate::db::Error;
 
 /// A write in these lanes.
-struct In(&'static [&'static str]);
+pub(in crate::commit) struct In(pub(in crate::commit) &'static [&'static str]);
 
 impl Write for In {
     type Output = ();
